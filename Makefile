@@ -1,0 +1,52 @@
+# Every target makes its own set-up: a fresh machine needs Python >= 3.11 and make, nothing else.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= python3
+CORES ?= $(shell nproc 2>/dev/null || echo 2)
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+
+.PHONY: help setup demo test test-browser lint bench yeast fly gm12878 simulated clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+$(VENV)/.installed: requirements.txt constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "trifold needs Python >= 3.11; name one: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -r requirements.txt -c constraints.txt
+	touch $@
+
+setup: $(VENV)/.installed ## make .venv with every version pinned
+
+demo: setup ## the whole workflow on the simulated genome, minutes
+	$(RUN) snakemake --cores $(CORES)
+	@echo "The report: $(CURDIR)/results/demo/report/index.html"
+
+simulated: setup ## the simulated genome with three seeds
+	$(RUN) snakemake --cores $(CORES) --configfile experiments/simulated.yaml
+	@echo "The report: $(CURDIR)/results/simulated/report/index.html"
+
+yeast fly gm12878: setup ## real data: yeast (fly, gm12878 likewise)
+	$(RUN) snakemake --cores $(CORES) --configfile experiments/$@.yaml
+	@echo "The report: $(CURDIR)/results/$@/report/index.html"
+
+test: setup ## the whole suite
+	$(RUN) python -m pytest tests --ignore tests/browser
+
+test-browser: setup ## the report in a real browser (needs chromium)
+	$(RUN) python -m pytest tests/browser
+
+lint: setup ## ruff, snakefmt, snakemake --lint
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) snakefmt --check Snakefile rules
+	$(RUN) snakemake --lint
+
+bench: setup ## every figure of speed and memory, as ratios measured in one run
+	$(RUN) python -m benchmarks
+
+clean: ## remove results and logs (not the downloads)
+	rm -rf results logs

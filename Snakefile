@@ -1,0 +1,55 @@
+from snakemake.utils import min_version
+
+min_version("9.25")
+
+
+configfile: "config.yaml"
+
+
+pathvars:
+    results=f"results/{config['experiment']}",
+    logs=f"logs/{config['experiment']}",
+    benchmarks=f"logs/{config['experiment']}/benchmarks",
+
+
+report: "resources/report/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/fetch.smk"
+include: "rules/simulate.smk"
+include: "rules/sequence.smk"
+include: "rules/contacts.smk"
+include: "rules/tracks.smk"
+include: "rules/examples.smk"
+include: "rules/train.smk"
+include: "rules/predict.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "<results>/report/index.html",
+        "<results>/manifest.json",
+    localrule: True
+
+
+rule data:
+    input:
+        get_all_examples,
+        get_all_tracks,
+    localrule: True
+
+
+rule models:
+    input:
+        get_all_models,
+    localrule: True
+
+
+rule enhance:
+    input:
+        collect("<results>/enhanced/{own}/map.mcool", own=config["enhance"]),
+    localrule: True

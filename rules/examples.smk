@@ -1,0 +1,55 @@
+rule split:
+    input:
+        sequence="<results>/sequence/chromosomes.tsv",
+    output:
+        "<results>/splits/{fold}/artifact.json",
+        "<results>/splits/{fold}/regions.bed",
+    log:
+        "<logs>/split/{fold}.log",
+    benchmark:
+        "<benchmarks>/split/{fold}.jsonl"
+    conda:
+        "../envs/data.yaml"
+    localrule: True
+    params:
+        split=lookup("splits/{fold}", within=config),
+        window_bp=config["geometry"]["bin_bp"] * config["geometry"]["window_bins"],
+        code=code_version("split.py"),
+    script:
+        "../workflow_scripts/split.py"
+
+
+rule examples:
+    input:
+        deep="<results>/contacts/{sample}/deep/map.cool",
+        low="<results>/contacts/{sample}/{degradation}/map.cool",
+        sequence="<results>/sequence/n_bins.npz",
+        regions="<results>/splits/{fold}/regions.bed",
+    output:
+        collect(
+            "<results>/examples/{{degradation}}/{{sample}}/fold-{{fold}}/{file}",
+            file=[
+                "artifact.json",
+                "tiles.tsv",
+                "deep_observed.npy",
+                "deep_oe.npy",
+                "low_observed.npy",
+                "valid.npy",
+                "statistics.json",
+            ],
+        ),
+    log:
+        "<logs>/examples/{degradation}/{sample}/fold-{fold}.log",
+    benchmark:
+        "<benchmarks>/examples/{degradation}/{sample}/fold-{fold}.jsonl"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem="8GB",
+    params:
+        geometry=lookup("geometry", within=config),
+        recipes=lookup("recipes", within=config),
+        coarsen=lookup("degradations/{degradation}/coarsen", within=config),
+        code=code_version("examples.py"),
+    script:
+        "../workflow_scripts/examples.py"

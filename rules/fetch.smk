@@ -1,0 +1,16 @@
+rule fetch:
+    output:
+        "<resources>/raw/{file}",
+    log:
+        "<logs>/fetch/{file}.log",
+    benchmark:
+        "<benchmarks>/fetch/{file}.jsonl"
+    conda:
+        "../envs/data.yaml"
+    localrule: True
+    params:
+        row=lambda wildcards: datasets.loc[wildcards.file].to_dict(),
+        # Where a file lies is no part of what it is: another mirror never re-runs a download.
+        mirrors=lookup("mirrors", within=config),
+    script:
+        "../workflow_scripts/fetch.py"

@@ -1,0 +1,94 @@
+rule tables:
+    input:
+        metrics=get_all_metrics,
+    output:
+        "<results>/tables/artifact.json",
+        collect("<results>/tables/{table}.tsv", table=["windows", "regions", "distance"]),
+        report(
+            collect("<results>/tables/{table}.tsv", table=["scores", "comparisons"]),
+            caption="../resources/report/scores.rst",
+            category="Scores",
+        ),
+        multiext("<results>/tables/summary", ".tsv", ".md", ".tex"),
+    log:
+        "<logs>/tables.log",
+    benchmark:
+        "<benchmarks>/tables.jsonl"
+    conda:
+        "../envs/report.yaml"
+    params:
+        arms=arms,
+        comparison=lookup("evaluate/comparison", within=config),
+        code=code_version("tables.py"),
+    script:
+        "../workflow_scripts/tables.py"
+
+
+rule report:
+    input:
+        tables="<results>/tables/artifact.json",
+        models=get_all_models,
+        maps=[get_prediction(one) for one in SHOWN],
+        low=collect(
+            "<results>/contacts/{sample}/{degradation}/map.cool",
+            sample=SHOWN[0].sample,
+            degradation=config["degradations"],
+        ),
+        deep=f"<results>/contacts/{SHOWN[0].sample}/deep/map.cool",
+        truth=get_shown_truth,
+        examples=(
+            f"<results>/examples/{SHOWN[0].degradation}/{SHOWN[0].sample}/fold-{SHOWN[0].fold}/artifact.json"
+        ),
+        sequence="<results>/sequence/chromosomes.tsv",
+        tracks=collect(
+            "<results>/tracks/{sample}/{track}/artifact.json",
+            sample=SHOWN[0].sample,
+            track=TRACKS[SHOWN[0].sample],
+        ),
+        motifs=get_motifs,
+    output:
+        figures=report(
+            directory("<results>/figures"),
+            patterns=["{figure}.svg"],
+            caption="../resources/report/figures.rst",
+            category="Figures",
+        ),
+        artifact="<results>/report/artifact.json",
+        page=report(
+            "<results>/report/index.html",
+            caption="../resources/report/page.rst",
+            category="Report",
+        ),
+    log:
+        "<logs>/report.log",
+    benchmark:
+        "<benchmarks>/report.jsonl"
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem="4GB",
+    params:
+        config=config,
+        shown=SHOWN,
+        tracks=list(TRACKS[SHOWN[0].sample]),
+        histories=get_histories,
+        datasets=get_used_datasets,
+        code=code_version("report.py"),
+    script:
+        "../workflow_scripts/report.py"
+
+
+rule manifest:
+    input:
+        "<results>/report/index.html",
+    output:
+        "<results>/manifest.json",
+    log:
+        "<logs>/manifest.log",
+    conda:
+        "../envs/report.yaml"
+    localrule: True
+    params:
+        code=code_version("manifest.py"),
+    script:
+        "../workflow_scripts/manifest.py"

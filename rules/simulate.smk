@@ -1,0 +1,26 @@
+rule simulate:
+    output:
+        "<results>/simulate/artifact.json",
+        "<results>/simulate/genome.fa.gz",
+        collect(
+            "<results>/simulate/{file}",
+            file=["ctcf.bed", "compartments.bed", "promoters.bed"],
+        ),
+        collect(
+            "<results>/simulate/{cell}.{kind}",
+            cell=lookup("simulate/cells", within=config),
+            kind=["mcool", "truth.cool", "atac.bam", "dnase.bam", "cage.bam", "chiapet.bedpe"],
+        ),
+    log:
+        "<logs>/simulate.log",
+    benchmark:
+        "<benchmarks>/simulate.jsonl"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem="4GB",
+    params:
+        settings=lookup("simulate", within=config),
+        code=code_version("simulate.py"),
+    script:
+        "../workflow_scripts/simulate.py"

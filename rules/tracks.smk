@@ -1,0 +1,24 @@
+rule prepare_track:
+    input:
+        sources=lambda wildcards: locate_all(TRACKS[wildcards.sample][wildcards.track]),
+        sequence="<results>/sequence/chromosomes.tsv",
+    output:
+        "<results>/tracks/{sample}/{track}/artifact.json",
+        "<results>/tracks/{sample}/{track}/coverage.bw",
+        "<results>/tracks/{sample}/{track}/bins.npy",
+        "<results>/tracks/{sample}/{track}/chromosomes.tsv",
+    log:
+        "<logs>/prepare_track/{sample}/{track}.log",
+    benchmark:
+        "<benchmarks>/prepare_track/{sample}/{track}.jsonl"
+    conda:
+        "../envs/data.yaml"
+    threads: 2
+    resources:
+        mem="8GB",
+    params:
+        tracks=lookup("tracks", within=config),
+        rename=lookup("genome/rename", within=config),
+        code=code_version("prepare_track.py"),
+    script:
+        "../workflow_scripts/prepare_track.py"

@@ -1,0 +1,39 @@
+rule train:
+    input:
+        examples=get_examples,
+        sequence=lambda wildcards: get_sequence(wildcards.arm),
+        tracks=lambda wildcards: get_tracks(wildcards.arm, arms[wildcards.arm]["samples"]),
+        backbones=get_backbones,
+    output:
+        collect(
+            "<results>/models/{{arm}}/fold-{{fold}}/seed-{{seed}}/{file}",
+            file=[
+                "artifact.json",
+                "weights.safetensors",
+                "last.safetensors",
+                "config.yaml",
+                "statistics.json",
+                "history.csv",
+            ],
+        ),
+    log:
+        "<logs>/train/{arm}/fold-{fold}/seed-{seed}.log",
+    benchmark:
+        "<benchmarks>/train/{arm}/fold-{fold}/seed-{seed}.jsonl"
+    wildcard_constraints:
+        arm="|".join(TRAINED),
+    conda:
+        "../envs/torch.yaml"
+    threads: lookup("threads/train", within=config)
+    resources:
+        mem="16GB",
+        runtime="1d",
+        gpu=config["training"]["devices"] if config["accelerator"] == "gpu" else 0,
+    params:
+        arm=lambda wildcards: arms[wildcards.arm],
+        geometry=lookup("geometry", within=config),
+        accelerator=lookup("accelerator", within=config),
+        checkpoints=f"{RESULTS}/checkpoints",
+        code=code_version("train.py"),
+    script:
+        "../workflow_scripts/train.py"

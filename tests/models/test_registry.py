@@ -1,0 +1,165 @@
+"""The contract every architecture keeps (docs/architecture.md), on all of them."""
+
+import pytest
+import torch
+from torch import nn
+
+from trifold import plan
+from trifold.config import Geometry
+from trifold.errors import InputError
+from trifold.models import registry, weights
+from trifold.models.blocks import crop, pixel_mask
+from trifold.training.regression import pixel_loss
+
+GEOMETRY = Geometry(bin_bp=32, window_bins=24, stride_bins={}, max_bad_bins=0.25, max_n_bins=0)
+# 40 = 2^5 + 8: five halvings leave 30 pixels for 24 bins, which takes the resize.
+ODD = Geometry(bin_bp=40, window_bins=24, stride_bins={}, max_bad_bins=0.25, max_n_bins=0)
+STATISTICS = {"oe": {"mean": -0.1, "sd": 0.4}}
+OPTIONS = {
+    "akita": {"channels": 12, "bottleneck": 8, "head_channels": 8, "trunk_blocks": 2, "head_blocks": 2},
+    "vehicle": {"channels": 8, "residual_blocks": 2},
+}
+CASES = [
+    (name, protocol, geometry)
+    for name, entry in registry.ARCHITECTURES.items()
+    for protocol in (registry.PROTOCOLS if entry.kind.learned else ["corrected"])
+    for geometry in ((GEOMETRY, ODD) if "sequence" in entry.kind.inputs else (GEOMETRY,))
+]
+every_model = pytest.mark.parametrize(
+    ("name", "protocol", "geometry"), CASES, ids=[f"{name}-{protocol}-{g.bin_bp}bp" for name, protocol, g in CASES]
+)
+LEARNED = [case for case in CASES if registry.ARCHITECTURES[case[0]].kind.learned]
+every_learned_model = pytest.mark.parametrize(
+    ("name", "protocol", "geometry"), LEARNED, ids=[f"{name}-{protocol}-{g.bin_bp}bp" for name, protocol, g in LEARNED]
+)
+
+
+def make(name: str, protocol: str, geometry: Geometry, **options):
+    torch.manual_seed(0)
+    backbones = None
+    if name == "hybrid":
+        backbones = {"sequence": make("akita", protocol, geometry), "image": make("vehicle", protocol, geometry)}
+    return registry.build(name, geometry, OPTIONS.get(name, {}) | options, STATISTICS, backbones, protocol)
+
+
+def make_batch(geometry: Geometry, windows: int = 2, coarsen: int = 2) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    w = geometry.window_bins
+
+    def symmetric(side: int) -> torch.Tensor:
+        maps = torch.rand(windows, 1, side, side, generator=generator)
+        return (maps + maps.mT) / 2
+
+    coarse = symmetric(w // coarsen)
+    return {
+        "sequence": torch.randint(0, 5, (windows, geometry.window_bp), generator=generator, dtype=torch.uint8),
+        "map_coarse": coarse,
+        "map": nn.functional.interpolate(coarse, size=(w, w), mode="bilinear", align_corners=False),
+        "valid": torch.ones(windows, w, dtype=torch.bool),
+        "observed": symmetric(w),
+        "oe": symmetric(w) * 2 - 1,
+    }
+
+
+def loss_of(model, batch) -> torch.Tensor:
+    target = crop(batch[model.target], model.crop_bins)
+    return pixel_loss(model(batch), target, pixel_mask(batch["valid"], model.target, model.crop_bins), "mse")
+
+
+@every_model
+def test_shape_and_symmetry(name, protocol, geometry):
+    model, batch = make(name, protocol, geometry).eval(), make_batch(geometry)
+    given = {key: value for key, value in batch.items() if key.removesuffix("_coarse") in model.inputs}
+    with torch.no_grad():
+        y = model(given)
+    side = geometry.window_bins - 2 * model.crop_bins
+    assert y.shape == (2, 1, side, side)
+    assert y.dtype == torch.float32
+    assert y.isfinite().all()
+    if (name, protocol) != ("vehicle", "published"):  # the released generator's output is not symmetric
+        torch.testing.assert_close(y, y.mT, atol=1e-5, rtol=0)
+
+
+def test_the_plan_knows_every_architecture():
+    traits = {
+        name: plan.Traits(entry.kind.inputs, entry.kind.target, entry.kind.learned)
+        for name, entry in registry.ARCHITECTURES.items()
+    }
+    assert traits == plan.ARCHITECTURES
+
+
+@every_learned_model
+def test_every_parameter_gets_a_finite_gradient(name, protocol, geometry):
+    model = make(name, protocol, geometry).train()
+    if protocol == "corrected":  # what starts at zero hides the gradient of what comes before it
+        for parameter in model.parameters():
+            nn.init.normal_(parameter, 0.0, 0.1)
+    loss_of(model, make_batch(geometry)).backward()
+    for key, parameter in model.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.isfinite().all(), key
+        if protocol == "corrected":
+            assert parameter.grad.abs().max() > 0, key
+
+
+@every_learned_model
+def test_weights_round_trip(tmp_path, name, protocol, geometry):
+    model, other = make(name, protocol, geometry), make(name, protocol, geometry)
+    for parameter in other.parameters():
+        nn.init.normal_(parameter)
+    weights.save(tmp_path / "a", model.state_dict(), arm={"name": name}, version="1")
+    weights.load(tmp_path / "a", other, name)
+    for key, tensor in model.state_dict().items():
+        assert torch.equal(tensor, other.state_dict()[key]), key
+
+
+@every_learned_model
+def test_learns_one_batch_by_heart(name, protocol, geometry):
+    model, batch = make(name, protocol, geometry).train(), make_batch(geometry)
+    for module in model.modules():
+        if isinstance(module, nn.Dropout | nn.Dropout2d):
+            module.p = 0.0
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.003)
+    first = loss_of(model, batch).item()
+    for _ in range(40):
+        optimiser.zero_grad()
+        loss = loss_of(model, batch)
+        loss.backward()
+        optimiser.step()
+    assert loss.item() < 0.9 * first
+
+
+def test_other_targets_of_one_model():
+    model = make("akita", "corrected", GEOMETRY, targets=3)
+    assert model(make_batch(GEOMETRY)).shape == (2, 3, 22, 22)
+
+
+def test_crop_is_a_twentieth_of_the_window_or_what_is_asked():
+    wide = Geometry(bin_bp=5000, window_bins=200, stride_bins={}, max_bad_bins=0.25, max_n_bins=0)
+    assert make("akita", "published", wide).crop_bins == 10
+    assert make("akita", "published", wide, crop_bins=4).crop_bins == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("unet", GEOMETRY, {}, {}), "architecture 'unet' is not known; choose from .*'akita'.*'identity'"),
+        (("vehicle", GEOMETRY, {"width": 3}, {}), "'vehicle' 'width' is not known; choose from .*'residual_blocks'"),
+        (("akita", GEOMETRY, {}, STATISTICS, None, "mended"), "protocol 'mended'"),
+        (("hybrid", GEOMETRY, {}, {}), "'sequence', 'image'.* is missing"),
+    ],
+)
+def test_refuses_what_it_does_not_know(arguments, message):
+    with pytest.raises(InputError, match=message):
+        registry.build(*arguments)
+
+
+def test_refuses_exchanged_backbones():
+    swapped = {"sequence": make("vehicle", "corrected", GEOMETRY), "image": make("akita", "corrected", GEOMETRY)}
+    with pytest.raises(InputError, match="exchange the arms"):
+        registry.build("hybrid", GEOMETRY, {}, {}, swapped)
+
+
+def test_refuses_sequences_of_another_length():
+    with pytest.raises(InputError, match="768 bp"):
+        make("akita", "corrected", GEOMETRY)({"sequence": torch.zeros(1, 700, dtype=torch.uint8)})

@@ -1,0 +1,196 @@
+import json
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.utils.data import DataLoader
+
+from trifold.data import sequence
+from trifold.data.augment import Augmentation
+from trifold.data.dataset import WindowDataset, read_tracks
+from trifold.data.sequence import SequenceStore
+from trifold.data.tracks import TrackStore
+from trifold.errors import InputError
+from trifold.genome import decode, reverse_complement
+
+W, K, BIN = 8, 2, 10
+
+
+class Genome:
+    """Every base of a chromosome from a formula: a sequence store without files."""
+
+    def window(self, chrom, start_bp, end_bp):
+        positions = np.arange(start_bp, end_bp)
+        return np.where(positions < 0, 4, positions**2 // 7 % 4).astype(np.uint8)
+
+
+class Track:
+    """A track whose values are its coordinates, in bins of 5 bp; nothing is known of bp 20-30 nor of bp 40-45."""
+
+    def window(self, chrom, start_bp, end_bp):
+        starts = np.arange(start_bp, end_bp, 5)
+        valid = ~((starts >= 20) & (starts < 30) | (starts == 40))
+        return np.where(valid, starts, 0).astype(np.float32), valid
+
+
+def write_dataset(folder, roles, seed):
+    rng = np.random.default_rng(seed)
+    n = len(roles)
+    folder.mkdir()
+    starts = np.arange(n) * W * BIN
+    tiles = {"chrom": "chr1", "start_bp": starts, "end_bp": starts + W * BIN, "role": roles, "bad_bins": 0}
+    pd.DataFrame(tiles).to_csv(folder / "tiles.tsv", sep="\t", index=False)
+    statistics = {"geometry": {"window_bins": W, "bin_bp": BIN}, "coarsen": K}
+    (folder / "statistics.json").write_text(json.dumps(statistics))
+    arrays = {
+        "deep_observed": rng.random((n, W, W), dtype=np.float32),
+        "deep_oe": rng.standard_normal((n, W, W), dtype=np.float32),
+        "low_observed": rng.random((n, W // K, W // K), dtype=np.float32),
+        "valid": rng.random((n, W)) < 0.8,
+    }
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    return arrays
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Two samples of 4 and 3 windows: folders and what they hold."""
+    a = write_dataset(tmp_path / "a", ["train", "test", "train", "validation"], seed=1)
+    b = write_dataset(tmp_path / "b", ["test", "train", "train"], seed=2)
+    return [tmp_path / "a", tmp_path / "b"], [a, b]
+
+
+EVERYTHING = {"inputs": ["sequence", "map", "tracks"], "sequence": Genome(), "tracks": [[Track()], [Track()]]}
+
+
+def test_windows_of_a_role_over_samples(two):
+    folders, (a, b) = two
+    data = WindowDataset(folders, "train", inputs=["map"], target="observed")
+    assert len(data) == 4
+    for index, (arrays, row) in enumerate([(a, 0), (a, 2), (b, 1), (b, 2)]):
+        window = data[index]
+        assert set(window) == {"map", "map_coarse", "observed", "valid", "index"}
+        np.testing.assert_array_equal(window["observed"][0], arrays["deep_observed"][row])
+        np.testing.assert_array_equal(window["map_coarse"][0], arrays["low_observed"][row])
+        np.testing.assert_array_equal(window["valid"], arrays["valid"][row])
+        assert window["index"] == index
+    assert data.tiles["folder"].tolist() == [0, 0, 1, 1]
+    with pytest.raises(IndexError):
+        data[4]
+
+
+def test_map_is_upsampled_bilinearly(two):
+    folders, (a, _) = two
+    window = WindowDataset(folders[0], "test", inputs=["map"], target="oe")[0]
+    low = torch.from_numpy(a["low_observed"][1])[None, None]
+    torch.testing.assert_close(
+        window["map"][None], F.interpolate(low, scale_factor=K, mode="bilinear", align_corners=False)
+    )
+    assert window["map"].dtype == window["oe"].dtype == torch.float32
+    assert "map" not in WindowDataset(folders[0], "test", inputs=["map"], target="oe", upsample=False)[0]
+
+
+def test_sequence_and_tracks_are_read_by_coordinate(two):
+    data = WindowDataset(two[0], "train", target="oe", **EVERYTHING)
+    window = data[1]  # bp 160-240 of sample a
+    np.testing.assert_array_equal(window["sequence"], Genome().window("chr1", 160, 240))
+    assert window["sequence"].dtype == torch.uint8
+    np.testing.assert_array_equal(window["tracks"], [np.arange(160, 240, 10) + 2.5])
+    assert window["tracks_valid"].all()
+
+
+def test_with_stores_on_disk(two, tmp_path):
+    """The same windows from a FASTA and a folder of binned means."""
+    codes = Genome().window("chr1", 0, 300)
+    (tmp_path / "genome.fa").write_text(f">chr1\n{decode(codes)}\n")
+    genome, track = tmp_path / "sequence", tmp_path / "track"
+    genome.mkdir()
+    track.mkdir()
+    sequence.prepare([tmp_path / "genome.fa"], genome, bin_bp=BIN)
+    values, valid = Track().window("chr1", 0, 300)
+    np.save(track / "bins.npy", np.where(valid, values, np.nan).astype(np.float32))
+    (track / "chromosomes.tsv").write_text("name\tlength_bp\tbin_bp\nchr1\t300\t5\n")
+    stored = {"sequence": SequenceStore(genome), "tracks": [[TrackStore(track)]]}
+    settings = {"inputs": EVERYTHING["inputs"], "target": "oe", "augmentation": Augmentation(True, 3), "seed": 1}
+    data = pickle.loads(pickle.dumps(WindowDataset(two[0][0], "train", **settings, **stored)))
+    made = WindowDataset(two[0][0], "train", **settings, sequence=Genome(), tracks=[[Track()]])
+    for a, b in zip(data, made, strict=True):
+        for key in a:
+            torch.testing.assert_close(a[key], b[key], rtol=0, atol=0)
+
+
+def test_missing_track_values_are_masked_not_averaged():
+    values, valid = read_tracks([Track(), Track()], "chr1", 0, 80, window_bins=8)
+    np.testing.assert_array_equal(valid[0], [1, 1, 0, 1, 1, 1, 1, 1])
+    # Bin 4 knows only its second half; bin 2 nothing.
+    np.testing.assert_array_equal(values[1], [2.5, 12.5, 0, 32.5, 45, 52.5, 62.5, 72.5])
+    assert values.dtype == np.float32
+
+
+def test_augmentation_turns_inputs_and_target_together(two):
+    folders = two[0]
+    plain = WindowDataset(folders, "train", target="observed", **EVERYTHING)
+    turned = WindowDataset(
+        folders, "train", target="observed", augmentation=Augmentation(True, 0), seed=7, **EVERYTHING
+    )
+    seen = set()
+    for epoch in range(6):
+        turned.set_epoch(epoch)
+        for index in range(len(plain)):
+            was, now = plain[index], turned[index]
+            reverse, _ = Augmentation(True, 0).draw(7, epoch, index)
+            seen.add(reverse)
+            dims = (-2, -1) if reverse else ()
+            for key in ("map", "map_coarse", "observed"):
+                torch.testing.assert_close(now[key], was[key].flip(dims))
+            for key in ("tracks", "tracks_valid", "valid"):
+                torch.testing.assert_close(now[key], was[key].flip(dims[:1] and (-1,)))
+            codes = was["sequence"].numpy()
+            np.testing.assert_array_equal(now["sequence"], reverse_complement(codes) if reverse else codes)
+    assert seen == {True, False}
+
+
+def test_workers_and_pickling_change_nothing(two):
+    data = WindowDataset(two[0], "train", target="oe", augmentation=Augmentation(True, 3), seed=1, **EVERYTHING)
+    data.set_epoch(4)
+    here = [data[index] for index in range(len(data))]
+    copy = pickle.loads(pickle.dumps(data))
+    with_workers = DataLoader(data, batch_size=None, num_workers=2)
+    for others in ([copy[index] for index in range(len(copy))], with_workers):
+        for a, b in zip(here, others, strict=True):
+            for key in a:
+                torch.testing.assert_close(a[key], b[key], rtol=0, atol=0)
+
+
+def test_pickle_carries_no_array(two):
+    data = WindowDataset(two[0], "train", inputs=["map"], target="oe")
+    data[0]
+    assert len(pickle.dumps(data)) < 10_000
+    assert pickle.loads(pickle.dumps(data))._arrays == {}
+
+
+def test_errors_say_what_to_do(two, tmp_path):
+    folders = two[0]
+    with pytest.raises(InputError, match=r"b: tiles.tsv: no validation window"):
+        WindowDataset(folders[1], "validation", inputs=["map"], target="oe")
+    with pytest.raises(InputError, match="no dataset directory"):
+        WindowDataset(tmp_path, "train", inputs=["map"], target="oe")
+    with pytest.raises(InputError, match="no sequence store"):
+        WindowDataset(folders, "train", inputs=["sequence"], target="oe")
+    with pytest.raises(InputError, match="arms/<arm>/tracks"):
+        WindowDataset(folders, "train", inputs=["tracks"], target="oe", tracks=[[Track()]])
+    with pytest.raises(InputError, match="shift_bp: 10"):
+        WindowDataset(folders, "train", inputs=["sequence"], target="oe", sequence=Genome(),
+                      augmentation=Augmentation(shift_bp=10))  # fmt: skip
+
+
+def test_samples_of_different_geometry_are_refused(two):
+    folders = two[0]
+    statistics = {"geometry": {"window_bins": W, "bin_bp": 2 * BIN}, "coarsen": K}
+    (folders[1] / "statistics.json").write_text(json.dumps(statistics))
+    with pytest.raises(InputError, match=r"b/statistics.json: .* \(8, 20, 2\), and \(8, 10, 2\)"):
+        WindowDataset(folders, "train", inputs=["map"], target="oe")

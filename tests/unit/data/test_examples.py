@@ -1,0 +1,130 @@
+"""The dataset directory: every file against windows fetched and normalised one by one."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trifold.config import Degradation, Geometry, ObservedRecipe, OERecipe
+from trifold.data import examples, normalise
+from trifold.data.contacts import prepare
+from trifold.data.degrade import degrade
+from trifold.errors import InputError
+from trifold.io.cool import open_map, write_cool
+
+SIZES = {"chr1": 120_000, "chr2": 80_500}
+GEOMETRY = Geometry(1_000, 16, {"train": 8, "validation": 16, "test": 16}, max_bad_bins=0.25, max_n_bins=1)
+OE = OERecipe("akita", cutoff=2, max_levels=8, clip=2.0, sigma_bins=0.8, expected="local")
+OBSERVED = ObservedRecipe("global", cutoff=2, max_levels=8)
+REGIONS = "chr1\t0\t80000\ttrain\nchr1\t80000\t120000\tvalidation\nchr2\t0\t80500\ttest\n"
+SHAPES = {"deep_observed": (16, 16), "deep_oe": (16, 16), "low_observed": (8, 8), "valid": (16,)}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """A folder with deep.cool, low.cool, n_bins.npz and regions.bed; bin 30 of chr1 is empty, bin 5 of chr2 holds N."""
+    folder = tmp_path_factory.mktemp("inputs")
+    i, j = np.triu_indices(201)
+    count = np.random.default_rng(4).poisson(np.where((i < 120) == (j < 120), 60 / (1 + j - i), 0.1))
+    count[(i == 30) | (j == 30)] = 0
+    kept = count > 0
+    write_cool(folder / "raw.cool", SIZES, 1_000, [{"bin1_id": i[kept], "bin2_id": j[kept], "count": count[kept]}])
+    balance = {"ignore_diags": 1, "mad_max": 0, "min_nnz": 2}
+    prepare(folder / "raw.cool", folder / "deep.cool", 1_000, SIZES, balance=balance)
+    degrade(folder / "deep.cool", folder / "low.cool", Degradation(coarsen=2, thin=4), balance=balance)
+    with_n = {"chr1": np.zeros(120, dtype=bool), "chr2": np.zeros(81, dtype=bool)}
+    with_n["chr2"][5] = True
+    np.savez(folder / "n_bins.npz", **with_n)
+    (folder / "regions.bed").write_text(REGIONS)
+    return folder
+
+
+def build(inputs, out, geometry=GEOMETRY, oe=OE, observed=OBSERVED, regions="regions.bed", coarsen=2):
+    out.mkdir(exist_ok=True)
+    maps = inputs / "deep.cool", inputs / "low.cool"
+    examples.build(*maps, inputs, inputs / regions, geometry, oe, observed, coarsen, out)
+    arrays = {name: np.load(out / f"{name}.npy", mmap_mode="r") for name in SHAPES}
+    return pd.read_csv(out / "tiles.tsv", sep="\t"), arrays, json.loads((out / "statistics.json").read_text())
+
+
+@pytest.mark.parametrize("scale", ["global", "window"])
+@pytest.mark.parametrize("stack_windows", [1, 3, 1_000])
+def test_arrays_are_the_windows_one_by_one(inputs, tmp_path, monkeypatch, scale, stack_windows):
+    monkeypatch.setattr(examples, "STACK_PIXELS", stack_windows * 16**2)
+    recipe = ObservedRecipe(scale, cutoff=2, max_levels=8)
+    tiles, arrays, statistics = build(inputs, tmp_path, observed=recipe)
+    assert statistics["tiles"] == {"train": 9, "validation": 2, "test": 5}
+    for name, shape in SHAPES.items():
+        assert arrays[name].shape == (16, *shape)
+        assert arrays[name].dtype == (bool if name == "valid" else np.float32)
+    deep, low = open_map(inputs / "deep.cool"), open_map(inputs / "low.cool")
+    for number, tile in enumerate(tiles.itertuples()):
+        region = (tile.chrom, tile.start_bp, tile.end_bp)
+        pair, low_pair = (
+            [clr.matrix(balance=kind).fetch(region)[None] for kind in (True, False)] for clr in (deep, low)
+        )
+        observed, _ = normalise.observed(*pair, recipe, statistics["observed"])
+        low_observed, _ = normalise.observed(*low_pair, recipe, statistics["observed"], 2)
+        np.testing.assert_allclose(arrays["deep_observed"][number], observed[0], atol=1e-6)
+        np.testing.assert_allclose(arrays["low_observed"][number], low_observed[0], atol=1e-6)
+        np.testing.assert_allclose(arrays["deep_oe"][number], normalise.oe(*pair, OE)[0], atol=1e-6)
+        missing = np.isnan(np.diagonal(pair[0][0]))
+        assert tile.bad_bins == missing.sum()
+        with_n = (tile.chrom == "chr2") & (np.arange(16) + tile.start_bp // 1_000 == 5)
+        np.testing.assert_array_equal(arrays["valid"][number], ~missing & ~with_n)
+    assert (tiles["bad_bins"] > 0).any()
+    assert (tiles["bins_with_n"] > 0).any()
+
+
+def test_statistics_are_of_the_training_regions(inputs, tmp_path):
+    tiles, arrays, statistics = build(inputs, tmp_path)
+    trains = (tiles["role"] == "train").to_numpy()
+    for name, target in [("oe", "deep_oe"), ("observed_deep", "deep_observed")]:
+        values = arrays[target][trains].astype(np.float64)
+        assert statistics[name]["mean"] == pytest.approx(values.mean())
+        assert statistics[name]["sd"] == pytest.approx(values.std())
+    region = open_map(inputs / "deep.cool").matrix(balance=True).fetch("chr1:0-80000")
+    expected = [np.nanmean(np.diagonal(region, offset)) for offset in range(16)]
+    np.testing.assert_allclose(statistics["expected"], expected)
+    assert statistics["geometry"]["window_bins"] == 16
+    assert statistics["recipes"]["oe"]["variant"] == "akita"
+    assert statistics["coarsen"] == 2
+    # Half of the test chromosome gone changes nothing.
+    (inputs / "half.bed").write_text(REGIONS.replace("chr2\t0\t80500", "chr2\t0\t40000"))
+    _, _, fewer = build(inputs, tmp_path / "fewer", regions="half.bed")
+    for name in ("observed", "expected", "oe", "observed_deep"):
+        assert fewer[name] == statistics[name]
+
+
+def test_global_expected_reaches_the_targets(inputs, tmp_path):
+    recipe = OERecipe("kriukov2021", 2, 8, 2.0, 0.8, "global")
+    _, arrays, statistics = build(inputs, tmp_path, oe=recipe)
+    pair = [open_map(inputs / "deep.cool").matrix(balance=kind).fetch("chr1:0-16000")[None] for kind in (True, False)]
+    target = normalise.oe(*pair, recipe, np.array(statistics["expected"]))
+    np.testing.assert_allclose(arrays["deep_oe"][0], target[0], atol=1e-6)
+
+
+def test_low_and_deep_agree_on_the_global_scale(inputs, tmp_path):
+    """Upsampled, the low map is a blurred deep map, not a shifted one."""
+    _, arrays, _ = build(inputs, tmp_path)
+    far = np.abs(np.subtract.outer(np.arange(16), np.arange(16))) >= 4
+    low = normalise.upsample(np.array(arrays["low_observed"]), 2)
+    assert abs(low[:, far].mean() - arrays["deep_observed"][:, far].mean()) < 0.05
+
+
+def test_refused_inputs(inputs, tmp_path):
+    with pytest.raises(InputError, match=r"low\.cool: bins of 2000 bp, not 4000"):
+        build(inputs, tmp_path, coarsen=4)
+    with pytest.raises(InputError, match="longer than every chromosome"):
+        build(inputs, tmp_path, geometry=Geometry(1_000, 160, GEOMETRY.stride_bins, 0.25, 1))
+    (inputs / "no_test.bed").write_text("chr1\t0\t80000\ttrain\n")
+    with pytest.raises(InputError, match="no test window"):
+        build(inputs, tmp_path, regions="no_test.bed")
+
+
+def test_regions_absent_from_the_map_are_told(inputs, tmp_path, caplog):
+    (inputs / "more.bed").write_text(REGIONS + "chr9\t0\t100000\ttrain\n")
+    _, _, statistics = build(inputs, tmp_path, regions="more.bed")
+    assert statistics["tiles"]["train"] == 9
+    assert "without windows: chr9" in caplog.text

@@ -1,0 +1,148 @@
+import io
+
+import made_up
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from PIL import Image
+
+from trifold.report import figures
+from trifold.report.tables import View
+
+SETTINGS = made_up.config(seeds=(1, 2))
+ARMS = SETTINGS["arms"]
+VIEW = View("low", "alpha", "deep", "oe")
+
+
+@pytest.fixture(scope="module")
+def windows():
+    return made_up.window_scores(SETTINGS, n_windows=8)
+
+
+def test_palette_is_grey_without_a_model_and_colourful_otherwise():
+    styles = figures.palette(ARMS)
+    assert list(styles) == ["identity", "gaussian", "bicubic", "sequence", "image", "hybrid"]
+    spread = {name: np.ptp(to_rgb(style.colour)) for name, style in styles.items()}
+    assert max(spread[name] for name in ("identity", "gaussian", "bicubic")) < 0.15
+    assert min(spread[name] for name in ("sequence", "image", "hybrid")) > 0.3
+    assert len({(style.colour, style.dash) for style in styles.values()}) == len(styles)
+
+
+def test_many_arms_stay_apart():
+    arms = {f"m{i}": {"architecture": "vehicle"} for i in range(20)}
+    assert len({(style.colour, style.dash) for style in figures.palette(arms).values()}) == 20
+
+
+def test_distance_curves_weight_folds_by_pixels(windows):
+    rows = made_up.distances(windows)
+    other = rows.assign(fold="b", pearson=0.9, n_pixels=rows["n_pixels"] * 3)
+    both = pd.concat([rows, other])
+    figure = figures.distance_curves(both, ARMS, VIEW)
+    upper, lower = figure.axes
+    assert (upper.get_title(loc="left"), lower.get_title(loc="left")) == ("Pearson r ↑", "MSE ↓")
+    line = next(line for line in upper.lines if line.get_label() == "identity")
+    own = VIEW.of(rows).query("arm == 'identity'").set_index("distance_bp")["pearson"]
+    np.testing.assert_allclose(line.get_ydata(), own / 4 + 0.9 * 3 / 4)
+    assert len(upper.collections) == 3  # a band for every arm with more than one seed
+    assert lower.get_yscale() == "log"
+
+
+def test_intervals_mark_what_is_decided(windows):
+    _, comparisons = made_up.aggregates(windows, ["identity"])
+    comparisons.loc[comparisons["arm"] == "bicubic", ["ci_low", "better"]] = [-0.01, "undecided"]
+    figure = figures.intervals(comparisons, ARMS, VIEW, "identity", metrics=["mse", "pearson"])
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["MSE ↓ ×10⁻³", "Pearson r ↑"]
+    names = ["gaussian", "bicubic", "sequence", "image", "hybrid"]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == names
+    rows = VIEW.of(comparisons).query("metric == 'pearson'").set_index("arm")
+    lines = figure.axes[1].lines[:-1]  # the last one is zero
+    np.testing.assert_allclose(lines[6].get_xdata(), rows.loc["image", ["ci_low", "ci_high"]].to_numpy(float))
+    np.testing.assert_allclose(lines[7].get_xdata(), rows.loc["image", "difference"])
+    filled = [to_hex(line.get_markerfacecolor()) != "#ffffff" for line in lines[1::2]]
+    assert filled == [rows.loc[name, "better"] != "undecided" for name in names]
+    assert filled == [True, False, True, True, True]
+
+
+def test_training_curves_show_every_seed_and_the_best_epoch():
+    histories = made_up.histories(SETTINGS, epochs=5)
+    figure = figures.training_curves(histories, ARMS)
+    assert [axes.get_title(loc="left") for axes in figure.axes[:3]] == ["sequence", "image", "hybrid"]
+    upper = figure.axes[1]
+    mean = histories.query("arm == 'image'").groupby("epoch")["validation_loss"].mean()
+    ring = next(line for line in upper.lines if line.get_marker() == "o")
+    assert ring.get_xdata()[0] == mean.idxmin()
+    thick = next(line for line in upper.lines if line.get_label() == "validation")
+    np.testing.assert_allclose(thick.get_ydata(), mean)
+    assert sum(line.get_linewidth() < 1 for line in upper.lines) == 4  # two losses of two seeds
+
+
+def test_training_curves_of_one_epoch_are_points():
+    figure = figures.training_curves(made_up.histories(SETTINGS, epochs=1), ARMS)
+    assert any(line.get_marker() == "o" and line.get_label() == "validation" for line in figure.axes[0].lines)
+
+
+@pytest.mark.parametrize("scale", ["balanced", "oe"])
+def test_map_panel_shares_one_norm_and_shows_the_change(scale):
+    window = made_up.window(SETTINGS)
+    figure = figures.map_panel(window, ARMS, scale)
+    meshes = {}
+    for axes in figure.axes:
+        own = [mesh for mesh in axes.collections if isinstance(mesh, matplotlib.collections.QuadMesh)]
+        if axes.texts and own and not axes.axison:
+            meshes[axes.texts[0].get_text()] = own
+    assert list(meshes) == ["low", "deep", "truth", "identity", "gaussian", "bicubic", "sequence", "image", "hybrid"]
+    uppers = [own[0].norm for own in meshes.values()]
+    assert len({(norm.vmin, norm.vmax) for norm in uppers}) == 1
+    image, change = meshes["image"]
+    assert image.get_array().shape == (64, 64)
+    assert meshes["low"][0].get_array().shape == (32, 32)
+    expected = window.oe("image") - window.oe("deep")
+    if scale == "balanced":
+        floor = uppers[0].vmin
+        expected = np.log2(np.maximum(window.maps["image"], floor) / np.maximum(window.maps["deep"], floor))
+    np.testing.assert_allclose(change.get_array().filled(np.nan), expected)
+    assert np.isnan(expected[21]).all()  # the missing bin stays missing
+
+
+def test_map_panel_without_truth_lanes_or_motifs():
+    window = made_up.window(SETTINGS)
+    maps = {name: values for name, values in window.maps.items() if name in ("low", "deep", "image")}
+    bare = type(window)(window.region, window.bin_bp, maps, window.gc)
+    assert isinstance(figures.map_panel(bare, ARMS), Figure)
+
+
+def test_contact_decay_compares_with_the_deep_map():
+    decay = made_up.decay(SETTINGS)
+    left, right = figures.contact_decay(decay, ARMS).axes
+    assert left.get_yscale() == "log"
+    assert {line.get_label() for line in left.lines} == {"low", "deep", "truth", *ARMS}
+    truth = next(line for line in right.lines if line.get_color() == "#cbd2d9")
+    table = decay.pivot(index="distance_bp", columns="map", values="mean")
+    np.testing.assert_allclose(truth.get_ydata(), np.log2(table["truth"] / table["deep"]).dropna())
+
+
+def test_save_is_deterministic_and_leaves_settings_alone(tmp_path, windows):
+    before = dict(matplotlib.rcParams)
+    _, comparisons = made_up.aggregates(windows, ["identity"])
+    texts = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        figure = figures.intervals(comparisons, ARMS, VIEW, "identity", metrics=["mse"])
+        png, svg = figures.save(figure, tmp_path / name / "intervals.mse")
+        assert (png.name, svg.name) == ("intervals.mse.png", "intervals.mse.svg")
+        texts.append(svg.read_text())
+    assert texts[0] == texts[1]
+    assert "dc:date" not in texts[0]
+    with Image.open(png) as image:
+        assert image.size == tuple(int(inches * 192) for inches in figure.get_size_inches())
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_png_keeps_paper_white_and_arms_in_their_colours():
+    figure = figures.map_panel(made_up.window(SETTINGS), ARMS)
+    found = {pixel for _, pixel in Image.open(io.BytesIO(figures.png_bytes(figure))).convert("RGB").getcolors(1 << 24)}
+    wanted = ["#ffffff", *(figures.palette(ARMS)[name].colour for name in ("sequence", "image", "hybrid"))]
+    assert {tuple(round(255 * part) for part in to_rgb(colour)) for colour in wanted} <= found

@@ -1,0 +1,199 @@
+import math
+
+import made_up
+import pandas as pd
+import pytest
+
+from trifold.errors import InputError
+from trifold.metrics.aggregate import HIGHER_IS_BETTER
+from trifold.report import tables
+from trifold.report.tables import View
+
+ARMS = {
+    "image_1": {"architecture": "vehicle"},
+    "old": {"architecture": "vehicle", "protocol": "published"},
+    "identity": {"architecture": "identity"},
+}
+KEY = ["low", "alpha", "deep", "oe"]
+
+
+def _scores(**means) -> pd.DataFrame:
+    """mse and pearson of each arm, two seeds for learned ones."""
+    rows = []
+    for arm, (mse, pearson) in means.items():
+        seeds, sd = (1, math.nan) if arm == "identity" else (2, 0.001)
+        rows += [[*KEY, "mse", arm, seeds, 20, mse, sd], [*KEY, "pearson", arm, seeds, 20, pearson, sd]]
+    return pd.DataFrame(rows, columns=[*tables.KEYS, "metric", "arm", "n_seeds", "n_windows", "mean", "sd"])
+
+
+def _comparisons(*rows) -> pd.DataFrame:
+    columns = ["metric", "arm", "reference_arm", "n_windows", "difference", "ci_low", "ci_high", "better"]
+    return pd.DataFrame([[*KEY, *row] for row in rows], columns=[*tables.KEYS, *columns])
+
+
+SCORES = _scores(identity=(0.5, 0.4), image_1=(0.4, 0.7), old=(0.45, 0.3))
+COMPARISONS = _comparisons(
+    ("mse", "image_1", "identity", 20, -0.1, -0.12, -0.08, "arm"),
+    ("pearson", "image_1", "identity", 20, 0.3, -0.01, 0.61, "undecided"),
+    ("mse", "old", "identity", 20, -0.05, -0.06, -0.04, "arm"),
+    ("pearson", "old", "identity", 20, -0.1, -0.2, -0.05, "reference_arm"),
+    ("mse", "old", "image_1", 20, 0.05, 0.04, 0.06, "reference_arm"),
+)
+
+
+def table(reference_arm="identity") -> pd.DataFrame:
+    return tables.score_table(SCORES, COMPARISONS, ARMS, reference_arm=reference_arm, test_regions="chr6:0-900")
+
+
+def cell(frame, arm, metric):
+    grid = tables.grid(*next(tables.views(frame)))
+    return next(row for row in grid.rows if row.arm == arm).cells[grid.metrics.index(metric)]
+
+
+def test_metrics_are_those_of_the_aggregates():
+    assert {name: metric.higher_is_better for name, metric in tables.METRICS.items()} == HIGHER_IS_BETTER
+
+
+def test_rows_without_a_model_come_first_then_corrected_then_published():
+    assert tables.arm_order(ARMS) == ["identity", "image_1", "old"]
+    assert list(dict.fromkeys(table()["arm"])) == ["identity", "image_1", "old"]
+    assert list(table()["protocol"].unique()) == ["no model", "corrected", "published"]
+
+
+def test_best_respects_the_direction_and_the_protocol():
+    frame = table().set_index(["arm", "metric"])["best"]
+    assert frame["image_1", "mse"]
+    assert frame["image_1", "pearson"]
+    # The only published arm is best of its protocol on MSE, although a corrected one is lower; on Pearson r the row
+    # without a model is higher than it.
+    assert frame["old", "mse"]
+    assert not frame["old", "pearson"]
+    assert not frame["identity", "mse"]
+    assert not frame["identity", "pearson"]
+
+
+def test_no_difference_is_taken_across_protocols():
+    frame = table("image_1").set_index(["arm", "metric"])
+    assert math.isnan(frame.loc[("old", "mse"), "difference"])
+    assert cell(table("image_1"), "old", "mse").difference == ""
+
+
+def test_cells_hold_value_spread_difference_and_interval():
+    own = cell(table(), "image_1", "mse")
+    assert own == ("0.4000", "± 0.0010", "−0.1000", "[−0.1200, −0.0800]", True, "better")
+    assert cell(table(), "image_1", "pearson").verdict == "undecided"
+    assert cell(table(), "old", "pearson").verdict == "worse"
+    # One seed has no spread, and an arm is not compared with itself.
+    assert cell(table(), "identity", "mse") == ("0.5000", "", "", "", False, "")
+
+
+def test_title_names_regions_windows_and_seeds():
+    title = tables.grid(*next(tables.views(table()))).title
+    assert "chr6:0-900" in title
+    assert "20 windows, 2 seeds" in title
+    assert "difference from identity" in title
+
+
+@pytest.mark.parametrize(
+    "largest, value, text",
+    [(0.8, 0.12345, "0.1235"), (3.2e-6, -1.5e-6, "−1.500"), (0.05, 0.0123, "12.30"), (250.0, 3.14159, "3.1")],
+)
+def test_number_formats(largest, value, text):
+    assert tables.Format.of(pd.Series([largest])).number(value) == text
+
+
+def test_zero_has_no_sign():
+    assert tables.Format(0, 2).number(-0.001, sign=True) == "0.00"
+
+
+def test_power_of_ten_stands_in_the_heading():
+    assert tables.heading("mse", tables.Format.of(pd.Series([3.2e-6]))) == "MSE ↓ ×10⁻⁶"
+
+
+def test_markdown():
+    text = tables.to_markdown(table())
+    assert "| arm | protocol | MSE ↓ | Pearson r ↑ |" in text
+    assert (
+        "| image\\_1 | corrected | **0.4000** ± 0.0010 (−0.1000 [−0.1200, −0.0800]) "
+        "| **0.7000** ± 0.0010 (+0.3000 [−0.0100, 0.6100]) |" in text
+    )
+
+
+def test_tex():
+    text = tables.to_tex(table())
+    assert r"image\_1 & corrected & \textbf{0.4000} $\pm$ 0.0010 & \textbf{0.7000} $\pm$ 0.0010 \\" in text
+    assert r"{\footnotesize $-$0.1000 [$-$0.1200, $-$0.0800]}" in text
+    assert text.count(r"\midrule") == 3  # under the head, and between the three protocols
+    assert text.count("{") == text.count("}")
+    assert text.isascii() or set(text) - set(map(chr, range(128))) <= set("“”")
+
+
+def test_escapes():
+    assert tables.escape_tex(r"50%_a&b#$ {x} ~^\ ") == (
+        r"50\%\_a\&b\#\$ \{x\} \textasciitilde{}\textasciicircum{}\textbackslash{} "
+    )
+    assert tables.escape_markdown("a|b_c*d`") == r"a\|b\_c\*d\`"
+
+
+def test_write_gives_three_files_and_the_numbers_come_back(tmp_path):
+    paths = tables.write(table(), "summary", tmp_path)
+    assert [path.name for path in paths] == ["summary.tsv", "summary.md", "summary.tex"]
+    back = pd.read_csv(paths[0], sep="\t", keep_default_na=False, na_values=[""])
+    assert back["mean"].tolist() == table()["mean"].tolist()
+    assert back["protocol"].tolist() == table()["protocol"].tolist()
+
+
+def test_unknown_metrics_and_arms_are_refused():
+    with pytest.raises(InputError, match="psnr"):
+        tables.score_table(SCORES.replace("mse", "psnr"), COMPARISONS, ARMS, reference_arm=None, test_regions="")
+    with pytest.raises(InputError, match="stranger"):
+        tables.score_table(SCORES.replace("old", "stranger"), COMPARISONS, ARMS, reference_arm=None, test_regions="")
+
+
+def test_regions_are_named_or_counted():
+    regions = pd.DataFrame({"chrom": ["chr2", "chr1", "chr1"], "start_bp": [0, 0, 0], "end_bp": [10, 2000, 2000]})
+    assert tables.name_regions(regions) == "chr1:0-2,000, chr2:0-10"
+    many = pd.DataFrame({"chrom": "chr1", "start_bp": range(0, 6_000_000, 1_000_000), "end_bp": 0})
+    many["end_bp"] = many["start_bp"] + 500_000
+    assert tables.name_regions(many) == "6 regions of chr1 (3.0 Mb)"
+
+
+def test_findings_say_either_sign_and_undecided():
+    view = View(*KEY)
+    said = tables.findings(SCORES, COMPARISONS, ARMS, view)
+    # Arms of different protocols are not compared: only identity is left as a rival.
+    assert [(one.arm, one.rival) for one in said] == [("image_1", "identity"), ("old", "identity")]
+    assert said[0].findings == [
+        ("mse", "beats", "on MSE by 0.1000 [0.0800, 0.1200]"),
+        ("pearson", "undecided", "on Pearson r: difference +0.3000 [−0.0100, 0.6100]"),
+    ]
+    assert said[1].findings[1] == ("pearson", "loses", "on Pearson r by 0.1000 [0.0500, 0.2000]")
+    assert tables.headline(said) == (
+        "Against the strongest row without a model, image_1 is better on MSE and undecided on Pearson r; "
+        "old is better on MSE and worse on Pearson r."
+    )
+
+
+def test_the_rival_is_the_strongest_row_without_a_model_by_metric():
+    arms = {"a": {"architecture": "identity"}, "b": {"architecture": "gaussian"}, "m": {"architecture": "vehicle"}}
+    scores = pd.concat([_scores(a=(0.5, 0.6)), _scores(b=(0.3, 0.5)), _scores(m=(0.4, 0.7))])
+    rows = [(metric, "m", rival, 20, 0.1, 0.05, 0.15, "arm") for metric in ("mse", "pearson") for rival in "ab"]
+    said = tables.findings(scores, _comparisons(*rows), arms, View(*KEY))
+    assert {one.rival: [f.metric for f in one.findings] for one in said} == {"a": ["pearson"], "b": ["mse"]}
+
+
+def test_cautions():
+    one_seed = SCORES.assign(n_seeds=1, n_windows=4)
+    said = tables.cautions(one_seed, ARMS)
+    assert "one seed" in said[0]
+    assert "4 test windows" in said[1]
+    assert tables.cautions(SCORES, ARMS) == []
+    assert "No learned arm" in tables.cautions(SCORES[SCORES["arm"] == "identity"], ARMS)[0]
+
+
+def test_a_made_up_experiment_has_every_view():
+    settings = made_up.config(seeds=(1,))
+    scores, comparisons = made_up.aggregates(made_up.window_scores(settings, n_windows=6), ["identity"])
+    frame = tables.score_table(scores, comparisons, settings["arms"], reference_arm="identity", test_regions="x")
+    assert len(list(tables.views(frame))) == 4
+    assert frame.groupby([*tables.KEYS, "metric"])["best"].sum().eq(1).all()

@@ -1,0 +1,84 @@
+"""Schema, defaults, dataclasses and environments say the same thing."""
+
+from dataclasses import fields
+
+import jsonschema
+import pytest
+import yaml
+
+from trifold import config as settings
+
+
+@pytest.fixture(scope="module")
+def schema(repository):
+    return yaml.safe_load((repository / "resources/schemas/config.schema.yaml").read_text())
+
+
+@pytest.mark.parametrize(
+    "kind, path",
+    [
+        (settings.Geometry, ["geometry"]),
+        (settings.Training, ["training"]),
+        (settings.OERecipe, ["recipes", "oe"]),
+        (settings.ObservedRecipe, ["recipes", "observed"]),
+        (settings.Scoring, ["evaluate", "scoring"]),
+    ],
+)
+def test_dataclasses_have_the_fields_of_the_schema(schema, kind, path):
+    node = schema
+    for name in path:
+        node = node["properties"][name]
+    assert {field.name for field in fields(kind)} == set(node["properties"])
+    assert node["additionalProperties"] is False
+
+
+def test_degradation_has_the_fields_and_defaults_of_the_schema(schema):
+    properties = schema["properties"]["degradations"]["additionalProperties"]["properties"]
+    defaults = {field.name: field.default for field in fields(settings.Degradation)}
+    assert defaults == {name: node["default"] for name, node in properties.items()}
+
+
+def walk(node, path=""):
+    for name, child in node.get("properties", {}).items():
+        yield f"{path}/{name}", child
+        yield from walk(child, f"{path}/{name}")
+    if isinstance(node.get("additionalProperties"), dict):
+        yield from walk(node["additionalProperties"], f"{path}/*")
+
+
+def test_every_key_is_described(schema):
+    undescribed = [path for path, node in walk(schema) if "description" not in node and "$ref" not in node]
+    assert undescribed == []
+
+
+def test_defaults_satisfy_their_own_schema(schema):
+    for path, node in walk(schema):
+        if "default" in node and node.get("type") != "object":
+            jsonschema.validate(node["default"], node), path
+
+
+def test_unknown_field_is_refused():
+    with pytest.raises(KeyError, match="thinn"):
+        settings.from_dict(settings.Degradation, {"thinn": 2})
+
+
+def test_environments_keep_the_pins_of_the_lock(repository):
+    lines = (repository / "constraints.txt").read_text().split()
+    pins = dict(line.split("==") for line in lines)
+    for path in sorted((repository / "envs").glob("*.yaml")):
+        for requirement in yaml.safe_load(path.read_text())["dependencies"][-1]["pip"]:
+            name, version = requirement.split("==")
+            assert pins[name] == version, f"{path.name}: {name}"
+
+
+def test_every_requirement_is_locked(repository):
+    pins = {
+        line.split("==")[0].lower().replace("_", "-") for line in (repository / "constraints.txt").read_text().split()
+    }
+    wanted = [
+        line.split("==")[0].strip().lower()
+        for line in (repository / "requirements.txt").read_text().splitlines()
+        if line.strip() and not line.startswith("#")
+    ]
+    assert [name for name in wanted if name not in pins] == []
+    assert "torch==2.13.0" in (repository / "requirements.txt").read_text()

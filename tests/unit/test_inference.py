@@ -1,0 +1,372 @@
+import logging
+import shutil
+import subprocess
+import sys
+
+import cooler
+import numpy as np
+import pytest
+import torch
+
+from trifold import inference
+from trifold.config import Geometry, ObservedRecipe
+from trifold.errors import InputError
+from trifold.inference import BandMean, blend_weights, predict, tile_starts, write_zoom_levels
+from trifold.io.cool import write_cool
+
+BIN, W, K = 100, 32, 2
+# chr1: 120 bins of which the last is half a bin; chr2: 51 bins, an odd number; chr3 is shorter than a window.
+SIZES = {"chr1": 11_950, "chr2": 5_100, "chr3": 2_000}
+N_BINS = {"chr1": 120, "chr2": 51, "chr3": 20}
+FIRST = {"chr1": 0, "chr2": 120, "chr3": 171}
+GEOMETRY = Geometry(BIN, W, {"train": 8}, 0.25, 0)
+# Cutoff 0: coarse-graining would average beside the bad bin, and the values would not be known exactly.
+GLOBAL, WINDOW = ObservedRecipe("global", 0, 8), ObservedRecipe("window", 0, 8)
+STATISTICS = {"observed": {"floor": 1e-5, "ceiling": 1.0}, "expected": (0.1 / (1 + np.arange(W))).tolist()}
+
+
+# ---------------------------------------------------------------- models, genomes, maps
+
+
+class Model(torch.nn.Module):
+    inputs, target, crop_bins = frozenset({"map"}), "observed", 0
+
+
+class Identity(Model):
+    def forward(self, batch):
+        return batch["map"]
+
+
+class Nearest(Model):
+    """Every pixel of the low map repeated: what comes out is known exactly."""
+
+    def forward(self, batch):
+        return batch["map_coarse"].repeat_interleave(K, -1).repeat_interleave(K, -2)
+
+
+class Markers(Model):
+    """ln O/E is 1 between a bin that holds a C and one that holds a G, 0 elsewhere; W - 2c as every model."""
+
+    inputs, target = frozenset({"sequence"}), "oe"
+
+    def __init__(self, crop_bins=0):
+        super().__init__()
+        self.crop_bins = crop_bins
+
+    def forward(self, batch):
+        bins = batch["sequence"].view(-1, W, BIN)
+        c, g = ((bins == code).any(-1).float() for code in (1, 2))
+        # Not symmetric: half of it is left after symmetrising.
+        square = 2 * c[:, None, :, None] * g[:, None, None, :]
+        return square[..., self.crop_bins : W - self.crop_bins, self.crop_bins : W - self.crop_bins]
+
+
+class Genome:
+    """All A, but for what is planted: chromosome, bp, code."""
+
+    def __init__(self, *planted):
+        self.codes = {chrom: np.zeros(size, dtype=np.uint8) for chrom, size in SIZES.items()}
+        for chrom, position_bp, code in planted:
+            self.codes[chrom][position_bp] = code
+
+    def window(self, chrom, start_bp, end_bp):
+        codes = self.codes[chrom]
+        return np.pad(codes[start_bp:end_bp], (0, max(end_bp - len(codes), 0)), constant_values=4)
+
+
+def low_matrix(chrom, rng):
+    """Counts of a low map: decay with distance, noise, all above the cutoff of the coarse-graining."""
+    n = -(-N_BINS[chrom] // K)
+    i, j = np.ogrid[:n, :n]
+    counts = np.triu((20_000 / (1 + np.abs(i - j)) * rng.uniform(0.8, 1.25, (n, n))).round())
+    return counts + np.triu(counts, 1).T
+
+
+@pytest.fixture(scope="module")
+def low(tmp_path_factory):
+    """A low map (path) and its balanced matrices; the bad bins are 7 of chr1 (bins 14 and 15 of the deep map)."""
+    path = tmp_path_factory.mktemp("low") / "map.cool"
+    rng = np.random.default_rng(0)
+    matrices = {chrom: low_matrix(chrom, rng) for chrom in SIZES}
+    weight, chunks, first = [], [], 0
+    for matrix in matrices.values():
+        n = len(matrix)
+        i, j = np.triu_indices(n)
+        chunks.append({"bin1_id": first + i, "bin2_id": first + j, "count": matrix[i, j].astype(np.int32)})
+        weight.append(rng.uniform(0.003, 0.004, n))
+        first += n
+    weight[0][7] = np.nan
+    write_cool(path, SIZES, BIN * K, iter(chunks), weight=np.concatenate(weight))
+    return path, {chrom: m * np.outer(w, w) for (chrom, m), w in zip(matrices.items(), weight)}
+
+
+def run(model, out, low=None, **changes):
+    settings = {
+        "chromsizes": SIZES,
+        "chromosomes": ["chr1", "chr2"],
+        "geometry": GEOMETRY,
+        "recipe": GLOBAL,
+        "statistics": STATISTICS,
+        "low_map": low,
+        "coarsen": K if low else 1,
+        "batch_size": 3,
+        "device": "cpu",
+        "metadata": {"arm": "fake", "version": "abc"},
+    }
+    out.mkdir(exist_ok=True)
+    predict(model, out, **{**settings, **changes})
+    return cooler.Cooler(str(out / "map.cool"))
+
+
+def matrix_of(clr, chrom, balance=True):
+    return clr.matrix(balance=balance).fetch(chrom)
+
+
+def distance(n):
+    i, j = np.ogrid[:n, :n]
+    return np.abs(i - j)
+
+
+# ---------------------------------------------------------------- tiles and blending
+
+
+def test_tiles_cover_the_chromosome_and_end_flush():
+    np.testing.assert_array_equal(tile_starts(120, 32, 24), [0, 24, 48, 72, 88])
+    np.testing.assert_array_equal(tile_starts(32, 32, 8), [0])
+    # 51 bins are 26 coarse bins: the last tile ends with the 26th.
+    np.testing.assert_array_equal(tile_starts(51, 32, 16, step=2), [0, 16, 20])
+    assert len(tile_starts(31, 32, 8)) == 0
+
+
+def test_blend_weights_are_positive_smooth_and_add_up():
+    weights = blend_weights(20)
+    assert weights.min() > 0
+    np.testing.assert_array_equal(weights, weights.T)
+    # Half overlapping tapers of a cosine add up to 1 everywhere inside.
+    taper = np.sqrt(np.diagonal(weights))
+    np.testing.assert_allclose(taper[:10] + taper[10:], 1)
+
+
+def test_band_mean_is_the_weighted_mean_of_dense_tiles():
+    rng = np.random.default_rng(0)
+    n, size, width = 30, 12, 9
+    total, weight = np.zeros((2, n + size, n + size))
+    band = BandMean(n, width, size)
+    for start in (0, 4, 8, 12, 20):
+        tile = rng.random((size, size))
+        tile += tile.T
+        band.add(start, tile)
+        window = np.s_[start : start + size, start : start + size]
+        total[window] += tile * blend_weights(size)
+        weight[window] += blend_weights(size)
+    mean = band.mean()
+    for d in range(width):
+        known = np.diagonal(weight, d)[: n - d] > 0
+        with np.errstate(invalid="ignore"):
+            dense = np.diagonal(total, d)[: n - d] / np.diagonal(weight, d)[: n - d]
+        np.testing.assert_allclose(mean[: n - d, d], np.where(known, dense, np.nan))
+        assert np.isnan(mean[n - d :, d]).all()
+
+
+# ---------------------------------------------------------------- whole chromosomes
+
+
+@pytest.mark.parametrize("recipe", [GLOBAL, WINDOW], ids=["global", "window"])
+def test_low_map_comes_back_on_the_deep_scale(low, tmp_path, recipe):
+    path, balanced = low
+    clr = run(Nearest(), tmp_path / "out", path, recipe=recipe)
+    for chrom in ("chr1", "chr2"):
+        n = N_BINS[chrom]
+        # A coarse pixel holds K times the value of the deep ones inside it: rows sum to 1 at both widths.
+        expected = (balanced[chrom] / K).repeat(K, 0).repeat(K, 1)[:n, :n]
+        inside = distance(n) <= W - W // 4
+        found = matrix_of(clr, chrom)
+        np.testing.assert_allclose(found[inside], expected[inside], rtol=2e-5)
+        np.testing.assert_array_equal(np.nonzero(np.isnan(found[40]))[0], [14, 15] if chrom == "chr1" else [])
+        assert (matrix_of(clr, chrom, balance=False)[~inside] == 0).all()
+
+
+def test_identity_comes_back_within_the_interpolation(low, tmp_path):
+    path, balanced = low
+    coarsegrained = ObservedRecipe("global", 2, 8)
+    clr = run(Identity(), tmp_path / "out", path, chromosomes=["chr2"], stride_bins=4, recipe=coarsegrained)
+    found = matrix_of(clr, "chr2")[:50, :50]
+    blocks = found.reshape(25, K, 25, K).mean((1, 3))
+    near = distance(25) <= 12
+    ratio = np.log(blocks[near] / (balanced["chr2"][:25, :25][near] / K))
+    assert abs(ratio.mean()) < 0.05
+    assert np.corrcoef(np.log(blocks[near]), np.log(balanced["chr2"][:25, :25][near]))[0, 1] > 0.98
+
+
+def test_missing_bins_and_whole_genome_table(low, tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        clr = run(Nearest(), tmp_path / "out", low[0], chromosomes=["chr3", "chr1"])
+    assert "chr3 is shorter than a window" in caplog.text
+    bins = clr.bins()[:]
+    assert len(bins) == sum(N_BINS.values())
+    weight = bins["weight"].to_numpy()
+    missing = np.nonzero(np.isnan(weight))[0]
+    np.testing.assert_array_equal(missing, [14, 15, *range(FIRST["chr2"], len(bins))])
+    assert (weight[~np.isnan(weight)] == 1).all()
+    pixels = clr.pixels()[:]
+    assert not np.isin(pixels[["bin1_id", "bin2_id"]], missing).any()
+    assert pixels["count"].dtype == np.float64
+    assert np.isfinite(pixels["count"]).all()
+    # Complete: every pixel of the band between predicted bins is there.
+    good = np.isfinite(weight[:120])
+    assert len(pixels) == sum((good[: 120 - d] & good[d:]).sum() for d in range(25))
+
+
+def test_chromosomes_that_the_low_map_lacks_are_missing(low, tmp_path, caplog):
+    sizes = {"chr0": 6_000, **SIZES}
+    with caplog.at_level(logging.WARNING):
+        clr = run(Nearest(), tmp_path / "out", low[0], chromsizes=sizes, chromosomes=["chr0", "chr2"])
+    assert "chr0 is not in" in caplog.text
+    known = clr.bins()[:].groupby("chrom", observed=True)["weight"].count()
+    assert known.to_dict() == {"chr0": 0, "chr1": 0, "chr2": 51, "chr3": 0}
+    np.testing.assert_array_equal(matrix_of(clr, "chr2"), matrix_of(run(Nearest(), tmp_path / "all", low[0]), "chr2"))
+
+
+@pytest.mark.parametrize("crop_bins", [0, 3])
+def test_sequence_model_in_genome_coordinates(tmp_path, crop_bins):
+    genome = Genome(("chr1", 7_050, 1), ("chr1", 8_299, 2), ("chr1", 3_000, 4), ("chr2", 1_000, 1), ("chr2", 900, 2))
+    clr = run(Markers(crop_bins), tmp_path / "out", sequence=genome)
+    side = W - 2 * crop_bins
+    for chrom, planted in {"chr1": (70, 82), "chr2": (9, 10)}.items():
+        n = N_BINS[chrom]
+        found = matrix_of(clr, chrom)
+        expected = 0.1 / (1 + distance(n))
+        expected[planted] *= np.e
+        expected[planted[::-1]] *= np.e
+        missing = np.zeros(n, dtype=bool)
+        missing[:crop_bins] = missing[n - crop_bins :] = True
+        missing[30] |= chrom == "chr1"  # the N; the half bin at the end is no N
+        expected[missing] = expected[:, missing] = np.nan
+        inside = distance(n) <= side - W // 4
+        np.testing.assert_allclose(found[inside], expected[inside], rtol=1e-6)
+    assert clr.info["metadata"]["trifold"]["max_distance_bins"] == side - W // 4
+
+
+def test_tracks_reach_the_model_and_their_gaps_are_missing(tmp_path):
+    class Track:
+        def window(self, chrom, start_bp, end_bp):
+            starts = np.arange(start_bp, end_bp, BIN // 2)
+            known = (starts < 500) | (starts >= 600)
+            return np.where(known, starts // BIN, 0).astype(np.float32), known
+
+    class Outer(Model):
+        inputs, target = frozenset({"tracks"}), "oe"
+
+        def forward(self, batch):
+            values = batch["tracks"][:, 0] / 100
+            return (values[:, :, None] + values[:, None, :])[:, None]
+
+    found = matrix_of(run(Outer(), tmp_path / "out", tracks=[Track()], chromosomes=["chr2"]), "chr2")
+    assert np.isnan(found[5]).all()
+    np.testing.assert_allclose(found[20, 30], np.exp(0.5) * 0.1 / 11, rtol=1e-6)
+
+
+def test_bf16_is_close(low, tmp_path):
+    class Linear(Identity):
+        def __init__(self):
+            super().__init__()
+            self.conv = torch.nn.Conv2d(1, 1, 1, bias=False)
+            torch.nn.init.ones_(self.conv.weight)
+
+        def forward(self, batch):
+            return self.conv(batch["map"])
+
+    exact = matrix_of(run(Linear(), tmp_path / "a", low[0], chromosomes=["chr2"]), "chr2")
+    bf16 = matrix_of(run(Linear(), tmp_path / "b", low[0], chromosomes=["chr2"], precision="bf16-mixed"), "chr2")
+    near = distance(51) <= 24
+    assert not np.array_equal(exact, bf16)
+    # 8 bits of mantissa over five decades of the logarithm.
+    np.testing.assert_allclose(bf16[near], exact[near], rtol=0.05)
+
+
+# ---------------------------------------------------------------- files
+
+
+def test_cooler_reads_describes_and_balances_the_files(low, tmp_path, monkeypatch):
+    monkeypatch.setattr(inference, "OVERVIEW_BINS", 20)
+    out = tmp_path / "out"
+    run(Nearest(), out, low[0], assembly="sim1")
+    levels = cooler.fileops.list_coolers(str(out / "map.mcool"))
+    assert levels == [f"/resolutions/{BIN * zoom}" for zoom in (1, 2, 4, 8)]
+    uris = [str(out / "map.cool"), *(f"{out / 'map.mcool'}::{level}" for level in levels)]
+    for uri in uris:
+        clr = cooler.Cooler(uri)
+        assert clr.info["metadata"] == {
+            "trifold": {"arm": "fake", "version": "abc", "max_distance_bins": 24, "scale": "balanced"}
+        }
+        assert clr.info["genome-assembly"] == "sim1"
+        assert np.nansum(clr.matrix(balance=True).fetch("chr1")) > 0
+    copy = tmp_path / "copy.cool"
+    shutil.copy(out / "map.cool", copy)
+    for arguments in (["info", uris[-1]], ["balance", "--force", str(copy)]):
+        subprocess.run([sys.executable, "-m", "cooler", *arguments], check=True, capture_output=True)
+    balanced = cooler.Cooler(str(copy)).matrix(balance=True).fetch("chr1")
+    sums = np.nansum(np.where(distance(120) >= 2, balanced, 0), axis=0)
+    np.testing.assert_allclose(sums[sums > 0] / sums[sums > 0].mean(), 1, rtol=1e-3)
+
+
+def test_zoom_levels_stay_on_the_balanced_scale(tmp_path, monkeypatch):
+    """A map of one value p on every pixel is z p in the zoom level z, however many of the children are missing."""
+    monkeypatch.setattr(inference, "OVERVIEW_BINS", 20)
+    rng = np.random.default_rng(3)
+    sizes, n, band, p = {"a": 10_050, "b": 3_000}, 131, 40, 0.01
+    missing = rng.random(n) < 0.3
+    missing[16:24] = True
+    i, j = np.triu_indices(n)
+    chrom = np.repeat([0, 1], [101, 30])
+    keep = (j - i < band) & ~missing[i] & ~missing[j] & (chrom[i] == chrom[j])
+    pixels = {"bin1_id": i[keep], "bin2_id": j[keep], "count": np.full(keep.sum(), p)}
+    write_cool(tmp_path / "map.cool", sizes, 100, [pixels], weight=np.where(missing, np.nan, 1.0))
+    write_zoom_levels(tmp_path / "map.cool", tmp_path / "map.mcool")
+    for zoom in (1, 2, 4, 8):
+        clr = cooler.Cooler(f"{tmp_path / 'map.mcool'}::resolutions/{100 * zoom}")
+        for name, first, size in (("a", 0, 101), ("b", 101, 30)):
+            level = matrix_of(clr, name)
+            starts = np.arange(0, size, zoom)
+            all_missing = np.logical_and.reduceat(missing[first : first + size], starts)
+            np.testing.assert_array_equal(np.isnan(np.diagonal(level)), all_missing)
+            complete = (distance(len(starts)) + 1) * zoom <= band
+            complete &= ~all_missing[:, None] & ~all_missing
+            # On the diagonal a cooler counts a contact once, not from both its ends.
+            v = np.add.reduceat(~missing[first : first + size], starts, dtype=int)[~all_missing]
+            expected = np.full(level.shape, zoom * p)
+            expected[~all_missing, ~all_missing] *= (v + 1) / (2 * v)
+            np.testing.assert_allclose(level[complete], expected[complete])
+        whole = np.add.reduceat(~missing, np.append(np.arange(0, 101, zoom), np.arange(101, 131, zoom))) == zoom
+        np.testing.assert_allclose(clr.bins()["weight"][:][whole], 1 / np.sqrt(zoom))
+    assert len(cooler.fileops.list_coolers(str(tmp_path / "map.mcool"))) == 4
+
+
+# ---------------------------------------------------------------- bad input
+
+
+def test_errors_name_the_remedy(low, tmp_path):
+    path, out = low[0], tmp_path / "out"
+    with pytest.raises(InputError, match=r"stride_bins: 7 must be below 32 .* multiple of 2"):
+        run(Nearest(), out, path, stride_bins=7)
+    with pytest.raises(InputError, match="reads map"):
+        run(Nearest(), out)
+    with pytest.raises(InputError, match="no chromosome chrX"):
+        run(Nearest(), out, path, chromosomes=["chrX"])
+    with pytest.raises(InputError, match="nothing to predict: of chr3"):
+        run(Nearest(), out, path, chromosomes=["chr3"])
+    with pytest.raises(InputError, match="the model reads 30 bins of 400 bp"):
+        run(Nearest(), out, path, coarsen=4)
+
+    class Diverged(Nearest):
+        def forward(self, batch):
+            return super().forward(batch) * torch.nan
+
+    with pytest.raises(InputError, match="not numbers"):
+        run(Diverged(), out, path)
+
+    class Blind(Markers):
+        target = "observed"
+
+    with pytest.raises(InputError, match="use the global scale"):
+        run(Blind(), out, sequence=Genome(), recipe=WINDOW)

@@ -1,0 +1,97 @@
+"""The settings the package works with, as frozen dataclasses. `resources/schemas/config.schema.yaml` gives the
+defaults and describes every field; a test holds the two together. Nothing here reads a file."""
+
+from dataclasses import dataclass, fields
+
+
+def from_dict(kind: type, settings: dict):
+    """A frozen dataclass of `kind` from a mapping with exactly its fields; nested dataclasses from nested mappings."""
+    known = {field.name: field for field in fields(kind)}
+    if unknown := set(settings) - set(known):
+        raise KeyError(f"{kind.__name__} has no setting {sorted(unknown)}; it has {sorted(known)}")
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()})
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Windows on the diagonal of a map."""
+
+    bin_bp: int
+    window_bins: int
+    stride_bins: dict  # role -> bins between the starts of neighbouring windows
+    max_bad_bins: float  # share of a window's bins that may be missing in the deep map
+    max_n_bins: int  # bins of a window that may hold an N (Kriukov2021: 0)
+
+    @property
+    def window_bp(self) -> int:
+        return self.bin_bp * self.window_bins
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """How the low map is made from the deep one: coarsen x k, keep 1/thin of the contacts, or both."""
+
+    coarsen: int = 1
+    thin: float = 1.0
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class OERecipe:
+    """Observed-over-expected targets, natural log, clipped to +-clip.
+
+    variant "akita": basenji's bin/akita_data_read.py; "kriukov2021": the released notebook.
+    sigma_bins 0 means no smoothing; the published Kriukov kernel is 0.8 with 7 x 7 taps.
+    """
+
+    variant: str
+    cutoff: int
+    max_levels: int
+    clip: float
+    sigma_bins: float
+    expected: str  # "local": on the window; "global": per diagonal over the training regions
+
+
+@dataclass(frozen=True)
+class ObservedRecipe:
+    """Observed maps on [0, 1]: adaptive coarse-graining, log, min-max, interpolation.
+
+    scale "window": each window's own minimum and maximum (as published);
+    "global": one floor and one ceiling from the training regions, the same for low and deep (corrected).
+    """
+
+    scale: str
+    cutoff: int
+    max_levels: int
+
+
+@dataclass(frozen=True)
+class Training:
+    """Optimisation of one arm."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    schedule: str  # constant | cosine: warm-up, then down to 5 %
+    weight_decay: float
+    optimiser: str  # adam | adamw | sgd
+    loss: str  # mse | l1
+    accumulate: int  # batches per optimiser step
+    clip_gradient_norm: float  # 0 = none
+    early_stop_epochs: int  # epochs without a better validation loss; 0 = never
+    precision: str  # 32-true | bf16-mixed
+    devices: int
+    workers: int
+    reverse_complement: bool
+    shift_bp: int
+    head_epochs: int  # hybrid: epochs of the head alone before everything is tuned together
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How one predicted map is scored."""
+
+    min_diagonal: int  # first diagonal scored
+    max_distance_bins: int | None  # last diagonal scored; None = the window
+    scc_h: int  # half-width of the SCC's mean filter, bins
+    scc_max_bp: int | None  # largest distance of the SCC; None = the window

@@ -1,0 +1,333 @@
+"""One contact map, as it comes (.cool, .mcool, .hic) -> one cooler that the rest can trust.
+
+What is made: one bin width, pixels sorted and each stored once, whole counts, the chromosomes of the genome, a `weight`
+column whose balanced rows sum to 1. What had to be repaired is logged and stands in the report.
+"""
+
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cooler
+import numpy as np
+
+from trifold.errors import InputError
+from trifold.genome import n_bins
+from trifold.io import cool, hic
+from trifold.io.cool import Pixels
+
+logger = logging.getLogger(__name__)
+
+BALANCE = {"ignore_diags": 2, "mad_max": 5, "min_nnz": 10}
+ROW_SUM_SPREAD = 0.001  # standard deviation of the balanced row sums, relative to their mean, at which balancing ends
+ROW_SUM_TOLERANCE = 0.05  # how far the rows of a stored balancing may be from summing to 1
+
+# ---------------------------------------------------------------- streams of pixels
+
+
+def whole_rows(chunks: Iterable[Pixels]) -> Iterator[Pixels]:
+    """The same pixels, cut so that no run of one `bin1_id` is divided between chunks."""
+    rest = None
+    for chunk in chunks:
+        if rest is not None:
+            chunk = {name: np.concatenate([rest[name], chunk[name]]) for name in chunk}
+        elsewhere = np.flatnonzero(chunk["bin1_id"] != chunk["bin1_id"][-1:])
+        edge = elsewhere[-1] + 1 if len(elsewhere) else 0
+        if edge:
+            yield {name: column[:edge] for name, column in chunk.items()}
+        rest = {name: column[edge:] for name, column in chunk.items()}
+    if rest is not None and len(rest["bin1_id"]):
+        yield rest
+
+
+def merge(chunks: Iterable[Pixels], new_ids: np.ndarray) -> Iterator[Pixels]:
+    """Renumber bins and sum the pixels that then coincide; rows come out sorted, zeros dropped.
+
+    new_ids  (n_bins,) new id of every bin, rising; -1 drops the bin
+    Serves for coarsening, for dropping chromosomes and, with ids unchanged, for summing pixels stored twice.
+    """
+    n_new = int(new_ids.max()) + 1
+
+    def renumbered() -> Iterator[Pixels]:
+        for chunk in chunks:
+            bin1, bin2 = new_ids[chunk["bin1_id"]], new_ids[chunk["bin2_id"]]
+            kept = (bin1 >= 0) & (bin2 >= 0) & (chunk["count"] != 0)
+            yield {"bin1_id": bin1[kept], "bin2_id": bin2[kept], "count": chunk["count"][kept]}
+
+    for rows in whole_rows(renumbered()):
+        key, count = rows["bin1_id"] * n_new + rows["bin2_id"], rows["count"]
+        if not (np.diff(key) > 0).all():
+            order = np.argsort(key, kind="stable")
+            key, first = np.unique(key[order], return_index=True)
+            count = np.add.reduceat(count[order], first)
+        yield {"bin1_id": key // n_new, "bin2_id": key % n_new, "count": count}
+
+
+def renumber(chromsizes: dict[str, int], bin_bp: int, factor: int = 1, kept: Iterable[str] | None = None) -> np.ndarray:
+    """New ids for `merge`: `factor` bins become one, chromosomes outside `kept` (None: all are kept) become -1."""
+    kept = set(chromsizes if kept is None else kept)
+    ids, offset = [], 0
+    for name, length_bp in chromsizes.items():
+        old = np.arange(n_bins(length_bp, bin_bp))
+        ids.append(offset + old // factor if name in kept else np.full_like(old, -1))
+        offset += n_bins(length_bp, bin_bp * factor) if name in kept else 0
+    return np.concatenate(ids)
+
+
+# ---------------------------------------------------------------- the map as it comes
+
+
+@dataclass(frozen=True)
+class _Raw:
+    """A map as stored: `chunks()` streams its pixels anew each time."""
+
+    path: Path
+    chromsizes: dict[str, int]
+    bin_bp: int
+    chunks: Callable[[], Iterator[Pixels]]
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """What one pass over a pixel table finds."""
+
+    pixels: int
+    duplicates: int
+    sorted_rows: bool  # bin1_id never falls
+    occupied: frozenset[str]  # chromosomes with a pixel
+
+    @property
+    def clean(self) -> bool:
+        return self.duplicates == 0 and self.sorted_rows
+
+
+def _resolutions(path: Path) -> list[int]:
+    return hic.resolutions(path) if path.suffix == ".hic" else list(cool.resolutions(path))
+
+
+def _open(path: Path, bin_bp: int) -> _Raw:
+    if path.suffix == ".hic":
+        return _Raw(path, hic.chromsizes(path), bin_bp, lambda: hic.read_pixels(path, bin_bp))
+    clr = cool.open_map(path, bin_bp)
+    sizes = {name: int(length) for name, length in clr.chromsizes.items()}
+    return _Raw(path, sizes, bin_bp, lambda: cool.read_pixels(clr))
+
+
+def _choose_resolution(path: Path, bin_bp: int) -> int:
+    """The bin width asked for, or the widest one that divides it."""
+    present = _resolutions(path)
+    if not (dividing := [width for width in present if bin_bp % width == 0]):
+        raise InputError(
+            f"{path}: cannot give bins of {bin_bp} bp: the file has {', '.join(map(str, present))}; "
+            "set geometry/bin_bp to one of them or to a multiple"
+        )
+    return max(dividing)
+
+
+def _scan(raw: _Raw) -> _Scan:
+    """Read every pixel once. Raises InputError for counts that are not whole and pixels below the diagonal."""
+    edges = np.cumsum([0] + [n_bins(length, raw.bin_bp) for length in raw.chromsizes.values()])
+    seen = np.zeros(edges[-1], dtype=bool)
+    pixels, duplicates, sorted_rows, last = 0, 0, True, -1
+    for rows in whole_rows(raw.chunks()):
+        bin1, bin2, count = (rows[name].astype(np.int64) for name in cool.COLUMNS)
+        if not (rows["count"] == count).all() or (count < 0).any():
+            raise InputError(
+                f"{raw.path}: counts are not whole numbers; give the raw counts, not a normalised or predicted map"
+            )
+        if (bin1 > bin2).any():
+            raise InputError(f"{raw.path}: holds pixels below the diagonal; make it anew with `cooler load`")
+        key = bin1 * edges[-1] + bin2
+        if not (np.diff(key) > 0).all():
+            duplicates += len(key) - len(np.unique(key))
+        sorted_rows &= bool(bin1[0] >= last and (np.diff(bin1) >= 0).all())
+        last = bin1[-1]
+        pixels += len(key)
+        seen[bin1] = seen[bin2] = True
+    occupied = [name for name, lo, hi in zip(raw.chromsizes, edges, edges[1:]) if seen[lo:hi].any()]
+    return _Scan(pixels, duplicates, sorted_rows, frozenset(occupied))
+
+
+def _match_chromosomes(
+    raw: _Raw, occupied: Iterable[str], genome: dict[str, int], exclude: Iterable[str], rename: dict[str, str]
+) -> tuple[dict[str, int], list[str]]:
+    """The map's chromosomes under the genome's names (all of them, with sizes), and which of them are kept.
+
+    Raises InputError where names or sizes are not those of the genome; a strange chromosome without a contact passes.
+    """
+    sizes = {rename.get(name, name): length for name, length in raw.chromsizes.items()}
+    if len(sizes) < len(raw.chromsizes):
+        raise InputError(f"{raw.path}: genome/rename gives two chromosomes one name: {sorted(rename)}")
+    occupied = {rename.get(name, name) for name in occupied}
+    wanted = [name for name in sizes if name not in set(exclude)]
+    kept = [name for name in wanted if name in genome]
+    if not kept or (occupied & set(wanted)) - set(kept):
+        raise InputError(
+            f"{raw.path}: the map's chromosomes {', '.join(wanted)} are not those of the genome, {', '.join(genome)}; "
+            "use genome/rename ({map's name: genome's name}) or genome/exclude"
+        )
+    if differing := [name for name in kept if sizes[name] != genome[name]]:
+        lengths = ", ".join(f"{name} {sizes[name]:,} bp against {genome[name]:,}" for name in differing)
+        raise InputError(f"{raw.path}: another assembly than the genome ({lengths}); give the map's own genome")
+    return sizes, kept
+
+
+# ---------------------------------------------------------------- balancing
+
+
+def _survey(clr: cooler.Cooler, ignore_diags: int) -> tuple[bool, float]:
+    """Whether the map has contacts between chromosomes, and the mean row sum of the bins that have a contact."""
+    edges = np.array([clr.extent(name)[1] for name in clr.chromnames])
+    trans, sums = False, np.zeros(edges[-1])
+    for pixels in cool.read_pixels(clr):
+        bin1, bin2 = pixels["bin1_id"], pixels["bin2_id"]
+        trans |= bool((np.searchsorted(edges, bin1, "right") != np.searchsorted(edges, bin2, "right")).any())
+        sums += _row_sums(bin1, bin2, pixels["count"], ignore_diags, len(sums))
+    return trans, float(sums[sums > 0].mean()) if sums.any() else 0.0
+
+
+def _row_sums(bin1: np.ndarray, bin2: np.ndarray, value: np.ndarray, ignore_diags: int, total: int) -> np.ndarray:
+    """What pixels of the upper triangle add to the row sums of the whole matrix."""
+    value = value * (bin2 - bin1 >= ignore_diags)
+    return np.bincount(bin1, value, total) + np.bincount(bin2, value * (bin1 != bin2), total)
+
+
+def balance(path: str | os.PathLike, options: dict | None = None) -> dict:
+    """Iterative correction of a cooler, stored as its `weight`; cis only where the map has no trans contact.
+
+    options  ignore_diags, mad_max, min_nnz as cooler takes them; a bin without a contact is bad whatever min_nnz says
+    It ends when the rows are equal to 0.1 % (cooler's own tolerance is in contacts, so a deep map never gets there).
+    Returns the options with `cis_only`, `converged` and `bad_bins` (their number). Raises InputError where no bin is
+    left.
+    """
+    options = {**BALANCE, **(options or {})}
+    clr = cooler.Cooler(str(path))
+    trans, row_sum = _survey(clr, options["ignore_diags"])
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        # Means over chromosomes that are empty; convergence is reported below.
+        warnings.simplefilter("ignore")
+        weight, statistics = cooler.balance_cooler(
+            clr,
+            cis_only=not trans,
+            tol=(ROW_SUM_SPREAD * row_sum) ** 2,
+            store=True,
+            chunksize=cool.CHUNK_PIXELS,
+            **{**options, "min_nnz": max(1, options["min_nnz"])},
+        )
+    if not np.isfinite(weight).any():
+        raise InputError(
+            f"{path}: too few contacts, no bin is left to balance; use wider bins, thin less, or lower balance/min_nnz"
+        )
+    if not (converged := bool(np.all(statistics["converged"]))):
+        logger.warning("%s: balancing did not converge", path)
+    bad_bins = int(np.isnan(weight).sum())
+    logger.info("%s: balanced%s, %d of %d bins bad", path, " within chromosomes" * (not trans), bad_bins, len(weight))
+    return {**options, "cis_only": not trans, "converged": converged, "bad_bins": bad_bins}
+
+
+def _stored_weight(raw: _Raw, options: dict) -> np.ndarray | None:
+    """The `weight` column of a cooler where it multiplies and was made with these options."""
+    if raw.path.suffix == ".hic":
+        return None
+    clr = cool.open_map(raw.path, raw.bin_bp)
+    if "weight" not in clr.bins().columns:
+        return None
+    with clr.open("r") as group:
+        made = dict(group["bins/weight"].attrs)
+    same = not made.get("divisive_weights", False) and all(made.get(name) == options[name] for name in options)
+    return clr.bins()["weight"][:].to_numpy(dtype=np.float64) if same else None
+
+
+def _rows_sum_to_one(path: str | os.PathLike, weight: np.ndarray, ignore_diags: int) -> bool:
+    """Whether balanced rows of the good bins sum to 1: mean and spread within `ROW_SUM_TOLERANCE`."""
+    if not np.isfinite(weight).any():
+        return False
+    factor, sums = np.nan_to_num(weight), np.zeros(len(weight))
+    for pixels in cool.read_pixels(cooler.Cooler(str(path))):
+        bin1, bin2 = pixels["bin1_id"], pixels["bin2_id"]
+        sums += _row_sums(bin1, bin2, pixels["count"] * factor[bin1] * factor[bin2], ignore_diags, len(sums))
+    sums = sums[np.isfinite(weight)]
+    return abs(sums.mean() - 1) < ROW_SUM_TOLERANCE and sums.std() < ROW_SUM_TOLERANCE
+
+
+# ---------------------------------------------------------------- prepare
+
+
+def prepare(
+    source: str | os.PathLike,
+    target: str | os.PathLike,
+    bin_bp: int,
+    chromsizes: dict[str, int] | None = None,
+    *,
+    assembly: str | None = None,
+    exclude: Iterable[str] = (),
+    rename: dict[str, str] | None = None,
+    balance: dict | None = None,
+) -> dict:
+    """Check, repair, coarsen where needed, and balance one map; writes the cooler `target`.
+
+    source      .cool, .mcool or .hic; its bin width is `bin_bp` or a divisor
+    chromsizes  the genome's chromosome lengths, bp; None takes the map's own
+    exclude     chromosomes dropped, by the genome's names
+    rename      {map's name: genome's name}
+    balance     options of `balance`
+    Returns a report: what was read, `repairs` (sentences; empty for a sound map), contacts, pixels, balancing.
+    Raises InputError for a file, bin width, count, chromosome or assembly that cannot be used.
+    """
+    path, rename, options = Path(source), rename or {}, {**BALANCE, **(balance or {})}
+    repairs = []
+    raw = _open(path, _choose_resolution(path, bin_bp))
+    scan = _scan(raw)
+    if not scan.clean:
+        found = f"{scan.duplicates} duplicate pixels" + ("" if scan.sorted_rows else " and unsorted rows")
+        base = _open(path, min(width for width in _resolutions(path) if bin_bp % width == 0))
+        if base.bin_bp < raw.bin_bp and (base_scan := _scan(base)).clean:
+            repairs.append(f"{found} at {raw.bin_bp} bp: coarsened anew from {base.bin_bp} bp, which is sound")
+            raw, scan = base, base_scan
+        else:
+            repairs.append(f"{found} at {raw.bin_bp} bp: sorted, duplicates summed")
+    elif raw.bin_bp < bin_bp:
+        repairs.append(f"no map of {bin_bp} bp in the file: coarsened from {raw.bin_bp} bp")
+    sizes, kept = _match_chromosomes(raw, scan.occupied, chromsizes or raw.chromsizes, exclude, rename)
+    if dropped := [name for name in sizes if name not in kept]:
+        logger.info("%s: dropped %s", path, ", ".join(dropped))
+
+    new_ids = renumber(sizes, raw.bin_bp, bin_bp // raw.bin_bp, kept)
+    weight = _stored_weight(raw, options) if not repairs else None
+    report = {
+        "source": path.name,
+        "source_bin_bp": raw.bin_bp,
+        "bin_bp": bin_bp,
+        "duplicate_pixels": scan.duplicates,
+        "dropped": dropped,
+        "renamed": {old: new for old, new in rename.items() if old in raw.chromsizes},
+        "repairs": repairs,
+    }
+    for repair in repairs:
+        logger.warning("%s: %s", path, repair)
+    cool.write_cool(
+        target,
+        {name: sizes[name] for name in kept},
+        bin_bp,
+        ({**chunk, "count": chunk["count"].astype(np.int64)} for chunk in merge(raw.chunks(), new_ids)),
+        weight=None if weight is None else weight[new_ids >= 0],
+        metadata={"prepared": report},
+        assembly=assembly,
+        ordered=scan.sorted_rows,
+    )
+    return report | _finish(target, weight is not None, options)
+
+
+def _finish(target: str | os.PathLike, weighted: bool, options: dict) -> dict:
+    """Balance the written map, unless the weight it came with still holds; the last part of the report."""
+    clr = cooler.Cooler(str(target))
+    totals = {"contacts": int(clr.info["sum"]), "pixels": int(clr.info["nnz"])}
+    if weighted:
+        weight = clr.bins()["weight"][:].to_numpy()
+        if _rows_sum_to_one(target, weight, options["ignore_diags"]):
+            bad_bins = int(np.isnan(weight).sum())
+            return totals | {"balanced": "the map's own weight", "balance": {**options, "bad_bins": bad_bins}}
+    return totals | {"balanced": "anew", "balance": balance(target, options)}

@@ -1,0 +1,141 @@
+"""Windows of one or several dataset directories (docs/architecture.md) as a torch Dataset."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.data import Dataset
+
+from trifold.data.augment import Augmentation, read_shifted, reverse
+from trifold.data.normalise import upsample
+from trifold.data.sequence import SequenceStore
+from trifold.data.splits import ROLES
+from trifold.data.tracks import TrackStore
+from trifold.errors import InputError
+
+
+def read_tracks(
+    stores: Iterable[TrackStore], chrom: str, start_bp: int, end_bp: int, window_bins: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean signal per bin of the map: (values float32, valid bool), each (T, W); values are 0 where not valid."""
+    values, valid = [], []
+    for store in stores:
+        fine, known = (array.reshape(window_bins, -1) for array in store.window(chrom, start_bp, end_bp))
+        number = known.sum(axis=1)
+        values.append(fine.sum(axis=1) / np.maximum(number, 1))  # fine is 0 where not known
+        valid.append(number > 0)
+    return np.stack(values).astype(np.float32), np.stack(valid)
+
+
+class WindowDataset(Dataset):
+    """The windows of one role as a dict of tensors, unbatched: what `inputs` names, the target, `valid`, `index`.
+
+    folders: dataset directories, one per sample, concatenated; tracks: per folder, a store per track.
+    inputs: of "sequence", "map" (gives `map` and `map_coarse`; with upsample=False `map_coarse` alone), "tracks"
+    (gives `tracks` and `tracks_valid`); target: "oe" or "observed". augmentation None: windows as they are.
+    `tiles` holds the windows in order: the columns of tiles.tsv, the number of the folder and the row in it.
+    Raises InputError for a folder that is no dataset, folders of different geometry, or a role without windows.
+    """
+
+    def __init__(
+        self,
+        folders: Path | str | Sequence[Path | str],
+        role: str,
+        *,
+        inputs: Iterable[str],
+        target: str,
+        sequence: SequenceStore | None = None,
+        tracks: Sequence[Sequence[TrackStore]] = (),
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+        upsample: bool = True,
+    ):
+        self.folders = [Path(folder) for folder in ([folders] if isinstance(folders, Path | str) else folders)]
+        self.inputs, self.target, self.upsample = frozenset(inputs), target, upsample
+        self.sequence, self.tracks = sequence, tracks
+        self.augmentation, self.seed = augmentation, seed
+        self.epoch = 0
+        self._arrays: dict[tuple[int, str], np.ndarray] = {}
+        self._check_stores()
+        self.tiles = self._read_tiles(role)
+        self.window_bins, bin_bp = self._check_geometry()
+        if augmentation and "sequence" in self.inputs:
+            augmentation.check(bin_bp)
+
+    def _check_geometry(self) -> tuple[int, int]:
+        """(window_bins, bin_bp), which every folder shares."""
+        shapes = []
+        for folder in self.folders:
+            statistics = json.loads((folder / "statistics.json").read_text())
+            geometry = statistics["geometry"]
+            shapes.append((geometry["window_bins"], geometry["bin_bp"], statistics["coarsen"]))
+            if shapes[-1] != shapes[0]:
+                raise InputError(
+                    f"{folder}/statistics.json: window_bins, bin_bp, coarsen are {shapes[-1]}, and {shapes[0]} in "
+                    f"{self.folders[0]}; samples of one training need the same: make the examples again"
+                )
+        return shapes[0][:2]
+
+    def _check_stores(self) -> None:
+        if "sequence" in self.inputs and self.sequence is None:
+            raise InputError("this model reads the sequence, and no sequence store was given")
+        if "tracks" in self.inputs and (len(self.tracks) != len(self.folders) or not all(self.tracks)):
+            raise InputError("this model reads tracks: give every sample its tracks (config: arms/<arm>/tracks)")
+
+    def _read_tiles(self, role: str) -> pd.DataFrame:
+        tables = []
+        for number, folder in enumerate(self.folders):
+            path = folder / "tiles.tsv"
+            if not path.exists():
+                raise InputError(f"{path}: not found; the folder is no dataset directory: make the examples first")
+            table = pd.read_csv(path, sep="\t", dtype={"chrom": str})
+            tables.append(table.assign(folder=number, row=np.arange(len(table))))
+        tiles = pd.concat(tables, ignore_index=True)
+        if not (tiles["role"] == role).any():
+            raise InputError(
+                f"{', '.join(map(str, self.folders))}: tiles.tsv: no {role} window (roles: {', '.join(ROLES)}); give "
+                "the split longer regions, or the geometry a smaller window or a larger max_bad_bins"
+            )
+        return tiles[tiles["role"] == role].reset_index(drop=True)
+
+    def _array(self, folder: int, name: str) -> np.ndarray:
+        """One array of a dataset directory, mapped into memory on first use in this process."""
+        if (folder, name) not in self._arrays:
+            self._arrays[folder, name] = np.load(self.folders[folder] / f"{name}.npy", mmap_mode="r")
+        return self._arrays[folder, name]
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_arrays": {}}
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw the augmentation of this epoch from now on; workers that already run do not notice."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.tiles)
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        if not 0 <= index < len(self):
+            raise IndexError(f"window {index} of {len(self)}")
+        tile = self.tiles.iloc[index]
+        augmentation = self.augmentation or Augmentation(reverse_complement=False)
+        reversed_, shift_bp = augmentation.draw(self.seed, self.epoch, index)
+        place, (folder, row) = (tile["chrom"], tile["start_bp"], tile["end_bp"]), (tile["folder"], tile["row"])
+
+        window = {"valid": np.array(self._array(folder, "valid")[row])}
+        window[self.target] = np.array(self._array(folder, f"deep_{self.target}")[row])[None]
+        if "sequence" in self.inputs:
+            window["sequence"] = read_shifted(self.sequence, *place, shift_bp, augmentation.protocol)
+        if "map" in self.inputs:
+            window["map_coarse"] = np.array(self._array(folder, "low_observed")[row])[None]
+        if "tracks" in self.inputs:
+            window["tracks"], window["tracks_valid"] = read_tracks(self.tracks[folder], *place, self.window_bins)
+        if reversed_:
+            window = reverse(window)
+        if "map" in self.inputs and self.upsample:
+            coarse = window["map_coarse"]
+            window["map"] = upsample(coarse, self.window_bins // coarse.shape[-1])
+        return {key: torch.from_numpy(array) for key, array in window.items()} | {"index": torch.tensor(index)}

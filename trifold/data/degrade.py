@@ -1,0 +1,63 @@
+"""A low map from a deep one: fewer contacts, wider bins, or both (first thinned, then coarsened).
+
+Thinning keeps each contact with probability 1/thin on its own (binomial per pixel), as sequencing less would.
+Kriukov et al. 2021 coarsen without thinning, so their low map has every contact of the deep one.
+"""
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from trifold.config import Degradation
+from trifold.data.contacts import balance as balance_map
+from trifold.data.contacts import merge, renumber
+from trifold.errors import InputError
+from trifold.io.cool import CHUNK_PIXELS, Pixels, open_map, read_pixels, write_cool
+
+logger = logging.getLogger(__name__)
+
+
+def thin_pixels(chunks: Iterable[Pixels], thin: float, seed: int) -> Iterator[Pixels]:
+    """Keep one contact in `thin`; one random stream along the table, so the size of the chunks does not matter."""
+    random = np.random.default_rng(seed)
+    for chunk in chunks:
+        count = random.binomial(chunk["count"], 1 / thin)
+        kept = count > 0
+        yield {"bin1_id": chunk["bin1_id"][kept], "bin2_id": chunk["bin2_id"][kept], "count": count[kept]}
+
+
+def degrade(
+    source: str | os.PathLike,
+    target: str | os.PathLike,
+    degradation: Degradation,
+    balance: dict | None = None,
+    chunk_pixels: int = CHUNK_PIXELS,
+) -> dict:
+    """Write the degraded, re-balanced map of a prepared cooler.
+
+    balance  options of `contacts.balance`
+    Returns a report: contacts before and after, balancing. Raises InputError where nothing is left to balance.
+    """
+    if degradation.thin < 1 or degradation.coarsen < 1:
+        raise InputError(f"degradations: thin and coarsen are at least 1, not {degradation}")
+    clr = open_map(source)
+    sizes = {name: int(length) for name, length in clr.chromsizes.items()}
+    chunks = read_pixels(clr, chunk_pixels)
+    if degradation.thin > 1:
+        chunks = thin_pixels(chunks, degradation.thin, degradation.seed)
+    if degradation.coarsen > 1:
+        chunks = merge(chunks, renumber(sizes, clr.binsize, degradation.coarsen))
+    settings = {"coarsen": degradation.coarsen, "thin": degradation.thin, "seed": degradation.seed}
+    write_cool(
+        target,
+        sizes,
+        clr.binsize * degradation.coarsen,
+        chunks,
+        metadata={"degraded": settings},
+        assembly=clr.info.get("genome-assembly"),
+    )
+    contacts = {"contacts_deep": int(clr.info["sum"]), "contacts": int(open_map(target).info["sum"])}
+    logger.info("%s: %s, %d of %d contacts", target, settings, contacts["contacts"], contacts["contacts_deep"])
+    return settings | contacts | {"balance": balance_map(target, balance)}

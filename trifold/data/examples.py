@@ -1,0 +1,197 @@
+"""A dataset directory: windows of one sample at one degradation, normalised (docs/architecture.md lists the files).
+
+Statistics come from the training regions only. One chromosome's bands are in memory at a time, and a stack of
+windows; arrays are written stack after stack.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from trifold.config import Geometry, ObservedRecipe, OERecipe
+from trifold.data import normalise, splits, tiles
+from trifold.errors import InputError
+from trifold.io.cool import Band, open_map
+
+logger = logging.getLogger(__name__)
+
+STACK_PIXELS = 2_000_000  # of one array of a stack of windows: 16 MB in float64
+
+
+class ArrayFile:
+    """A .npy file whose shape is known and whose rows come in parts."""
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: type):
+        self.dtype = np.dtype(dtype)
+        self.handle = path.open("wb")
+        header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self.handle, header)
+
+    def append(self, rows: np.ndarray) -> None:
+        rows.astype(self.dtype, order="C", copy=False).tofile(self.handle)
+
+    def __enter__(self) -> "ArrayFile":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.handle.close()
+
+
+class Moments:
+    """Mean and standard deviation of values that come in parts."""
+
+    def __init__(self):
+        self.number, self.total, self.squares = 0, 0.0, 0.0
+
+    def add(self, values: np.ndarray) -> None:
+        self.number += values.size
+        self.total += values.sum(dtype=np.float64)
+        self.squares += np.square(values, dtype=np.float64).sum()
+
+    def summary(self) -> dict[str, float]:
+        mean = self.total / self.number
+        return {"mean": mean, "sd": max(self.squares / self.number - mean**2, 0.0) ** 0.5}
+
+
+def _stacks(windows: pd.DataFrame, geometry: Geometry) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Windows chromosome by chromosome, in stacks of about `STACK_PIXELS`."""
+    size = max(1, STACK_PIXELS // geometry.window_bins**2)
+    for chrom, ours in windows.groupby("chrom", sort=False):
+        for lo in range(0, len(ours), size):
+            yield chrom, ours.iloc[lo : lo + size]
+
+
+class _Maps:
+    """Windows of one map; the band of one chromosome is kept."""
+
+    def __init__(self, path: str | os.PathLike, bin_bp: int, window_bins: int):
+        self.path, self.bin_bp, self.window_bins, self.band = path, bin_bp, window_bins, None
+
+    def windows(self, chrom: str, stack: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Balanced and counts, each (n, window_bins, window_bins)."""
+        starts = stack["start_bp"].to_numpy() // self.bin_bp
+        counts, balanced = self.on(chrom).windows(starts, self.window_bins)
+        return balanced, counts
+
+    def on(self, chrom: str) -> Band:
+        if self.band is None or self.band.chrom != chrom:
+            self.band = None  # free the last chromosome before the next is read
+            self.band = Band.read(self.path, chrom, self.window_bins)
+        return self.band
+
+
+def expected_by_distance(deep: _Maps, regions: pd.DataFrame) -> np.ndarray:
+    """Mean balanced value per diagonal over the valid pixels inside the regions, (window_bins,).
+
+    A diagonal without a valid pixel takes the value interpolated from its neighbours.
+    """
+    total, number = np.zeros(deep.window_bins), np.zeros(deep.window_bins)
+    for chrom, ours in regions.groupby("chrom", sort=False):
+        balanced = deep.on(chrom).balanced
+        for region in ours.itertuples():
+            inside = balanced[-(-region.start_bp // deep.bin_bp) : -(-region.end_bp // deep.bin_bp)]
+            # Row i of a region of n bins has its diagonals below n - i inside.
+            rows, distances = np.ogrid[: len(inside), : deep.window_bins]
+            valid = (rows + distances < len(inside)) & np.isfinite(inside)
+            total += np.where(valid, inside, 0.0).sum(axis=0)
+            number += valid.sum(axis=0)
+    seen = np.flatnonzero(number)
+    return np.interp(np.arange(deep.window_bins), seen, total[seen] / number[seen])
+
+
+def _check_bins(deep: str | os.PathLike, low: str | os.PathLike, bin_bp: int, coarsen: int) -> None:
+    for path, wanted in ((deep, bin_bp), (low, bin_bp * coarsen)):
+        if (found := open_map(path).binsize) != wanted:
+            raise InputError(f"{path}: bins of {found} bp, not {wanted}; make it again with this geometry/bin_bp")
+
+
+def build(
+    deep_cool: str | os.PathLike,
+    low_cool: str | os.PathLike,
+    sequence_folder: str | os.PathLike,
+    regions_bed: str | os.PathLike,
+    geometry: Geometry,
+    oe_recipe: OERecipe,
+    observed_recipe: ObservedRecipe,
+    coarsen: int,
+    out: Path,
+) -> dict:
+    """Write the dataset directory `out` (it exists and is empty); returns what statistics.json holds.
+
+    deep_cool        prepared map at `geometry.bin_bp`
+    low_cool         its degraded map at `geometry.bin_bp * coarsen`
+    sequence_folder  holds n_bins.npz: chromosome -> (n_bins,) bool, bin holds an N
+    regions_bed      regions of the fold
+    Raises InputError for maps of other bins and regions without windows.
+    """
+    out = Path(out)
+    _check_bins(deep_cool, low_cool, geometry.bin_bp, coarsen)
+    clr = open_map(deep_cool)
+    chromsizes = {name: int(length) for name, length in clr.chromsizes.items()}
+    bad = {name: clr.bins().fetch(name)["weight"].isna().to_numpy() for name in chromsizes}
+    with np.load(Path(sequence_folder) / "n_bins.npz") as stored:
+        with_n = {name: stored[name] for name in chromsizes}
+    regions = splits.read(regions_bed)
+    if absent := sorted(set(regions["chrom"]) - set(chromsizes)):
+        logger.warning("%s: not in the map, without windows: %s", deep_cool, ", ".join(absent))
+    regions = regions[regions["chrom"].isin(chromsizes)]
+    windows = tiles.cut(regions, geometry, chromsizes, bad, with_n, coarsen)
+    training = windows[windows["role"] == "train"]
+
+    size = geometry.window_bins
+    deep = _Maps(deep_cool, geometry.bin_bp, size)
+    low = _Maps(low_cool, geometry.bin_bp * coarsen, size // coarsen)
+    expected = expected_by_distance(deep, regions[regions["role"] == "train"])
+    recipe = (observed_recipe.cutoff, observed_recipe.max_levels)
+    scale = normalise.training_scale(
+        normalise.adaptive_coarsegrain(*deep.windows(chrom, stack), *recipe)
+        for chrom, stack in _stacks(training, geometry)
+    )
+
+    moments = {"oe": Moments(), "observed_deep": Moments()}
+    shapes = {
+        "deep_observed": (size, size),
+        "deep_oe": (size, size),
+        "low_observed": (size // coarsen, size // coarsen),
+        "valid": (size,),
+    }
+    with ExitStack() as files:
+        arrays = {
+            name: files.enter_context(
+                ArrayFile(out / f"{name}.npy", (len(windows), *shape), bool if name == "valid" else np.float32)
+            )
+            for name, shape in shapes.items()
+        }
+        for chrom, stack in _stacks(windows, geometry):
+            pixels = deep.windows(chrom, stack)
+            observed, _ = normalise.observed(*pixels, observed_recipe, scale)
+            oe = normalise.oe(*pixels, oe_recipe, expected)
+            low_observed, _ = normalise.observed(*low.windows(chrom, stack), observed_recipe, scale, coarsen)
+            bins = stack["start_bp"].to_numpy()[:, None] // geometry.bin_bp + np.arange(size)
+            arrays["deep_observed"].append(observed)
+            arrays["deep_oe"].append(oe)
+            arrays["low_observed"].append(low_observed)
+            arrays["valid"].append(~(bad[chrom] | with_n[chrom])[bins])
+            trains = (stack["role"] == "train").to_numpy()
+            moments["oe"].add(oe[trains])
+            moments["observed_deep"].add(observed[trains])
+    windows.to_csv(out / "tiles.tsv", sep="\t", index=False)
+    statistics = {
+        "geometry": asdict(geometry),
+        "recipes": {"oe": asdict(oe_recipe), "observed": asdict(observed_recipe)},
+        "coarsen": coarsen,
+        "tiles": {role: int((windows["role"] == role).sum()) for role in splits.ROLES},
+        "observed": scale,
+        "expected": expected.tolist(),
+        **{name: moment.summary() for name, moment in moments.items()},
+    }
+    (out / "statistics.json").write_text(json.dumps(statistics, indent=1) + "\n")
+    logger.info("%s: %s windows", out, statistics["tiles"])
+    return statistics

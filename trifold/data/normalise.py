@@ -1,0 +1,334 @@
+"""Windows of a contact map -> training maps: observed/expected (ln) and observed on [0, 1], and the way back.
+
+Every function takes a stack of windows (n, W, W) and treats each on its own. Missing pixels are NaN and always whole
+rows and columns (bad bins), as balancing leaves them.
+
+Sources: Fudenberg et al. 2020 (Akita; basenji's `bin/akita_data_read.py`), Kriukov et al. 2021 (the released
+preprocessing notebook), cooltools 0.7.1 (`adaptive_coarsegrain`, `observed_over_expected`, `interp_nan`).
+
+Deviations from them:
+- Kriukov2021 takes its expected over the genome, test chromosomes included; here over the training regions.
+- "Zeros replaced by the expected" (Kriukov2021) is read as: a pixel without a contact has O/E = 1.
+- A pixel whose expected is 0 keeps its value, as in cooltools; with a global expected too, where basenji divides by 0.
+- A window without a contact, or with one value only, has no 0-1 map as published (0/0); here it is 0.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+import numba
+import numpy as np
+from scipy.ndimage import correlate1d
+
+from trifold.config import ObservedRecipe, OERecipe
+from trifold.errors import InputError
+
+MIN_SHAPE = 8  # bins; a map of this side is not coarsened further (cooltools)
+DISTANCE_RATIO = 1.03  # between the edges of a distance class of the local expected (cooltools)
+FLOOR_QUANTILE, CEILING_QUANTILE = 0.001, 0.9999  # of the positive training pixels: `training_scale`
+
+# ---------------------------------------------------------------- adaptive coarse-graining
+
+
+@numba.njit(cache=True, nogil=True)
+def _halve(values, counts, valid):
+    """Sums over 2 x 2 blocks of the values, the counts and the number of valid pixels."""
+    half = values.shape[0] // 2
+    values_sum, counts_sum, valid_sum = np.empty((half, half)), np.empty((half, half)), np.empty((half, half))
+    for i in range(half):
+        for j in range(half):
+            a, b = 2 * i, 2 * j
+            # Columns first, then rows: the order of cooltools, so that rounding is the same.
+            values_sum[i, j] = (values[a, b] + values[a + 1, b]) + (values[a, b + 1] + values[a + 1, b + 1])
+            counts_sum[i, j] = counts[a, b] + counts[a + 1, b] + counts[a, b + 1] + counts[a + 1, b + 1]
+            valid_sum[i, j] = valid[a, b] + valid[a + 1, b] + valid[a, b + 1] + valid[a + 1, b + 1]
+    return values_sum, counts_sum, valid_sum
+
+
+@numba.njit(cache=True, nogil=True)
+def _refine(coarse_values, coarse_valid, values, counts, valid, cutoff):
+    """Spread the coarse average over the valid pixels of every 2 x 2 block with a pixel below the cutoff."""
+    for i in range(coarse_values.shape[0]):
+        for j in range(coarse_values.shape[1]):
+            a, b = 2 * i, 2 * j
+            # Invalid pixels take part with 0 contacts, as in cooltools: a block beside a bad bin is always averaged.
+            fewest = min(counts[a, b], counts[a + 1, b], counts[a, b + 1], counts[a + 1, b + 1])
+            if fewest < cutoff and coarse_valid[i, j] > 0:
+                average = coarse_values[i, j] / coarse_valid[i, j]
+                values[a, b] = average * valid[a, b]
+                values[a + 1, b] = average * valid[a + 1, b]
+                values[a, b + 1] = average * valid[a, b + 1]
+                values[a + 1, b + 1] = average * valid[a + 1, b + 1]
+
+
+@numba.njit(cache=True, nogil=True)
+def _coarsegrain_windows(balanced, counts, cutoff, max_levels, side, out):
+    size = balanced.shape[1]
+    for window in range(balanced.shape[0]):
+        values, contacts, valid = np.zeros((side, side)), np.zeros((side, side)), np.zeros((side, side))
+        for i in range(size):
+            for j in range(size):
+                if np.isfinite(balanced[window, i, j]):
+                    values[i, j] = balanced[window, i, j]
+                    contacts[i, j] = counts[window, i, j]
+                    valid[i, j] = 1
+        pyramid = [(values, contacts, valid)]
+        while len(pyramid) <= max_levels and pyramid[-1][0].shape[0] > MIN_SHAPE:
+            pyramid.append(_halve(*pyramid[-1]))
+        for level in range(len(pyramid) - 1, 0, -1):
+            coarse_values, _, coarse_valid = pyramid[level]
+            _refine(coarse_values, coarse_valid, *pyramid[level - 1], cutoff)
+        for i in range(size):
+            for j in range(size):
+                out[window, i, j] = values[i, j] if valid[i, j] else np.nan
+
+
+def adaptive_coarsegrain(balanced: np.ndarray, counts: np.ndarray, cutoff: float, max_levels: int) -> np.ndarray:
+    """Average pixels with few counts over growing 2 x 2 blocks; (n, W, W) float64, NaN where `balanced` is not finite.
+
+    A block is averaged as soon as one of its pixels has fewer than `cutoff` contacts (not the block's sum).
+    Equal to `cooltools.lib.numutils.adaptive_coarsegrain` window by window, bit for bit.
+    """
+    balanced, counts = np.ascontiguousarray(balanced, np.float64), np.ascontiguousarray(counts, np.float64)
+    out = np.empty(balanced.shape)
+    side = 1 << (balanced.shape[1] - 1).bit_length()  # padded to a power of two
+    _coarsegrain_windows(balanced, counts, float(cutoff), max_levels, side, out)
+    return out
+
+
+# ---------------------------------------------------------------- pieces
+
+
+def _distances(size: int) -> np.ndarray:
+    i, j = np.ogrid[:size, :size]
+    return np.abs(i - j)
+
+
+@cache
+def distance_edges(size: int) -> np.ndarray:
+    """Edges of the distance classes of a window, bins: 0, 1, ... size, their ratio about 1.03 (cooltools)."""
+    n_edges = int(np.log(size) / np.log(DISTANCE_RATIO))
+    edges = np.unique(np.rint(10 ** np.linspace(0, np.log10(size), n_edges)).astype(int))
+    return np.concatenate([[0], edges])
+
+
+@numba.njit(cache=True, nogil=True)
+def _diagonal_sums(windows):
+    n, size = windows.shape[:2]
+    total, number = np.zeros((n, size)), np.zeros((n, size))
+    for window in range(n):
+        for i in range(size):
+            for j in range(i, size):
+                value = windows[window, i, j]
+                if not np.isnan(value):
+                    total[window, j - i] += value
+                    number[window, j - i] += 1
+    return total, number
+
+
+def local_expected(windows: np.ndarray) -> np.ndarray:
+    """Mean over the valid pixels of each distance class of each window, per diagonal: (n, W); NaN without a pixel."""
+    edges = distance_edges(windows.shape[1])
+    total, number = (np.add.reduceat(sums, edges[:-1], axis=1) for sums in _diagonal_sums(windows))
+    with np.errstate(invalid="ignore"):
+        return np.repeat(total / number, np.diff(edges), axis=1)
+
+
+def divide_by_expected(windows: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Observed/expected with an expected per diagonal, (W,) or (n, W); an expected of 0 or NaN divides nothing."""
+    divisor = np.where(expected > 0, expected, 1.0)
+    return windows / divisor[..., _distances(windows.shape[1])]
+
+
+@numba.njit(cache=True, nogil=True)
+def _interpolate_rows(window, good):
+    """Fill the rows that are not good along each column, linearly; row -1 and the row past the end are zeros."""
+    size = window.shape[0]
+    low = -1
+    for high in range(size + 1):
+        if high < size and not good[high]:
+            continue
+        for i in range(low + 1, high):
+            share = (i - low) / (high - low)
+            for j in range(size):
+                below = window[low, j] if low >= 0 else 0.0
+                above = window[high, j] if high < size else 0.0
+                window[i, j] = (1 - share) * below + share * above
+        low = high
+
+
+@numba.njit(cache=True, nogil=True)
+def _interpolate_windows(windows, good):
+    for window in range(windows.shape[0]):
+        if not good[window].all():
+            _interpolate_rows(windows[window], good[window])
+            _interpolate_rows(windows[window].T, good[window])
+
+
+def interpolate(windows: np.ndarray) -> np.ndarray:
+    """Fill bad rows and columns bilinearly from their good neighbours; outside the window lie zeros.
+
+    A window without a good bin becomes 0. Equal to `cooltools.lib.numutils.interp_nan`.
+    """
+    filled = windows.copy()
+    # A bad bin is NaN even on its own diagonal.
+    _interpolate_windows(filled, ~np.isnan(np.diagonal(windows, axis1=1, axis2=2)))
+    return filled
+
+
+def smooth(windows: np.ndarray, sigma_bins: float) -> np.ndarray:
+    """Gaussian smoothing, zeros outside the window; the kernel is 8 sigma wide, rounded up to odd (0.8: 7 x 7)."""
+    if sigma_bins == 0:
+        return windows
+    radius = int(np.ceil(8 * sigma_bins)) // 2
+    taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma_bins) ** 2)
+    taps /= taps.sum()
+    along_columns = correlate1d(windows, taps, axis=1, mode="constant")
+    return correlate1d(along_columns, taps, axis=2, mode="constant")
+
+
+def set_diagonals(windows: np.ndarray, value) -> None:
+    """Write diagonals -1, 0 and 1 in place; `value` is a number or (n,)."""
+    near = _distances(windows.shape[1]) <= 1
+    windows[:, near] = np.reshape(value, (-1, 1))
+
+
+def upsample(windows: np.ndarray, factor: int) -> np.ndarray:
+    """Bilinear upsampling x factor, pixel centres aligned (torch: `align_corners=False`), in the windows' dtype."""
+    if factor == 1:
+        return windows
+    size = windows.shape[-1]
+    position = np.clip((np.arange(size * factor) + 0.5) / factor - 0.5, 0, size - 1)
+    # Row r of the operator holds the hat functions of the two bins that position r lies between.
+    operator = np.maximum(0, 1 - np.abs(position[:, None] - np.arange(size)))
+    return (operator @ windows @ operator.T).astype(windows.dtype)
+
+
+# ---------------------------------------------------------------- observed over expected
+
+
+def clip_at_diagonal_2(balanced: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Akita's first step: windows clipped to [0, median of their diagonal 2], diagonals -1, 0, 1 set to it.
+
+    Returns the windows and the values they were clipped at, (n,); a window without a valid pixel there has 0.
+    """
+    ceiling = np.zeros(len(balanced))
+    diagonal = np.diagonal(balanced, 2, axis1=1, axis2=2)
+    seen = np.isfinite(diagonal).any(axis=1)
+    ceiling[seen] = np.nanmedian(diagonal[seen], axis=1)
+    clipped = np.clip(balanced, 0, ceiling[:, None, None])
+    set_diagonals(clipped, ceiling)
+    clipped[np.isnan(balanced)] = np.nan
+    return clipped, ceiling
+
+
+def oe_steps(
+    balanced: np.ndarray, counts: np.ndarray, recipe: OERecipe, expected: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """Every step of an observed/expected target by name, in order, each (n, W, W) float64; the last is the target.
+
+    akita: clipped, coarsegrained, obsexp, logclip, interp (then diagonals -1, 0, 1 set to 0), smoothed
+    kriukov2021: coarsegrained, obsexp, log, interp, smoothed, clipped
+    Neither is cropped: that is the model's business. `expected` (W,) is used where the recipe says "global".
+    """
+    akita = recipe.variant == "akita"
+    steps = {"clipped": clip_at_diagonal_2(balanced)[0]} if akita else {}
+    cg = adaptive_coarsegrain(steps.get("clipped", balanced), counts, recipe.cutoff, recipe.max_levels)
+    oe_map = divide_by_expected(cg, expected if recipe.expected == "global" else local_expected(cg))
+    steps |= {"coarsegrained": cg, "obsexp": oe_map}
+    if akita:
+        with np.errstate(divide="ignore"):
+            steps["logclip"] = np.clip(np.log(oe_map), -recipe.clip, recipe.clip)
+        steps["interp"] = interpolate(steps["logclip"])
+        set_diagonals(steps["interp"], 0.0)
+        return steps | {"smoothed": smooth(steps["interp"], recipe.sigma_bins)}
+    steps["log"] = np.log(np.where(oe_map == 0, 1.0, oe_map))
+    steps["interp"] = interpolate(steps["log"])
+    steps["smoothed"] = smooth(steps["interp"], recipe.sigma_bins)
+    return steps | {"clipped": np.clip(steps["smoothed"], -recipe.clip, recipe.clip)}
+
+
+def oe(balanced: np.ndarray, counts: np.ndarray, recipe: OERecipe, expected: np.ndarray | None = None) -> np.ndarray:
+    """ln(observed/expected) of a recipe: (n, W, W) float32 in [-clip, clip], NaN-free.
+
+    balanced, counts  (n, W, W)
+    expected          (W,) balanced means per diagonal; needed where `recipe.expected` is "global"
+    """
+    *_, target = oe_steps(balanced, counts, recipe, expected).values()
+    return target.astype(np.float32)
+
+
+# ---------------------------------------------------------------- observed on [0, 1]
+
+
+@dataclass(frozen=True)
+class ObservedScale:
+    """value = ln((x + offset) / floor) / ln(ceiling / floor), x on the balanced scale of the deep map.
+
+    Each field is (n,) for scales of single windows or (1,) for one scale of all.
+    """
+
+    floor: np.ndarray
+    ceiling: np.ndarray
+    offset: np.ndarray
+
+    def forward(self, balanced: np.ndarray) -> np.ndarray:
+        """[0, 1] from balanced values (n, W, W); NaN stays NaN, a scale without a span gives 0."""
+        floor, ceiling, offset = (field[:, None, None] for field in (self.floor, self.ceiling, self.offset))
+        span = np.log(ceiling / floor)
+        logarithm = np.log(np.maximum(balanced + offset, floor) / floor)
+        return np.clip(logarithm / np.where(span > 0, span, 1.0), 0.0, 1.0)
+
+    def inverse(self, values: np.ndarray) -> np.ndarray:
+        """Balanced values (n, W, W) float64 from values on [0, 1]."""
+        floor, ceiling, offset = (field[:, None, None] for field in (self.floor, self.ceiling, self.offset))
+        return floor * (ceiling / floor) ** np.asarray(values, np.float64) - offset
+
+
+def _window_scale(windows: np.ndarray) -> ObservedScale:
+    """The published scale: smallest non-zero value added, then ln between the window's own minimum and maximum."""
+    positive = np.where(windows > 0, windows, np.inf).min(axis=(1, 2))
+    empty = ~np.isfinite(positive)
+    offset = np.where(empty, 1.0, positive)
+    lowest = np.where(np.isnan(windows), np.inf, windows).min(axis=(1, 2))
+    highest = np.where(np.isnan(windows), 0.0, windows).max(axis=(1, 2))
+    return ObservedScale(np.where(empty, 0.0, lowest) + offset, highest + offset, offset)
+
+
+def observed(
+    balanced: np.ndarray, counts: np.ndarray, recipe: ObservedRecipe, scale: dict | None = None, factor: int = 1
+) -> tuple[np.ndarray, ObservedScale]:
+    """Observed maps on [0, 1], (n, w, w) float32 NaN-free, and the scale that leads back.
+
+    balanced, counts  (n, w, w)
+    scale   {"floor", "ceiling"} from `training_scale`; needed where `recipe.scale` is "global"
+    factor  the map's coarsening: balanced rows sum to 1 at each bin width, so a bin k times as wide holds k times
+            the value of a deep one
+    """
+    cg = adaptive_coarsegrain(balanced, counts, recipe.cutoff, recipe.max_levels) / factor
+    if recipe.scale == "global":
+        chosen = ObservedScale(*(np.array([value]) for value in (scale["floor"], scale["ceiling"], 0.0)))
+    else:
+        chosen = _window_scale(cg)
+    return interpolate(chosen.forward(cg)).astype(np.float32), chosen
+
+
+def training_scale(coarsegrained: Iterable[np.ndarray]) -> dict[str, float]:
+    """Floor and ceiling of the global scale from coarse-grained windows of the training regions, stack after stack.
+
+    The 0.1 % and 99.99 % quantiles of their positive values: the rarest far pixels must not stretch the scale, and the
+    few largest near ones must not saturate it. Read from a histogram of ln x, so exact to 0.1 % of x.
+    Raises InputError where there is no contact.
+    """
+    step, lowest, highest = 1e-3, np.log(1e-15), np.log(1e15)
+    histogram = np.zeros(int((highest - lowest) / step) + 1, dtype=np.int64)
+    for windows in coarsegrained:
+        index = (np.log(windows[windows > 0]) - lowest) / step
+        histogram += np.bincount(index.astype(np.int64), minlength=len(histogram))
+    cumulative = np.cumsum(histogram)
+    if cumulative[-1] == 0:
+        raise InputError("splits: no contact in the training regions of this map; choose other training regions")
+    quantiles = {"floor": FLOOR_QUANTILE, "ceiling": CEILING_QUANTILE}
+    bins = {name: np.searchsorted(cumulative, quantile * cumulative[-1]) for name, quantile in quantiles.items()}
+    return {name: float(np.exp(lowest + (index + 0.5) * step)) for name, index in bins.items()}

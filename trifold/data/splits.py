@@ -1,0 +1,115 @@
+"""Folds: which regions of the genome train, validate and test. A BED file: chrom, start, end, role.
+
+kinds
+  chromosomes  whole chromosomes; what is not named trains
+  blocks       blocks along every chromosome with a gap between them, drawn at random
+  random       windows side by side, drawn at random (Kriukov2021, Table III): neighbours of a test window train, so
+               the score is too good; kept to show by how much
+  bed          a file of one's own
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from trifold.errors import InputError
+
+ROLES = ("train", "validation", "test")
+COLUMNS = ["chrom", "start_bp", "end_bp", "role"]
+REMEDY = "needs four columns: chrom, start, end, role (train, validation or test)"
+
+
+def read(path: str | os.PathLike) -> pd.DataFrame:
+    """Regions of a BED file: chrom, start_bp, end_bp, role; lines that start with # are left out."""
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file; a BED of regions {REMEDY}")
+    try:
+        table = pd.read_csv(path, sep="\t", comment="#", header=None, names=COLUMNS, dtype={"chrom": str, "role": str})
+        return table.astype({"start_bp": "int64", "end_bp": "int64"})
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: {REMEDY} ({error})") from error
+
+
+def check(regions: pd.DataFrame, chromsizes: dict[str, int], source: str) -> None:
+    """Raise InputError, naming `source`, for regions that are unknown, outside, overlapping, or leave no test."""
+    if unknown := set(regions["role"].dropna().unique()) - set(ROLES) or regions["role"].isna().any():
+        raise InputError(f"{source}: unknown role {unknown if isinstance(unknown, set) else ''}; {REMEDY}")
+    if strange := sorted(set(regions["chrom"]) - set(chromsizes)):
+        raise InputError(f"{source}: no chromosome {', '.join(strange)}; the genome has {', '.join(chromsizes)}")
+    for region in regions.itertuples():
+        if not 0 <= region.start_bp < region.end_bp <= chromsizes[region.chrom]:
+            raise InputError(
+                f"{source}: {region.chrom}:{region.start_bp}-{region.end_bp} is empty or leaves the chromosome "
+                f"({chromsizes[region.chrom]:,} bp); correct the region"
+            )
+    for chrom, ours in regions.sort_values("start_bp").groupby("chrom"):
+        overlapping = np.flatnonzero(ours["start_bp"].to_numpy()[1:] < ours["end_bp"].to_numpy()[:-1])
+        if len(overlapping):
+            first, second = (ours.iloc[overlapping[0] + step] for step in (0, 1))
+            raise InputError(
+                f"{source}: regions overlap on {chrom}: {first.start_bp}-{first.end_bp} and "
+                f"{second.start_bp}-{second.end_bp}; a bin may have one role only"
+            )
+    for role in ("train", "test"):
+        if role not in set(regions["role"]):
+            raise InputError(f"{source}: no {role} region; give one")
+
+
+def _whole_chromosomes(split: dict, chromsizes: dict[str, int]) -> pd.DataFrame:
+    role_of = {chrom: role for role in ("validation", "test") for chrom in split[role]}
+    if strange := sorted(set(role_of) - set(chromsizes)):
+        raise InputError(
+            f"splits: no chromosome {', '.join(strange)}; the genome has {', '.join(chromsizes)}: change the lists"
+        )
+    if twice := set(split["validation"]) & set(split["test"]):
+        raise InputError(f"splits: {', '.join(sorted(twice))} in both validation and test; name it once")
+    rows = [(chrom, 0, length, role_of.get(chrom, "train")) for chrom, length in chromsizes.items()]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _drawn(split: dict, chromsizes: dict[str, int], block_bp: int, gap_bp: int, shortest_bp: int) -> pd.DataFrame:
+    """Blocks along every chromosome, each at least `shortest_bp`, with roles drawn by `fractions` and `seed`."""
+    rows = [
+        (chrom, start_bp, min(start_bp + block_bp, length_bp))
+        for chrom, length_bp in chromsizes.items()
+        for start_bp in range(0, length_bp - shortest_bp + 1, block_bp + gap_bp)
+    ]
+    fractions = split["fractions"]
+    if fractions["validation"] + fractions["test"] >= 1:
+        raise InputError("splits: fractions/validation and fractions/test leave nothing to train on; lower them")
+    # A share above zero is at least one block.
+    counts = {role: max(round(share * len(rows)), share > 0) for role, share in fractions.items()}
+    roles = np.full(len(rows), "train", dtype=object)
+    order = np.random.default_rng(split["seed"]).permutation(len(rows))
+    roles[order[: counts["test"]]] = "test"
+    roles[order[counts["test"] : counts["test"] + counts["validation"]]] = "validation"
+    return pd.DataFrame(rows, columns=COLUMNS[:3]).assign(role=roles)
+
+
+def make(split: dict, chromsizes: dict[str, int], window_bp: int) -> pd.DataFrame:
+    """Regions of one fold: chrom, start_bp, end_bp, role, checked.
+
+    split      `kind` and its settings (config: splits/<fold>)
+    window_bp  blocks shorter than a window are left out; random regions are one window each
+    Raises InputError for settings that leave no train or test region, or regions the genome does not have.
+    """
+    kind = split["kind"]
+    if kind == "chromosomes":
+        regions = _whole_chromosomes(split, chromsizes)
+    elif kind == "blocks":
+        if split["block_bp"] < window_bp:
+            raise InputError(f"splits: block_bp {split['block_bp']:,} is less than a window ({window_bp:,}); raise it")
+        regions = _drawn(split, chromsizes, split["block_bp"], split["gap_bp"], window_bp)
+    elif kind == "random":
+        regions = _drawn(split, chromsizes, window_bp, 0, window_bp)
+    else:
+        regions = read(split["path"])
+    check(regions, chromsizes, split.get("path", f"splits ({kind})"))
+    return regions
+
+
+def write(path: str | os.PathLike, split: dict, chromsizes: dict[str, int], window_bp: int) -> None:
+    """Write the regions of one fold as a BED file with a fourth column, the role."""
+    make(split, chromsizes, window_bp).to_csv(path, sep="\t", header=False, index=False)

@@ -1,0 +1,304 @@
+"""One predicted map against the deep map of its sample, and against the truth where it is known.
+
+Every arm of a degradation meets the same pixels: the upper triangle of the test windows from the first diagonal scored
+to the last, on bins that are good in the deep and in the low map. Two things are the prediction's own: bins it does
+not have, and a band that is narrower than the window. `max_distance_bins` of the scoring, set to what every arm
+reaches, takes the second away.
+
+Scales:
+- balanced: the maps as they are.
+- observed: ln between the floor and the ceiling of the training regions, on [0, 1].
+- oe: ln of a map over its own mean per diagonal in the windows of the region, within ±clip; a zero is -clip.
+
+The deep map has empty pixels: on the logarithmic scales the target is its coarse-grained map, made as in the examples.
+The SCC sees pixels that are not scored as zero in both maps, and is not taken of O/E, which has no strata to adjust
+for. A test region as a whole is scored on its band where the scale is balanced, and on the pixels of its windows
+elsewhere, as these scales are only defined on windows.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from trifold.config import Geometry, ObservedRecipe, OERecipe, Scoring
+from trifold.data import normalise, splits
+from trifold.errors import InputError
+from trifold.genome import Region
+from trifold.io.cool import Band, open_map
+from trifold.metrics import pixels, scc
+
+LABELS = ["degradation", "arm", "fold", "seed", "sample"]
+_SCC = ["scc_hicrep", "scc_hicreppy", "scc_kriukov2021"]
+_PLACE = ["chrom", "start_bp", "end_bp"]
+_SCORES = ["n_pixels", "mae", "mse", "pearson", "spearman", *_SCC]
+COLUMNS = {
+    "windows": [*LABELS, "reference", "scale", *_PLACE, *_SCORES],
+    "regions": [*LABELS, "reference", "scale", *_PLACE, *_SCORES],
+    "distance": [*LABELS, "reference", "scale", "distance_bp", "n_pixels", "mae", "mse", "pearson"],
+}
+
+
+def evaluate(
+    out: str | os.PathLike,
+    *,
+    prediction: str | os.PathLike,
+    deep: str | os.PathLike,
+    low: str | os.PathLike,
+    truth: str | os.PathLike | None,
+    regions: str | os.PathLike,
+    statistics: str | os.PathLike,
+    geometry: Geometry,
+    oe_recipe: OERecipe,
+    observed_recipe: ObservedRecipe,
+    scoring: Scoring,
+    labels: dict,
+) -> None:
+    """Write windows.tsv, regions.tsv and distance.tsv into the folder `out`.
+
+    prediction, deep, truth: coolers at the geometry's bin width; low: the degraded map, whose bins may be wider.
+    regions: BED with a role per region; statistics: statistics.json of the dataset; labels: values of `LABELS`.
+    Raises InputError for maps that do not fit together and for a split without a test window.
+    """
+    test_regions = read_test_regions(regions)
+    maps = {"prediction": prediction, "deep": deep} | ({"truth": truth} if truth else {})
+    strata = Strata.of(scoring, geometry, prediction)
+    stacks, tables = [], {"windows": [], "regions": [], "distance": []}
+    for chrom in dict.fromkeys(region.chrom for region in test_regions):
+        bands, good = read_bands(maps, low, chrom, geometry)
+        for index, region in enumerate(test_regions):
+            if region.chrom == chrom:
+                stacks.append(take_windows(bands, good, region, index, geometry, strata))
+                tables["regions"].append(_score_band(bands, good, region, geometry.bin_bp, strata))
+    windows = Windows.concatenate(stacks)
+    if not len(windows.start_bp):
+        raise InputError(
+            f"{regions}: role test: no window of {geometry.window_bins} bins of {geometry.bin_bp} bp with at most "
+            f"{geometry.max_bad_bins:.0%} bad bins lies in a test region; name longer or other test regions"
+        )
+    places = windows.places(test_regions, geometry)
+    facts = json.loads(Path(statistics).read_text())
+    for reference, scale, *pair in on_scales(windows, facts, oe_recipe, observed_recipe):
+        names = {"reference": reference, "scale": scale}
+        banded = [pixels.to_bands(each, strata.width) for each in (*pair, windows.mask)]
+        of_windows = places.join(pixels.per_window(*banded))
+        if scale != "oe":
+            of_windows = of_windows.assign(**strata.scc(*banded))
+        tables["windows"].append(of_windows.assign(**names))
+        if scale != "balanced":
+            tables["regions"].append(_pool(*banded, windows.region, test_regions).assign(**names))
+        by_distance = pixels.per_distance(*banded)
+        by_distance["distance_bp"] = by_distance["distance_bins"] * geometry.bin_bp
+        tables["distance"].append(by_distance.assign(**names))
+    for name, parts in tables.items():
+        _write(Path(out) / f"{name}.tsv", pd.concat(parts).assign(**labels), COLUMNS[name])
+
+
+# ---------------------------------------------------------------- what is scored
+
+
+@dataclass(frozen=True)
+class Strata:
+    """The diagonals scored, min_diagonal … width - 1, and those of each form of the SCC."""
+
+    min_diagonal: int
+    width: int
+    scc_h: int
+    scc_bins: int  # largest distance of the SCC
+
+    @classmethod
+    def of(cls, scoring: Scoring, geometry: Geometry, prediction: str | os.PathLike) -> "Strata":
+        """As far as the scoring asks and the prediction reaches. Raises InputError if that leaves nothing."""
+        metadata = open_map(prediction, geometry.bin_bp).info.get("metadata") or {}
+        reached = metadata.get("trifold", {}).get("max_distance_bins")
+        limits = (geometry.window_bins - 1, scoring.max_distance_bins, reached)
+        last = min(limit for limit in limits if limit is not None)
+        if last < scoring.min_diagonal:
+            raise InputError(
+                f"config: evaluate/scoring/min_diagonal: {scoring.min_diagonal} is beyond the last diagonal of "
+                f"{prediction} that can be scored, {last}; lower it or raise max_distance_bins"
+            )
+        scc_bp = geometry.window_bp if scoring.scc_max_bp is None else scoring.scc_max_bp
+        return cls(scoring.min_diagonal, last + 1, scoring.scc_h, scc_bp // geometry.bin_bp)
+
+    def mask(self, valid: np.ndarray) -> np.ndarray:
+        """Pixels scored of windows (n, W, W) whose bins are `valid` (n, W)."""
+        triangle = pixels.upper_triangle(valid.shape[1], self.min_diagonal, self.width - 1)
+        return valid[:, :, None] & valid[:, None, :] & triangle
+
+    def scc(self, prediction: np.ndarray, target: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
+        """Every form of the SCC of bands (n, bins, width)."""
+        scored = [np.where(mask, each, 0) for each in (prediction, target)]
+        return {
+            "scc_hicrep": scc.hicrep_bands(*scored, self.scc_h, min(self.scc_bins + 1, self.width)),
+            "scc_hicreppy": scc.hicreppy_bands(*scored, self.scc_h, min(self.scc_bins, self.width)),
+            "scc_kriukov2021": scc.kriukov2021_bands(*scored),
+        }
+
+
+def read_test_regions(path: str | os.PathLike) -> list[Region]:
+    """Test regions of the BED file of a fold. Raises InputError if there is none."""
+    table = splits.read(path)
+    table = table[table["role"] == "test"]
+    if table.empty:
+        raise InputError(f"{path}: role: no region has the role test; give the split at least one")
+    return [Region(*row) for row in table[_PLACE].itertuples(index=False)]
+
+
+def read_bands(
+    maps: dict[str, str | os.PathLike], low: str | os.PathLike, chrom: str, geometry: Geometry
+) -> tuple[dict[str, Band], dict[str, np.ndarray]]:
+    """Bands of one chromosome by name, and its good bins: `deep` in the deep map, `scored` in deep, low and predicted.
+
+    Raises InputError where a map has other bins than the deep one.
+    """
+    bands = {name: Band.read(path, chrom, geometry.window_bins, bin_bp=geometry.bin_bp) for name, path in maps.items()}
+    good = {name: np.isfinite(band.weight) for name, band in bands.items()}
+    coarse = Band.read(low, chrom, 1)
+    factor, rest = divmod(coarse.bin_bp, geometry.bin_bp)
+    n_bins = len(good["deep"])
+    if rest or len(coarse.weight) != -(-n_bins // factor):
+        raise InputError(
+            f"{low}: {len(coarse.weight)} bins of {coarse.bin_bp} bp on {chrom} do not cover the {n_bins} bins of "
+            f"{geometry.bin_bp} bp of {maps['deep']}; give the low map made from it"
+        )
+    for name, path in maps.items():
+        if len(good[name]) != n_bins:
+            raise InputError(
+                f"{path}: {len(good[name])} bins on {chrom}, {maps['deep']} has {n_bins}; give maps of one assembly"
+            )
+    usable = np.repeat(np.isfinite(coarse.weight), factor)[:n_bins]
+    return bands, {"deep": good["deep"], "scored": good["deep"] & usable & good["prediction"]}
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Test windows of W bins.
+
+    start_bp, region    (n,) where each starts, and which test region it lies in
+    mask                (n, W, W) bool, the pixels scored: upper triangle only
+    counts              (n, W, W) contacts of the deep map
+    balanced            name of the map -> (n, W, W), NaN on bad bins
+    """
+
+    start_bp: np.ndarray
+    region: np.ndarray
+    mask: np.ndarray
+    counts: np.ndarray
+    balanced: dict[str, np.ndarray]
+
+    @classmethod
+    def concatenate(cls, parts: list["Windows"]) -> "Windows":
+        names = ("start_bp", "region", "mask", "counts")
+        arrays = [np.concatenate([getattr(part, name) for part in parts]) for name in names]
+        maps = parts[0].balanced
+        return cls(*arrays, {name: np.concatenate([part.balanced[name] for part in parts]) for name in maps})
+
+    def places(self, regions: list[Region], geometry: Geometry) -> pd.DataFrame:
+        """chrom, start_bp and end_bp, one row per window."""
+        chroms = np.array([region.chrom for region in regions])[self.region]
+        ends_bp = self.start_bp + geometry.window_bp
+        return pd.DataFrame({"chrom": chroms, "start_bp": self.start_bp, "end_bp": ends_bp})
+
+
+def take_windows(
+    bands: dict[str, Band], good: dict[str, np.ndarray], region: Region, index: int, geometry: Geometry, strata: Strata
+) -> Windows:
+    """The windows of one region, side by side from its first whole bin; those with too many bad deep bins left out."""
+    size, bin_bp = geometry.window_bins, geometry.bin_bp
+    first = -(-region.start_bp // bin_bp)
+    end = min(region.end_bp // bin_bp, len(good["deep"]))
+    starts = np.arange(first, end - size + 1, size)
+    inside = starts[:, None] + np.arange(size)
+    starts = starts[np.mean(~good["deep"][inside], axis=1) <= geometry.max_bad_bins]
+    inside = starts[:, None] + np.arange(size)
+    taken = {name: band.windows(starts, size) for name, band in bands.items()}
+    balanced = {name: values for name, (_, values) in taken.items()}
+    mask = strata.mask(good["scored"][inside])
+    return Windows(starts * bin_bp, np.full(len(starts), index), mask, taken["deep"][0], balanced)
+
+
+# ---------------------------------------------------------------- scales
+
+
+def on_scales(
+    windows: Windows, statistics: dict, oe_recipe: OERecipe, observed_recipe: ObservedRecipe
+) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
+    """(reference, scale, prediction, target), the last two (n, W, W), for every reference and scale there is."""
+    balanced, counts = windows.balanced, windows.counts
+    references = [name for name in ("deep", "truth") if name in balanced]
+    for reference in references:
+        yield reference, "balanced", balanced["prediction"], balanced[reference]
+
+    recipe = replace(observed_recipe, scale="global")
+    deep, scale = normalise.observed(balanced["deep"], counts, recipe, statistics["observed"])
+    predicted = scale.forward(balanced["prediction"])
+    for reference in references:
+        yield reference, "observed", predicted, deep if reference == "deep" else scale.forward(balanced[reference])
+
+    expected = np.array(statistics["expected"]) if oe_recipe.expected == "global" else None
+    deep = normalise.oe(balanced["deep"], counts, oe_recipe, expected)
+    predicted = log_oe(balanced["prediction"], windows.mask, windows.region, oe_recipe.clip)
+    for reference in references:
+        own = (balanced[reference], windows.mask, windows.region, oe_recipe.clip)
+        yield reference, "oe", predicted, deep if reference == "deep" else log_oe(*own)
+
+
+def log_oe(balanced: np.ndarray, mask: np.ndarray, region: np.ndarray, clip: float) -> np.ndarray:
+    """ln of a map over its own mean per diagonal, in [-clip, clip]; a zero is -clip, NaN stays NaN.
+
+    balanced, mask (n, W, W); the means are over the pixels of the mask in all windows of the same `region` (n,).
+    """
+    size = balanced.shape[1]
+    known = mask & np.isfinite(balanced)
+    sums, n = np.zeros((2, region.max() + 1, size))
+    np.add.at(sums, region, pixels.to_bands(np.where(known, balanced, 0), size).sum(axis=1))
+    np.add.at(n, region, pixels.to_bands(known, size).sum(axis=1))
+    mean = np.divide(sums, n, out=np.full(sums.shape, np.nan), where=n > 0)
+    distance = np.abs(np.subtract.outer(np.arange(size), np.arange(size)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = np.clip(np.log(balanced / mean[region][:, distance]), -clip, clip)
+    return np.where(balanced == 0, -clip, values)
+
+
+# ---------------------------------------------------------------- regions and files
+
+
+def _score_band(
+    bands: dict[str, Band], good: dict[str, np.ndarray], region: Region, bin_bp: int, strata: Strata
+) -> pd.DataFrame:
+    """Scores of the band of a whole region on the balanced scale, one row per reference."""
+    rows = slice(-(-region.start_bp // bin_bp), region.end_bp // bin_bp)
+    own = good["scored"][rows]
+    partners = np.concatenate([own, np.zeros(strata.width - 1, dtype=bool)])
+    mask = own[:, None] & np.lib.stride_tricks.sliding_window_view(partners, strata.width)
+    mask[:, : strata.min_diagonal] = False
+    balanced = {name: band.balanced[rows, : strata.width][None] for name, band in bands.items()}
+    tables = []
+    for reference in (name for name in balanced if name != "prediction"):
+        pair = (balanced["prediction"], balanced[reference], mask[None])
+        table = pixels.per_window(*pair).assign(**strata.scc(*pair), **region._asdict())
+        tables.append(table.assign(reference=reference, scale="balanced"))
+    return pd.concat(tables)
+
+
+def _pool(
+    prediction: np.ndarray, target: np.ndarray, mask: np.ndarray, region: np.ndarray, regions: list[Region]
+) -> pd.DataFrame:
+    """Scores of the pixels of all windows of a region together, one row per region that has windows."""
+    tables = []
+    for index in np.unique(region):
+        pooled = (each[region == index].reshape(1, -1) for each in (prediction, target, mask))
+        tables.append(pixels.per_window(*pooled).assign(**regions[index]._asdict()))
+    return pd.concat(tables)
+
+
+def _write(path: Path, table: pd.DataFrame, columns: list[str]) -> None:
+    """A table in the same bytes wherever it is made: ordered rows, eight digits."""
+    keys = [name for name in columns if name in ("reference", "scale", "distance_bp", *_PLACE)]
+    table = table.reindex(columns=columns).sort_values(keys)
+    table.to_csv(path, sep="\t", index=False, float_format="%.8g", na_rep="nan", lineterminator="\n")

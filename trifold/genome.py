@@ -1,0 +1,52 @@
+"""Coordinates and letters: chromosome sizes, bins, regions, base codes.
+
+Conventions used everywhere: half-open intervals in bp, the unit in the name (`start_bp`, `window_bins`),
+bin ``i`` of a chromosome covers ``[i * bin_bp, (i + 1) * bin_bp)``, base codes A, C, G, T = 0..3 and N = 4.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+ALPHABET = "ACGTN"
+N_CODE = 4
+
+# Letter -> code for every byte value: lower case (soft-masked) is a base, every IUPAC ambiguity is N.
+_CODE_OF_BYTE = np.full(256, N_CODE, dtype=np.uint8)
+for _code, _letter in enumerate("ACGT"):
+    _CODE_OF_BYTE[ord(_letter)] = _CODE_OF_BYTE[ord(_letter.lower())] = _code
+_BYTE_OF_CODE = np.frombuffer(ALPHABET.encode(), dtype=np.uint8)
+# Complement of a code: A<->T, C<->G, N stays.
+_COMPLEMENT = np.array([3, 2, 1, 0, 4], dtype=np.uint8)
+
+
+class Region(NamedTuple):
+    """A half-open stretch of one chromosome."""
+
+    chrom: str
+    start_bp: int
+    end_bp: int
+
+    def __str__(self) -> str:
+        return f"{self.chrom}:{self.start_bp:,}-{self.end_bp:,}"
+
+
+def encode(letters: str | bytes) -> np.ndarray:
+    """Base codes, uint8 of shape (length,); anything but A, C, G, T (either case) becomes 4."""
+    raw = letters.encode("ascii") if isinstance(letters, str) else letters
+    return _CODE_OF_BYTE[np.frombuffer(raw, dtype=np.uint8)]
+
+
+def decode(codes: np.ndarray) -> str:
+    """Upper-case letters of base codes; the inverse of `encode` up to case and ambiguity."""
+    return _BYTE_OF_CODE[codes].tobytes().decode("ascii")
+
+
+def reverse_complement(codes: np.ndarray) -> np.ndarray:
+    """Reverse complement along the last axis of an array of base codes."""
+    return np.ascontiguousarray(_COMPLEMENT[codes][..., ::-1])
+
+
+def n_bins(length_bp: int, bin_bp: int) -> int:
+    """Number of bins a chromosome has, the last one possibly shorter (as cooler counts them)."""
+    return -(-length_bp // bin_bp)

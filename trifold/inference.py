@@ -1,0 +1,360 @@
+"""Whole chromosomes from a model of windows: tile, predict, un-normalise, blend, write `map.cool` and `map.mcool`.
+
+- Tiles stand `stride_bins` apart, the last one flush with the end of the chromosome. Every tile is symmetrised and
+  brought back to the balanced scale of the deep map before tiles are averaged: there their values mean the same, also
+  where each window has a scale of its own, and contacts add.
+- Weights of the average fall smoothly (Hann) from the middle of a tile to its border and are positive everywhere.
+- Pixels farther than `max_distance_bins` apart are absent: beyond it, tiles would leave holes.
+- A bin is missing (weight NaN, no pixels) if the model has nothing to read there (bad in the low map, an N, no track)
+  or no tile covers it (the cropped ends of a chromosome, chromosomes shorter than a window or not asked for).
+- A chromosome's band (bins x distances) is in memory, never its square.
+
+The counts of the files are on the balanced scale (a full row sums to 1) and `weight` is 1. In a zoom level z times as
+wide, counts are summed and a bin with v predicted children has the weight sqrt(z) / v, which is 1 / sqrt(z) where none
+is missing: count x weight x weight is on the balanced scale of that level, and a missing child is not counted as zero.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cooler
+import numpy as np
+import torch
+
+from trifold.config import Geometry, ObservedRecipe
+from trifold.data.dataset import read_tracks
+from trifold.data.normalise import ObservedScale, observed, upsample
+from trifold.data.sequence import SequenceStore, n_per_bin
+from trifold.data.tracks import TrackStore
+from trifold.errors import InputError
+from trifold.genome import n_bins
+from trifold.io.cool import Band, Pixels, open_map, write_cool
+
+log = logging.getLogger(__name__)
+
+# Zoom levels are added until the longest chromosome has fewer bins: one tile of a genome browser.
+OVERVIEW_BINS = 256
+ZOOM_CHUNK_PIXELS = 5_000_000
+
+
+# ---------------------------------------------------------------- tiles and bands
+
+
+def tile_starts(chrom_bins: int, window_bins: int, stride_bins: int, step: int = 1) -> np.ndarray:
+    """First bins of the tiles of one chromosome; empty if it is shorter than a window.
+
+    Starts are multiples of `step` (the coarsening of the low map); the last tile ends with the chromosome or, where its
+    last coarse bin is not full, less than `step` bins past it.
+    """
+    if chrom_bins < window_bins:
+        return np.zeros(0, dtype=np.int64)
+    last = -(-(chrom_bins - window_bins) // step) * step
+    return np.append(np.arange(0, last, stride_bins), last)
+
+
+def blend_weights(size: int) -> np.ndarray:
+    """Weight of every pixel of a tile's output in the average, (size, size), in (0, 1]."""
+    taper = np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2
+    return np.outer(taper, taper)
+
+
+class BandMean:
+    """Weighted mean of overlapping tiles on the diagonals 0 ... width_bins - 1 of one chromosome."""
+
+    def __init__(self, chrom_bins: int, width_bins: int, size: int):
+        # Rows past the end take what the last tile predicts there.
+        self._sum, self._weight = np.zeros((2, chrom_bins + size, width_bins))
+        self._size, self._bins = size, chrom_bins
+        i, d = np.ogrid[:size, :width_bins]
+        self._i, self._j, self._inside = i, np.minimum(i + d, size - 1), i + d < size
+        self._taper = self._band(blend_weights(size))
+
+    def _band(self, tile: np.ndarray) -> np.ndarray:
+        return np.where(self._inside, tile[self._i, self._j], 0.0)
+
+    def add(self, start: int, tile: np.ndarray) -> None:
+        """One symmetric tile (size, size) whose first row is bin `start`."""
+        rows = slice(start, start + self._size)
+        self._sum[rows] += self._taper * self._band(tile)
+        self._weight[rows] += self._taper
+
+    def mean(self) -> np.ndarray:
+        """(chrom_bins, width_bins): entry (i, d) is the pixel (i, i + d); NaN where no tile lies or past the end."""
+        i, d = np.ogrid[: self._bins, : self._sum.shape[1]]
+        total, weight = self._sum[: self._bins], self._weight[: self._bins]
+        covered = (weight > 0) & (i + d < self._bins)
+        return np.divide(total, weight, out=np.full(covered.shape, np.nan), where=covered)
+
+
+# ---------------------------------------------------------------- inputs of a model
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a model may read, and how windows of it are prepared: exactly as the examples were."""
+
+    geometry: Geometry
+    recipe: ObservedRecipe
+    statistics: dict
+    low_map: Path | None = None
+    coarsen: int = 1
+    sequence: SequenceStore | None = None
+    tracks: Sequence[TrackStore] = ()
+
+
+class ChromosomeInputs:
+    """Batches of the windows of one chromosome, and the bins on which the model has nothing to read.
+
+    missing  (chrom_bins,) bool
+    """
+
+    def __init__(self, sources: Sources, inputs: frozenset[str], chrom: str, length_bp: int):
+        self._sources, self._inputs, self._chrom = sources, inputs, chrom
+        bin_bp, window_bins, k = sources.geometry.bin_bp, sources.geometry.window_bins, sources.coarsen
+        self.missing = np.zeros(n_bins(length_bp, bin_bp), dtype=bool)
+        if "map" in inputs:
+            self._band = Band.read(sources.low_map, chrom, window_bins // k)
+            self._check_low_map(length_bp)
+            self.missing |= np.repeat(np.isnan(self._band.weight), k)[: len(self.missing)]
+        if "sequence" in inputs:
+            self.missing |= n_per_bin(sources.sequence.window(chrom, 0, length_bp), bin_bp)
+        if "tracks" in inputs:
+            end_bp = len(self.missing) * bin_bp
+            self.missing |= ~read_tracks(sources.tracks, chrom, 0, end_bp, len(self.missing))[1].all(axis=0)
+
+    def _check_low_map(self, length_bp: int) -> None:
+        wanted_bp = self._sources.geometry.bin_bp * self._sources.coarsen
+        if self._band.bin_bp != wanted_bp or len(self._band.weight) != n_bins(length_bp, wanted_bp):
+            raise InputError(
+                f"{self._sources.low_map}: {self._chrom} has {len(self._band.weight)} bins of {self._band.bin_bp} bp, "
+                f"and the model reads {n_bins(length_bp, wanted_bp)} bins of {wanted_bp} bp; give the map of the same "
+                "assembly at that bin width"
+            )
+
+    def batch(self, starts: np.ndarray) -> tuple[dict[str, torch.Tensor], ObservedScale | None]:
+        """Tensors of the windows starting at these bins, and the scale of their maps (None without a map)."""
+        sources, batch, scale = self._sources, {}, None
+        bin_bp, window_bins, k = sources.geometry.bin_bp, sources.geometry.window_bins, sources.coarsen
+        places = [(self._chrom, start * bin_bp, (start + window_bins) * bin_bp) for start in starts.tolist()]
+        if "sequence" in self._inputs:
+            batch["sequence"] = np.stack([sources.sequence.window(*place) for place in places])
+        if "map" in self._inputs:
+            counts, balanced = self._band.windows(starts // k, window_bins // k)
+            coarse, scale = observed(balanced, counts, sources.recipe, sources.statistics.get("observed"), factor=k)
+            batch["map_coarse"], batch["map"] = coarse[:, None], upsample(coarse, k)[:, None]
+        if "tracks" in self._inputs:
+            read = [read_tracks(sources.tracks, *place, window_bins) for place in places]
+            batch["tracks"], batch["tracks_valid"] = (np.stack(arrays) for arrays in zip(*read))
+        valid = ~np.append(self.missing, np.ones(k, dtype=bool))[starts[:, None] + np.arange(window_bins)]
+        return {key: torch.from_numpy(array) for key, array in (batch | {"valid": valid}).items()}, scale
+
+
+# ---------------------------------------------------------------- prediction
+
+
+def _device(name: str) -> torch.device:
+    """The GPU for "gpu" or "cuda", for "auto" where there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device("cuda" if name == "gpu" else name)
+
+
+class Predictor:
+    """A model on the windows of chromosomes, in batches, back on the balanced scale."""
+
+    def __init__(
+        self, model: torch.nn.Module, sources: Sources, stride_bins: int, batch_size: int, device: str, precision: str
+    ):
+        self._sources, self._stride, self._batch_size = sources, stride_bins, batch_size
+        self._device = _device(device)
+        self._model = model.to(self._device).eval()
+        self._bf16 = precision.startswith("bf16")
+        self._size = sources.geometry.window_bins - 2 * model.crop_bins
+        # Farther pixels fall between two tiles: inside neither.
+        self.max_distance_bins = self._size - stride_bins
+        self._expected = self._expected_map() if model.target == "oe" else None
+
+    def _expected_map(self) -> np.ndarray:
+        """Expected of every pixel of a tile, balanced scale: what ln O/E is multiplied with."""
+        expected = np.asarray(self._sources.statistics["expected"], dtype=np.float64)[: self._size]
+        i, j = np.ogrid[: self._size, : self._size]
+        return expected[np.abs(i - j)]
+
+    def _balanced(self, output: np.ndarray, scale: ObservedScale | None) -> np.ndarray:
+        """(n, size, size) on the balanced scale from the model's normalised output."""
+        if self._expected is not None:
+            return np.exp(output) * self._expected
+        if scale is None:
+            known = self._sources.statistics["observed"]
+            scale = ObservedScale(np.array([known["floor"]]), np.array([known["ceiling"]]), np.zeros(1))
+        # Interpolation may undershoot, contacts may not.
+        return np.maximum(scale.inverse(output), 0.0)
+
+    @torch.inference_mode()
+    def chromosome(self, chrom: str, length_bp: int) -> tuple[np.ndarray, np.ndarray]:
+        """Band (chrom_bins, max_distance_bins + 1) on the balanced scale, and which bins are missing (chrom_bins,)."""
+        inputs = ChromosomeInputs(self._sources, self._model.inputs, chrom, length_bp)
+        crop, chrom_bins = self._model.crop_bins, len(inputs.missing)
+        starts = tile_starts(chrom_bins, self._sources.geometry.window_bins, self._stride, self._sources.coarsen)
+        band = BandMean(chrom_bins, self.max_distance_bins + 1, self._size)
+        for first in range(0, len(starts), self._batch_size):
+            some = starts[first : first + self._batch_size]
+            batch, scale = inputs.batch(some)
+            batch = {key: tensor.to(self._device) for key, tensor in batch.items()}
+            with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
+                output = self._model(batch)[:, 0].double().cpu().numpy()
+            if not np.isfinite(output).all():
+                raise InputError(f"{chrom}: the model predicts values that are not numbers; train it again")
+            for start, tile in zip(some, self._balanced((output + output.swapaxes(1, 2)) / 2, scale)):
+                band.add(start + crop, tile)
+        mean = band.mean()
+        return mean, inputs.missing | np.isnan(mean[:, 0])
+
+
+def _pixels(band: np.ndarray, missing: np.ndarray, first_bin: int) -> Pixels:
+    """Sorted pixels of a band whose chromosome starts at bin `first_bin`, those of missing bins left out."""
+    band = np.where(missing[:, None], np.nan, band)
+    i, d = np.nonzero(np.isfinite(band))
+    known = ~missing[i + d]
+    i, d = i[known], d[known]
+    return {"bin1_id": first_bin + i, "bin2_id": first_bin + i + d, "count": band[i, d]}
+
+
+def predict(
+    model: torch.nn.Module,
+    out: Path,
+    *,
+    chromsizes: dict[str, int],
+    chromosomes: Sequence[str],
+    geometry: Geometry,
+    recipe: ObservedRecipe,
+    statistics: dict,
+    low_map: Path | None = None,
+    coarsen: int = 1,
+    sequence: SequenceStore | None = None,
+    tracks: Sequence[TrackStore] = (),
+    stride_bins: int | None = None,
+    batch_size: int = 16,
+    device: str = "auto",
+    precision: str = "32-true",
+    threads: int = 1,
+    metadata: dict | None = None,
+    assembly: str | None = None,
+) -> None:
+    """Write `map.cool` and `map.mcool` of the predicted chromosomes into the folder `out`.
+
+    chromsizes: name -> length, bp, of the whole genome; chromosomes: those to predict.
+    recipe, statistics: of the dataset the model was trained on; low_map, coarsen: the map it reads and its coarsening.
+    stride_bins None: a quarter of the window. metadata (arm, version, ...) stands in the file under "trifold", beside
+    `max_distance_bins`, the largest distance predicted, and `scale`.
+    Raises InputError for a missing input, a stride that does not fit, or no chromosome long enough.
+    """
+    torch.set_num_threads(threads)
+    coarsen = coarsen if "map" in model.inputs else 1
+    sources = Sources(geometry, recipe, statistics, low_map, coarsen, sequence, tracks)
+    _check_inputs(model, sources)
+    stride_bins = _checked_stride(stride_bins, geometry.window_bins, model.crop_bins, coarsen)
+    chosen = _predictable(model, sources, chromsizes, chromosomes)
+    predictor = Predictor(model, sources, stride_bins, batch_size, device, precision)
+    bins_of = {chrom: n_bins(length_bp, geometry.bin_bp) for chrom, length_bp in chromsizes.items()}
+    first_bin = dict(zip(bins_of, np.cumsum([0, *bins_of.values()]).tolist()))
+    weight = np.full(sum(bins_of.values()), np.nan)
+
+    def chunks() -> Iterator[Pixels]:
+        for chrom in chosen:
+            log.info("predicting %s", chrom)
+            band, missing = predictor.chromosome(chrom, chromsizes[chrom])
+            weight[first_bin[chrom] : first_bin[chrom] + len(missing)] = np.where(missing, np.nan, 1.0)
+            yield _pixels(band, missing, first_bin[chrom])
+
+    known = {"max_distance_bins": predictor.max_distance_bins, "scale": "balanced"}
+    metadata = {"trifold": {**(metadata or {}), **known}}
+    cool, mcool = Path(out) / "map.cool", Path(out) / "map.mcool"
+    write_cool(cool, chromsizes, geometry.bin_bp, chunks(), metadata=metadata, assembly=assembly)
+    _write_weight(str(cool), weight)
+    write_zoom_levels(cool, mcool, metadata, assembly)
+
+
+def _check_inputs(model: torch.nn.Module, sources: Sources) -> None:
+    given = {"map": sources.low_map, "sequence": sources.sequence, "tracks": len(sources.tracks)}
+    if lacking := sorted(name for name in model.inputs if not given[name]):
+        raise InputError(f"the model reads {', '.join(lacking)}, and none was given; name it in the config")
+    if model.target == "observed" and sources.recipe.scale == "window" and "map" not in model.inputs:
+        raise InputError(
+            "config: recipes/observed/scale: each window has a scale of its own, which a model that reads no map "
+            "cannot know; use the global scale"
+        )
+
+
+def _checked_stride(stride_bins: int | None, window_bins: int, crop_bins: int, coarsen: int) -> int:
+    if stride_bins is None:
+        stride_bins = max(window_bins // 4 // coarsen, 1) * coarsen
+    size = window_bins - 2 * crop_bins
+    if not 0 < stride_bins < size or stride_bins % coarsen:
+        raise InputError(
+            f"config: predict/stride_bins: {stride_bins} must be below {size} (the window without its cropped border) "
+            f"and a multiple of {coarsen} (the coarsening of the low map)"
+        )
+    if window_bins % coarsen:
+        raise InputError(f"config: geometry/window_bins: {window_bins} is no multiple of the coarsening ({coarsen})")
+    return stride_bins
+
+
+def _predictable(
+    model: torch.nn.Module, sources: Sources, chromsizes: dict[str, int], chromosomes: Sequence[str]
+) -> list[str]:
+    """The chromosomes to predict in the genome's order; left out with a warning: too short or not in the low map."""
+    if unknown := sorted(set(chromosomes) - set(chromsizes)):
+        raise InputError(f"no chromosome {unknown[0]} in the genome; it has {', '.join(chromsizes)}")
+    geometry = sources.geometry
+    wanted = [chrom for chrom in chromsizes if chrom in set(chromosomes)]
+    in_map = set(open_map(sources.low_map).chromnames) if "map" in model.inputs else set(chromsizes)
+    long_enough = {chrom for chrom in wanted if n_bins(chromsizes[chrom], geometry.bin_bp) >= geometry.window_bins}
+    for chrom in wanted:
+        if chrom not in long_enough:
+            log.warning("%s is shorter than a window (%d bp); its bins are missing", chrom, geometry.window_bp)
+        elif chrom not in in_map:
+            log.warning("%s is not in %s; its bins are missing", chrom, sources.low_map)
+    if not (chosen := [chrom for chrom in wanted if chrom in long_enough & in_map]):
+        raise InputError(
+            f"nothing to predict: of {', '.join(wanted)}, none is as long as a window ({geometry.window_bp:,} bp) and "
+            "in the low map; choose a smaller geometry/window_bins or other test regions"
+        )
+    return chosen
+
+
+# ---------------------------------------------------------------- files
+
+
+def _write_weight(uri: str, weight: np.ndarray) -> None:
+    """Add the column `weight` to the bin table of a cooler."""
+    with cooler.Cooler(uri).open("r+") as group:
+        group["bins"].create_dataset("weight", data=weight, compression="gzip", shuffle=True)
+
+
+def write_zoom_levels(cool: Path, mcool: Path, metadata: dict | None = None, assembly: str | None = None) -> None:
+    """Zoom levels x 2 of a map on the balanced scale until its longest chromosome has fewer than OVERVIEW_BINS bins.
+
+    Pixels at the edge of the predicted band hold what was predicted of them.
+    """
+    base = cooler.Cooler(str(cool))
+    bins = base.bins()[["chrom", "weight"]][:]
+    predicted = [np.isfinite(w.to_numpy()) for _, w in bins.groupby("chrom", observed=True, sort=False)["weight"]]
+    zooms = [1]
+    while max(map(len, predicted)) / zooms[-1] >= OVERVIEW_BINS:
+        zooms.append(2 * zooms[-1])
+    cooler.zoomify_cooler(
+        str(cool),
+        str(mcool),
+        [base.binsize * zoom for zoom in zooms],
+        chunksize=ZOOM_CHUNK_PIXELS,
+        metadata=metadata,
+        assembly=assembly,
+    )
+    for zoom in zooms[1:]:
+        children = [np.add.reduceat(p, np.arange(0, len(p), zoom), dtype=np.int64) for p in predicted]
+        number = np.concatenate(children)
+        weight = np.where(number > 0, np.sqrt(zoom) / np.maximum(number, 1), np.nan)
+        _write_weight(f"{mcool}::resolutions/{base.binsize * zoom}", weight)

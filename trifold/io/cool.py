@@ -1,0 +1,161 @@
+"""Cooler files: opening one resolution, bands along the diagonal, streams of pixels, writing.
+
+Pixels travel as chunks: dicts of three arrays `bin1_id`, `bin2_id`, `count`, upper triangle (bin1_id <= bin2_id),
+sorted by bin1_id and then bin2_id, never a whole table in memory.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import bioframe
+import cooler
+import numpy as np
+import pandas as pd
+
+from trifold.errors import InputError
+
+Pixels = dict[str, np.ndarray]
+COLUMNS = ("bin1_id", "bin2_id", "count")
+CHUNK_PIXELS = 2_000_000
+
+
+def resolutions(path: str | os.PathLike) -> dict[int, str]:
+    """Bin width (bp) -> cooler URI of every map in a .cool or .mcool, finest first.
+
+    Raises InputError for a missing, truncated or foreign file, bins of varying width, or a square (not symmetric) map.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file; give a .cool, .mcool or .hic map")
+    try:
+        maps = [cooler.Cooler(f"{path}::{group}") for group in cooler.fileops.list_coolers(str(path))]
+        widths = {clr.binsize and int(clr.binsize): clr.uri for clr in maps}
+        square = any(clr.storage_mode != "symmetric-upper" for clr in maps)
+    except (OSError, KeyError, RuntimeError) as error:
+        raise InputError(f"{path}: not a readable cooler ({error}); if it is truncated, fetch it again") from error
+    if not maps:
+        raise InputError(f"{path}: HDF5, but no cooler inside; give a .cool, .mcool or .hic map")
+    if None in widths or square:
+        raise InputError(f"{path}: needs bins of one width and symmetric-upper storage; make it with `cooler cload`")
+    return dict(sorted(widths.items()))
+
+
+def open_map(path: str | os.PathLike, bin_bp: int | None = None) -> cooler.Cooler:
+    """The map of one bin width in a .cool or .mcool; `bin_bp` None is allowed where there is only one."""
+    present = resolutions(path)
+    if bin_bp is None and len(present) == 1:
+        bin_bp = next(iter(present))
+    if bin_bp not in present:
+        raise InputError(f"{path}: bin_bp {bin_bp} is not in the file; it has {', '.join(map(str, present))}")
+    return cooler.Cooler(present[bin_bp])
+
+
+def read_pixels(clr: cooler.Cooler, chunk_pixels: int = CHUNK_PIXELS, chrom: str | None = None) -> Iterator[Pixels]:
+    """The pixel table as stored, chunk by chunk; with `chrom`, only the rows whose bin1 lies on it."""
+    with clr.open("r") as group:
+        table, start, end = group["pixels"], 0, group["pixels/bin1_id"].shape[0]
+        if chrom is not None:
+            start, end = (int(group["indexes/bin1_offset"][edge]) for edge in clr.extent(chrom))
+        for lo in range(start, end, chunk_pixels):
+            yield {name: table[name][lo : min(lo + chunk_pixels, end)] for name in COLUMNS}
+
+
+@dataclass(frozen=True)
+class Band:
+    """The diagonals 0 ... width_bins - 1 of one chromosome.
+
+    counts  (n_bins, width_bins) float64: `counts[i, d]` is the pixel (i, i + d), 0 where the table has none
+    weight  (n_bins,) float64: multiplies a count on both sides; NaN marks a bad bin
+    """
+
+    chrom: str
+    bin_bp: int
+    counts: np.ndarray
+    weight: np.ndarray
+
+    @classmethod
+    def read(
+        cls,
+        path: str | os.PathLike,
+        chrom: str,
+        width_bins: int,
+        balance: bool = True,
+        bin_bp: int | None = None,
+        chunk_pixels: int = CHUNK_PIXELS,
+    ) -> "Band":
+        """Read a band; pixels stored twice are summed. `balance=False` gives every bin the weight 1.
+
+        Raises InputError where the chromosome or (with `balance`) the `weight` column is missing.
+        """
+        clr = open_map(path, bin_bp)
+        if chrom not in clr.chromnames:
+            raise InputError(f"{path}: no chromosome {chrom}; it has {', '.join(clr.chromnames)}")
+        if balance and "weight" not in clr.bins().columns:
+            raise InputError(f"{path}: no `weight` column; balance the map first (`cooler balance`)")
+        lo, hi = clr.extent(chrom)
+        counts = np.zeros((hi - lo, width_bins))
+        for pixels in read_pixels(clr, chunk_pixels, chrom):
+            offset = pixels["bin2_id"] - pixels["bin1_id"]
+            inside = (offset < width_bins) & (pixels["bin2_id"] < hi)
+            np.add.at(counts, (pixels["bin1_id"][inside] - lo, offset[inside]), pixels["count"][inside])
+        weight = clr.bins()["weight"][lo:hi].to_numpy(dtype=np.float64) if balance else np.ones(hi - lo)
+        return cls(chrom, clr.binsize, counts, weight)
+
+    @property
+    def balanced(self) -> np.ndarray:
+        """counts · w_i · w_(i+d), (n_bins, width_bins); NaN on bad bins and past the end of the chromosome."""
+        width = self.counts.shape[1]
+        padded = np.concatenate([self.weight, np.full(width - 1, np.nan)])
+        return self.counts * self.weight[:, None] * np.lib.stride_tricks.sliding_window_view(padded, width)
+
+    def windows(self, starts: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Square windows on the diagonal: counts and balanced, each (n, size, size) float64, symmetric.
+
+        starts  (n,) first bin of each window; windows must lie on the chromosome, `size` within the band
+        Balanced is NaN on the rows and columns of bad bins.
+        """
+        n_bins, width = self.counts.shape
+        starts = np.asarray(starts, dtype=np.int64)
+        if size > width or (starts.size and (starts.min() < 0 or starts.max() + size > n_bins)):
+            raise ValueError(f"windows of {size} bins leave {self.chrom} ({n_bins} bins) or the band ({width} bins)")
+        i, j = np.ogrid[:size, :size]
+        in_window = np.minimum(i, j) * width + np.abs(i - j)
+        counts = self.counts.ravel()[starts[:, None, None] * width + in_window]
+        weight = self.weight[starts[:, None] + np.arange(size)]
+        return counts, counts * weight[:, :, None] * weight[:, None, :]
+
+
+def write_cool(
+    path: str | os.PathLike,
+    chromsizes: dict[str, int],
+    bin_bp: int,
+    chunks: Iterable[Pixels | pd.DataFrame],
+    weight: np.ndarray | None = None,
+    metadata: dict | None = None,
+    assembly: str | None = None,
+    ordered: bool = True,
+) -> None:
+    """Write chunks of pixels as a cooler with bins of `bin_bp`.
+
+    weight   (n_bins,) column of the bin table, NaN on bad bins
+    ordered  chunks follow one another sorted and without duplicates; otherwise they are merged on disk, duplicates
+             summed. Inside a chunk both are required
+    Counts are stored as int32 or float64, as the first chunk has them.
+    """
+    bins = bioframe.binnify(pd.Series(chromsizes), int(bin_bp))
+    if weight is not None:
+        bins["weight"] = np.asarray(weight, dtype=np.float64)
+    chunks = iter(chunks)
+    first = next(chunks, {name: np.zeros(0, dtype=np.int64) for name in COLUMNS})
+    floating = np.issubdtype(np.asarray(first["count"]).dtype, np.floating)
+    cooler.create_cooler(
+        str(path),
+        bins,
+        (pd.DataFrame(chunk, columns=list(COLUMNS)) for chunk in chain([first], chunks)),
+        dtypes={"count": np.float64 if floating else np.int32},
+        metadata=metadata,
+        assembly=assembly,
+        ordered=ordered,
+    )

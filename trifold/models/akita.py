@@ -1,0 +1,121 @@
+"""Sequence -> ln O/E map: Akita (Fudenberg et al. 2020) and the Akita-like network of Kriukov et al. 2021.
+
+Trunk: one convolution block and a tower, each halving the length, dilated residual blocks, a bottleneck. Head: mean of
+the two bins' features plus their distance, a 2-D convolution, dilated residual blocks kept symmetric, a dense layer per
+pixel. The number of halvings is floor(log2(bin_bp)), so a bin of 2^n bp ends exactly on a pixel; otherwise the map
+(244 × 244 for 200 bins of 5 kb) is resized bilinearly.
+
+Deviations, by protocol:
+
+- "published" is the released code of Kriukov2021, which differs from its text: pre-activation blocks, bottleneck kernel
+  5, first 2-D kernel 3, batch-norm eps 1e-5, Xavier initialisation, channel dropout in 2-D, and an output of
+  clip(-0.11719574 + 0.481647·x, ±2), whose constants are the mean and standard deviation of its targets.
+- "corrected" follows Akita: eps 1e-3, He initialisation, residual branches that start at zero, element-wise dropout.
+  The affine stays (it lets the network work on standardised targets) with the mean and sd of its own training regions;
+  the clip acts on predictions only, where it cannot stop a gradient.
+- Akita crops before the dense layer; here, as in Kriukov2021, after it: the same numbers.
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trifold.config import Geometry
+from trifold.models import blocks
+
+# Mean and standard deviation of the published targets, as hard-coded in the released model.
+PUBLISHED_MEAN, PUBLISHED_SD = -0.11719574, 0.481647
+
+
+class Akita(blocks.Architecture):
+    """`sequence` (B, L) -> (B, targets, W - 2c, W - 2c), ln O/E; `full_map` gives it uncropped.
+
+    statistics: `oe` {mean, sd} of the targets, read by "corrected" only. channels: width of the trunk; bottleneck:
+    features of a bin; head_channels: width of the 2-D layers; residual blocks narrow to half of it. clip: largest
+    |ln O/E| (recipes/oe/clip). bn_eps None follows the protocol. crop_bins None is a twentieth of the window (10 of
+    200). targets: maps predicted at once; the workflow trains one.
+    """
+
+    inputs = frozenset({"sequence"})
+    target = "oe"
+    context = ("protocol", "statistics")
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        *,
+        protocol: str,
+        statistics: dict,
+        channels: int,
+        bottleneck: int,
+        head_channels: int,
+        trunk_blocks: int,
+        head_blocks: int,
+        trunk_dropout: float,
+        head_dropout: float,
+        bn_eps: float | None,
+        clip: float,
+        crop_bins: int | None,
+        targets: int,
+    ):
+        super().__init__()
+        published = protocol == "published"
+        self.window_bins, self.window_bp = geometry.window_bins, geometry.window_bp
+        self.crop_bins = geometry.window_bins // 20 if crop_bins is None else crop_bins
+        self.published, self.clip = published, clip
+        if published:
+            self.mean, self.sd = PUBLISHED_MEAN, PUBLISHED_SD
+        else:
+            self.mean, self.sd = statistics["oe"]["mean"], statistics["oe"]["sd"]
+        eps = bn_eps if bn_eps is not None else 1e-5 if published else 1e-3
+        halvings = geometry.bin_bp.bit_length() - 1
+
+        def residuals(depth: int, width: int, dims: int, dropout: nn.Module) -> blocks.Tower:
+            return blocks.Tower(
+                [
+                    blocks.DilatedResidual(width, width // 2, dilation, dims=dims, bn_eps=eps, dropout=dropout)
+                    for dilation in blocks.dilations(depth)
+                ]
+            )
+
+        one = {"dims": 1, "bn_eps": eps}
+        self.trunk = nn.Sequential(
+            blocks.ConvBlock(4, channels, 11, pool=2, **one),
+            blocks.Tower([blocks.ConvBlock(channels, channels, 5, pool=2, **one) for _ in range(halvings - 1)]),
+            residuals(trunk_blocks, channels, 1, nn.Dropout(trunk_dropout)),
+            blocks.ConvBlock(channels, bottleneck, 5, **one),
+            nn.ReLU(),
+        )
+        self.head = nn.Sequential(
+            blocks.OuterMean(),
+            blocks.ConcatDistance(),
+            blocks.ConvBlock(bottleneck + 1, head_channels, 3, dims=2, bn_eps=eps),
+            blocks.Symmetrise(),
+            residuals(head_blocks, head_channels, 2, (nn.Dropout2d if published else nn.Dropout)(head_dropout)),
+        )
+        self.final = nn.Sequential(blocks.PixelDense(head_channels, targets))
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv1d | nn.Conv2d):
+                if self.published:
+                    nn.init.xavier_uniform_(module.weight)
+                else:
+                    nn.init.kaiming_normal_(module.weight)
+            elif isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+            elif isinstance(module, blocks.DilatedResidual) and not self.published:
+                nn.init.zeros_(module[1].bn.weight)
+
+    def full_map(self, batch: dict[str, Tensor]) -> Tensor:
+        """(B, targets, W, W): the prediction before it is cropped."""
+        blocks.check_length(batch["sequence"], self.window_bp)
+        x = self.trunk(blocks.one_hot(batch["sequence"]))  # (B, bottleneck, 1, S), S = W·bin >> halvings
+        y = self.final(self.head(x))  # (B, targets, S, S)
+        if y.shape[-1] != self.window_bins:
+            y = F.interpolate(y, size=(self.window_bins, self.window_bins), mode="bilinear", align_corners=False)
+        y = self.mean + self.sd * y
+        return y.clamp(-self.clip, self.clip) if self.published or not self.training else y
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        return blocks.crop(self.full_map(batch), self.crop_bins)

@@ -1,0 +1,60 @@
+"""Weights on disk: a safetensors file with, in its header, the arm they belong to and their version."""
+
+import json
+import os
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from trifold.errors import InputError
+
+# One header entry: safetensors writes several in an order that changes from process to process.
+HEADER = "trifold"
+
+
+def save(path: str | os.PathLike, state: dict, *, arm: dict, version: str) -> None:
+    """Write a state dict beside `path`, then rename; equal states give equal bytes."""
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    header = json.dumps({"arm": arm, "version": version}, sort_keys=True, default=str)
+    # contiguous(): channels-last parameters are stored in the usual order.
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, partial, {HEADER: header})
+    os.replace(partial, path)
+
+
+def _open(path: str | os.PathLike):
+    try:
+        return safe_open(path, framework="pt")
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: no readable safetensors file ({error}); train the arm again or fetch it") from error
+
+
+def read_header(path: str | os.PathLike) -> dict:
+    """{"arm": settings, "version": text} of a weights file; empty for a file of another program."""
+    with _open(path) as file:
+        return json.loads((file.metadata() or {}).get(HEADER, "{}"))
+
+
+def load(path: str | os.PathLike, model: nn.Module, arm: str) -> None:
+    """Put the weights of a file into a model of the same architecture and options.
+
+    Raises InputError naming the file, the arm and the first tensors that do not fit.
+    """
+    with _open(path) as file:
+        stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in stored.items()}
+    differences = [
+        f"{name} is {found.get(name, 'missing')} in the file and {wanted.get(name, 'missing')} in the model"
+        for name in [*wanted, *sorted(found.keys() - wanted.keys())]
+        if wanted.get(name) != found.get(name)
+    ]
+    if differences:
+        raise InputError(
+            f"{path}: these weights do not fit arm {arm!r} ({len(differences)} tensors differ: "
+            f"{'; '.join(differences[:3])}). Set the arm's architecture, options and geometry to those the "
+            "weights were trained with (config.yaml beside them), or train the arm again"
+        )
+    model.load_state_dict(stored)

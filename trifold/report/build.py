@@ -1,0 +1,150 @@
+"""The report of one experiment: its tables and maps in, its figures and its page out."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from trifold.io.cool import Band
+from trifold.plan import Evaluation
+from trifold.report import figures, gallery, page, tables
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """The tables of an experiment and the histories of its trainings."""
+
+    scores: pd.DataFrame
+    comparisons: pd.DataFrame
+    regions: pd.DataFrame
+    distance: pd.DataFrame
+    histories: pd.DataFrame  # arm, fold, seed and the columns of history.csv; empty where nothing was trained
+
+    @classmethod
+    def read(cls, folder: Path, histories: Sequence[Mapping]) -> "ReportData":
+        """`folder` holds the tables; `histories` rows of arm, fold, seed and the path of a history.csv."""
+        read = {
+            name: pd.read_csv(folder / f"{name}.tsv", sep="\t", keep_default_na=True)
+            for name in ("scores", "comparisons", "regions", "distance")
+        }
+        runs = [pd.read_csv(row["path"]).assign(arm=row["arm"], fold=row["fold"], seed=row["seed"]) for row in histories]
+        return cls(**read, histories=pd.concat(runs, ignore_index=True) if runs else pd.DataFrame())
+
+
+def decay(
+    maps: Mapping[str, str | os.PathLike], low: tuple[str | os.PathLike, int], region, width_bins: int
+) -> pd.DataFrame:
+    """P(s) of every map on one region: mean balanced contact frequency by distance (map, distance_bp, mean)."""
+    rows = []
+    for name, (path, coarsen) in {"low": low, **{name: (path, 1) for name, path in maps.items()}}.items():
+        band = Band.read(path, region.chrom, width_bins // coarsen)
+        inside = slice(region.start_bp // band.bin_bp, -(-region.end_bp // band.bin_bp))
+        values = band.balanced[inside] / coarsen
+        known = np.isfinite(values)
+        number = known.sum(axis=0)
+        mean = np.where(known, values, 0).sum(axis=0) / np.maximum(number, 1)
+        far = np.flatnonzero((number > 0) & (mean > 0) & (np.arange(len(mean)) > 0))
+        rows.append(pd.DataFrame({"map": name, "distance_bp": far * band.bin_bp, "mean": mean[far]}))
+    return pd.concat(rows, ignore_index=True)
+
+
+def draw(
+    folder: Path,
+    data: ReportData,
+    *,
+    config: dict,
+    shown: Sequence[Evaluation],
+    maps: Sequence[str | os.PathLike],
+    low: Mapping[str, str | os.PathLike],
+    deep: str | os.PathLike,
+    truth: str | os.PathLike | None,
+    examples: Path,
+    sequence: Path,
+    tracks: Mapping[str, Path],
+    motifs: str | os.PathLike | None,
+) -> list[tuple[str, Figure]]:
+    """Save every figure into `folder` as PNG and SVG; the panels of maps come back with their captions.
+
+    shown: the predictions of `plan.shown`, in the order of `maps`; low: degradation -> the low map.
+    examples: the dataset directory whose test windows are chosen from.
+    """
+    arms, geometry = config["arms"], config["geometry"]
+    reference_arms = config["evaluate"]["comparison"]["reference_arms"]
+    table = tables.score_table(
+        data.scores,
+        data.comparisons,
+        arms,
+        reference_arm=next(iter(reference_arms), None),
+        test_regions=tables.name_regions(data.regions),
+    )
+    for view, _ in tables.views(table):
+        stem = "-".join(view)
+        if len(view.of(data.distance)):
+            figures.save(figures.distance_curves(data.distance, arms, view), folder / f"distance-{stem}")
+        own = view.of(data.comparisons)
+        for name in reference_arms:
+            if own.loc[own["reference_arm"] == name, "difference"].notna().any():
+                figure = figures.intervals(data.comparisons, arms, view, name)
+                figures.save(figure, folder / f"intervals-{stem}-against-{name}")
+    if len(data.histories):
+        figures.save(figures.training_curves(data.histories, arms), folder / "training")
+
+    tiles = pd.read_csv(examples / "tiles.tsv", sep="\t", dtype={"chrom": str})
+    regions = gallery.choose(
+        tiles, np.load(examples / "deep_oe.npy", mmap_mode="r"), config["report"]["gallery_windows"]
+    )
+    panels = []
+    for degradation, path in low.items():
+        coarsen = config["degradations"][degradation]["coarsen"]
+        predicted = {one.arm: path for one, path in zip(shown, maps) if one.degradation == degradation}
+        whole = {"deep": deep, **({"truth": truth} if truth else {}), **predicted}
+        for number, region in enumerate(regions, start=1):
+            window = gallery.collect(
+                region,
+                bin_bp=geometry["bin_bp"],
+                maps=whole,
+                low=(path, coarsen),
+                sequence=sequence,
+                tracks=tracks,
+                motifs=motifs,
+            )
+            figure = figures.map_panel(window, arms)
+            figures.save(figure, folder / f"maps-{degradation}-{number}")
+            panels.append((f"{region}, low map “{degradation}”", figure))
+        if regions:
+            table = decay(whole, (path, coarsen), regions[0], geometry["window_bins"])
+            figure = figures.contact_decay(table, arms)
+            figures.save(figure, folder / f"decay-{degradation}")
+            panels.append((f"Contact frequency by distance in {regions[0]}, low map “{degradation}”", figure))
+    return panels
+
+
+def write_page(
+    folder: Path,
+    data: ReportData,
+    panels: Sequence[tuple[str, Figure]],
+    *,
+    config: dict,
+    manifest: list[dict],
+    datasets: pd.DataFrame,
+) -> None:
+    """Write `index.html` into `folder`."""
+    page.build(
+        folder,
+        title=config["report"]["title"],
+        experiment=config["experiment"],
+        config=config,
+        scores=data.scores,
+        comparisons=data.comparisons,
+        regions=data.regions,
+        distance=data.distance,
+        histories=data.histories,
+        gallery_figures=panels,
+        manifest=manifest,
+        datasets=datasets,
+        notes=config["report"]["notes"],
+    )

@@ -1,0 +1,279 @@
+"""The report: one HTML page that opens offline, everything (styles, script, figures) inside it.
+
+Without JavaScript every view is printed one after the other; with it, a bar of choices shows one at a time.
+"""
+
+import base64
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from typing import NamedTuple
+
+import jinja2
+import pandas as pd
+import yaml
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from trifold import plan
+from trifold.genome import Region
+from trifold.report import figures, tables
+from trifold.report.tables import KEYS, METRICS, NO_MODEL, View
+
+TEMPLATES = Path(__file__).parent / "templates"
+# The view a reader sees first, where it exists: observed over expected, because the decay of contacts with distance
+# alone gives any smooth map a high score on the other scales.
+FIRST = {"reference": "deep", "scale": "oe"}
+MOST_REGIONS = 12
+MOST_INPUTS = 12
+
+
+class Block(NamedTuple):
+    """A part of the page that belongs to one view, and to one reference arm where it is compared."""
+
+    attributes: dict[str, str]
+    title: str
+    content: object
+
+
+class ArmRow(NamedTuple):
+    name: str
+    colour: str
+    protocol: str
+    settings: dict
+
+
+def build(
+    folder: str | Path,
+    *,
+    title: str,
+    experiment: str,
+    config: dict,
+    scores: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    regions: pd.DataFrame,
+    distance: pd.DataFrame,
+    histories: pd.DataFrame,
+    gallery_figures: Iterable[tuple[str, Figure]],
+    manifest: list[dict],
+    datasets: pd.DataFrame,
+    notes: Iterable[str] = (),
+) -> Path:
+    """Write `index.html` into a folder and return its path.
+
+    scores, comparisons: `trifold.metrics.aggregate`; regions, distance: regions.tsv and distance.tsv of every run,
+    concatenated; histories: history.csv of every training with the columns arm, fold, seed (may be empty);
+    gallery_figures: (caption, figure); manifest: `trifold.provenance.manifest`; datasets: the rows of
+    resources/datasets.tsv that were used (may be empty).
+    """
+    arms = config["arms"]
+    test_regions = tables.name_regions(regions)
+    reference_arms = [name for name in tables.arm_order(arms) if name in set(comparisons["reference_arm"])]
+    # The table without comparisons stands in where no reference arm was configured.
+    by_reference = {
+        name: tables.score_table(scores, comparisons, arms, reference_arm=name, test_regions=test_regions)
+        for name in reference_arms or [None]
+    }
+    views = [view for view, _ in tables.views(next(iter(by_reference.values())))]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["blocks"] = _blocks
+    environment.globals.update(NO_MODEL=NO_MODEL, SCALES=tables.SCALES, heading=tables.heading)
+    html = environment.get_template("page.html.j2").render(
+        style=Markup((TEMPLATES / "style.css").read_text()),
+        script=Markup((TEMPLATES / "page.js").read_text()),
+        title=title,
+        experiment=experiment,
+        config=config,
+        notes=list(notes),
+        test_regions=test_regions,
+        regions=_regions(regions),
+        colours={name: style.colour for name, style in figures.palette(arms).items()},
+        choices=_choices(views, reference_arms),
+        cautions=tables.cautions(scores, arms),
+        findings=_finding_blocks(scores, comparisons, arms, views),
+        scores=_score_blocks(by_reference),
+        intervals=_interval_blocks(comparisons, arms, views, reference_arms),
+        by_region=_region_blocks(regions, arms, views),
+        distance=_distance_blocks(distance, arms, views),
+        training=_inline(figures.training_curves(histories, arms), "training") if len(histories) else None,
+        gallery=[(caption, _png(figure)) for caption, figure in gallery_figures],
+        arms=_arms(config),
+        datasets=datasets.fillna("").astype(str).to_dict("records"),
+        manifest=_manifest(manifest),
+        kinds=Counter(record["kind"] for record in manifest),
+        packages=_packages(manifest),
+        yaml=yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True, width=110),
+    )
+    path = Path(folder) / "index.html"
+    path.write_text(html, encoding="utf-8")
+    return path
+
+
+# ---------------------------------------------------------------- blocks that follow the choice of a view
+
+
+def _choices(views: list[View], reference_arms: list[str]) -> list[tuple[str, str, list[str], str]]:
+    """(key, label, options, first option) of each choice that there is."""
+    labels = {"degradation": "low map", "sample": "sample", "reference": "scored against", "scale": "scale"}
+    found = {key: list(dict.fromkeys(getattr(view, key) for view in views)) for key in KEYS}
+    rows = [
+        (key, labels[key], found[key], FIRST[key] if FIRST.get(key) in found[key] else found[key][0]) for key in KEYS
+    ]
+    if reference_arms:
+        rows.append(("against", "compared with", reference_arms, reference_arms[0]))
+    return rows
+
+
+def _finding_blocks(scores: pd.DataFrame, comparisons: pd.DataFrame, arms: Mapping, views: list[View]) -> list[Block]:
+    said = [(view, tables.findings(scores, comparisons, arms, view)) for view in views]
+    return [Block(view._asdict(), str(view), (tables.headline(own), own)) for view, own in said]
+
+
+def _score_blocks(by_reference: Mapping) -> list[Block]:
+    blocks = []
+    for name, table in by_reference.items():
+        for view, rows in tables.views(table):
+            content = tables.grid(view, rows)
+            blocks.append(Block({**view._asdict(), **_against(name)}, content.title, content))
+    return blocks
+
+
+def _blocks(rows: Iterable, attribute: str) -> list[tuple[str, list]]:
+    """Neighbouring rows that share an attribute, in the order they come (a template filter)."""
+    return [(key, list(group)) for key, group in groupby(rows, attrgetter(attribute))]
+
+
+def _against(reference_arm: str | None) -> dict[str, str]:
+    return {"against": reference_arm} if reference_arm else {}
+
+
+def _interval_blocks(comparisons, arms: Mapping, views: list[View], reference_arms: list[str]) -> list[Block]:
+    blocks = []
+    for view in views:
+        own = view.of(comparisons)
+        for name in reference_arms:
+            rows = own[(own["reference_arm"] == name) & (own["arm"] != name)]
+            if rows["difference"].notna().any():
+                figure = figures.intervals(comparisons, arms, view, name)
+                alt = f"Differences of every arm from {name} with 95 % intervals: {view}."
+                key = "intervals " + " ".join([*view, name])
+                blocks.append(Block({**view._asdict(), "against": name}, alt, _inline(figure, key)))
+    return blocks
+
+
+def _distance_blocks(distance: pd.DataFrame, arms: Mapping, views: list[View]) -> list[Block]:
+    blocks = []
+    for view in views:
+        if len(view.of(distance)):
+            figure = figures.distance_curves(distance, arms, view)
+            alt = f"Pearson correlation and mean squared error of every arm by genomic distance: {view}."
+            blocks.append(Block(view._asdict(), alt, _inline(figure, "distance " + " ".join(view))))
+    return blocks
+
+
+def _region_blocks(regions: pd.DataFrame, arms: Mapping, views: list[View]) -> list[Block]:
+    """Per view: the metric by test region, averaged over seeds; left out where the regions are too many to read."""
+    names = regions[["chrom", "start_bp", "end_bp"]].drop_duplicates()
+    if len(names) > MOST_REGIONS:
+        return []
+    blocks = []
+    for view in views:
+        rows = view.of(regions)
+        metrics = [name for name in METRICS if name in rows and rows[name].notna().any()]
+        means = rows.groupby(["chrom", "start_bp", "end_bp", "arm"])[metrics].mean()
+        formats = [tables.Format.of(means[name]) for name in metrics]
+        lines = []
+        for key in names.sort_values(["chrom", "start_bp"]).itertuples(index=False, name=None):
+            for arm in tables.arm_order(arms):
+                if (*key, arm) in means.index:
+                    values = means.loc[(*key, arm)]
+                    cells = [
+                        style.number(values[name]) if pd.notna(values[name]) else "–"
+                        for name, style in zip(metrics, formats)
+                    ]
+                    lines.append((str(Region(*key)), arm, cells))
+        blocks.append(Block(view._asdict(), f"{view}, by test region", (metrics, formats, lines)))
+    return blocks
+
+
+# ---------------------------------------------------------------- what was run, on what
+
+
+def _regions(regions: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """(fold, region, length) of every test region."""
+    unique = regions[["fold", "chrom", "start_bp", "end_bp"]].drop_duplicates()
+    unique = unique.sort_values(["fold", "chrom", "start_bp"])
+    return [
+        (row.fold, str(Region(row.chrom, row.start_bp, row.end_bp)), f"{(row.end_bp - row.start_bp) / 1e6:.2f} Mb")
+        for row in unique.itertuples()
+    ]
+
+
+def _arms(config: dict) -> list[ArmRow]:
+    """The arms of the config with everything they inherit, in the order of the tables."""
+    styles = figures.palette(config["arms"])
+    rows = []
+    for name in tables.arm_order(config["arms"]):
+        arm = plan.resolve_arm(config, name)
+        arm["inputs"] = sorted(plan.traits_of(config, name).inputs)
+        rows.append(ArmRow(name, styles[name].colour, tables.protocol_of(config["arms"], name), arm))
+    return rows
+
+
+def _manifest(manifest: list[dict]) -> list[dict]:
+    """Records with their inputs shortened to what a reader can follow: the last part of the path and the version."""
+    here = {record["version"] for record in manifest}
+    rows = []
+    for record in manifest:
+        named = [(_short(path), version, version in here) for path, version in record["inputs"].items()]
+        rows.append({**record, "named": named[:MOST_INPUTS], "more": max(0, len(named) - MOST_INPUTS)})
+    return rows
+
+
+def _short(path: str) -> str:
+    parts = Path(path).parts
+    return "/".join(parts[2:] if parts[:1] == ("results",) else parts[-3:])
+
+
+def _packages(manifest: list[dict]) -> list[tuple[str, str]]:
+    """Package -> the version, or versions, that the artifacts were made with."""
+    found: dict[str, dict] = {}
+    for record in manifest:
+        for name, version in record.get("packages", {}).items():
+            found.setdefault(name, {})[version] = None
+    return [(name, ", ".join(versions)) for name, versions in sorted(found.items(), key=lambda item: item[0].lower())]
+
+
+def _plain(value):
+    """Nested settings as built-in types, for YAML."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(own) for key, own in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(own) for own in value]
+    return value
+
+
+# ---------------------------------------------------------------- figures in the page
+
+
+def _inline(figure: Figure, key: str) -> Markup:
+    """SVG to stand in HTML: no XML prolog or metadata, ids of its own, the page's fonts, scaled by CSS."""
+    svg = figures.svg_text(figure, key)
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    # Hundredths of a point are enough, and half the bytes.
+    svg = re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", svg)
+    svg = re.sub(r'(<svg [^>]*?)width="([\d.]+)pt" height="[\d.]+pt"', r'\1style="max-width:\2pt"', svg, count=1)
+    # Groups are numbered from 1 in every figure, so their ids would repeat on the page; nothing refers to them.
+    return Markup(re.sub(r'<g id="[^"]*">', "<g>", svg))
+
+
+def _png(figure: Figure) -> tuple[str, int]:
+    """(data URI, width on screen) of a figure as PNG."""
+    data = base64.b64encode(figures.png_bytes(figure)).decode()
+    return f"data:image/png;base64,{data}", round(figure.get_figwidth() * figures.DPI)

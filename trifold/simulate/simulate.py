@@ -1,0 +1,44 @@
+"""The simulated genome, whole: sequence, annotation, and per cell type maps, reads and loops."""
+
+import logging
+from pathlib import Path
+
+from trifold import config
+from trifold.simulate import assays, folding, genome
+
+logger = logging.getLogger(__name__)
+
+
+def simulate(out: Path, settings: dict) -> None:
+    """Write a simulated genome and its assays into the folder `out`, in the formats a portal would deliver.
+
+    `settings`: exactly the fields of `genome.Settings`. Writes ``genome.fa.gz``, ``ctcf.bed``, ``promoters.bed``,
+    ``compartments.bed`` and per cell type ``.mcool``, ``.truth.cool``, ``.atac.bam`` (unsorted), ``.dnase.bam``,
+    ``.cage.bam`` and ``.chiapet.bedpe``. The seed fixes every value; all but the HDF5 files are the same bytes. Raises
+    InputError on settings that cannot be simulated.
+    """
+    settings = config.from_dict(genome.Settings, settings)
+    out = Path(out)
+    chromosomes = [genome.make_chromosome(name, settings) for name in settings.chromosomes]
+    genome.write_fasta(out / "genome.fa.gz", chromosomes)
+    genome.write_annotation(out, chromosomes, settings.cells)
+    logger.info("sequence: %d chromosomes, %d bp", len(chromosomes), sum(c.length_bp for c in chromosomes))
+
+    bins = folding.bin_table(chromosomes)
+    resolutions = [settings.bin_bp << level for level in range(settings.resolutions)]
+    biases = [folding.bias(chromosome, settings) for chromosome in chromosomes]
+    used = [chromosome.mappable > 0 for chromosome in chromosomes]
+    for cell in settings.cells:
+        occupancies, anchored = zip(*(folding.loops(chromosome, cell, settings) for chromosome in chromosomes))
+        maps = [
+            folding.expected_map(chromosome, occupancy, settings)
+            for chromosome, occupancy in zip(chromosomes, occupancies)
+        ]
+        folding.write_truth(out / f"{cell}.truth.cool", bins, maps, used, settings.background)
+        rng = genome.stream(settings.seed, "contacts", cell)
+        pixels = folding.draw_counts(rng, maps, biases, settings.contacts, settings.background)
+        folding.write_mcool(out / f"{cell}.mcool", bins, pixels, resolutions)
+        logger.info("%s: %d contacts in %d pixels", cell, pixels["count"].sum(), len(pixels))
+        for assay in ("atac", "dnase", "cage"):
+            assays.write_reads(out / f"{cell}.{assay}.bam", chromosomes, cell, assay, settings)
+        assays.write_loops(out / f"{cell}.chiapet.bedpe", chromosomes, anchored, cell, settings)

@@ -1,0 +1,261 @@
+"""One training, from a freshly built model to its weights on disk; killed at any moment, it goes on where it was.
+
+Everything random depends on (seed, epoch, step) alone, and every epoch that ended is in
+``<checkpoint_folder>/last.ckpt``: one file, renamed into place, with the model, the optimiser, the history and the best
+weights so far. On a CPU with the same number of threads a broken and resumed training therefore ends in the same bits
+as an unbroken one.
+"""
+
+import csv
+import logging
+import os
+import pickle
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import lightning as L
+import torch
+import yaml
+from lightning.pytorch.accelerators import CUDAAccelerator
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.strategies import DDPStrategy
+from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.tensorboard import SummaryWriter
+
+from trifold.config import Training
+from trifold.errors import InputError
+from trifold.models import weights
+from trifold.models.blocks import Architecture
+from trifold.training.regression import Regression, seed_of
+
+log = logging.getLogger(__name__)
+
+COLUMNS = ("epoch", "train_loss", "validation_loss", "validation_pearson", "learning_rate")
+
+
+class EpochOrder(Sampler):
+    """Indices of one epoch, shuffled by (seed, epoch), of which this process takes its share.
+
+    Every share has the same length, filled up from the start of the order: processes must take the same steps.
+    """
+
+    def __init__(self, count: int, seed: int, epoch: int, rank: int = 0, processes: int = 1):
+        self.count, self.seed, self.rank, self.processes = count, seed_of(seed, epoch), rank, processes
+
+    def __len__(self) -> int:
+        return -(-self.count // self.processes)
+
+    def __iter__(self) -> Iterator[int]:
+        order = torch.randperm(self.count, generator=torch.Generator().manual_seed(self.seed)).tolist()
+        filled = (order * self.processes)[: len(self) * self.processes]
+        return iter(filled[self.rank :: self.processes])
+
+
+class Windows(L.LightningDataModule):
+    """Loaders of the training and validation windows; the training loader is a new one every epoch."""
+
+    def __init__(self, train: Dataset, validation: Dataset, settings: Training, seed: int, processes: int):
+        super().__init__()
+        self.train, self.validation, self.seed = train, validation, seed
+        self.options = {"batch_size": settings.batch_size // processes, "num_workers": settings.workers}
+
+    def train_dataloader(self) -> DataLoader:
+        epoch = self.trainer.current_epoch
+        if hasattr(self.train, "set_epoch"):
+            self.train.set_epoch(epoch)
+        order = EpochOrder(len(self.train), self.seed, epoch, self.trainer.global_rank, self.trainer.world_size)
+        return DataLoader(self.train, sampler=order, **self.options)
+
+    def val_dataloader(self) -> DataLoader:
+        share = range(self.trainer.global_rank, len(self.validation), self.trainer.world_size)
+        return DataLoader(self.validation, sampler=share, **self.options)
+
+
+class Record(Checkpoint):
+    """History, best weights, early stopping, the checkpoint and one log line per epoch.
+
+    A `Checkpoint`, because Lightning calls those after the module's own hooks.
+    """
+
+    state_key = "record"
+
+    def __init__(self, folder: Path, settings: Training, identity: dict):
+        self.folder, self.settings = folder, settings
+        # What a checkpoint must agree with to be resumed.
+        self.state = {"identity": identity, "history": [], "best": None, "best_epoch": -1, "done": False}
+
+    def state_dict(self) -> dict:
+        return self.state
+
+    def load_state_dict(self, state: dict) -> None:
+        self.state = state
+
+    def on_fit_start(self, trainer: L.Trainer, module: Regression) -> None:
+        if trainer.is_global_zero:
+            # Whatever an interrupted epoch wrote is hidden by TensorBoard.
+            self.writer = SummaryWriter(self.folder / "tensorboard", purge_step=len(self.state["history"]))
+
+    def on_train_epoch_start(self, trainer: L.Trainer, module: Regression) -> None:
+        self.started = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: Regression) -> None:
+        epoch, state = trainer.current_epoch, self.state
+        row = {"epoch": epoch, **module.metrics}
+        history = state["history"]
+        if state["best"] is None or row["validation_loss"] < history[state["best_epoch"]]["validation_loss"]:
+            state["best_epoch"] = epoch
+            state["best"] = {name: tensor.detach().cpu().clone() for name, tensor in module.model.state_dict().items()}
+        history.append(row)
+        patience = self.settings.early_stop_epochs
+        stalled = patience > 0 and epoch - state["best_epoch"] >= patience
+        state["done"] = stalled or epoch + 1 == self.settings.epochs
+        trainer.should_stop = trainer.should_stop or stalled
+        partial = self.folder / ".last.ckpt.partial"
+        trainer.save_checkpoint(partial)
+        if trainer.is_global_zero:
+            os.replace(partial, self.folder / "last.ckpt")
+            for name in COLUMNS[1:]:
+                self.writer.add_scalar(name, row[name], epoch)
+            self.writer.flush()
+            log.info(
+                "epoch %d of %d: train loss %.5g, validation loss %.5g, Pearson %.4f, learning rate %.3g, %.1f s%s",
+                epoch + 1,
+                self.settings.epochs,
+                *(row[name] for name in COLUMNS[1:]),
+                time.monotonic() - self.started,
+                f"; no better for {patience} epochs, stopped" if stalled else "",
+            )
+
+    def teardown(self, trainer: L.Trainer, module: Regression, stage: str) -> None:
+        if trainer.is_global_zero and hasattr(self, "writer"):
+            self.writer.close()
+
+
+def _read_checkpoint(path: Path, identity: dict) -> dict | None:
+    """The checkpoint of an earlier start of this very training, or None: absent, of another training, or corrupt."""
+    if not path.exists():
+        return None
+    try:
+        checkpoint = torch.load(path, weights_only=True, map_location="cpu")
+        found = checkpoint["callbacks"][Record.state_key]["identity"]
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        log.warning("%s cannot be read (%s): training starts from the beginning", path, error)
+        return None
+    if found != identity:
+        log.info("%s belongs to another version or seed: training starts from the beginning", path)
+        return None
+    return checkpoint
+
+
+def _write(out: Path, checkpoint: dict, folder: Path, settings: Training, identity: dict, arm: dict) -> None:
+    record, version = checkpoint["callbacks"][Record.state_key], identity["version"]
+    last = {name.removeprefix("model."): tensor for name, tensor in checkpoint["state_dict"].items()}
+    out.mkdir(parents=True, exist_ok=True)
+    weights.save(out / "weights.safetensors", record["best"], arm=arm, version=version)
+    weights.save(out / "last.safetensors", last, arm=arm, version=version)
+    frozen = {"arm": arm, "training": asdict(settings), **identity, "best_epoch": record["best_epoch"]}
+    (out / "config.yaml").write_text(yaml.safe_dump(frozen, sort_keys=False))
+    with open(out / "history.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(
+            {"epoch": row["epoch"], **{name: f"{row[name]:.9g}" for name in COLUMNS[1:]}} for row in record["history"]
+        )
+    shutil.copytree(folder / "tensorboard", out / "tensorboard", dirs_exist_ok=True)
+
+
+def _hardware(accelerator: str, settings: Training) -> tuple[str, int]:
+    """("cpu", 1) or ("gpu", devices); "auto" takes a GPU where there is one."""
+    if accelerator == "cpu" or (accelerator == "auto" and not CUDAAccelerator.is_available()):
+        return "cpu", 1
+    if (found := CUDAAccelerator.auto_device_count()) < settings.devices:
+        raise InputError(
+            f"config: training/devices asks for {settings.devices} GPUs and {found} are visible; lower it, ask the "
+            "scheduler for more (resources: gpu), or set accelerator: cpu"
+        )
+    if settings.batch_size % settings.devices:
+        raise InputError(
+            f"config: training/batch_size {settings.batch_size} cannot be shared among training/devices "
+            f"{settings.devices}; make it a multiple"
+        )
+    return "gpu", settings.devices
+
+
+def fit(
+    model: Architecture,
+    train: Dataset,
+    validation: Dataset,
+    settings: Training,
+    seed: int,
+    checkpoint_folder: Path,
+    out: Path,
+    threads: int,
+    arm: dict,
+    version: str,
+    accelerator: str = "cpu",
+) -> None:
+    """Train a model and write weights.safetensors (best validation loss), last.safetensors, config.yaml, history.csv
+    and tensorboard/ into `out`. All but the last are the same bytes for the same inputs.
+
+    train, validation: windows as dicts of arrays (docs/architecture.md, batch); `set_epoch(epoch)` is called at each
+    epoch's start where a data set has it. checkpoint_folder: outlives `out`; remove it once `out` is in place.
+    arm: settings that are frozen beside the weights, with its `name`. version: a checkpoint of another one is not
+    resumed. accelerator: cpu, gpu or auto. settings.batch_size is shared by all devices. Gradients are clipped after
+    the backward pass, by their global norm; the released Kriukov2021 code clips before it, which does nothing:
+    clip_gradient_norm 0 is what it trains with.
+
+    Raises InputError for an empty set of windows, GPUs that are not there, and a loss that is not finite.
+    """
+    name = arm.get("name", "model")
+    for role, windows in (("training", train), ("validation", validation)):
+        if not len(windows):
+            raise InputError(
+                f"arm {name!r}: the split leaves no {role} window; give it more {role} regions, or lower "
+                "geometry/window_bins or raise geometry/max_bad_bins"
+            )
+    accelerator, devices = _hardware(accelerator, settings)
+    torch.set_num_threads(threads)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    folder = Path(checkpoint_folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    path, identity = folder / "last.ckpt", {"version": version, "seed": seed}
+    checkpoint = _read_checkpoint(path, identity)
+    if checkpoint is None:
+        shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+        path.unlink(missing_ok=True)
+    else:
+        log.info("resuming after %d epochs", len(checkpoint["callbacks"][Record.state_key]["history"]))
+
+    if checkpoint is None or not checkpoint["callbacks"][Record.state_key]["done"]:
+        # Forked processes rather than restarted scripts: a workflow's script must run once. Frozen backbones get no
+        # gradient, hence the search for unused parameters.
+        distributed = DDPStrategy(start_method="fork", find_unused_parameters=hasattr(model, "freeze_backbones"))
+        trainer = L.Trainer(
+            accelerator=accelerator,
+            devices=devices,
+            strategy=distributed if devices > 1 else "auto",
+            precision=settings.precision,
+            max_epochs=settings.epochs,
+            accumulate_grad_batches=settings.accumulate,
+            gradient_clip_val=settings.clip_gradient_norm or None,
+            reload_dataloaders_every_n_epochs=1,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+            enable_progress_bar=sys.stderr.isatty(),
+            enable_model_summary=False,
+            logger=False,
+            default_root_dir=folder,
+            callbacks=[Record(folder, settings, identity)],
+        )
+        trainer.fit(
+            Regression(model, settings, seed=seed, arm=name),
+            datamodule=Windows(train, validation, settings, seed, devices),
+            ckpt_path=path if checkpoint else None,
+            weights_only=True,
+        )
+        checkpoint = torch.load(path, weights_only=True, map_location="cpu")
+    _write(Path(out), checkpoint, folder, settings, identity, arm)

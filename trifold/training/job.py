@@ -1,0 +1,73 @@
+"""One arm on one fold with one seed: from artifacts on disk to a trained model's folder."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import torch
+
+from trifold.config import Training, from_dict
+from trifold.data.augment import Augmentation
+from trifold.data.dataset import WindowDataset
+from trifold.data.sequence import SequenceStore
+from trifold.data.tracks import TrackStore
+from trifold.models import stored, weights
+from trifold.training.fit import fit
+
+
+def _with_backbones(arm: dict, backbones: dict[str, Path]) -> dict:
+    """The arm with each backbone's own settings in place of its name, read from the trained backbone."""
+    return {**arm, "backbones": {role: stored.read_config(folder)["arm"] for role, folder in backbones.items()}}
+
+
+def train(
+    out: Path,
+    *,
+    name: str,
+    arm: dict,
+    geometry: dict,
+    seed: int,
+    examples: list[str | os.PathLike],
+    sequence: str | os.PathLike | None,
+    tracks: list[list[str | os.PathLike]],
+    backbones: dict[str, Path],
+    checkpoints: Path,
+    version: str,
+    accelerator: str,
+    threads: int,
+) -> None:
+    """Train a resolved arm (`plan.resolve_arm`) and write the model's folder into `out`.
+
+    examples: dataset directories, one per sample; tracks: per sample the folders of the arm's tracks.
+    backbones: role -> folder of a trained model. With several samples the model carries the first one's statistics.
+    checkpoints: survives a kill and is resumed from; the caller removes it once `out` is in place.
+    """
+    arm = {**_with_backbones(arm, backbones), "name": name, "geometry": geometry}
+    settings = from_dict(Training, arm["training"])
+    statistics = json.loads((Path(examples[0]) / "statistics.json").read_text())
+    torch.manual_seed(seed)
+    model = stored.build_arm(arm, geometry, statistics)
+    for role, folder in backbones.items():
+        weights.load(folder / "weights.safetensors", getattr(model, role), arm["backbones"][role]["name"])
+
+    stores = {
+        "sequence": SequenceStore(sequence) if sequence else None,
+        "tracks": [[TrackStore(folder) for folder in folders] for folders in tracks],
+    }
+    augmentation = Augmentation(settings.reverse_complement, settings.shift_bp, arm["protocol"])
+    common = {"inputs": model.inputs, "target": model.target, "seed": seed, **stores}
+    fit(
+        model,
+        WindowDataset(examples, "train", augmentation=augmentation, **common),
+        WindowDataset(examples, "validation", **common),
+        settings,
+        seed,
+        checkpoints,
+        out,
+        threads,
+        arm,
+        version,
+        accelerator,
+    )
+    shutil.copy(Path(examples[0]) / "statistics.json", out / "statistics.json")

@@ -1,0 +1,164 @@
+"""Pixel regression: one Lightning module for every architecture that maps a window to a map."""
+
+import math
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from trifold.config import Training
+from trifold.errors import InputError
+from trifold.models.blocks import Architecture, crop, pixel_mask
+
+OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
+# Akita's momentum, for the optimiser it was found for.
+SGD_MOMENTUM = 0.99575
+# Cosine schedule: share of the steps that warm up, and where the rate ends.
+WARM_UP, FLOOR = 0.05, 0.05
+
+
+def seed_of(*parts: int) -> int:
+    """One seed from several integers, by a hash that keeps neighbours apart."""
+    mixed = 0
+    for part in parts:
+        mixed = (mixed ^ (part + 0x9E3779B97F4A7C15)) * 0xBF58476D1CE4E5B9 % 2**64
+        mixed ^= mixed >> 29
+    return mixed % 2**63
+
+
+def learning_rate_factor(step: int, steps: int, schedule: str) -> float:
+    """Share of the learning rate at a step: 1 ("constant"), or a linear warm-up and a cosine down to 5 %."""
+    if schedule == "constant":
+        return 1.0
+    warm = max(1, round(WARM_UP * steps))
+    if step < warm:
+        return (step + 1) / warm
+    progress = min(1.0, (step - warm) / max(1, steps - 1 - warm))
+    return FLOOR + (1 - FLOOR) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def pixel_loss(prediction: Tensor, target: Tensor, mask: Tensor, loss: str) -> Tensor:
+    """Mean square ("mse") or absolute ("l1") difference over the pixels of the mask; (B, 1, S, S) each -> scalar.
+
+    What lies outside the mask may hold anything, NaN included. No pixel at all gives 0.
+    """
+    # The prediction stands in for what does not count: no difference, and no gradient even from a NaN.
+    difference = prediction - torch.where(mask, target, prediction.detach())
+    total = difference.square().sum() if loss == "mse" else difference.abs().sum()
+    return total / mask.sum().clamp(min=1)
+
+
+def window_pearson(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Pearson r of each window over the pixels of the mask, float64 (B,); NaN where one side is constant."""
+    mask = mask.flatten(1)
+    n = mask.sum(1, keepdim=True)
+
+    def centred(maps: Tensor) -> Tensor:
+        values = torch.where(mask, maps.flatten(1).double(), 0.0)
+        return torch.where(mask, values - values.sum(1, keepdim=True) / n, 0.0)
+
+    x, y = centred(prediction), centred(target)
+    norms = x.square().sum(1).sqrt() * y.square().sum(1).sqrt()
+    return torch.where(norms > 0, (x * y).sum(1) / norms, torch.nan)
+
+
+class Regression(L.LightningModule):
+    """Trains `model` against the cropped target over pixels whose two bins are valid (`blocks.pixel_mask`).
+
+    Dropout and everything else random in a step depend on (seed, epoch, step) alone. A model with backbones (hybrid)
+    trains its head alone for `settings.head_epochs` of its epochs, then everything, each phase on a schedule of its
+    own. After an epoch `metrics` holds train_loss, validation_loss, validation_pearson (mean over windows) and the
+    learning_rate of the last step.
+    """
+
+    def __init__(self, model: Architecture, settings: Training, *, seed: int = 0, arm: str = "model"):
+        super().__init__()
+        self.model = model
+        self.settings, self.seed, self.arm = settings, seed, arm
+        self.head_epochs = min(settings.head_epochs, settings.epochs) if hasattr(model, "freeze_backbones") else 0
+        self.metrics: dict[str, float] = {}
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        return self.model(batch)
+
+    def _compare(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Prediction, target and mask of a batch, (B, 1, W - 2c, W - 2c) each."""
+        prediction = self.model(batch).float()
+        target = crop(batch[self.model.target], self.model.crop_bins)
+        if prediction.shape != target.shape:
+            raise ValueError(f"{self.arm}: prediction {tuple(prediction.shape)}, target {tuple(target.shape)}")
+        return prediction, target, pixel_mask(batch["valid"], self.model.target, self.model.crop_bins)
+
+    def _sums(self, count: int) -> Tensor:
+        return torch.zeros(count, dtype=torch.float64, device=self.device)
+
+    # ---------------------------------------------------------------- training
+
+    def on_train_epoch_start(self) -> None:
+        if self.head_epochs:
+            self.model.freeze_backbones(self.current_epoch < self.head_epochs)
+        self._train_sums = self._sums(2)
+
+    def training_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
+        # Before every step: how often a loader draws from the generator differs between a fresh and a resumed epoch.
+        torch.manual_seed(seed_of(self.seed, self.current_epoch, step, self.global_rank))
+        prediction, target, mask = self._compare(batch)
+        loss = pixel_loss(prediction, target, mask, self.settings.loss)
+        if not torch.isfinite(loss):
+            self._refuse_loss("training", loss, batch, step)
+        self.metrics["learning_rate"] = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self._train_sums += torch.stack([loss.detach().double() * mask.sum(), mask.sum().double()])
+        return loss
+
+    def _refuse_loss(self, role: str, loss: Tensor, batch: dict[str, Tensor], step: int) -> None:
+        used = sorted(self.model.inputs | {self.model.target})
+        if bad := [name for name in used if not batch[name].isfinite().all()]:
+            remedy = f"{', '.join(bad)} of this batch hold NaN or infinity: check the maps and make the examples again"
+        else:
+            remedy = "the training diverged: lower training/learning_rate, or set training/clip_gradient_norm"
+        raise InputError(
+            f"arm {self.arm!r}: the {role} loss is {loss.item()} at epoch {self.current_epoch}, step {step}; {remedy}"
+        )
+
+    def on_train_epoch_end(self) -> None:
+        total, pixels = self.trainer.strategy.reduce(self._train_sums, reduce_op="sum").tolist()
+        self.metrics["train_loss"] = total / max(pixels, 1.0)
+
+    # ---------------------------------------------------------------- validation
+
+    def on_validation_epoch_start(self) -> None:
+        self._validation_sums = self._sums(4)
+
+    def validation_step(self, batch: dict[str, Tensor], step: int) -> None:
+        prediction, target, mask = self._compare(batch)
+        pixels, pearson = mask.sum().double(), window_pearson(prediction, target, mask)
+        loss = pixel_loss(prediction, target, mask, self.settings.loss).double()
+        if not torch.isfinite(loss):
+            self._refuse_loss("validation", loss, batch, step)
+        defined = pearson.isfinite()
+        self._validation_sums += torch.stack([loss * pixels, pixels, pearson.nansum(), defined.sum().double()])
+
+    def on_validation_epoch_end(self) -> None:
+        total, pixels, pearson, windows = self.trainer.strategy.reduce(self._validation_sums, reduce_op="sum").tolist()
+        self.metrics["validation_loss"] = total / max(pixels, 1.0)
+        self.metrics["validation_pearson"] = pearson / windows if windows else math.nan
+
+    # ---------------------------------------------------------------- optimiser
+
+    def configure_optimizers(self) -> dict:
+        settings = self.settings
+        options = {"momentum": SGD_MOMENTUM} if settings.optimiser == "sgd" else {}
+        optimiser = OPTIMISERS[settings.optimiser](
+            self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, **options
+        )
+        steps = self.trainer.estimated_stepping_batches
+        head_steps = steps * self.head_epochs // settings.epochs
+
+        def factor(step: int) -> float:
+            if step < head_steps:
+                return learning_rate_factor(step, head_steps, settings.schedule)
+            joint = self.model.joint_learning_rate if self.head_epochs else 1.0
+            return joint * learning_rate_factor(step - head_steps, steps - head_steps, settings.schedule)
+
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

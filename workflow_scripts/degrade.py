@@ -1,0 +1,43 @@
+"""Make the low map from the deep one, or take the one that was measured."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trifold import log, provenance
+from trifold.config import Degradation, from_dict
+from trifold.data import contacts, degrade
+from trifold.data.sequence import read_chromosomes
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(inputs, outputs, params) -> None:
+    settings = from_dict(Degradation, params.degradation)
+    parameters = {"degradation": params.degradation, "balance": params.balance, "measured": bool(inputs.measured)}
+    with provenance.artifact(
+        Path(outputs[0]).parent,
+        "low contacts",
+        parameters=parameters,
+        code=params.code,
+        inputs=[inputs.measured or inputs.map, inputs.sequence],
+        seed=settings.seed,
+    ) as partial:
+        if inputs.measured:
+            contacts.prepare(
+                inputs.measured,
+                partial / "map.cool",
+                params.bin_bp * settings.coarsen,
+                read_chromosomes(inputs.sequence),
+                assembly=params.genome["assembly"],
+                exclude=params.genome["exclude"],
+                rename=params.genome["rename"],
+                balance=params.balance,
+            )
+        else:
+            degrade.degrade(inputs.map, partial / "map.cool", settings, balance=params.balance)
+
+
+if __name__ == "__main__":
+    log.start(snakemake.log)
+    main(snakemake.input, snakemake.output, snakemake.params)

@@ -1,0 +1,43 @@
+"""Score one predicted map on the test regions."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trifold import log, provenance
+from trifold.config import Geometry, ObservedRecipe, OERecipe, Scoring, from_dict
+from trifold.evaluate import evaluate
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(inputs, outputs, params, wildcards) -> None:
+    parameters = {"geometry": params.geometry, "recipes": params.recipes, "scoring": params.scoring}
+    sources = [inputs.prediction, inputs.deep, inputs.low, inputs.regions, inputs.statistics]
+    truth = inputs.truth or None
+    with provenance.artifact(
+        Path(outputs[0]).parent,
+        "metrics",
+        parameters=parameters,
+        code=params.code,
+        inputs=sources + ([truth] if truth else []),
+    ) as partial:
+        evaluate(
+            partial,
+            prediction=inputs.prediction,
+            deep=inputs.deep,
+            low=inputs.low,
+            truth=truth,
+            regions=inputs.regions,
+            statistics=inputs.statistics,
+            geometry=from_dict(Geometry, params.geometry),
+            oe_recipe=from_dict(OERecipe, params.recipes["oe"]),
+            observed_recipe=from_dict(ObservedRecipe, params.recipes["observed"]),
+            scoring=from_dict(Scoring, params.scoring),
+            labels=dict(wildcards),
+        )
+
+
+if __name__ == "__main__":
+    log.start(snakemake.log)
+    main(snakemake.input, snakemake.output, snakemake.params, snakemake.wildcards)

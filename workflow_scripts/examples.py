@@ -1,0 +1,38 @@
+"""Cut windows of one sample at one degradation and normalise them: a dataset directory."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trifold import log, provenance
+from trifold.config import Geometry, ObservedRecipe, OERecipe, from_dict
+from trifold.data import examples
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(inputs, outputs, params) -> None:
+    parameters = {"geometry": params.geometry, "recipes": params.recipes, "coarsen": params.coarsen}
+    with provenance.artifact(
+        Path(outputs[0]).parent,
+        "examples",
+        parameters=parameters,
+        code=params.code,
+        inputs=[inputs.deep, inputs.low, inputs.sequence, inputs.regions],
+    ) as partial:
+        examples.build(
+            inputs.deep,
+            inputs.low,
+            Path(inputs.sequence).parent,
+            inputs.regions,
+            from_dict(Geometry, params.geometry),
+            from_dict(OERecipe, params.recipes["oe"]),
+            from_dict(ObservedRecipe, params.recipes["observed"]),
+            params.coarsen,
+            partial,
+        )
+
+
+if __name__ == "__main__":
+    log.start(snakemake.log)
+    main(snakemake.input, snakemake.output, snakemake.params)

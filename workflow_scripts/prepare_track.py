@@ -1,0 +1,36 @@
+"""Turn BAM replicates, or a bigWig, into RPGC coverage and binned means."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trifold import log, provenance
+from trifold.data import tracks
+from trifold.data.sequence import read_chromosomes
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(inputs, outputs, params, threads) -> None:
+    parameters = {"tracks": params.tracks, "rename": params.rename}
+    with provenance.artifact(
+        Path(outputs[0]).parent,
+        "track",
+        parameters=parameters,
+        code=params.code,
+        inputs=[*inputs.sources, inputs.sequence],
+    ) as partial:
+        tracks.prepare(
+            inputs.sources,
+            partial,
+            read_chromosomes(inputs.sequence),
+            params.tracks,
+            rename=params.rename,
+            sequence=Path(inputs.sequence).parent,
+            threads=threads,
+        )
+
+
+if __name__ == "__main__":
+    log.start(snakemake.log)
+    main(snakemake.input, snakemake.output, snakemake.params, snakemake.threads)

@@ -1,0 +1,25 @@
+"""Write the regions of one fold: train, validation, test."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trifold import log, provenance
+from trifold.data import splits
+from trifold.data.sequence import read_chromosomes
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(inputs, outputs, params) -> None:
+    parameters = {"split": params.split, "window_bp": params.window_bp}
+    sources = [inputs.sequence] + ([params.split["path"]] if params.split["kind"] == "bed" else [])
+    with provenance.artifact(
+        Path(outputs[0]).parent, "split", parameters=parameters, code=params.code, inputs=sources
+    ) as partial:
+        splits.write(partial / "regions.bed", params.split, read_chromosomes(inputs.sequence), params.window_bp)
+
+
+if __name__ == "__main__":
+    log.start(snakemake.log)
+    main(snakemake.input, snakemake.output, snakemake.params)

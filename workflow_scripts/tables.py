@@ -1,0 +1,51 @@
+"""Gather the scores of every run, summarise and compare them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from trifold import log, provenance
+from trifold.metrics import aggregate
+from trifold.report import tables
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(inputs, outputs, params) -> None:
+    comparison = params.comparison
+    parameters = {"arms": params.arms, "comparison": comparison}
+    folders = [Path(path).parent for path in inputs.metrics]
+    with provenance.artifact(
+        Path(outputs[0]).parent,
+        "tables",
+        parameters=parameters,
+        code=params.code,
+        inputs=folders,
+        seed=comparison["seed"],
+    ) as partial:
+        whole = {
+            name: pd.concat([pd.read_csv(folder / f"{name}.tsv", sep="\t") for folder in folders], ignore_index=True)
+            for name in ("windows", "regions", "distance")
+        }
+        reference_arms = comparison["reference_arms"]
+        whole["scores"] = aggregate.summarise(whole["windows"])
+        whole["comparisons"] = aggregate.compare(
+            whole["windows"], reference_arms, comparison["bootstrap"], comparison["seed"]
+        )
+        for name, table in whole.items():
+            table.to_csv(partial / f"{name}.tsv", sep="\t", index=False, float_format="%.8g")
+        summary = tables.score_table(
+            whole["scores"],
+            whole["comparisons"],
+            params.arms,
+            reference_arm=next(iter(reference_arms), None),
+            test_regions=tables.name_regions(whole["regions"]),
+        )
+        tables.write(summary, "summary", partial)
+
+
+if __name__ == "__main__":
+    log.start(snakemake.log)
+    main(snakemake.input, snakemake.output, snakemake.params)

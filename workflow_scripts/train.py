@@ -1,0 +1,48 @@
+"""Train one arm on one fold with one seed."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trifold import log, provenance
+from trifold.training import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(inputs, outputs, params, wildcards, threads) -> None:
+    parameters = {"arm": params.arm, "geometry": params.geometry, "seed": int(wildcards.seed)}
+    checkpoints = Path(params.checkpoints)
+    with provenance.artifact(
+        Path(outputs[0]).parent,
+        "model",
+        parameters=parameters,
+        code=params.code,
+        inputs=[*inputs.examples, *inputs.sequence, *inputs.tracks, *inputs.backbones],
+        seed=int(wildcards.seed),
+    ) as partial:
+        checkpoints /= partial.version
+        samples, tracks = len(params.arm["samples"]), [Path(path).parent for path in inputs.tracks]
+        per_sample = len(tracks) // samples
+        job.train(
+            partial,
+            name=wildcards.arm,
+            arm=params.arm,
+            geometry=params.geometry,
+            seed=int(wildcards.seed),
+            examples=[Path(path).parent for path in inputs.examples],
+            sequence=Path(inputs.sequence[0]).parent if inputs.sequence else None,
+            tracks=[tracks[i * per_sample : (i + 1) * per_sample] for i in range(samples)] if tracks else [],
+            backbones=dict(zip(params.arm["backbones"], (Path(path).parent for path in inputs.backbones))),
+            checkpoints=checkpoints,
+            version=partial.version,
+            accelerator=params.accelerator,
+            threads=threads,
+        )
+    shutil.rmtree(checkpoints)
+
+
+if __name__ == "__main__":
+    log.start(snakemake.log)
+    main(snakemake.input, snakemake.output, snakemake.params, snakemake.wildcards, snakemake.threads)
