@@ -4,6 +4,7 @@ rule evaluate:
         deep="<results>/contacts/{sample}/deep/map.cool",
         low="<results>/contacts/{sample}/{degradation}/map.cool",
         truth=get_truth,
+        sequence="<results>/sequence/n_bins.npz",
         regions="<results>/splits/{fold}/regions.bed",
         statistics="<results>/examples/{degradation}/{sample}/fold-{fold}/statistics.json",
     output:

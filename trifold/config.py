@@ -92,6 +92,7 @@ class Scoring:
     """How one predicted map is scored."""
 
     min_diagonal: int  # first diagonal scored
-    max_distance_bins: int | None  # last diagonal scored; None = the window
+    max_distance_bins: int | None  # last diagonal scored; None = as far as the prediction reaches
+    edge_bins: int  # bins at the ends of a chromosome left out; what the deepest crop of an arm cannot predict
     scc_h: int  # half-width of the SCC's mean filter, bins
     scc_max_bp: int | None  # largest distance of the SCC; None = the window

@@ -1,9 +1,9 @@
 """One predicted map against the deep map of its sample, and against the truth where it is known.
 
 Every arm of a degradation meets the same pixels: the upper triangle of the test windows from the first diagonal scored
-to the last, on bins that are good in the deep and in the low map. Two things are the prediction's own: bins it does
-not have, and a band that is narrower than the window. `max_distance_bins` of the scoring, set to what every arm
-reaches, takes the second away.
+to the last, on bins that are good in the deep and in the low map, free of N, and `edge_bins` away from the chromosome's
+ends. Two things are the prediction's own: bins it does not have, and a band that is narrower than the window.
+`edge_bins` and `max_distance_bins` of the scoring, set to what every arm predicts, take both away.
 
 Scales:
 - balanced: the maps as they are.
@@ -50,6 +50,7 @@ def evaluate(
     deep: str | os.PathLike,
     low: str | os.PathLike,
     truth: str | os.PathLike | None,
+    with_n: str | os.PathLike | None,
     regions: str | os.PathLike,
     statistics: str | os.PathLike,
     geometry: Geometry,
@@ -61,6 +62,7 @@ def evaluate(
     """Write windows.tsv, regions.tsv and distance.tsv into the folder `out`.
 
     prediction, deep, truth: coolers at the geometry's bin width; low: the degraded map, whose bins may be wider.
+    with_n: n_bins.npz of the sequence; None scores bins that hold an N too.
     regions: BED with a role per region; statistics: statistics.json of the dataset; labels: values of `LABELS`.
     Raises InputError for maps that do not fit together and for a split without a test window.
     """
@@ -70,6 +72,7 @@ def evaluate(
     stacks, tables = [], {"windows": [], "regions": [], "distance": []}
     for chrom in dict.fromkeys(region.chrom for region in test_regions):
         bands, good = read_bands(maps, low, chrom, geometry)
+        good["scored"] &= scored_bins(len(good["scored"]), with_n, chrom, scoring.edge_bins)
         for index, region in enumerate(test_regions):
             if region.chrom == chrom:
                 stacks.append(take_windows(bands, good, region, index, geometry, strata))
@@ -173,6 +176,16 @@ def read_bands(
             )
     usable = np.repeat(np.isfinite(coarse.weight), factor)[:n_bins]
     return bands, {"deep": good["deep"], "scored": good["deep"] & usable & good["prediction"]}
+
+
+def scored_bins(n_bins: int, with_n: str | os.PathLike | None, chrom: str, edge_bins: int) -> np.ndarray:
+    """(n_bins,) bool: bins of a chromosome that no arm is excused from: free of N, and away from the ends."""
+    scored = np.zeros(n_bins, dtype=bool)
+    scored[edge_bins : n_bins - edge_bins] = True
+    if with_n is not None:
+        with np.load(with_n) as holds_n:
+            scored &= ~holds_n[chrom]
+    return scored
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ import torch
 from trifold.config import Geometry, ObservedRecipe
 from trifold.data.dataset import read_tracks
 from trifold.data.normalise import ObservedScale, observed, upsample
-from trifold.data.sequence import SequenceStore, n_per_bin
+from trifold.data.sequence import SequenceStore, bins_with_n
 from trifold.data.tracks import TrackStore
 from trifold.errors import InputError
 from trifold.genome import n_bins
@@ -119,7 +119,7 @@ class ChromosomeInputs:
             self._check_low_map(length_bp)
             self.missing |= np.repeat(np.isnan(self._band.weight), k)[: len(self.missing)]
         if "sequence" in inputs:
-            self.missing |= n_per_bin(sources.sequence.window(chrom, 0, length_bp), bin_bp)
+            self.missing |= bins_with_n(sources.sequence.window(chrom, 0, length_bp), bin_bp)[0]
         if "tracks" in inputs:
             end_bp = len(self.missing) * bin_bp
             self.missing |= ~read_tracks(sources.tracks, chrom, 0, end_bp, len(self.missing))[1].all(axis=0)

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import warnings
 
 
 def start(log) -> None:
@@ -15,4 +16,6 @@ def start(log) -> None:
         datefmt="%H:%M:%S",
     )
     logging.captureWarnings(True)
+    # Of a dependency, about its own code.
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
     sys.excepthook = lambda *error: logging.critical("uncaught exception", exc_info=error)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def main(inputs, outputs, params, wildcards) -> None:
     parameters = {"geometry": params.geometry, "recipes": params.recipes, "scoring": params.scoring}
-    sources = [inputs.prediction, inputs.deep, inputs.low, inputs.regions, inputs.statistics]
+    sources = [inputs.prediction, inputs.deep, inputs.low, inputs.sequence, inputs.regions, inputs.statistics]
     truth = inputs.truth or None
     with provenance.artifact(
         Path(outputs[0]).parent,
@@ -28,6 +28,7 @@ def main(inputs, outputs, params, wildcards) -> None:
             deep=inputs.deep,
             low=inputs.low,
             truth=truth,
+            with_n=inputs.sequence,
             regions=inputs.regions,
             statistics=inputs.statistics,
             geometry=from_dict(Geometry, params.geometry),

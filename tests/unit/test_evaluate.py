@@ -20,7 +20,7 @@ REGIONS = "chr1\t0\t70000\ttrain\nchr2\t2500\t93200\ttest\n"
 GEOMETRY = Geometry(BIN_BP, SIZE, {"train": 4, "validation": 8, "test": 16}, max_bad_bins=0.25, max_n_bins=0)
 OE = OERecipe("akita", cutoff=2, max_levels=8, clip=2.0, sigma_bins=0.8, expected="local")
 OBSERVED = ObservedRecipe("window", cutoff=2, max_levels=8)
-SCORING = Scoring(min_diagonal=2, max_distance_bins=None, scc_h=1, scc_max_bp=None)
+SCORING = Scoring(min_diagonal=2, max_distance_bins=None, scc_h=1, scc_max_bp=None, edge_bins=0)
 STATISTICS = {"observed": {"floor": 1e-4, "ceiling": 0.2}, "expected": [0.1] * SIZE}
 N_BINS = {"chr1": 70, "chr2": 100}
 LABEL_VALUES = {"degradation": "low", "arm": "image", "fold": "a", "seed": "1", "sample": "alpha"}
@@ -66,6 +66,7 @@ def inputs(tmp_path, maps):
         # Bins 12 and 13 of the deep map.
         "low": write_map(tmp_path / "low.cool", halves, {"chr2": [6]}, bin_bp=2 * BIN_BP),
         "truth": write_map(tmp_path / "truth.cool", smooth, {}),
+        "with_n": None,
         "regions": tmp_path / "regions.bed",
         "statistics": tmp_path / "statistics.json",
         "geometry": GEOMETRY,
@@ -200,7 +201,7 @@ def test_logarithmic_scales(inputs, tmp_path, scored, scale):
 
 
 def test_the_deep_map_and_the_truth_score_as_perfect(inputs, tmp_path):
-    inputs |= {"prediction": inputs["deep"], "scoring": Scoring(2, None, 0, 12 * BIN_BP)}
+    inputs |= {"prediction": inputs["deep"], "scoring": Scoring(2, None, 0, 12 * BIN_BP, 0)}
     windows = tables_of(inputs, tmp_path / "deep")["windows"]
     own = windows[(windows["reference"] == "deep") & (windows["scale"] == "balanced")]
     assert (own["mse"] == 0).all()
@@ -227,11 +228,11 @@ def test_the_global_expected_is_that_of_the_training_regions(inputs, tmp_path):
 @pytest.mark.parametrize("by", ["scoring", "prediction"])
 def test_distances_end_where_asked_or_predicted(inputs, tmp_path, maps, by):
     if by == "scoring":
-        inputs["scoring"] = Scoring(3, 9, 1, None)
+        inputs["scoring"] = Scoring(3, 9, 1, None, 0)
     else:
         metadata = {"trifold": {"max_distance_bins": 9}}
         inputs["prediction"] = write_map(tmp_path / "narrow.cool", maps[1], {}, metadata=metadata)
-        inputs["scoring"] = Scoring(3, None, 1, None)
+        inputs["scoring"] = Scoring(3, None, 1, None, 0)
     tables = tables_of(inputs, tmp_path / "out")
     for _, rows in tables["distance"].groupby(["reference", "scale"]):
         assert rows["distance_bp"].tolist() == [d * BIN_BP for d in range(3, 10)]
@@ -267,7 +268,7 @@ def test_files_are_the_same_bytes_again(inputs, tmp_path):
     [
         ({"regions": "chr1\t0\t70000\ttrain\n"}, "regions.bed: role: no region has the role test"),
         ({"regions": "chr2\t0\t15900\ttest\n"}, "regions.bed: role test: no window of 16 bins"),
-        ({"scoring": Scoring(5, 4, 1, None)}, "evaluate/scoring/min_diagonal: 5"),
+        ({"scoring": Scoring(5, 4, 1, None, 0)}, "evaluate/scoring/min_diagonal: 5"),
     ],
 )
 def test_what_cannot_be_scored_is_named(inputs, tmp_path, change, message):
@@ -287,3 +288,18 @@ def test_maps_that_do_not_fit_are_named(inputs, tmp_path, maps):
     inputs["low"] = write_map(tmp_path / "odd.cool", thirds, {}, bin_bp=1500)
     with pytest.raises(InputError, match=r"odd.cool: 67 bins of 1500 bp on chr2"):
         tables_of(inputs, tmp_path / "refused")
+
+
+def test_bins_with_an_n_and_the_ends_of_a_chromosome_are_scored_for_no_arm(inputs, tmp_path):
+    """The pixels left are those of the bins left, counted by hand."""
+    from trifold.evaluate import scored_bins
+
+    holds_n = np.zeros(40, dtype=bool)
+    holds_n[[7, 20]] = True
+    np.savez(tmp_path / "n_bins.npz", chrX=holds_n)
+    found = np.flatnonzero(~scored_bins(40, tmp_path / "n_bins.npz", "chrX", 3))
+    assert found.tolist() == [0, 1, 2, 7, 20, 37, 38, 39]
+    whole = tables_of(inputs, tmp_path / "whole")["windows"]
+    narrower = inputs | {"scoring": Scoring(2, None, 1, None, 4)}
+    edged = tables_of(narrower, tmp_path / "edged")["windows"]
+    assert edged["n_pixels"].sum() < whole["n_pixels"].sum()

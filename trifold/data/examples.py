@@ -57,7 +57,7 @@ class Moments:
 
     def summary(self) -> dict[str, float]:
         mean = self.total / self.number
-        return {"mean": mean, "sd": max(self.squares / self.number - mean**2, 0.0) ** 0.5}
+        return {"mean": float(mean), "sd": float(max(self.squares / self.number - mean**2, 0.0) ** 0.5)}
 
 
 def _stacks(windows: pd.DataFrame, geometry: Geometry) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -1,39 +1,197 @@
-"""The genome as base codes on disk: one memory-mapped uint8 array, and which bins hold an N.
+"""The genome as base codes: one memory-mapped array of all chromosomes, read by coordinate.
 
-A folder made by `prepare` holds ``codes.npy`` (all chromosomes one after another), ``chromosomes.tsv`` (name, length_bp)
-and ``n_bins.npz`` (per chromosome, bool per bin: holds an N, as Kriukov2021 drops them).
+A folder holds ``codes.npy`` (uint8, the chromosomes one after the other), ``chromosomes.tsv`` (name, length_bp, in that
+order) and ``n_bins.npz`` (per chromosome: bool, bin holds an N).
 """
 
+import csv
 import logging
 import os
-import tempfile
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from trifold.errors import InputError
-from trifold.genome import N_CODE, Region
-from trifold.io.fasta import Fasta
+from trifold.genome import N_CODE
+from trifold.io.fasta import CHUNK_BP, Records, open_fasta
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
+
+# A record named chrom:start-end is a piece of a chromosome.
+_PIECE = re.compile(r"(.+):(\d+)-(\d+)")
+
+
+# ---------------------------------------------------------------- the table of chromosomes
 
 
 def read_chromosomes(path: str | os.PathLike) -> dict[str, int]:
-    """chromosomes.tsv as name -> length, bp, in the genome's order."""
-    table = pd.read_csv(path, sep="\t", dtype={"name": str}, keep_default_na=False)
-    return dict(zip(table["name"], table["length_bp"].astype(int).tolist()))
+    """name -> length_bp of a ``chromosomes.tsv``, in its order."""
+    with open(path, newline="") as handle:
+        return {row["name"]: int(row["length_bp"]) for row in csv.DictReader(handle, delimiter="\t")}
 
 
-def check_names(what: str, names, genome, remedy: str) -> None:
-    """Raises InputError, listing both sets, where `names` holds none of the genome's chromosomes or lacks some."""
-    if missing := [name for name in genome if name not in set(names)]:
+def offsets(sizes: Mapping[str, int]) -> dict[str, int]:
+    """Where each chromosome starts when they lie one after the other."""
+    return dict(zip(sizes, np.cumsum([0, *sizes.values()]).tolist()))
+
+
+def check_names(fasta_names: Iterable[str], map_names: Iterable[str], rename: Mapping[str, str], path: object) -> None:
+    """Raises InputError, with both sets of names, where the FASTA lacks a chromosome of the map."""
+    fasta_names, map_names = list(fasta_names), list(map_names)
+    if missing := [name for name in map_names if name not in fasta_names]:
         raise InputError(
-            f"{what}: chromosomes {', '.join(missing[:8])} are missing. It has: {', '.join(names)}. "
-            f"Wanted: {', '.join(genome)}. {remedy}"
+            f"{path}: lacks {_some(missing)}; its chromosomes are {_some(fasta_names)}, wanted are {_some(map_names)}; "
+            f"name them alike by genome/rename ({{FASTA's name: genome's name}}; now {dict(rename)}) or leave them out "
+            "by genome/exclude"
         )
+
+
+def _some(names: Sequence[str], most: int = 25) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+# ---------------------------------------------------------------- prepare
+
+
+@dataclass(frozen=True)
+class _Record:
+    """A FASTA record and its place in the genome."""
+
+    path: Path
+    name: str
+    chrom: str
+    start_bp: int
+    length_bp: int
+    whole: bool  # the whole chromosome, not a piece
+    source: Records
+
+
+def _place(path: Path, name: str, length_bp: int, rename: Mapping[str, str], source: Records) -> _Record:
+    """A whole chromosome, or a piece: chrom:start-end counted from 0, half-open, or from 1 with the end included."""
+    if not (found := _PIECE.fullmatch(name)) or name in rename:
+        return _Record(path, name, rename.get(name, name), 0, length_bp, True, source)
+    chrom, start, end = found[1], int(found[2]), int(found[3])
+    if length_bp not in (end - start, end - start + 1):
+        raise InputError(
+            f"{path}: the record {name} holds {length_bp:,} bp, which its name does not say; mend the name, or make it "
+            "a chromosome of its own by genome/rename"
+        )
+    start_bp = start if length_bp == end - start else start - 1  # samtools faidx counts from 1
+    return _Record(path, name, rename.get(chrom, chrom), start_bp, length_bp, False, source)
+
+
+def _sizes_of(records: Sequence[_Record], sizes: Mapping[str, int]) -> dict[str, int]:
+    """Length of every chromosome; raises InputError where records contradict each other or `sizes`."""
+    lengths: dict[str, int] = {}
+    for chrom in dict.fromkeys(record.chrom for record in records):
+        here = sorted((record for record in records if record.chrom == chrom), key=lambda record: record.start_bp)
+        names = ", ".join(f"{record.name} of {record.path}" for record in here)
+        if here[0].whole:
+            lengths[chrom] = here[0].length_bp
+            if sizes.get(chrom, here[0].length_bp) != here[0].length_bp:
+                raise InputError(
+                    f"{here[0].path}: {chrom} has {here[0].length_bp:,} bp, and {sizes[chrom]:,} are wanted: another "
+                    "assembly; give the FASTA of the map's assembly (genome/fasta, genome/sizes)"
+                )
+        elif chrom not in sizes:
+            raise InputError(f"{here[0].path}: {names}: a piece only; give the length of {chrom} in genome/sizes")
+        else:
+            lengths[chrom] = sizes[chrom]
+        ends_bp = [record.start_bp + record.length_bp for record in here]
+        if any(after.start_bp < end_bp for after, end_bp in zip(here[1:], ends_bp)):
+            raise InputError(f"genome/fasta: {chrom} is given more than once ({names}); give or rename each once")
+        if here[0].start_bp < 0 or ends_bp[-1] > lengths[chrom]:
+            raise InputError(
+                f"{here[-1].path}: {names}: reaches beyond {chrom} of {lengths[chrom]:,} bp (genome/sizes)"
+            )
+    return lengths
+
+
+def prepare(
+    fasta: str | os.PathLike | Sequence[str | os.PathLike],
+    out: str | os.PathLike,
+    bin_bp: int,
+    exclude: Iterable[str] = (),
+    rename: Mapping[str, str] | None = None,
+    sizes: Mapping[str, int] | None = None,
+) -> dict:
+    """Write ``codes.npy``, ``chromosomes.tsv`` and ``n_bins.npz`` of a genome into the folder `out`.
+
+    fasta    one .fa or .fa.gz, or several that are one genome; lower case (soft-masked) is a base, every other letter N
+    bin_bp   bins of ``n_bins.npz``
+    exclude  chromosomes dropped, by the genome's names
+    rename   {FASTA's name: genome's name}
+    sizes    name -> length, bp, of chromosomes that must be there: those of a map, or those of which the FASTA holds
+             pieces only (records named chrom:start-end); the rest of such a chromosome is N
+    Returns `chromosomes`, `n_bases` (per chromosome), `renamed`, `excluded` and `pieces`. Raises InputError for a file
+    that is no FASTA, names or lengths that contradict `sizes`, and a genome with nothing left.
+    """
+    out, rename, sizes, exclude = Path(out), rename or {}, sizes or {}, set(exclude)
+    paths = [Path(path) for path in ([fasta] if isinstance(fasta, str | os.PathLike) else fasta)]
+    listed = ", ".join(map(str, paths))
+    with ExitStack() as stack:
+        opened = [stack.enter_context(open_fasta(path, out)) for path in paths]
+        found = [
+            _place(path, name, length_bp, rename, source)
+            for path, source in zip(paths, opened)
+            for name, length_bp in source.lengths_bp.items()
+            if length_bp
+        ]
+        records = [record for record in found if record.chrom not in exclude]
+        if not records:
+            raise InputError(f"{listed}: no sequence is left after genome/exclude {sorted(exclude)}")
+        wanted = [name for name in sizes if name not in exclude]
+        check_names(dict.fromkeys(record.chrom for record in records), wanted, rename, listed)
+        lengths = _sizes_of(records, sizes)
+        n_bases = _write(records, lengths, out, bin_bp)
+    excluded = sorted({record.chrom for record in found} & exclude)
+    report = {
+        "chromosomes": lengths,
+        "n_bases": n_bases,
+        "renamed": {record.name: record.chrom for record in records if record.whole and record.name != record.chrom},
+        "excluded": excluded,
+        "pieces": [record.name for record in records if not record.whole],
+    }
+    logger.info(
+        "%s: %d chromosomes, %d bp, %d of them N; renamed %s; excluded %s",
+        *(listed, len(lengths), sum(lengths.values()), sum(n_bases.values()), report["renamed"], excluded),
+    )
+    return report
+
+
+def _write(records: Sequence[_Record], lengths: dict[str, int], out: Path, bin_bp: int) -> dict[str, int]:
+    """The three files; returns the number of N per chromosome."""
+    start_of = offsets(lengths)
+    codes = np.lib.format.open_memmap(out / "codes.npy", mode="w+", dtype=np.uint8, shape=(sum(lengths.values()),))
+    for chrom in {record.chrom for record in records if not record.whole}:
+        codes[start_of[chrom] : start_of[chrom] + lengths[chrom]] = N_CODE
+    for record in records:
+        for start_bp, chunk in record.source.chunks(record.name):
+            first = start_of[record.chrom] + record.start_bp + start_bp
+            codes[first : first + len(chunk)] = chunk
+    codes.flush()
+    with_n, n_bases = {}, {}
+    for chrom, length_bp in lengths.items():
+        here = codes[start_of[chrom] : start_of[chrom] + length_bp]
+        with_n[chrom], n_bases[chrom] = bins_with_n(here, bin_bp)
+        if with_n[chrom].all():
+            logger.warning("%s: every bin holds an N; no window will lie on it", chrom)
+    np.savez_compressed(out / "n_bins.npz", **with_n)
+    lines = ["name\tlength_bp", *(f"{name}\t{length_bp}" for name, length_bp in lengths.items())]
+    (out / "chromosomes.tsv").write_text("\n".join(lines) + "\n")
+    return n_bases
+
+
+def bins_with_n(codes: np.ndarray, bin_bp: int) -> tuple[np.ndarray, int]:
+    """Bool per bin, whether it holds an N, and the number of N; a stretch of `CHUNK_BP` at a time."""
+    step = max(1, CHUNK_BP // bin_bp) * bin_bp
+    chunks = [codes[start_bp : start_bp + step] for start_bp in range(0, len(codes), step)]
+    total = sum(int(np.count_nonzero(chunk == N_CODE)) for chunk in chunks)
+    return np.concatenate([n_per_bin(chunk, bin_bp) for chunk in chunks]), total
 
 
 def n_per_bin(codes: np.ndarray, bin_bp: int) -> np.ndarray:
@@ -41,96 +199,36 @@ def n_per_bin(codes: np.ndarray, bin_bp: int) -> np.ndarray:
     return np.logical_or.reduceat(codes == N_CODE, np.arange(0, len(codes), bin_bp))
 
 
-def prepare(
-    fastas: Sequence[str | os.PathLike],
-    out: Path,
-    *,
-    bin_bp: int,
-    exclude: Sequence[str] = (),
-    rename: dict[str, str] | None = None,
-    sizes: dict[str, int] | None = None,
-) -> None:
-    """Write the sequence of one or more FASTA files into `out`.
-
-    rename: record name -> chromosome name; exclude: chromosomes left out (after renaming).
-    sizes: lengths of chromosomes of which the files hold pieces; what no piece covers is N.
-    Raises InputError for a chromosome given twice or a piece without a length.
-    """
-    rename, sizes = rename or {}, sizes or {}
-    with ExitStack() as stack:
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=out)))
-        files = [Fasta(path, Path(tempfile.mkdtemp(dir=scratch))) for path in fastas]
-        places: list[tuple[Fasta, str, Region]] = []
-        lengths: dict[str, int] = {}
-        for file in files:
-            for name, region in file.records().items():
-                chrom = rename.get(region.chrom, region.chrom)
-                if chrom in exclude:
-                    continue
-                whole = region.start_bp == 0 and chrom not in sizes
-                if not whole and chrom not in sizes:
-                    raise InputError(
-                        f"{file.path}: record {name} is a piece of {chrom}, whose length is not known; "
-                        f"give it under config: genome/sizes/{chrom}"
-                    )
-                if region.end_bp > (length := sizes.get(chrom, region.end_bp)):
-                    raise InputError(
-                        f"{file.path}: record {name} ends beyond {chrom} ({length} bp); correct config: genome/sizes/{chrom}"
-                    )
-                if any(other.chrom == chrom and _overlap(other, region) for _, _, other in places):
-                    raise InputError(f"{file.path}: record {name}: {chrom} is given twice; leave one of them out")
-                lengths[chrom] = length
-                places.append((file, name, region._replace(chrom=chrom)))
-        if not places:
-            raise InputError(
-                f"{', '.join(map(str, fastas))}: no chromosome is left after config: genome/exclude ({', '.join(exclude)})"
-            )
-        first_bp = dict(zip(lengths, np.cumsum([0, *lengths.values()]).tolist()))
-        codes = np.lib.format.open_memmap(out / "codes.npy", mode="w+", dtype=np.uint8, shape=(sum(lengths.values()),))
-        codes[:] = N_CODE
-        for file, name, region in places:
-            for offset, piece in file.codes(name):
-                start = first_bp[region.chrom] + region.start_bp + offset
-                codes[start : start + len(piece)] = piece
-        codes.flush()
-    table = pd.DataFrame({"name": list(lengths), "length_bp": list(lengths.values())})
-    table.to_csv(out / "chromosomes.tsv", sep="\t", index=False)
-    holds_n = {
-        chrom: n_per_bin(codes[first_bp[chrom] : first_bp[chrom] + length], bin_bp) for chrom, length in lengths.items()
-    }
-    np.savez(out / "n_bins.npz", **holds_n)
-    for chrom, bins in holds_n.items():
-        if bins.all():
-            log.warning("%s: every bin holds an N; no window will lie on it", chrom)
-
-
-def _overlap(a: Region, b: Region) -> bool:
-    return a.start_bp < b.end_bp and b.start_bp < a.end_bp
+# ---------------------------------------------------------------- read
 
 
 class SequenceStore:
-    """Windows of the sequence by coordinate; opened on first use in each process, so that workers can share it."""
+    """Reads windows of a prepared sequence. Maps are opened on first use in each process; the store pickles.
+
+    `chromsizes`: name -> length, bp.
+    """
 
     def __init__(self, folder: str | os.PathLike):
         self.folder = Path(folder)
-        self.chromsizes = read_chromosomes(self.folder / "chromosomes.tsv")
-        self._first_bp = dict(zip(self.chromsizes, np.cumsum([0, *self.chromsizes.values()]).tolist()))
+        if not (table := self.folder / "chromosomes.tsv").exists():
+            raise InputError(f"{table}: not found; the folder holds no prepared sequence: run encode_sequence first")
+        self.chromsizes = read_chromosomes(table)
+        self._offsets = offsets(self.chromsizes)
         self._codes: np.ndarray | None = None
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_codes": None}
 
     def window(self, chrom: str, start_bp: int, end_bp: int) -> np.ndarray:
-        """Base codes, uint8 (end_bp - start_bp,); N outside the chromosome."""
+        """Base codes, uint8 (end_bp - start_bp,), a copy; N outside the chromosome."""
         if chrom not in self.chromsizes:
-            raise InputError(f"{self.folder}: no chromosome {chrom}; it has {', '.join(self.chromsizes)}")
+            raise InputError(f"{self.folder}: no chromosome {chrom}; it has {_some(list(self.chromsizes))}")
         if self._codes is None:
             self._codes = np.load(self.folder / "codes.npy", mmap_mode="r")
-        first, length = self._first_bp[chrom], self.chromsizes[chrom]
-        if 0 <= start_bp and end_bp <= length:
-            return np.array(self._codes[first + start_bp : first + end_bp])
+        first, last = (min(max(edge, 0), self.chromsizes[chrom]) for edge in (start_bp, end_bp))
+        inside = self._codes[self._offsets[chrom] + first : self._offsets[chrom] + last]
+        if len(inside) == end_bp - start_bp:
+            return np.array(inside)
         codes = np.full(end_bp - start_bp, N_CODE, dtype=np.uint8)
-        lo, hi = max(start_bp, 0), min(end_bp, length)
-        if lo < hi:
-            codes[lo - start_bp : hi - start_bp] = self._codes[first + lo : first + hi]
+        codes[first - start_bp : first - start_bp + len(inside)] = inside
         return codes

@@ -32,10 +32,16 @@ def read(path: str | os.PathLike) -> pd.DataFrame:
         raise InputError(f"{path}: {REMEDY} ({error})") from error
 
 
+def chromosomes_of(path: str | os.PathLike, role: str) -> list[str]:
+    """Chromosomes of a BED file that hold a region of the role, in the file's order."""
+    regions = read(path)
+    return list(dict.fromkeys(regions["chrom"][regions["role"] == role]))
+
+
 def check(regions: pd.DataFrame, chromsizes: dict[str, int], source: str) -> None:
     """Raise InputError, naming `source`, for regions that are unknown, outside, overlapping, or leave no test."""
-    if unknown := set(regions["role"].dropna().unique()) - set(ROLES) or regions["role"].isna().any():
-        raise InputError(f"{source}: unknown role {unknown if isinstance(unknown, set) else ''}; {REMEDY}")
+    if unknown := set(regions["role"].fillna("(none)")) - set(ROLES):
+        raise InputError(f"{source}: unknown role {', '.join(sorted(unknown))}; {REMEDY}")
     if strange := sorted(set(regions["chrom"]) - set(chromsizes)):
         raise InputError(f"{source}: no chromosome {', '.join(strange)}; the genome has {', '.join(chromsizes)}")
     for region in regions.itertuples():

@@ -1,139 +1,201 @@
-"""Signal tracks: BAM replicates or a bigWig to binned means with a validity mask.
+"""Signal tracks: BAM replicates or a bigWig -> coverage -> binned means, read by coordinate.
 
-A folder made by `prepare` holds ``coverage.bw``, ``bins.npy`` (float32, all chromosomes one after another; NaN where
-the track has no data) and ``chromosomes.tsv`` (name, length_bp, bin_bp). Missing is not zero: a base no read covers is
-0 in coverage made from a BAM, while a base a given bigWig leaves out is missing.
+A folder holds ``coverage.bw``, ``bins.npy`` (float32 means, the chromosomes one after the other; NaN = no data) and
+``chromosomes.tsv`` (name, length_bp, bin_bp, in that order). Each strand of a stranded assay is a track of its own.
+
+No data means: no base of the bin has a value in the bigWig. Coverage made here from a BAM has a value everywhere, 0
+where no read lies, save in blacklisted regions and on chromosomes the BAM does not know.
 """
 
+import logging
 import os
-import shutil
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from trifold.data.sequence import SequenceStore
+from trifold.config import from_dict
+from trifold.data.sequence import SequenceStore, offsets, read_chromosomes
 from trifold.errors import InputError
 from trifold.genome import N_CODE, n_bins
 from trifold.io import bam, bigwig
 
+logger = logging.getLogger(__name__)
 
-def _known_bases(sequence: Path) -> int:
-    """Bases of the genome that are not N: the effective genome size where none is given."""
-    store = SequenceStore(sequence)
-    return sum(
-        int(np.count_nonzero(store.window(chrom, 0, length) != N_CODE)) for chrom, length in store.chromsizes.items()
-    )
+BIGWIG_SUFFIXES = (".bw", ".bigwig", ".bigWig")
 
 
-def _from_bams(sources: Sequence[Path], out: Path, chromsizes: dict, settings: dict, sequence: Path, threads: int) -> None:
-    with tempfile.TemporaryDirectory(dir=out) as scratch:
-        merged = Path(scratch) / "merged.bam"
-        bam.sort_and_merge(sources, merged, chromsizes, threads)
+@dataclass(frozen=True)
+class Settings:
+    """How a track is made; `tracks` of the configuration."""
+
+    bin_bp: int = 128  # of the binned means
+    coverage_bin_bp: int = 50  # of the bigWig
+    effective_genome_size: int | None = None  # mappable bases; None counts those that are not N
+    blacklist: str | None = None
+    ignore_for_normalisation: tuple[str, ...] = ()
+    min_mapping_quality: int = 0
+    extend_reads: int | bool = False
+
+
+# ---------------------------------------------------------------- prepare
+
+
+def _scale(
+    settings: Settings, chromsizes: Mapping[str, int], references: Sequence[str], sequence: Path | None
+) -> tuple[int, list[str]]:
+    """Effective genome size, and the BAM's chromosomes that the scale leaves out.
+
+    A size that is counted covers the genome without `ignore_for_normalisation` and the blacklist, whose reads deepTools
+    leaves out; so that reads and size speak of the same chromosomes, reads elsewhere (an excluded chrM) are then left
+    out too. A size that is given is used as it is.
+    """
+    ignored = [name for name in references if name in settings.ignore_for_normalisation]
+    if settings.effective_genome_size is not None:
+        return settings.effective_genome_size, ignored
+    counted = [name for name in references if name in chromsizes and name not in ignored]
+    if sequence is None:
+        raise InputError("config: tracks/effective_genome_size: none given, and no sequence to count it from; give it")
+    if not counted:
+        raise InputError("config: tracks/ignore_for_normalisation: leaves no chromosome to take the scale from")
+    store, size = SequenceStore(sequence), 0
+    blacklist = bigwig.read_blacklist(settings.blacklist) if settings.blacklist else []
+    for name in counted:
+        known = store.window(name, 0, chromsizes[name]) != N_CODE
+        for region in blacklist:
+            if region.chrom == name:
+                known[region.start_bp : region.end_bp] = False
+        size += int(np.count_nonzero(known))
+    return size, [name for name in references if name not in counted]
+
+
+def _cover(
+    sources: Sequence[Path],
+    out: Path,
+    chromsizes: Mapping[str, int],
+    settings: Settings,
+    rename: Mapping[str, str],
+    sequence: Path | None,
+    threads: int,
+) -> dict:
+    """``coverage.bw`` from BAM replicates; what the scale rests on."""
+    if settings.extend_reads is True and (single := [path for path in sources if not bam.is_paired(path)]):
+        raise InputError(
+            f"{single[0]}: no proper pair to take a fragment length from; give tracks/extend_reads in bp, or false"
+        )
+    merged = out / ".merged.bam"
+    try:
+        bam.sort_and_merge(sources, merged, chromsizes, rename=rename, threads=threads)
+        size, ignored = _scale(settings, chromsizes, list(bam.references(merged)), sequence)
         bigwig.coverage(
             merged,
             out / "coverage.bw",
-            effective_genome_size=settings["effective_genome_size"] or _known_bases(sequence),
-            bin_bp=settings["coverage_bin_bp"],
-            blacklist=settings["blacklist"],
-            ignore_for_normalisation=tuple(settings["ignore_for_normalisation"]),
-            min_mapping_quality=settings["min_mapping_quality"],
-            extend_reads=settings["extend_reads"],
+            effective_genome_size=size,
+            bin_bp=settings.coverage_bin_bp,
+            blacklist=settings.blacklist,
+            ignore_chromosomes=ignored,
+            min_mapping_quality=settings.min_mapping_quality,
+            extend=settings.extend_reads,
             threads=threads,
         )
-
-
-def _from_bigwig(source: Path, out: Path, chromsizes: dict[str, int], rename: dict[str, str]) -> dict[str, str]:
-    """Copies the file; genome name -> name in the file. A track may lack chromosomes, never have other lengths."""
-    lengths = bigwig.chromosome_lengths(source)
-    names = {rename.get(name, name): name for name in lengths}
-    if not set(names) & set(chromsizes):
-        raise InputError(
-            f"{source}: no chromosome of the genome. It has: {', '.join(list(lengths)[:30])}. The genome has: "
-            f"{', '.join(list(chromsizes)[:30])}. If only the names differ, map them with config: genome/rename"
-        )
-    for chrom, name in names.items():
-        if chrom in chromsizes and lengths[name] != chromsizes[chrom]:
-            raise InputError(
-                f"{source}: {name} has {lengths[name]} bp in the bigWig and {chromsizes[chrom]} in the genome: "
-                "another assembly. Give a bigWig of this one"
-            )
-    shutil.copyfile(source, out / "coverage.bw")
-    return names
+    finally:
+        merged.unlink(missing_ok=True)
+        merged.with_name(".merged.bam.bai").unlink(missing_ok=True)
+    return {"effective_genome_size": size, "ignored_for_normalisation": ignored}
 
 
 def prepare(
-    sources: Sequence[str | os.PathLike],
-    out: Path,
-    chromsizes: dict[str, int],
-    settings: dict,
+    sources: str | os.PathLike | Sequence[str | os.PathLike],
+    out: str | os.PathLike,
+    chromsizes: Mapping[str, int],
+    settings: Mapping | Settings,
     *,
-    rename: dict[str, str] | None = None,
-    sequence: Path,
+    rename: Mapping[str, str] | None = None,
+    sequence: str | os.PathLike | None = None,
     threads: int = 1,
-) -> None:
-    """Write the track of one assay: BAM(s), replicates merged, or one bigWig. `settings`: config `tracks`.
+) -> dict:
+    """Write ``coverage.bw``, ``bins.npy`` and ``chromosomes.tsv`` of one track into the folder `out`.
 
-    Raises InputError for a mixture, a file of another assembly, or names that differ.
+    sources     BAM replicates (merged; sorted or not, indexed or not), or one bigWig, which is taken as it is
+    chromsizes  the genome's chromosome lengths, bp
+    settings    the fields of `Settings`
+    rename      {file's name: genome's name}
+    sequence    folder of the prepared sequence; needed where the effective genome size is counted
+    Returns `sources`, `absent` chromosomes, `valid` (share of bins with data) and, for BAMs, what the scale rests on.
+    Raises InputError for sources that are mixed, unreadable, empty, or of another assembly.
     """
-    paths = [Path(source) for source in sources]
-    bigwigs = [path for path in paths if path.suffix.lower() in (".bw", ".bigwig")]
-    if bigwigs and len(paths) > 1:
-        raise InputError(f"{bigwigs[0]}: one bigWig makes a track, or several BAMs; give replicates as BAMs or merge them")
-    if bigwigs:
-        names = _from_bigwig(paths[0], out, chromsizes, rename or {})
+    settings = settings if isinstance(settings, Settings) else from_dict(Settings, dict(settings))
+    sources = [Path(path) for path in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
+    out, rename, listed = Path(out), rename or {}, ", ".join(map(str, sources))
+    packed = [path.suffix in BIGWIG_SUFFIXES for path in sources]
+    report: dict = {"sources": [path.name for path in sources]}
+    if not any(packed):
+        report |= _cover(sources, out, chromsizes, settings, rename, sequence and Path(sequence), threads)
+    elif len(sources) == 1:
+        bigwig.copy(sources[0], out / "coverage.bw", rename)
     else:
-        _from_bams(paths, out, chromsizes, settings, sequence, threads)
-        names = {chrom: chrom for chrom in chromsizes}
-    bin_bp = settings["bin_bp"]
+        raise InputError(
+            f"{listed}: a track is made of BAM replicates or of one bigWig; name a second bigWig another track"
+        )
+    # A bigWig may hold part of a genome; a BAM's header never does.
+    report["absent"] = bam.check_genome(listed, bigwig.chromsizes(out / "coverage.bw"), chromsizes, max_absent=1.0)
     means = [
-        bigwig.binned_means(out / "coverage.bw", names.get(chrom, chrom), length, bin_bp)
-        for chrom, length in chromsizes.items()
+        bigwig.binned_means(out / "coverage.bw", chrom, length_bp, settings.bin_bp)
+        for chrom, length_bp in chromsizes.items()
     ]
-    if not any(np.isfinite(part).any() for part in means):
-        raise InputError(f"{paths[0]}: no value on any chromosome of the genome; check the track and its assembly")
-    np.save(out / "bins.npy", np.concatenate(means))
-    table = pd.DataFrame({"name": list(chromsizes), "length_bp": list(chromsizes.values()), "bin_bp": bin_bp})
-    table.to_csv(out / "chromosomes.tsv", sep="\t", index=False)
+    bins = np.concatenate(means)
+    if not (valid := np.isfinite(bins)).any():
+        raise InputError(f"{listed}: no value on any chromosome of the genome; the track says nothing, leave it out")
+    np.save(out / "bins.npy", bins)
+    lines = [f"{name}\t{length_bp}\t{settings.bin_bp}" for name, length_bp in chromsizes.items()]
+    (out / "chromosomes.tsv").write_text("\n".join(["name\tlength_bp\tbin_bp", *lines]) + "\n")
+    report["valid"] = float(valid.mean())
+    logger.info("%s: %s", listed, report)
+    return report
+
+
+# ---------------------------------------------------------------- read
 
 
 class TrackStore:
-    """Windows of one track by coordinate; opened on first use in each process, so that workers can share it."""
+    """Reads windows of a prepared track. The map is opened on first use in each process; the store pickles.
+
+    `chromsizes`: name -> length, bp; `bin_bp`: the track's bins.
+    """
 
     def __init__(self, folder: str | os.PathLike):
         self.folder = Path(folder)
-        table = pd.read_csv(self.folder / "chromosomes.tsv", sep="\t", dtype={"name": str}, keep_default_na=False)
-        self.bin_bp = int(table["bin_bp"].iloc[0])
-        self._bins_of = {
-            chrom: n_bins(int(length), self.bin_bp) for chrom, length in zip(table["name"], table["length_bp"])
-        }
-        self._first = dict(zip(self._bins_of, np.cumsum([0, *self._bins_of.values()]).tolist()))
+        if not (table := self.folder / "chromosomes.tsv").exists():
+            raise InputError(f"{table}: not found; the folder holds no prepared track: run prepare_track first")
+        self.chromsizes = read_chromosomes(table)
+        self.bin_bp = int(table.read_text().split()[-1])  # the same in every row
+        self._bins_of = {name: n_bins(length_bp, self.bin_bp) for name, length_bp in self.chromsizes.items()}
+        self._offsets = offsets(self._bins_of)
         self._bins: np.ndarray | None = None
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_bins": None}
 
     def window(self, chrom: str, start_bp: int, end_bp: int) -> tuple[np.ndarray, np.ndarray]:
-        """Means (float32, 0 where missing) and whether there is one (bool), per bin of `bin_bp`.
+        """(values float32, valid bool), each ((end_bp - start_bp) / bin_bp,); values are 0 where not valid.
 
-        The window must start and end on bins of the track; beyond the chromosome all is missing.
+        Bins outside the chromosome are not valid. Raises InputError for edges that are not edges of the track's bins.
         """
-        if chrom not in self._bins_of:
-            raise InputError(f"{self.folder}: no chromosome {chrom}; it has {', '.join(self._bins_of)}")
+        if chrom not in self.chromsizes:
+            raise InputError(f"{self.folder}: no chromosome {chrom}; it has {', '.join(list(self.chromsizes)[:25])}")
         if start_bp % self.bin_bp or end_bp % self.bin_bp:
             raise InputError(
-                f"{self.folder}: window {chrom}:{start_bp}-{end_bp} does not lie on the track's bins of {self.bin_bp} bp; "
-                "choose config: tracks/bin_bp as a divisor of geometry/bin_bp"
+                f"{self.folder}: {chrom}:{start_bp}-{end_bp} does not lie on bins of {self.bin_bp} bp; config: "
+                "tracks/bin_bp must divide geometry/bin_bp"
             )
         if self._bins is None:
             self._bins = np.load(self.folder / "bins.npy", mmap_mode="r")
-        lo, hi = start_bp // self.bin_bp, end_bp // self.bin_bp
-        values = np.full(hi - lo, np.nan, dtype=np.float32)
-        inside = slice(max(lo, 0), min(hi, self._bins_of[chrom]))
-        if inside.start < inside.stop:
-            first = self._first[chrom]
-            values[inside.start - lo : inside.stop - lo] = self._bins[first + inside.start : first + inside.stop]
+        start, end = start_bp // self.bin_bp, end_bp // self.bin_bp
+        first, last = (min(max(edge, 0), self._bins_of[chrom]) for edge in (start, end))
+        values = np.full(end - start, np.nan, dtype=np.float32)
+        inside = self._bins[self._offsets[chrom] + first : self._offsets[chrom] + last]
+        values[first - start : first - start + len(inside)] = inside
         valid = np.isfinite(values)
-        return np.where(valid, values, np.float32(0)), valid
+        values[~valid] = 0
+        return values, valid

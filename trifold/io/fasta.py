@@ -1,73 +1,69 @@
-"""FASTA files through pyfaidx: plain, gzip or bgzip."""
+"""FASTA files: unpacked where they are compressed, indexed and read by pyfaidx."""
 
 import gzip
 import os
-import re
 import shutil
+import tempfile
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pyfaidx
 
 from trifold.errors import InputError
-from trifold.genome import Region, encode
+from trifold.genome import encode
 
-# A piece of a chromosome is named with its place: chr22:30000000-35000000, half-open.
-_PIECE = re.compile(r"^(?P<chrom>[^:]+):(?P<start>\d+)-(?P<end>\d+)$")
-CHUNK_BP = 10_000_000
+CHUNK_BP = 1 << 24
 
 
-def _unpacked(path: Path, scratch: Path) -> Path:
-    """The file itself, or a copy unpacked into `scratch`: pyfaidx reads gzip only where it is bgzip."""
-    with open(path, "rb") as handle:
-        packed = handle.read(2) == b"\x1f\x8b"
-    # A link in any case: pyfaidx writes its index beside the file, which may lie in a folder of somebody else.
-    target = scratch / f"{path.name.removesuffix('.gz')}.unpacked.fa"
-    if not packed:
-        target.symlink_to(path.resolve())
-        return target
+class Records:
+    """The records of an open FASTA, in the order of the file. `lengths_bp`: name -> length; a name ends at a blank."""
+
+    def __init__(self, faidx: pyfaidx.Faidx):
+        self._faidx = faidx
+        self.lengths_bp = {name: entry.rlen for name, entry in faidx.index.items()}
+
+    def codes(self, name: str, start_bp: int, end_bp: int) -> np.ndarray:
+        """Base codes, uint8 (end_bp - start_bp,), of a stretch that lies within the record."""
+        return encode(str(self._faidx.fetch(name, start_bp + 1, end_bp)))
+
+    def chunks(self, name: str) -> Iterator[tuple[int, np.ndarray]]:
+        """A whole record as (start_bp, codes) of up to `CHUNK_BP` each."""
+        for start_bp in range(0, self.lengths_bp[name], CHUNK_BP):
+            yield start_bp, self.codes(name, start_bp, min(start_bp + CHUNK_BP, self.lengths_bp[name]))
+
+
+def _unpack(path: Path, target: Path) -> None:
     try:
-        with gzip.open(path) as source, open(target, "wb") as sink:
-            shutil.copyfileobj(source, sink, 1 << 22)
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise InputError(f"{path}: broken gzip ({error}); fetch it again") from error
-    return target
+        with gzip.open(path) as packed, open(target, "wb") as plain:
+            shutil.copyfileobj(packed, plain, 1 << 20)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{path}: not a whole gzip file ({error}); fetch it again") from error
 
 
-class Fasta:
-    """Records of one FASTA file, read in pieces.
+@contextmanager
+def open_fasta(path: str | os.PathLike, scratch: str | os.PathLike) -> Iterator[Records]:
+    """Open a .fa, or a .fa.gz packed by gzip or bgzip.
 
-    Raises InputError for a file that is missing, broken, or no FASTA.
+    The unpacked copy and the index lie below the folder `scratch` and are gone at the end; nothing is written beside
+    `path`. Raises InputError for a file that is missing, truncated, or no FASTA of lines of equal length.
     """
-
-    def __init__(self, path: str | os.PathLike, scratch: Path):
-        self.path = Path(path)
-        if not self.path.is_file():
-            raise InputError(f"{path}: no such file; config: genome/fasta")
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give the genome as .fa or .fa.gz (genome/fasta)")
+    with tempfile.TemporaryDirectory(dir=scratch, prefix=".fasta-") as folder:
+        with open(path, "rb") as handle:
+            packed = handle.read(2) == b"\x1f\x8b"
+        plain = Path(folder) / "unpacked.fa" if packed else path
+        if packed:
+            _unpack(path, plain)
         try:
-            self._file = pyfaidx.Fasta(str(_unpacked(self.path, scratch)), as_raw=True, rebuild=True)
-        except (pyfaidx.FastaIndexingError, pyfaidx.FastaNotFoundError, ValueError) as error:
-            raise InputError(f"{path}: not a FASTA file that can be indexed ({error})") from error
-        if not len(self._file.keys()):
-            raise InputError(f"{path}: no record; a FASTA file has lines that start with '>'")
-
-    def records(self) -> dict[str, Region]:
-        """Record name -> where it lies: a whole chromosome, or the piece its name says."""
-        found = {}
-        for name in self._file.keys():  # noqa: SIM118: not a dict
-            length = len(self._file[name])
-            piece = _PIECE.match(name)
-            if piece and int(piece["end"]) - int(piece["start"]) != length:
-                raise InputError(
-                    f"{self.path}: record {name} has {length} bp, its name says {piece['start']}-{piece['end']} "
-                    "(half-open); correct the name"
-                )
-            found[name] = Region(piece["chrom"], int(piece["start"]), int(piece["end"])) if piece else Region(name, 0, length)
-        return found
-
-    def codes(self, name: str) -> Iterator[tuple[int, np.ndarray]]:
-        """Offset and base codes of one record, chunk by chunk."""
-        record = self._file[name]
-        for start in range(0, len(record), CHUNK_BP):
-            yield start, encode(record[start : start + CHUNK_BP])
+            faidx = pyfaidx.Faidx(str(plain), indexname=f"{folder}/index.fai", as_raw=True)
+        except (pyfaidx.FastaIndexingError, ValueError) as error:
+            raise InputError(f"{path}: not a FASTA that can be indexed ({error}); see `samtools faidx`") from error
+        try:
+            yield Records(faidx)
+        finally:
+            faidx.close()

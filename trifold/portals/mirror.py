@@ -1,246 +1,390 @@
-"""Download one file, verified: from a mirror or from its URL, resumed where it broke, never half under its name.
+"""Downloads that are verified, resumed and never half-written under their final name.
 
-Portals plug in at `locations`: what they add is where a row's file may be found, nothing else.
+A row of `resources/datasets.tsv` says what a file must be: size and checksums. Mirrors (folders or URL prefixes) are
+tried first, then the row's own addresses. Bytes stream into ``.<name>.partial`` beside the target, which is renamed
+only after size and checksums hold; a killed download goes on where it stopped.
 """
 
+import datetime
+import email.utils
 import errno
-import hashlib
 import http.client
+import io
 import logging
 import os
-import shutil
 import sys
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import md5, sha256
 from pathlib import Path
 
+from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from trifold.errors import InputError
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
-BLOCK = 1 << 18
-LONGEST_WAIT_S = 60.0
-# Answers that another try cannot change.
-FINAL = {400, 401, 403, 404, 405, 410}
+BLOCK_BYTES = 1 << 18
+LONGEST_WAIT_S = 600.0  # a server may ask for more by Retry-After; nobody waits that long
+LOG_EVERY_S = 30.0
+# Worth another try; any other refusal is final.
+TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
-class _Retry(Exception):
-    """A fault that may pass; `wait_s` is what the server asked for."""
+class _Refused(InputError):
+    """This source cannot give the file; another one may."""
 
-    def __init__(self, message: str, wait_s: float | None = None):
-        super().__init__(message)
+
+class _Interrupted(Exception):
+    """The transfer broke off; another try may get further."""
+
+    def __init__(self, reason: str, wait_s: float = 0.0):
+        super().__init__(reason)
         self.wait_s = wait_s
 
 
-class _Refused(Exception):
-    """This location does not have the file."""
+class _PastTheEnd(_Interrupted):
+    """The source is shorter than what has been fetched (HTTP 416)."""
 
 
-def locations(row: dict, mirrors: list[str]) -> list[str]:
-    """Where the file of a row may lie, in the order to try: each mirror (a folder or a URL prefix), then its own URL."""
-    found = []
+# ---------------------------------------------------------------- what a row asks for
+
+
+def locate(row: dict) -> list[str]:
+    """Addresses of a row's file, best first. Portals that resolve accessions extend this list."""
+    return [row["url"]] if row["url"] else []
+
+
+def _sources(row: dict, mirrors: Iterable[str]) -> list[str]:
+    """Addresses to try in order; a mirror that is a folder counts only if it holds the file."""
+    name, found = row["file"], []
     for mirror in mirrors:
-        if urllib.parse.urlsplit(mirror).scheme in ("http", "https", "file"):
-            found.append(f"{mirror.rstrip('/')}/{urllib.parse.quote(row['file'])}")
-        else:
-            found.append((Path(mirror).expanduser() / row["file"]).absolute().as_uri())
-    return found + ([row["url"]] if row["url"] else [])
+        if "://" in mirror:
+            found.append(f"{mirror.rstrip('/')}/{urllib.parse.quote(name)}")
+        elif (path := Path(mirror).expanduser() / name).is_file():
+            found.append(path.resolve().as_uri())
+    found += locate(row)
+    for url in found:
+        if urllib.parse.urlsplit(url).scheme not in ("https", "http", "file"):
+            raise InputError(f"{name}: {url}: only https, http and file addresses can be fetched")
+    return found
 
 
 def _check_row(row: dict) -> None:
     name = row["file"]
-    where = f"resources/datasets.tsv, row {name!r}"
-    if not name or Path(name).name != name or name.startswith("."):
-        raise InputError(f"{where}: field file: a plain file name is needed, without folders or a leading dot")
+    if not name or name in (".", "..") or Path(name).name != name or "\\" in name or "\0" in name:
+        raise InputError(f"datasets.tsv: file: {name!r} is not a plain file name; files may not leave their folder")
     if not (row["sha256"] or row["md5"]):
         raise InputError(
-            f"{where}: fields sha256 and md5 are empty, so a wrong file could not be told from the right one; "
-            "fill in the checksum the portal states"
+            f"{name}: datasets.tsv: no checksum is pinned ({row.get('status') or 'unpinned'}), so a download cannot be "
+            f"trusted; fetch it by hand{' from ' + row['url'] if row['url'] else ''}, compare it with what its portal "
+            "states, then write its bytes and sha256 (sha256sum) or md5 into the row"
         )
-    scheme = urllib.parse.urlsplit(row["url"]).scheme
-    if row["url"] and scheme not in ("https", "http", "file"):
-        raise InputError(f"{where}: field url: {row['url']!r} is neither https, http nor file")
-
-
-def fetch(
-    row: dict,
-    target: Path,
-    mirrors: list[str],
-    *,
-    retries: int = 5,
-    timeout_s: float = 60.0,
-    backoff_s: float = 1.0,
-) -> dict:
-    """Bring the file of a row of datasets.tsv to `target` and return where it came from.
-
-    row: file, url, bytes, sha256, md5 (text; empty = not known, but one checksum is needed).
-    A broken download stays beside the target as ``.<name>.partial`` and is resumed by range. The target's name appears
-    only once size and checksums agree. Raises InputError for a row that cannot be fetched, a file that differs from
-    its checksum, an HTML page in place of data, or a full disk, each naming the file and the remedy.
-    """
-    _check_row(row)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if not (places := locations(row, mirrors)):
-        raise InputError(
-            f"{row['file']}: no URL is known and no mirror is given; it comes from {row.get('origin') or 'elsewhere'}. "
-            "Put it into a folder and name that under config: mirrors, or in TRIFOLD_MIRROR"
-        )
-    refusals = []
-    for url in places:
-        try:
-            return _fetch_from(url, row, target, retries, timeout_s, backoff_s)
-        except _Refused as error:
-            refusals.append(f"{url}: {error}")
-            log.info("%s: %s", url, error)
-    raise InputError(f"{row['file']}: not found. Tried {'; '.join(refusals)}. {_remedy(row)}")
-
-
-def _remedy(row: dict) -> str:
-    return (
-        f"Correct its url in resources/datasets.tsv, or put the file (from {row.get('origin') or 'its portal'}) into a "
-        "folder named under config: mirrors, or in TRIFOLD_MIRROR"
-    )
-
-
-def _fetch_from(url: str, row: dict, target: Path, retries: int, timeout_s: float, backoff_s: float) -> dict:
-    partial = target.with_name(f".{target.name}.partial")
-    for attempt in range(retries + 1):
-        try:
-            _download(url, row, partial, timeout_s)
-            _verify(url, row, partial)
-        except _Retry as error:
-            if attempt == retries:
-                raise _Refused(f"given up after {retries + 1} tries: {error}") from error
-            wait_s = min(error.wait_s if error.wait_s is not None else backoff_s * 2**attempt, LONGEST_WAIT_S)
-            log.warning("%s: %s; again in %.1f s", url, error, wait_s)
-            time.sleep(wait_s)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise InputError(
-                f"{target}: the disk is full; free space and run again, the download goes on where it stopped"
-            ) from error
-        else:
-            os.replace(partial, target)
-            return {"file": row["file"], "url": url, "bytes": target.stat().st_size, "sha256": _digest(target, "sha256")}
-    raise AssertionError("unreachable")
-
-
-# ---------------------------------------------------------------- one try
-
-
-def _download(url: str, row: dict, partial: Path, timeout_s: float) -> None:
-    """Complete the partial file from one location: by copying, or from where it stopped by HTTP range."""
-    if url.startswith("file:"):
-        source = Path(urllib.request.url2pathname(urllib.parse.urlsplit(url).path))
-        if not source.is_file():
-            raise _Refused("no such file")
-        with open(source, "rb") as reader, open(partial, "wb") as writer:
-            shutil.copyfileobj(reader, writer, BLOCK)
-        return
-    have = partial.stat().st_size if partial.exists() else 0
-    expected = int(row["bytes"]) if row["bytes"] else None
-    if expected is not None and have == expected:
-        return
-    if expected is not None and have > expected:
-        have = 0
-    request = urllib.request.Request(url, headers={"User-Agent": "trifold", "Accept-Encoding": "identity"})
-    if have:
-        request.add_header("Range", f"bytes={have}-")
-    try:
-        with urllib.request.urlopen(request, timeout=timeout_s) as answer:
-            if urllib.parse.urlsplit(answer.url).scheme == "http" and url.startswith("https"):
-                raise _Refused("the server redirects from https to http")
-            resumed = answer.status == 206 and (answer.headers["Content-Range"] or "").startswith(f"bytes {have}-")
-            _check_type(answer, row)
-            _receive(answer, partial, row["file"], have if resumed else 0)
-    except urllib.error.HTTPError as error:
-        if error.code == 416:
-            # What is here is not a beginning of what is there.
-            partial.unlink(missing_ok=True)
-            raise _Retry("the server cannot resume; from the start") from error
-        message = f"HTTP {error.code} {error.reason}"
-        if error.code in FINAL:
-            raise _Refused(message) from error
-        raise _Retry(message, _retry_after(error.headers)) from error
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
-        raise _Retry(str(error) or type(error).__name__) from error
-
-
-def _retry_after(headers) -> float | None:
-    try:
-        return float(headers.get("Retry-After", ""))
-    except ValueError:
-        return None
-
-
-def _check_type(answer, row: dict) -> None:
-    kind = (answer.headers["Content-Type"] or "").split(";")[0].strip().lower()
-    if kind in ("text/html", "application/xhtml+xml") and not _is_page(row["file"]):
-        raise _Refused("the server sent an HTML page, not the data (a log-in or error page)")
-
-
-def _is_page(name: str) -> bool:
-    return name.lower().endswith((".html", ".htm"))
-
-
-def _receive(answer, partial: Path, name: str, have: int) -> None:
-    length = answer.headers["Content-Length"]
-    total = have + int(length) if length else None
-    with open(partial, "ab" if have else "wb") as writer, _progress(name, have, total) as advance:
-        while block := answer.read(BLOCK):
-            writer.write(block)
-            advance(len(block))
-        got = writer.tell()
-    if total is not None and got < total:
-        raise _Retry(f"the connection ended after {got} of {total} bytes")
-
-
-@contextmanager
-def _progress(name: str, have: int, total: int | None) -> Iterator:
-    """A bar on a terminal; two lines in a log."""
-    if sys.stderr.isatty():
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-        with Progress(*columns) as bar:
-            task = bar.add_task(name, total=total, completed=have)
-            yield lambda count: bar.advance(task, count)
-    else:
-        log.info("%s: %s of %s bytes here already, downloading", name, have, total if total is not None else "unknown")
-        yield lambda count: None
 
 
 # ---------------------------------------------------------------- verification
 
 
-def _digest(path: Path, kind: str) -> str:
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, kind).hexdigest()
+class _Digest:
+    """Size and checksums of the bytes so far."""
 
+    def __init__(self):
+        self.size, self._sha256, self._md5 = 0, sha256(), md5(usedforsecurity=False)
 
-def _verify(url: str, row: dict, partial: Path) -> None:
-    """Raises InputError, and removes the partial file, where size or checksum differ from the row."""
-    with open(partial, "rb") as handle:
-        start = handle.read(512).lstrip().lower()
-    if start.startswith((b"<!doctype html", b"<html")) and not _is_page(row["file"]):
-        partial.unlink()
-        raise _Refused("the server sent an HTML page, not the data (a log-in or error page)")
-    size = partial.stat().st_size
-    wrong = []
-    if row["bytes"] and size != int(row["bytes"]):
-        wrong.append(f"bytes: expected {row['bytes']}, found {size}")
-    else:
-        for kind in ("sha256", "md5"):
-            if row[kind] and (found := _digest(partial, kind)) != row[kind].lower():
-                wrong.append(f"{kind}: expected {row[kind]}, found {found}")
-    if wrong:
-        partial.unlink()
-        raise InputError(
-            f"{row['file']} from {url} is not the file of resources/datasets.tsv ({'; '.join(wrong)}). It was removed; "
-            "fetch it again, and if the source has a new release, correct the row"
+    def update(self, block: bytes) -> None:
+        self.size += len(block)
+        self._sha256.update(block)
+        self._md5.update(block)
+
+    @classmethod
+    def of(cls, path: Path) -> "_Digest":
+        digest = cls()
+        if path.exists():
+            with open(path, "rb") as handle:
+                while block := handle.read(BLOCK_BYTES):
+                    digest.update(block)
+        return digest
+
+    def values(self) -> dict:
+        return {"bytes": self.size, "sha256": self._sha256.hexdigest(), "md5": self._md5.hexdigest()}
+
+    def mismatch(self, row: dict) -> str:
+        """What differs from the row, with both values; empty if nothing does."""
+        return "; ".join(
+            f"{name} is {value}, datasets.tsv says {row[name]}"
+            for name, value in self.values().items()
+            if row[name] and row[name].lower() != str(value)
         )
+
+
+def _is_html(head: bytes, content_type: str) -> bool:
+    return content_type.startswith("text/html") or head.lstrip().lower().startswith((b"<!doctype", b"<html"))
+
+
+# ---------------------------------------------------------------- transfer
+
+
+@dataclass
+class _Stream:
+    """An open source: `read(limit)` gives some bytes and b"" at its end."""
+
+    read: Callable[[int], bytes]
+    start: int | None  # offset of the first byte
+    total: int | None  # bytes of the whole file, where the source says so
+    content_type: str = ""
+    etag: str | None = None
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None
+
+
+def _retry_after_s(value: str | None) -> float:
+    """Seconds from a Retry-After header: a number or a date."""
+    if not value:
+        return 0.0
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        until = email.utils.parsedate_to_datetime(value)
+    except ValueError:
+        return 0.0
+    return max(0.0, (until - datetime.datetime.now(until.tzinfo)).total_seconds())
+
+
+def _broken(error: Exception) -> _Interrupted:
+    return _Interrupted(str(getattr(error, "reason", error)) or type(error).__name__)
+
+
+@contextmanager
+def _open(url: str, offset: int, etag: str | None, timeout_s: float) -> Iterator[_Stream]:
+    """Open an address at `offset`, if it grants that; a file: address and a server without ranges start at 0."""
+    if url.startswith("file:"):
+        path = urllib.request.url2pathname(urllib.parse.urlsplit(url).path)
+        try:
+            handle = open(path, "rb")  # noqa: SIM115
+        except OSError as error:
+            raise _Refused(f"cannot be read ({error.strerror})") from error
+        with handle:
+            yield _Stream(handle.read, 0, os.fstat(handle.fileno()).st_size)
+        return
+
+    request = urllib.request.Request(url, headers={"User-Agent": "trifold"})
+    if offset:
+        request.add_header("Range", f"bytes={offset}-")
+        if etag:
+            request.add_header("If-Range", etag)
+    try:
+        response = urllib.request.urlopen(request, timeout=timeout_s)
+    except urllib.error.HTTPError as error:
+        with error:
+            page = " with an HTML page" if error.headers.get_content_type() == "text/html" else ""
+            reason = f"HTTP {error.code} {error.reason}{page}"
+            if error.code == 416:
+                raise _PastTheEnd(reason) from error
+            if error.code in TRANSIENT_STATUS:
+                raise _Interrupted(reason, _retry_after_s(error.headers.get("Retry-After"))) from error
+            raise _Refused(reason) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _broken(error) from error
+    with response:
+        headers = response.headers
+        length = _number(headers.get("Content-Length"))
+        if response.status == 206:
+            first, _, total = (headers.get("Content-Range") or "").removeprefix("bytes ").partition("/")
+            start = _number(first.partition("-")[0])
+            total = _number(total) or (start + length if start is not None and length is not None else None)
+        else:
+            start, total = 0, length
+        # A weak validator does not vouch for equal bytes.
+        validator = headers.get("ETag")
+        validator = validator if validator and validator.startswith('"') else None
+        yield _Stream(response.read1, start, total, headers.get_content_type(), validator)
+
+
+class _Download:
+    """One file on its way from one source into its partial file."""
+
+    def __init__(self, row: dict, url: str, partial: Path, timeout_s: float, shown: Callable[[int], None]):
+        self.row, self.url, self.partial, self.timeout_s, self.shown = row, url, partial, timeout_s, shown
+        self.digest = _Digest.of(partial)
+        self.resumed_bytes = self.digest.size
+        self.etag: str | None = None
+
+    def restart(self) -> None:
+        self.partial.unlink(missing_ok=True)
+        self.digest, self.resumed_bytes, self.etag = _Digest(), 0, None
+
+    def transfer(self) -> None:
+        """Fetch what is missing. Raises _Interrupted if it broke off, _Refused if this is not the file."""
+        wanted = _number(self.row["bytes"])
+        if wanted is not None and self.digest.size == wanted:
+            return
+        if wanted is not None and self.digest.size > wanted:
+            self.restart()
+        offset = self.digest.size
+        try:
+            with _open(self.url, offset, self.etag, self.timeout_s) as stream:
+                if stream.start != offset or (offset and wanted is not None and stream.total != wanted):
+                    self.restart()
+                    if stream.start != 0:
+                        raise _Interrupted("the file at the source is not the one begun")
+                if wanted is not None and stream.total not in (None, wanted):
+                    raise _Refused(f"offers {stream.total} bytes, datasets.tsv says {wanted}")
+                self.etag = stream.etag
+                self._copy(stream, wanted if stream.total is None else stream.total)
+        except _PastTheEnd:
+            self.restart()
+            raise
+
+    def _copy(self, stream: _Stream, total: int | None) -> None:
+        """Append what the stream gives until the file has `total` bytes."""
+        name, at_start = self.row["file"], self.digest.size == 0
+        # Unbuffered: what the digest has seen is what the file holds, whenever the process dies.
+        with open(self.partial, "ab", buffering=0) as handle:
+            while total is None or self.digest.size < total:
+                left = BLOCK_BYTES if total is None else min(BLOCK_BYTES, total - self.digest.size)
+                try:
+                    block = stream.read(left)
+                except (OSError, http.client.HTTPException) as error:
+                    raise _broken(error) from error
+                if not block:
+                    break
+                if at_start and not name.endswith((".html", ".htm")) and _is_html(block, stream.content_type):
+                    raise _Refused("answers with an HTML page, not the file (an account may be needed)")
+                at_start = False
+                _write(handle, block, self.partial)
+                self.digest.update(block)
+                self.shown(self.digest.size)
+            os.fsync(handle.fileno())
+        if total is not None and self.digest.size < total:
+            raise _Interrupted(f"ended after {self.digest.size} of {total} bytes")
+
+
+def _write(handle: io.RawIOBase, block: bytes, partial: Path) -> None:
+    left = memoryview(block)
+    try:
+        while left:
+            left = left[handle.write(left) :]
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(
+                f"{partial}: the disk is full; make room and start again: what has been fetched is kept and resumed"
+            ) from error
+        raise
+
+
+@contextmanager
+def _progress(name: str, total: int | None, wanted: bool) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, a line now and then in a log; yields a function of the bytes done."""
+    if not wanted:
+        yield lambda done: None
+    elif sys.stderr.isatty():
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+        with Progress(*columns, TransferSpeedColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+            task = bar.add_task(name, total=total)
+            yield lambda done: bar.update(task, completed=done)
+    else:
+        last = time.monotonic()
+
+        def line(done: int) -> None:
+            nonlocal last
+            if time.monotonic() - last > LOG_EVERY_S:
+                last = time.monotonic()
+                logger.info("%s: %.1f MB%s", name, done / 1e6, f" of {total / 1e6:.1f}" if total else "")
+
+        yield line
+
+
+def _fetch_from(download: _Download, retries: int, backoff_s: float) -> int:
+    """Try one source until the file is whole and right; returns how often it was tried again.
+
+    `retries` counts failures in a row without a byte more than ever before. Raises _Refused.
+    """
+    row, furthest, failures, again, clean = download.row, download.digest.size, 0, 0, False
+    while True:
+        try:
+            download.transfer()
+        except _Interrupted as broken:
+            failures = 1 if download.digest.size > furthest else failures + 1
+            furthest = max(furthest, download.digest.size)
+            if failures > retries:
+                raise _Refused(f"{broken}; gave up after {again + 1} tries") from broken
+            wait_s = min(max(broken.wait_s, backoff_s * 2 ** (failures - 1)), LONGEST_WAIT_S)
+            logger.warning("%s: %s: %s; again in %.1f s", row["file"], download.url, broken, wait_s)
+            time.sleep(wait_s)
+            again += 1
+            continue
+        except _Refused:
+            # What came before the refusal stays for another source or another run: checksums decide in the end.
+            if not download.digest.size:
+                download.restart()
+            raise
+        if not (wrong := download.digest.mismatch(row)):
+            return again
+        pieced = bool(download.resumed_bytes or again) and not clean
+        download.restart()
+        if not pieced:
+            raise _Refused(wrong)
+        # The pieces may be of different files, an earlier run's among them: once more from the start.
+        logger.warning("%s: the pieces do not make the file (%s); again from the start", row["file"], wrong)
+        clean, furthest = True, 0
+
+
+def fetch(
+    row: dict,
+    target: str | os.PathLike,
+    mirrors: Iterable[str] = (),
+    *,
+    retries: int = 5,
+    timeout_s: float = 60.0,
+    backoff_s: float = 1.0,
+    progress: bool = True,
+) -> dict:
+    """Download the file of one row of datasets.tsv to `target`; verified, or not there at all.
+
+    row        strings: file, url, bytes, sha256, md5 (empty where unknown), status, licence, origin, accession
+    mirrors    folders or URL prefixes, tried in order before the row's own address
+    retries    tries again without progress before a source is given up; waits grow as backoff_s · 2^i
+    timeout_s  longest silence of a server
+    Returns where it came from, size, checksums, `resumed_bytes` and `retries`. Raises InputError for a row that cannot
+    be trusted, sources that all failed (each with its reason), or a full disk.
+    """
+    target = Path(target)
+    _check_row(row)
+    name = row["file"]
+    if not (sources := _sources(row, mirrors)):
+        raise InputError(
+            f"{name}: no public address is known, and no mirror holds it; it comes from {row.get('origin') or '?'}: "
+            "put it into a folder and name the folder in `mirrors` of the config or in TRIFOLD_MIRROR"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.partial")
+    failures = []
+    for url in sources:
+        with _progress(name, _number(row["bytes"]), progress) as shown:
+            download = _Download(row, url, partial, timeout_s, shown)
+            try:
+                again = _fetch_from(download, retries, backoff_s)
+            except _Refused as refusal:
+                logger.warning("%s: %s: %s", name, url, refusal)
+                failures.append(f"{url}: {refusal}")
+                continue
+        os.replace(partial, target)
+        logger.info("%s: %d bytes from %s, verified", name, download.digest.size, url)
+        return {
+            "file": name,
+            "url": url,
+            **download.digest.values(),
+            "resumed_bytes": download.resumed_bytes,
+            "retries": again,
+            "fetched": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            **{key: row.get(key, "") for key in ("licence", "origin", "accession")},
+        }
+    raise InputError(f"{name}: could not be fetched\n" + "\n".join(failures))

@@ -56,6 +56,11 @@ def test_written_regions_read_back(tmp_path):
     assert again.equals(splits.make(split, GENOME, WINDOW_BP))
 
 
+def test_chromosomes_of_a_role(tmp_path):
+    (tmp_path / "regions.bed").write_text("chr2\t0\t9\ttest\nchr1\t0\t5\ttest\nchr2\t20\t30\ttest\nchr3\t0\t9\ttrain\n")
+    assert splits.chromosomes_of(tmp_path / "regions.bed", "test") == ["chr2", "chr1"]
+
+
 def test_published_split_of_kriukov2021(repository):
     sizes = (line.split("\t") for line in (repository / "resources/genomes/mm10.chrom.sizes").read_text().splitlines())
     sizes = {name: int(length) for name, length in sizes}

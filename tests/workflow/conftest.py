@@ -1,0 +1,119 @@
+"""Copies of the repository to run Snakemake in: a test may edit the package, the config and the data as a user would."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+PARTS = ("Snakefile", "config.yaml", "rules", "profiles", "envs", "workflow_scripts", "resources", "trifold", "experiments")
+
+
+class Workspace:
+    """A copy of the repository and the `snakemake` of this environment in it."""
+
+    def __init__(self, folder: Path, repository: Path):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in PARTS:
+            source = repository / name
+            if source.is_dir():
+                ignored = shutil.ignore_patterns("__pycache__", "raw")
+                shutil.copytree(source, folder / name, ignore=ignored, dirs_exist_ok=True)
+            else:
+                shutil.copy(source, folder / name)
+        shutil.copy(HERE / "smoke.yaml", folder / "smoke.yaml")
+
+    def command(self, *arguments: str, configfile: str | None = "smoke.yaml") -> list[str]:
+        config = ["--configfile", configfile] if configfile else []
+        # --configfile takes every word that follows it, so it goes last.
+        return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, *config]
+
+    def environment(self, **extra: str) -> dict:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", **extra}
+
+    def run(self, *arguments: str, configfile: str | None = "smoke.yaml", check: bool = True, **extra: str):
+        """Run to the end; the output of a failure is the test's message. The result's `text` is all it printed."""
+        done = subprocess.run(
+            self.command(*arguments, configfile=configfile),
+            cwd=self.folder,
+            env=self.environment(**extra),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        done.text = done.stdout
+        if check:
+            assert done.returncode == 0, done.text[-6000:]
+        return done
+
+    def jobs(self, *arguments: str, configfile: str | None = "smoke.yaml") -> dict[str, int]:
+        """Jobs a dry run would start, by rule; the targets themselves left out."""
+        text = self.run("-n", *arguments, configfile=configfile).text
+        if "Nothing to be done" in text:
+            return {}
+        table = text[text.index("Job stats:") :]
+        counts = dict(re.findall(r"^(\w+)\s+(\d+)$", table, flags=re.MULTILINE))
+        return {rule: int(count) for rule, count in counts.items() if rule not in ("total", "all", "data", "models")}
+
+    def kill_when(self, seen, *arguments: str, configfile: str | None = "smoke.yaml", seconds: float = 180) -> None:
+        """Start, wait until `seen()` is true, then kill -9 Snakemake and every job of it."""
+        process = subprocess.Popen(
+            self.command(*arguments, configfile=configfile),
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        end = time.monotonic() + seconds
+        try:
+            while not seen():
+                assert process.poll() is None, "it ended before it could be killed"
+                assert time.monotonic() < end, "it never came to the moment to be killed"
+                time.sleep(0.002)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        # A lock of a killed run stays; a user is told to unlock.
+        self.run("--unlock", configfile=configfile)
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        file = self.folder / path
+        text = file.read_text()
+        assert old in text, f"{old!r} not in {path}"
+        file.write_text(text.replace(old, new, 1))
+
+    def overlay(self, name: str, text: str) -> str:
+        (self.folder / name).write_text(text)
+        return name
+
+
+@pytest.fixture(scope="session")
+def make_workspace(repository):
+    return lambda folder: Workspace(folder, repository)
+
+
+@pytest.fixture(scope="session")
+def finished(make_workspace, tmp_path_factory) -> Workspace:
+    """The smoke experiment run to its end; tests that change it work on a copy."""
+    workspace = make_workspace(tmp_path_factory.mktemp("finished") / "trifold")
+    workspace.run()
+    return workspace
+
+
+@pytest.fixture
+def copy_of_finished(finished, tmp_path) -> Workspace:
+    """A copy with the time stamps and Snakemake's own records, so that nothing is to be done in it."""
+    target = tmp_path / "trifold"
+    shutil.copytree(finished.folder, target, symlinks=True)
+    workspace = Workspace.__new__(Workspace)
+    workspace.folder = target
+    return workspace

@@ -1,0 +1,82 @@
+"""What each edit re-runs, as job counts of a dry run on a finished experiment: the table of the README."""
+
+import pytest
+
+SCORES = {"evaluate": 6, "tables": 1, "report": 1, "manifest": 1}
+
+
+def test_nothing_to_do_in_a_copy(copy_of_finished):
+    assert copy_of_finished.jobs() == {}
+
+
+def test_a_new_seed(copy_of_finished):
+    copy_of_finished.edit("config.yaml", "seeds: [1]", "seeds: [1, 2]")
+    assert copy_of_finished.jobs() == {
+        "train": 3,
+        "predict": 3,
+        "evaluate": 3,
+        "tables": 1,
+        "report": 1,
+        "manifest": 1,
+    }
+
+
+def test_one_arms_setting(copy_of_finished):
+    """The image arm and what is stacked on it; not the sequence arm."""
+    copy_of_finished.edit("smoke.yaml", "residual_blocks: 1", "residual_blocks: 2")
+    assert copy_of_finished.jobs() == {
+        "train": 2,
+        "predict": 2,
+        "evaluate": 2,
+        "tables": 1,
+        "report": 1,
+        "manifest": 1,
+    }
+
+
+def test_the_bin_width(copy_of_finished):
+    copy_of_finished.edit("smoke.yaml", "geometry:\n  bin_bp: 256", "geometry:\n  bin_bp: 512")
+    assert copy_of_finished.jobs() == {
+        "encode_sequence": 1,
+        "prepare_contacts": 1,
+        "degrade": 1,
+        "split": 1,
+        "prepare_track": 3,
+        "examples": 1,
+        "train": 3,
+        "predict": 6,
+        **SCORES,
+    }
+
+
+@pytest.mark.parametrize(
+    "module, jobs",
+    [
+        ("trifold/metrics/scc.py", SCORES),
+        ("trifold/report/figures.py", {"tables": 0, "report": 1, "manifest": 1}),
+        ("trifold/models/hybrid.py", {"train": 3, "predict": 6, **SCORES}),
+    ],
+)
+def test_a_module_re_runs_those_who_reach_it(copy_of_finished, module, jobs):
+    path = copy_of_finished.folder / module
+    path.write_text(path.read_text() + "\nEDITED = True\n")
+    assert copy_of_finished.jobs() == {rule: count for rule, count in jobs.items() if count}
+
+
+def test_words_re_run_nothing(copy_of_finished):
+    path = copy_of_finished.folder / "trifold/metrics/scc.py"
+    path.write_text("# A comment.\n" + path.read_text())
+    (copy_of_finished.folder / "README.md").write_text("A word.\n")
+    copy_of_finished.edit("config.yaml", "# How the low map is made", "# This is how the low map is made")
+    assert copy_of_finished.jobs() == {}
+
+
+def test_which_arms_are_compared_is_the_tables_business(copy_of_finished):
+    copy_of_finished.edit("config.yaml", "reference_arms: [identity,", "reference_arms: [bicubic, identity,")
+    copy_of_finished.edit("config.yaml", "bicubic, identity, gaussian, bicubic,", "identity, gaussian,")
+    assert copy_of_finished.jobs() == {"tables": 1, "report": 1, "manifest": 1}
+
+
+def test_a_deleted_intermediate_file_is_made_again(copy_of_finished):
+    (copy_of_finished.folder / "results/smoke/contacts/alpha/low/map.cool").unlink()
+    assert "degrade" in copy_of_finished.jobs()
