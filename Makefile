@@ -5,6 +5,8 @@ PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
 VENV := .venv
 BIN := $(VENV)/bin
+# Small real data sets, where they lie beside the checkout; a folder or URL prefix of one's own takes their place.
+export TRIFOLD_MIRROR ?= $(wildcard ../shared/mirror)
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .PHONY: help setup demo test test-browser lint bench yeast fly gm12878 simulated clean

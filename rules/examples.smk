@@ -8,9 +8,9 @@ rule split:
         "<logs>/split/{fold}.log",
     benchmark:
         "<benchmarks>/split/{fold}.jsonl"
+    localrule: True
     conda:
         "../envs/data.yaml"
-    localrule: True
     params:
         split=lookup("splits/{fold}", within=config),
         window_bp=config["geometry"]["bin_bp"] * config["geometry"]["window_bins"],

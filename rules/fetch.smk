@@ -5,9 +5,9 @@ rule fetch:
         "<logs>/fetch/{file}.log",
     benchmark:
         "<benchmarks>/fetch/{file}.jsonl"
+    localrule: True
     conda:
         "../envs/data.yaml"
-    localrule: True
     params:
         row=lambda wildcards: datasets.loc[wildcards.file].to_dict(),
         # Where a file lies is no part of what it is: another mirror never re-runs a download.

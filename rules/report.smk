@@ -36,9 +36,7 @@ rule report:
         ),
         deep=f"<results>/contacts/{SHOWN[0].sample}/deep/map.cool",
         truth=get_shown_truth,
-        examples=(
-            f"<results>/examples/{SHOWN[0].degradation}/{SHOWN[0].sample}/fold-{SHOWN[0].fold}/artifact.json"
-        ),
+        examples=(f"<results>/examples/{SHOWN[0].degradation}/{SHOWN[0].sample}/fold-{SHOWN[0].fold}/artifact.json"),
         sequence="<results>/sequence/chromosomes.tsv",
         tracks=collect(
             "<results>/tracks/{sample}/{track}/artifact.json",
@@ -85,9 +83,9 @@ rule manifest:
         "<results>/manifest.json",
     log:
         "<logs>/manifest.log",
+    localrule: True
     conda:
         "../envs/report.yaml"
-    localrule: True
     params:
         code=code_version("manifest.py"),
     script:

@@ -106,8 +106,7 @@ def evaluations(config: dict) -> list[Evaluation]:
         for degradation in config["degradations"]
         for run in runs(config)
         for sample in config["evaluate"]["samples"]
-        if "map" not in traits_of(config, run.arm).inputs
-        or resolve_arm(config, run.arm)["degradation"] == degradation
+        if "map" not in traits_of(config, run.arm).inputs or resolve_arm(config, run.arm)["degradation"] == degradation
     ]
 
 

@@ -21,10 +21,24 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PACKAGE = Path(__file__).parent.name
 SCHEMA_VERSION = 1
+UNCOUNTED = ("log.py", "provenance.py", "errors.py")
 # Distributions whose version can change a number.
-RECORDED_PACKAGES = (
-    "bioframe cooler cooltools deeptools hictkpy lightning numpy pandas pyBigWig pyfaidx pysam scipy snakemake torch"
-).split()
+RECORDED_PACKAGES = [
+    "bioframe",
+    "cooler",
+    "cooltools",
+    "deeptools",
+    "hictkpy",
+    "lightning",
+    "numpy",
+    "pandas",
+    "pyBigWig",
+    "pyfaidx",
+    "pysam",
+    "scipy",
+    "snakemake",
+    "torch",
+]
 
 
 def digest_text(text: str) -> str:
@@ -91,10 +105,15 @@ def _digest_of_code(path: Path) -> str:
 
 @cache
 def code_version(script: str) -> str:
-    """Digest of a workflow script and of the package code it reaches by import; a rule's `params` carry it."""
+    """Digest of a workflow script and of the package code it reaches by import; a rule's `params` carry it.
+
+    How a result is logged and recorded is no part of it (`UNCOUNTED`).
+    """
     source = ROOT / "workflow_scripts" / script
-    paths = sorted(modules_of(source)) + [source]
-    return digest_text("\n".join(f"{path.relative_to(ROOT)} {_digest_of_code(path)}" for path in paths))
+    paths = [*sorted(modules_of(source)), source]
+    return digest_text(
+        "\n".join(f"{path.relative_to(ROOT)} {_digest_of_code(path)}" for path in paths if path.name not in UNCOUNTED)
+    )
 
 
 # ---------------------------------------------------------------- artifacts

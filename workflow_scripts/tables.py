@@ -36,11 +36,11 @@ def main(inputs, outputs, params) -> None:
         )
         for name, table in whole.items():
             table.to_csv(partial / f"{name}.tsv", sep="\t", index=False, float_format="%.8g")
-        summary = tables.score_table(
+        summary = tables.summary_table(
             whole["scores"],
             whole["comparisons"],
             params.arms,
-            reference_arm=next(iter(reference_arms), None),
+            reference_arms=reference_arms,
             test_regions=tables.name_regions(whole["regions"]),
         )
         tables.write(summary, "summary", partial)

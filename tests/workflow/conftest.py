@@ -1,4 +1,4 @@
-"""Copies of the repository to run Snakemake in: a test may edit the package, the config and the data as a user would."""
+"""Copies of the repository to run Snakemake in: a test edits package, config and data as a user would."""
 
 import os
 import re
@@ -12,7 +12,17 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-PARTS = ("Snakefile", "config.yaml", "rules", "profiles", "envs", "workflow_scripts", "resources", "trifold", "experiments")
+PARTS = (
+    "Snakefile",
+    "config.yaml",
+    "rules",
+    "profiles",
+    "envs",
+    "workflow_scripts",
+    "resources",
+    "trifold",
+    "experiments",
+)
 
 
 class Workspace:

@@ -57,7 +57,8 @@ def test_scores_hold_every_arm_on_the_same_pixels(results):
     assert one["mean"].item() == pytest.approx(rows["mse"].mean(), rel=1e-6)
     comparisons = pd.read_csv(results / "tables/comparisons.tsv", sep="\t")
     pair = comparisons.query(
-        "arm == 'image' and reference_arm == 'identity' and reference == 'deep' and scale == 'observed' and metric == 'mse'"
+        "arm == 'image' and reference_arm == 'identity' and reference == 'deep'"
+        " and scale == 'observed' and metric == 'mse'"
     )
     image = windows.query("arm == 'image' and reference == 'deep' and scale == 'observed'")["mse"].mean()
     assert pair["difference"].item() == pytest.approx(image - rows["mse"].mean(), rel=1e-5)
@@ -106,7 +107,7 @@ def test_the_page_is_whole_and_alone(results):
     text = (results / "report/index.html").read_text()
     for version in {record["version"] for record in provenance.manifest(results) if record["kind"] == "model"}:
         assert version in text
-    assert "src=\"http" not in text and "href=\"http" not in text
+    assert 'src="http' not in text and 'href="http' not in text
 
 
 def test_a_second_run_does_nothing(finished):

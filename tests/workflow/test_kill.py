@@ -28,7 +28,11 @@ def test_killed_examples_are_the_same_examples(copy_of_finished):
     before = digests(folder)
     partial = folder.parent / ".fold-a.partial"
     copy_of_finished.kill_when(
-        lambda: (partial / "deep_oe.npy").exists() or (partial / "tiles.tsv").exists(), "--forcerun", "examples", "--until", "examples"
+        lambda: (partial / "deep_oe.npy").exists() or (partial / "tiles.tsv").exists(),
+        "--forcerun",
+        "examples",
+        "--until",
+        "examples",
     )
     assert not (folder / "artifact.json").exists(), "what was killed has no artifact"
     copy_of_finished.run("--until", "examples")
@@ -41,7 +45,11 @@ def test_a_killed_training_resumes_to_the_same_weights(copy_of_finished):
     before = digests(folder)
     checkpoints = copy_of_finished.folder / RESULTS / "checkpoints"
     copy_of_finished.kill_when(
-        lambda: any(checkpoints.glob("*/last.ckpt")), "--forcerun", "train", "--until", f"{RESULTS}/models/image/fold-a/seed-1/artifact.json"
+        lambda: any(checkpoints.glob("*/last.ckpt")),
+        "--forcerun",
+        "train",
+        "--until",
+        f"{RESULTS}/models/image/fold-a/seed-1/artifact.json",
     )
     assert not (folder / "artifact.json").exists()
     assert any(checkpoints.glob("*/last.ckpt")), "the checkpoint outlives the kill"
@@ -90,6 +98,7 @@ def slow_server(tmp_path):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield folder, f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
+    server.server_close()
 
 
 def test_a_killed_download_goes_on_where_it_stopped(make_workspace, slow_server, tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from trifold.genome import Region
 from trifold.io.cool import Band
 from trifold.plan import Evaluation
 from trifold.report import figures, gallery, page, tables
@@ -28,15 +29,17 @@ class ReportData:
     def read(cls, folder: Path, histories: Sequence[Mapping]) -> "ReportData":
         """`folder` holds the tables; `histories` rows of arm, fold, seed and the path of a history.csv."""
         read = {
-            name: pd.read_csv(folder / f"{name}.tsv", sep="\t", keep_default_na=True)
+            name: pd.read_csv(folder / f"{name}.tsv", sep="\t")
             for name in ("scores", "comparisons", "regions", "distance")
         }
-        runs = [pd.read_csv(row["path"]).assign(arm=row["arm"], fold=row["fold"], seed=row["seed"]) for row in histories]
+        runs = [
+            pd.read_csv(row["path"]).assign(arm=row["arm"], fold=row["fold"], seed=row["seed"]) for row in histories
+        ]
         return cls(**read, histories=pd.concat(runs, ignore_index=True) if runs else pd.DataFrame())
 
 
 def decay(
-    maps: Mapping[str, str | os.PathLike], low: tuple[str | os.PathLike, int], region, width_bins: int
+    maps: Mapping[str, str | os.PathLike], low: tuple[str | os.PathLike, int], region: Region, width_bins: int
 ) -> pd.DataFrame:
     """P(s) of every map on one region: mean balanced contact frequency by distance (map, distance_bp, mean)."""
     rows = []
@@ -74,11 +77,11 @@ def draw(
     """
     arms, geometry = config["arms"], config["geometry"]
     reference_arms = config["evaluate"]["comparison"]["reference_arms"]
-    table = tables.score_table(
+    table = tables.summary_table(
         data.scores,
         data.comparisons,
         arms,
-        reference_arm=next(iter(reference_arms), None),
+        reference_arms=reference_arms,
         test_regions=tables.name_regions(data.regions),
     )
     for view, _ in tables.views(table):
@@ -115,11 +118,11 @@ def draw(
             figure = figures.map_panel(window, arms)
             figures.save(figure, folder / f"maps-{degradation}-{number}")
             panels.append((f"{region}, low map “{degradation}”", figure))
-        if regions:
-            table = decay(whole, (path, coarsen), regions[0], geometry["window_bins"])
-            figure = figures.contact_decay(table, arms)
-            figures.save(figure, folder / f"decay-{degradation}")
-            panels.append((f"Contact frequency by distance in {regions[0]}, low map “{degradation}”", figure))
+        whole_region = Region(*data.regions[["chrom", "start_bp", "end_bp"]].iloc[0])
+        table = decay(whole, (path, coarsen), whole_region, geometry["window_bins"])
+        figure = figures.contact_decay(table, arms)
+        figures.save(figure, folder / f"decay-{degradation}")
+        panels.append((f"Contact frequency by distance in {whole_region}, low map “{degradation}”", figure))
     return panels
 
 

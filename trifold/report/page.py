@@ -135,9 +135,13 @@ def _finding_blocks(scores: pd.DataFrame, comparisons: pd.DataFrame, arms: Mappi
 
 
 def _score_blocks(by_reference: Mapping) -> list[Block]:
+    """Per view, the table against each reference arm that the view has."""
     blocks = []
     for name, table in by_reference.items():
         for view, rows in tables.views(table):
+            present = set(rows["arm"])
+            if name not in present and present & set(by_reference):
+                continue  # an arm of another low map; one of this one is compared with
             content = tables.grid(view, rows)
             blocks.append(Block({**view._asdict(), **_against(name)}, content.title, content))
     return blocks

@@ -8,7 +8,7 @@ belong to both.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -147,6 +147,23 @@ def score_table(
     ).reset_index(drop=True)
     numbers = ["n_seeds", "n_windows", "mean", "sd", "reference_arm", *_COMPARED, "best"]
     return frame[[*KEYS, "arm", "protocol", "metric", *numbers, "test_regions"]]
+
+
+def summary_table(
+    scores: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    arms: Mapping,
+    *,
+    reference_arms: Sequence[str],
+    test_regions: str,
+) -> pd.DataFrame:
+    """`score_table`, each low map against the first of the reference arms that was scored on it."""
+    parts = []
+    for degradation, own in scores.groupby("degradation", sort=False):
+        first = next((name for name in reference_arms if name in set(own["arm"])), None)
+        paired = comparisons[comparisons["degradation"] == degradation]
+        parts.append(score_table(own, paired, arms, reference_arm=first, test_regions=test_regions))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _is_best(group: pd.DataFrame, higher_is_better: bool) -> list[bool]:

@@ -197,3 +197,20 @@ def test_a_made_up_experiment_has_every_view():
     frame = tables.score_table(scores, comparisons, settings["arms"], reference_arm="identity", test_regions="x")
     assert len(list(tables.views(frame))) == 4
     assert frame.groupby([*tables.KEYS, "metric"])["best"].sum().eq(1).all()
+
+
+def test_the_summary_compares_each_low_map_with_an_arm_of_its_own():
+    """An arm named for one low map is no reference of another."""
+    other = SCORES[SCORES["arm"] != "identity"].assign(degradation="other")
+    paired = COMPARISONS[COMPARISONS["reference_arm"] == "image_1"].assign(degradation="other")
+    table = tables.summary_table(
+        pd.concat([SCORES, other]),
+        pd.concat([COMPARISONS, paired]),
+        ARMS,
+        reference_arms=["identity", "image_1"],
+        test_regions="chr6",
+    )
+    found = table.groupby("degradation")["reference_arm"].unique().map(list).to_dict()
+    assert found == {"low": ["identity"], "other": ["image_1"]}
+    row = table.query("degradation == 'low' and arm == 'image_1' and metric == 'mse'")
+    assert row["difference"].item() == -0.1

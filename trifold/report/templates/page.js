@@ -6,13 +6,16 @@
       keys.map((key) => [key, document.querySelector(`input[name="${key}"]:checked`).value]),
     );
     for (const group of document.querySelectorAll(".views")) {
-      let any = false;
-      for (const view of group.querySelectorAll(":scope > .view")) {
-        const on = keys.every((key) => !(key in view.dataset) || view.dataset[key] === chosen[key]);
-        view.classList.toggle("on", on);
-        any ||= on;
+      const views = [...group.querySelectorAll(":scope > .view")];
+      const fits = (view) =>
+        keys.every((key) => key === "against" || !(key in view.dataset) || view.dataset[key] === chosen[key]);
+      // An arm to compare with may belong to another low map: then the first one there is.
+      const offered = views.filter((view) => fits(view) && "against" in view.dataset).map((view) => view.dataset.against);
+      const against = offered.includes(chosen.against) ? chosen.against : offered[0];
+      for (const view of views) {
+        view.classList.toggle("on", fits(view) && (!("against" in view.dataset) || view.dataset.against === against));
       }
-      group.classList.toggle("empty", !any);
+      group.classList.toggle("empty", !views.some(fits));
     }
   };
   document.querySelector(".choices")?.addEventListener("change", show);

@@ -1,0 +1,52 @@
+"""Data flows one way: each room of the package imports only the rooms below it, and the package knows no Snakemake."""
+
+import ast
+
+# Highest first, as in docs/architecture.md; rooms on one line do not know each other.
+FLOORS = [
+    {"report"},
+    {"evaluate"},
+    {"inference"},
+    {"training"},
+    {"models"},
+    {"data"},
+    {"metrics", "simulate", "portals"},
+    {"io"},
+    {"plan"},
+    {"config", "provenance", "log", "genome"},
+    {"errors"},
+]
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from ([node.module] if node.module != "trifold" else [f"trifold.{a.name}" for a in node.names])
+
+
+def test_each_room_imports_only_rooms_below(repository):
+    package = repository / "trifold"
+    upward = []
+    for path in package.rglob("*.py"):
+        own = path.relative_to(package).parts[0].removesuffix(".py")
+        if own == "__init__":
+            continue
+        for name in imports(path):
+            assert not name.startswith("snakemake"), f"{path.name} imports Snakemake"
+            if name.startswith("trifold."):
+                room = name.split(".")[1]
+                if room != own and FLOOR[room] <= FLOOR[own]:
+                    upward.append(f"{path.relative_to(package)} -> {room}")
+    assert upward == []
+
+
+def test_scripts_are_short_and_one_per_rule(repository):
+    """main() unpacks, calls the package once and writes; every script belongs to a rule and back."""
+    rules = "\n".join(path.read_text() for path in (repository / "rules").glob("*.smk"))
+    for path in (repository / "workflow_scripts").glob("*.py"):
+        assert f'"../workflow_scripts/{path.name}"' in rules, path.name
+        main = next(n for n in ast.parse(path.read_text()).body if isinstance(n, ast.FunctionDef) and n.name == "main")
+        assert main.end_lineno - main.lineno <= 50, path.name
