@@ -105,10 +105,10 @@ def test_a_training_that_diverges(copy_of_finished):
     overlay = copy_of_finished.overlay(
         "wrong.yaml",
         "training: {optimiser: sgd, clip_gradient_norm: 0, schedule: constant}\n"
-        "arms: {image: {training: {learning_rate: 1.0e+30}}}",
+        "arms: {sequence: {training: {learning_rate: 1.0e+30}}}",
     )
-    target = f"{RESULTS}/models/image/fold-a/seed-1/weights.safetensors"
-    fails(copy_of_finished, target, ["image", "epoch", "learning_rate"], overlay)
+    target = f"{RESULTS}/models/sequence/fold-a/seed-1/weights.safetensors"
+    fails(copy_of_finished, target, ["sequence", "epoch", "learning_rate"], overlay)
 
 
 def test_a_model_that_does_not_fit_its_arm(copy_of_finished):
