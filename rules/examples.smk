@@ -1,6 +1,7 @@
 rule split:
     input:
         sequence="<results>/sequence/chromosomes.tsv",
+        bed=lambda wildcards: config["splits"][wildcards.fold].get("path", []),
     output:
         "<results>/splits/{fold}/artifact.json",
         "<results>/splits/{fold}/regions.bed",

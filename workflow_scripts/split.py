@@ -13,9 +13,8 @@ if TYPE_CHECKING:
 
 def main(inputs, outputs, params) -> None:
     parameters = {"split": params.split, "window_bp": params.window_bp}
-    sources = [inputs.sequence] + ([params.split["path"]] if params.split["kind"] == "bed" else [])
     with provenance.artifact(
-        Path(outputs[0]).parent, "split", parameters=parameters, code=params.code, inputs=sources
+        Path(outputs[0]).parent, "split", parameters=parameters, code=params.code, inputs=list(inputs)
     ) as partial:
         splits.write(partial / "regions.bed", params.split, read_chromosomes(inputs.sequence), params.window_bp)
 
