@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from examples import build, make_inputs, prepare_maps, timed
+from benchmarks.examples import build, make_inputs, prepare_maps, timed
 
 LENGTHS_MB = (25, 50, 100)
 STRIDE_BINS = 50
@@ -37,7 +37,9 @@ def measure(folder: Path) -> dict:
 def in_own_process(length_mb: int) -> dict:
     with tempfile.TemporaryDirectory() as name:
         make_inputs(Path(name), length_mb * 1_000_000)
-        run = subprocess.run([sys.executable, __file__, name], check=True, capture_output=True, text=True)
+        run = subprocess.run(
+            [sys.executable, "-m", "benchmarks.scale", name], check=True, capture_output=True, text=True
+        )
     return json.loads(run.stdout)
 
 
