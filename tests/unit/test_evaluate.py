@@ -201,7 +201,7 @@ def test_logarithmic_scales(inputs, tmp_path, scored, scale):
 
 
 def test_the_deep_map_and_the_truth_score_as_perfect(inputs, tmp_path):
-    inputs |= {"prediction": inputs["deep"], "scoring": Scoring(2, None, 0, 12 * BIN_BP, 0)}
+    inputs |= {"prediction": inputs["deep"], "scoring": Scoring(2, None, edge_bins=0, scc_h=0, scc_max_bp=12 * BIN_BP)}
     windows = tables_of(inputs, tmp_path / "deep")["windows"]
     own = windows[(windows["reference"] == "deep") & (windows["scale"] == "balanced")]
     assert (own["mse"] == 0).all()
@@ -228,11 +228,11 @@ def test_the_global_expected_is_that_of_the_training_regions(inputs, tmp_path):
 @pytest.mark.parametrize("by", ["scoring", "prediction"])
 def test_distances_end_where_asked_or_predicted(inputs, tmp_path, maps, by):
     if by == "scoring":
-        inputs["scoring"] = Scoring(3, 9, 1, None, 0)
+        inputs["scoring"] = Scoring(3, 9, edge_bins=0, scc_h=1, scc_max_bp=None)
     else:
         metadata = {"trifold": {"max_distance_bins": 9}}
         inputs["prediction"] = write_map(tmp_path / "narrow.cool", maps[1], {}, metadata=metadata)
-        inputs["scoring"] = Scoring(3, None, 1, None, 0)
+        inputs["scoring"] = Scoring(3, None, edge_bins=0, scc_h=1, scc_max_bp=None)
     tables = tables_of(inputs, tmp_path / "out")
     for _, rows in tables["distance"].groupby(["reference", "scale"]):
         assert rows["distance_bp"].tolist() == [d * BIN_BP for d in range(3, 10)]
@@ -268,7 +268,7 @@ def test_files_are_the_same_bytes_again(inputs, tmp_path):
     [
         ({"regions": "chr1\t0\t70000\ttrain\n"}, "regions.bed: role: no region has the role test"),
         ({"regions": "chr2\t0\t15900\ttest\n"}, "regions.bed: role test: no window of 16 bins"),
-        ({"scoring": Scoring(5, 4, 1, None, 0)}, "evaluate/scoring/min_diagonal: 5"),
+        ({"scoring": Scoring(5, 4, edge_bins=0, scc_h=1, scc_max_bp=None)}, "evaluate/scoring/min_diagonal: 5"),
     ],
 )
 def test_what_cannot_be_scored_is_named(inputs, tmp_path, change, message):
@@ -300,6 +300,6 @@ def test_bins_with_an_n_and_the_ends_of_a_chromosome_are_scored_for_no_arm(input
     found = np.flatnonzero(~scored_bins(40, tmp_path / "n_bins.npz", "chrX", 3))
     assert found.tolist() == [0, 1, 2, 7, 20, 37, 38, 39]
     whole = tables_of(inputs, tmp_path / "whole")["windows"]
-    narrower = inputs | {"scoring": Scoring(2, None, 1, None, 4)}
+    narrower = inputs | {"scoring": Scoring(2, None, edge_bins=4, scc_h=1, scc_max_bp=None)}
     edged = tables_of(narrower, tmp_path / "edged")["windows"]
     assert edged["n_pixels"].sum() < whole["n_pixels"].sum()
