@@ -31,9 +31,8 @@ def test_real_data_take_the_whole_way(results):
     assert set(scores["degradation"]) == {"coarsened", "thinned"}
     assert set(scores["reference"]) == {"deep"}, "nobody knows the truth of real data"
     mse = scores.query("scale == 'observed' and metric == 'mse'").set_index("arm")["mean"]
-    # What a filter must do to a map of which seven eighths of the contacts are gone, and to one that lost none.
+    # What a filter must do to a map of which seven eighths of the contacts are gone.
     assert mse["gaussian-thinned"] < mse["identity-thinned"]
-    assert mse["gaussian-coarsened"] > 0
     pearson = scores.query("scale == 'oe' and metric == 'pearson'")["mean"]
     assert pearson.between(-1, 1).all()
     regions = pd.read_csv(results / "tables/regions.tsv", sep="\t")
