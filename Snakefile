@@ -16,6 +16,7 @@ report: "resources/report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/resolve.smk"
 include: "rules/fetch.smk"
 include: "rules/simulate.smk"
 include: "rules/sequence.smk"
@@ -25,6 +26,7 @@ include: "rules/examples.smk"
 include: "rules/train.smk"
 include: "rules/predict.smk"
 include: "rules/evaluate.smk"
+include: "rules/kriukov2021.smk"
 include: "rules/report.smk"
 
 

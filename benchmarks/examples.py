@@ -16,13 +16,14 @@ import pandas as pd
 from cooltools.lib.numutils import adaptive_coarsegrain, interp_nan, observed_over_expected, set_diag
 from scipy.ndimage import gaussian_filter
 
-from trifold.config import Degradation, Geometry, ObservedRecipe, OERecipe
+from trifold.config import CountsRecipe, Degradation, Geometry, ObservedRecipe, OERecipe, Recipes
 from trifold.data import contacts, degrade, examples
 from trifold.io.cool import write_cool
 
 BIN_BP, WINDOW_BINS, COARSEN = 5_000, 200, 2
 OE = OERecipe("akita", cutoff=2, max_levels=8, clip=2.0, sigma_bins=0.8, expected="local")
 OBSERVED = ObservedRecipe("global", cutoff=2, max_levels=8)
+RECIPES = Recipes(OE, OBSERVED, CountsRecipe("balanced"))
 LEAST_RATIO, LARGEST_DIFFERENCE = 5.0, 1e-5
 
 
@@ -72,7 +73,7 @@ def build(folder: Path, stride_bins: int) -> dict:
     geometry = Geometry(BIN_BP, WINDOW_BINS, strides, max_bad_bins=0.25, max_n_bins=0)
     (folder / "examples").mkdir(exist_ok=True)
     maps = (folder / "deep.cool", folder / "low.cool")
-    return examples.build(*maps, folder, folder / "regions.bed", geometry, OE, OBSERVED, COARSEN, folder / "examples")
+    return examples.build(*maps, folder, folder / "regions.bed", geometry, RECIPES, COARSEN, folder / "examples")
 
 
 def plain_oe(balanced: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ rule evaluate:
         truth=get_truth,
         sequence="<results>/sequence/n_bins.npz",
         regions="<results>/splits/{fold}/regions.bed",
-        statistics="<results>/examples/{degradation}/{sample}/fold-{fold}/statistics.json",
+        statistics="<results>/examples/corrected/{degradation}/{sample}/fold-{fold}/statistics.json",
     output:
         collect(
             "<results>/metrics/{{degradation}}/{{arm}}/fold-{{fold}}/seed-{{seed}}/{{sample}}/{file}",
@@ -22,7 +22,7 @@ rule evaluate:
         mem="4GB",
     params:
         geometry=lookup("geometry", within=config),
-        recipes=lookup("recipes", within=config),
+        recipes=lookup("recipes/corrected", within=config),
         # Not all of `evaluate`: which arms are compared is the tables' business.
         scoring=lookup("evaluate/scoring", within=config),
         code=code_version("evaluate.py"),

@@ -13,7 +13,9 @@ rule split:
     conda:
         "../envs/data.yaml"
     params:
-        split=lookup("splits/{fold}", within=config),
+        split=lambda wildcards: {
+            key: value for key, value in config["splits"][wildcards.fold].items() if key != "on_demand"
+        },
         window_bp=config["geometry"]["bin_bp"] * config["geometry"]["window_bins"],
         code=code_version("split.py"),
     script:
@@ -28,28 +30,31 @@ rule examples:
         regions="<results>/splits/{fold}/regions.bed",
     output:
         collect(
-            "<results>/examples/{{degradation}}/{{sample}}/fold-{{fold}}/{file}",
+            "<results>/examples/{{protocol}}/{{degradation}}/{{sample}}/fold-{{fold}}/{file}",
             file=[
                 "artifact.json",
                 "tiles.tsv",
                 "deep_observed.npy",
                 "deep_oe.npy",
                 "low_observed.npy",
+                "low_bias.npy",
                 "valid.npy",
                 "statistics.json",
             ],
         ),
     log:
-        "<logs>/examples/{degradation}/{sample}/fold-{fold}.log",
+        "<logs>/examples/{protocol}/{degradation}/{sample}/fold-{fold}.log",
     benchmark:
-        "<benchmarks>/examples/{degradation}/{sample}/fold-{fold}.jsonl"
+        "<benchmarks>/examples/{protocol}/{degradation}/{sample}/fold-{fold}.jsonl"
     conda:
         "../envs/data.yaml"
     resources:
         mem="8GB",
     params:
         geometry=lookup("geometry", within=config),
-        recipes=lookup("recipes", within=config),
+        recipes=lookup("recipes/{protocol}", within=config),
+        # Contacts double the size of a data set, and only some arms read them.
+        with_counts=lambda wildcards: plan.reads_counts(config, wildcards.protocol),
         coarsen=lookup("degradations/{degradation}/coarsen", within=config),
         code=code_version("examples.py"),
     script:

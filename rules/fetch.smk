@@ -9,7 +9,7 @@ rule fetch:
     conda:
         "../envs/data.yaml"
     params:
-        row=lambda wildcards: datasets.loc[wildcards.file].to_dict(),
+        row=get_wanted,
         # Where a file lies is no part of what it is: another mirror never re-runs a download.
         mirrors=lookup("mirrors", within=config),
     script:

@@ -36,7 +36,7 @@ rule report:
         ),
         deep=f"<results>/contacts/{SHOWN[0].sample}/deep/map.cool",
         truth=get_shown_truth,
-        examples=(f"<results>/examples/{SHOWN[0].degradation}/{SHOWN[0].sample}/fold-{SHOWN[0].fold}/artifact.json"),
+        examples=f"<results>/examples/corrected/{SHOWN[0].degradation}/{SHOWN[0].sample}/fold-{SHOWN[0].fold}/artifact.json",
         sequence="<results>/sequence/chromosomes.tsv",
         tracks=collect(
             "<results>/tracks/{sample}/{track}/artifact.json",
@@ -44,6 +44,7 @@ rule report:
             track=TRACKS[SHOWN[0].sample],
         ),
         motifs=get_motifs,
+        kriukov2021=get_kriukov2021_on_page,
     output:
         figures=report(
             directory("<results>/figures"),

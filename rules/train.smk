@@ -4,6 +4,7 @@ rule train:
         sequence=lambda wildcards: get_sequence(wildcards.arm),
         tracks=lambda wildcards: get_tracks(wildcards.arm, arms[wildcards.arm]["samples"]),
         backbones=get_backbones,
+        loss_networks=get_loss_networks,
     output:
         collect(
             "<results>/models/{{arm}}/fold-{{fold}}/seed-{{seed}}/{file}",
@@ -21,7 +22,7 @@ rule train:
     benchmark:
         "<benchmarks>/train/{arm}/fold-{fold}/seed-{seed}.jsonl"
     wildcard_constraints:
-        arm="|".join(TRAINED),
+        arm="|".join(TRAINED) or "none",
     conda:
         "../envs/torch.yaml"
     threads: lookup("threads/train", within=config)
@@ -37,3 +38,31 @@ rule train:
         code=code_version("train.py"),
     script:
         "../workflow_scripts/train.py"
+
+
+rule import_weights:
+    input:
+        checkpoint=lambda wildcards: locate(arms[wildcards.arm]["weights"]),
+        examples=get_examples,
+    output:
+        collect(
+            "<results>/models/{{arm}}/fold-{{fold}}/seed-{{seed}}/{file}",
+            file=["artifact.json", "weights.safetensors", "config.yaml", "statistics.json"],
+        ),
+    log:
+        "<logs>/import_weights/{arm}/fold-{fold}/seed-{seed}.log",
+    benchmark:
+        "<benchmarks>/import_weights/{arm}/fold-{fold}/seed-{seed}.jsonl"
+    wildcard_constraints:
+        arm="|".join(IMPORTED) or "none",
+        seed="0",
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        mem="8GB",
+    params:
+        arm=lambda wildcards: arms[wildcards.arm],
+        geometry=lookup("geometry", within=config),
+        code=code_version("import_weights.py"),
+    script:
+        "../workflow_scripts/import_weights.py"

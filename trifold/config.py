@@ -1,7 +1,7 @@
 """The settings the package works with, as frozen dataclasses. `resources/schemas/config.schema.yaml` gives the
 defaults and describes every field; a test holds the two together. Nothing here reads a file."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 
 
 def from_dict(kind: type, settings: dict):
@@ -9,7 +9,13 @@ def from_dict(kind: type, settings: dict):
     known = {field.name: field for field in fields(kind)}
     if unknown := set(settings) - set(known):
         raise KeyError(f"{kind.__name__} has no setting {sorted(unknown)}; it has {sorted(known)}")
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()})
+    return kind(**{name: _value(known[name].type, value) for name, value in settings.items()})
+
+
+def _value(kind, value):
+    if is_dataclass(kind):
+        return from_dict(kind, value)
+    return tuple(value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,25 @@ class ObservedRecipe:
 
 
 @dataclass(frozen=True)
+class CountsRecipe:
+    """Contacts per pixel of the deep map's bins; a wider bin's contacts are shared among its pixels.
+
+    bias "raw": as counted; "balanced": balanced values on the scale of the counts, so without the bins' biases.
+    """
+
+    bias: str
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """How windows are normalised, by the scale a model works on."""
+
+    oe: OERecipe
+    observed: ObservedRecipe
+    counts: CountsRecipe
+
+
+@dataclass(frozen=True)
 class Training:
     """Optimisation of one arm."""
 
@@ -75,13 +100,16 @@ class Training:
     schedule: str  # constant | cosine: warm-up, then down to 5 %
     weight_decay: float
     optimiser: str  # adam | adamw | sgd
-    loss: str  # mse | l1
+    loss: str  # mse | l1 of pixels; vehicle | deephic | hicsr: adversarial, with the terms of that paper
+    loss_weights: dict  # term -> weight, in place of the protocol's
+    discriminator_learning_rate: float | None  # None = learning_rate
     accumulate: int  # batches per optimiser step
     clip_gradient_norm: float  # 0 = none
     early_stop_epochs: int  # epochs without a better validation loss; 0 = never
     precision: str  # 32-true | bf16-mixed
     devices: int
     workers: int
+    stride_bins: int | None  # only training windows that start at a multiple of it, bins; None = all
     reverse_complement: bool
     shift_bp: int
     head_epochs: int  # hybrid: epochs of the head alone before everything is tuned together

@@ -135,12 +135,7 @@ class Strata:
 
     def scc(self, prediction: np.ndarray, target: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
         """Every form of the SCC of bands (n, bins, width)."""
-        scored = [np.where(mask, each, 0) for each in (prediction, target)]
-        return {
-            "scc_hicrep": scc.hicrep_bands(*scored, self.scc_h, min(self.scc_bins + 1, self.width)),
-            "scc_hicreppy": scc.hicreppy_bands(*scored, self.scc_h, min(self.scc_bins, self.width)),
-            "scc_kriukov2021": scc.kriukov2021_bands(*scored),
-        }
+        return scc.forms(prediction, target, mask, self.scc_h, self.scc_bins)
 
 
 def read_test_regions(path: str | os.PathLike) -> list[Region]:

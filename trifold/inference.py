@@ -23,9 +23,10 @@ import cooler
 import numpy as np
 import torch
 
-from trifold.config import Geometry, ObservedRecipe
+from trifold.config import Geometry, Recipes
 from trifold.data.dataset import read_tracks
-from trifold.data.normalise import ObservedScale, observed, upsample
+from trifold.data.examples import log_bias
+from trifold.data.normalise import CountsScale, ObservedScale, contacts, observed, upsample
 from trifold.data.sequence import SequenceStore, bins_with_n
 from trifold.data.tracks import TrackStore
 from trifold.errors import InputError
@@ -96,7 +97,7 @@ class Sources:
     """What a model may read, and how windows of it are prepared: exactly as the examples were."""
 
     geometry: Geometry
-    recipe: ObservedRecipe
+    recipes: Recipes
     statistics: dict
     low_map: Path | None = None
     coarsen: int = 1
@@ -110,8 +111,8 @@ class ChromosomeInputs:
     missing  (chrom_bins,) bool
     """
 
-    def __init__(self, sources: Sources, inputs: frozenset[str], chrom: str, length_bp: int):
-        self._sources, self._inputs, self._chrom = sources, inputs, chrom
+    def __init__(self, sources: Sources, inputs: frozenset[str], target: str, chrom: str, length_bp: int):
+        self._sources, self._inputs, self._target, self._chrom = sources, inputs, target, chrom
         bin_bp, window_bins, k = sources.geometry.bin_bp, sources.geometry.window_bins, sources.coarsen
         self.missing = np.zeros(n_bins(length_bp, bin_bp), dtype=bool)
         if "map" in inputs:
@@ -133,7 +134,26 @@ class ChromosomeInputs:
                 "assembly at that bin width"
             )
 
-    def batch(self, starts: np.ndarray) -> tuple[dict[str, torch.Tensor], ObservedScale | None]:
+    def _maps(self, starts: np.ndarray) -> tuple[np.ndarray, ObservedScale | CountsScale]:
+        """The coarse windows on the model's scale, (n, W/k, W/k), and the way back."""
+        sources, k = self._sources, self._sources.coarsen
+        size = sources.geometry.window_bins // k
+        counts, balanced = self._band.windows(starts // k, size)
+        if self._target == "counts":
+            recipe, facts = sources.recipes.counts, sources.statistics["counts"]
+            weights = self._weights(starts, self._band.weight)
+            return contacts(balanced, counts, recipe, facts["low_per_balanced"], k), CountsScale.of(
+                weights, recipe, facts, k
+            )
+        return observed(balanced, counts, sources.recipes.observed, sources.statistics.get("observed"), factor=k)
+
+    def _weights(self, starts: np.ndarray, of_bins: np.ndarray) -> np.ndarray:
+        """A value per coarse bin of the chromosome, repeated to the bins of windows: (n, W), NaN past the end."""
+        k, window_bins = self._sources.coarsen, self._sources.geometry.window_bins
+        padded = np.append(of_bins, np.full(window_bins, np.nan))
+        return padded[(starts[:, None] + np.arange(window_bins)) // k]
+
+    def batch(self, starts: np.ndarray) -> tuple[dict[str, torch.Tensor], ObservedScale | CountsScale | None]:
         """Tensors of the windows starting at these bins, and the scale of their maps (None without a map)."""
         sources, batch, scale = self._sources, {}, None
         bin_bp, window_bins, k = sources.geometry.bin_bp, sources.geometry.window_bins, sources.coarsen
@@ -141,9 +161,11 @@ class ChromosomeInputs:
         if "sequence" in self._inputs:
             batch["sequence"] = np.stack([sources.sequence.window(*place) for place in places])
         if "map" in self._inputs:
-            counts, balanced = self._band.windows(starts // k, window_bins // k)
-            coarse, scale = observed(balanced, counts, sources.recipe, sources.statistics.get("observed"), factor=k)
+            coarse, scale = self._maps(starts)
             batch["map_coarse"], batch["map"] = coarse[:, None], upsample(coarse, k)[:, None]
+        if "bias" in self._inputs:
+            mean = sources.statistics["low_bias"]["mean_log_weight"]
+            batch["bias"] = np.nan_to_num(log_bias(self._weights(starts, self._band.weight), mean))
         if "tracks" in self._inputs:
             read = [read_tracks(sources.tracks, *place, window_bins) for place in places]
             batch["tracks"], batch["tracks_valid"] = (np.stack(arrays) for arrays in zip(*read))
@@ -154,7 +176,7 @@ class ChromosomeInputs:
 # ---------------------------------------------------------------- prediction
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
     """The GPU for "gpu" or "cuda", for "auto" where there is one."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -168,7 +190,7 @@ class Predictor:
         self, model: torch.nn.Module, sources: Sources, stride_bins: int, batch_size: int, device: str, precision: str
     ):
         self._sources, self._stride, self._batch_size = sources, stride_bins, batch_size
-        self._device = _device(device)
+        self._device = device_of(device)
         self._model = model.to(self._device).eval()
         self._bf16 = precision.startswith("bf16")
         self._size = sources.geometry.window_bins - 2 * model.crop_bins
@@ -182,8 +204,8 @@ class Predictor:
         i, j = np.ogrid[: self._size, : self._size]
         return expected[np.abs(i - j)]
 
-    def _balanced(self, output: np.ndarray, scale: ObservedScale | None) -> np.ndarray:
-        """(n, size, size) on the balanced scale from the model's normalised output."""
+    def _balanced(self, output: np.ndarray, scale: ObservedScale | CountsScale | None) -> np.ndarray:
+        """(n, size, size) on the balanced scale from what the model predicts on its own."""
         if self._expected is not None:
             return np.exp(output) * self._expected
         if scale is None:
@@ -195,7 +217,7 @@ class Predictor:
     @torch.inference_mode()
     def chromosome(self, chrom: str, length_bp: int) -> tuple[np.ndarray, np.ndarray]:
         """Band (chrom_bins, max_distance_bins + 1) on the balanced scale, and which bins are missing (chrom_bins,)."""
-        inputs = ChromosomeInputs(self._sources, self._model.inputs, chrom, length_bp)
+        inputs = ChromosomeInputs(self._sources, self._model.inputs, self._model.target, chrom, length_bp)
         crop, chrom_bins = self._model.crop_bins, len(inputs.missing)
         starts = tile_starts(chrom_bins, self._sources.geometry.window_bins, self._stride, self._sources.coarsen)
         band = BandMean(chrom_bins, self.max_distance_bins + 1, self._size)
@@ -204,7 +226,7 @@ class Predictor:
             batch, scale = inputs.batch(some)
             batch = {key: tensor.to(self._device) for key, tensor in batch.items()}
             with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
-                output = self._model(batch)[:, 0].double().cpu().numpy()
+                output = self._model.decode(self._model(batch))[:, 0].double().cpu().numpy()
             if not np.isfinite(output).all():
                 raise InputError(f"{chrom}: the model predicts values that are not numbers; train it again")
             for start, tile in zip(some, self._balanced((output + output.swapaxes(1, 2)) / 2, scale)):
@@ -229,7 +251,7 @@ def predict(
     chromsizes: dict[str, int],
     chromosomes: Sequence[str],
     geometry: Geometry,
-    recipe: ObservedRecipe,
+    recipes: Recipes,
     statistics: dict,
     low_map: Path | None = None,
     coarsen: int = 1,
@@ -246,14 +268,14 @@ def predict(
     """Write `map.cool` and `map.mcool` of the predicted chromosomes into the folder `out`.
 
     chromsizes: name -> length, bp, of the whole genome; chromosomes: those to predict.
-    recipe, statistics: of the dataset the model was trained on; low_map, coarsen: the map it reads and its coarsening.
+    recipes, statistics: of the dataset the model was trained on; low_map, coarsen: the map it reads and its coarsening.
     stride_bins None: a quarter of the window. metadata (arm, version, ...) stands in the file under "trifold", beside
     `max_distance_bins`, the largest distance predicted, and `scale`.
     Raises InputError for a missing input, a stride that does not fit, or no chromosome long enough.
     """
     torch.set_num_threads(threads)
     coarsen = coarsen if "map" in model.inputs else 1
-    sources = Sources(geometry, recipe, statistics, low_map, coarsen, sequence, tracks)
+    sources = Sources(geometry, recipes, statistics, low_map, coarsen, sequence, tracks)
     _check_inputs(model, sources)
     stride_bins = _checked_stride(stride_bins, geometry.window_bins, model.crop_bins, coarsen)
     chosen = _predictable(model, sources, chromsizes, chromosomes)
@@ -281,10 +303,10 @@ def _check_inputs(model: torch.nn.Module, sources: Sources) -> None:
     given = {"map": sources.low_map, "sequence": sources.sequence, "tracks": len(sources.tracks)}
     if lacking := sorted(name for name in model.inputs if not given[name]):
         raise InputError(f"the model reads {', '.join(lacking)}, and none was given; name it in the config")
-    if model.target == "observed" and sources.recipe.scale == "window" and "map" not in model.inputs:
+    if model.target == "observed" and sources.recipes.observed.scale == "window" and "map" not in model.inputs:
         raise InputError(
-            "config: recipes/observed/scale: each window has a scale of its own, which a model that reads no map "
-            "cannot know; use the global scale"
+            "config: recipes/<protocol>/observed/scale: each window has a scale of its own, which a model that reads "
+            "no map cannot know; use the global scale"
         )
 
 

@@ -10,19 +10,34 @@ from trifold.errors import InputError
 class Traits(NamedTuple):
     """What the workflow must know of an architecture without importing torch (a test holds the registry to it)."""
 
-    inputs: frozenset[str]  # of "sequence", "map", "tracks"
-    target: str  # "oe" or "observed"
+    inputs: frozenset[str]  # of "sequence", "map", "tracks", "bias"
+    target: str  # "oe", "observed" or "counts"
     learned: bool
+    predicts: bool = True  # False: a network of a loss, trained but never scored
 
 
+# Settings of an arm that say where and when it runs, not what it is.
+_NOT_THE_MODEL = ("folds", "maps", "on_demand")
 _MAP, _SEQUENCE = frozenset({"map"}), frozenset({"sequence"})
 ARCHITECTURES = {
     "identity": Traits(_MAP, "observed", learned=False),
     "gaussian": Traits(_MAP, "observed", learned=False),
     "bicubic": Traits(_MAP, "observed", learned=False),
     "akita": Traits(_SEQUENCE, "oe", learned=True),
+    "akita-graph": Traits(_SEQUENCE, "oe", learned=True),
+    "aligned": Traits(_MAP | _SEQUENCE, "observed", learned=True),
+    "aligned-bias": Traits(_MAP | frozenset({"bias"}), "observed", learned=True),
     "vehicle": Traits(_MAP, "observed", learned=True),
+    "vae": Traits(frozenset(), "observed", learned=True, predicts=False),
     "hybrid": Traits(_MAP | _SEQUENCE, "observed", learned=True),
+    "hicplus": Traits(_MAP, "counts", learned=True),
+    "deephic": Traits(_MAP, "counts", learned=True),
+    "vgg16": Traits(frozenset(), "counts", learned=True, predicts=False),
+    "hicsr": Traits(_MAP, "counts", learned=True),
+    "hicsr-dae": Traits(frozenset(), "counts", learned=True, predicts=False),
+    "hicfoundation": Traits(_MAP, "observed", learned=True),
+    "hicfoundation-seq": Traits(_MAP | _SEQUENCE, "observed", learned=True),
+    "hicfoundation-mae": Traits(frozenset(), "observed", learned=True, predicts=False),
 }
 
 
@@ -34,12 +49,31 @@ class Run(NamedTuple):
     seed: int
 
 
+class Scored(NamedTuple):
+    """One model on the windows of one data set: scores/<protocol>/<arm>/fold-<fold>/seed-<seed>/<sample>."""
+
+    protocol: str
+    arm: str
+    fold: str
+    seed: int
+    sample: str
+
+
 class Evaluation(NamedTuple):
     degradation: str
     arm: str
     fold: str
     seed: int
     sample: str
+
+
+def selected(config: dict) -> dict:
+    """The configuration with the arms it uses and, in the sections of papers, the rows that have one."""
+    if config["arms_used"] is None:
+        return config
+    if unknown := set(config["arms_used"]) - set(config["arms"]):
+        raise InputError(f"config: arms_used: {sorted(unknown)} is not one of {sorted(config['arms'])}")
+    return {**config, "arms": {name: config["arms"][name] for name in config["arms_used"]}}
 
 
 def without_nulls(settings):
@@ -54,7 +88,8 @@ def resolve_arm(config: dict, name: str) -> dict:
 
     Raises InputError, naming the arm and the field, for what the schema cannot see.
     """
-    arm = {"options": {}, "tracks": [], "backbones": {}, "protocol": "corrected", **config["arms"][name]}
+    inherited = {"options": {}, "tracks": [], "backbones": {}, "loss_networks": {}, "protocol": "corrected"}
+    arm = {**inherited, **{key: own for key, own in config["arms"][name].items() if key not in _NOT_THE_MODEL}}
     arm.setdefault("degradation", next(iter(config["degradations"])))
     arm.setdefault("samples", list(config["evaluate"]["samples"]))
     arm["training"] = {**config["training"], **arm.get("training", {})}
@@ -70,13 +105,22 @@ def resolve_arm(config: dict, name: str) -> dict:
         refuse("samples", unknown.pop(), config["samples"])
     if unknown := set(arm["training"]) - {field.name for field in fields(Training)}:
         refuse("training", unknown.pop(), {field.name for field in fields(Training)})
-    for role, backbone in arm["backbones"].items():
-        if backbone not in config["arms"]:
-            refuse(f"backbones/{role}", backbone, config["arms"])
+    if unknown := set(folds_of(config, name)) - set(config["splits"]):
+        refuse("folds", unknown.pop(), config["splits"])
+    for kind in ("backbones", "loss_networks"):
+        for role, other in arm[kind].items():
+            if other not in config["arms"]:
+                refuse(f"{kind}/{role}", other, config["arms"])
     for sample in arm["samples"]:
         if unknown := set(arm["tracks"]) - set(config["samples"][sample].get("tracks", {})):
             refuse("tracks", unknown.pop(), config["samples"][sample].get("tracks", {}))
     return arm
+
+
+def folds_of(config: dict, name: str) -> list[str]:
+    """The folds of an arm: its own, or every one that is not on demand."""
+    usual = [fold for fold, split in config["splits"].items() if not split.get("on_demand")]
+    return config["arms"][name].get("folds", usual)
 
 
 def traits_of(config: dict, name: str) -> Traits:
@@ -88,15 +132,35 @@ def trained_arms(config: dict) -> list[str]:
     return [name for name, arm in config["arms"].items() if traits_of(config, name).learned and "weights" not in arm]
 
 
-def runs(config: dict) -> list[Run]:
-    """arms x folds x seeds; an arm that is not trained here is deterministic and stands once per fold, as seed 0."""
-    trained = trained_arms(config)
+def seeds_of(config: dict, name: str) -> list[int]:
+    """The seeds of an arm; one that is not trained here is deterministic and stands once, as seed 0."""
+    return config["seeds"] if name in trained_arms(config) else [0]
+
+
+def runs(config: dict, *, on_demand: bool = False) -> list[Run]:
+    """arms x folds x seeds; with `on_demand` also what only a paper's tables or figures ask for."""
     return [
-        Run(arm, fold, seed)
-        for arm in config["arms"]
-        for fold in config["splits"]
-        for seed in (config["seeds"] if arm in trained else [0])
+        Run(name, fold, seed)
+        for name, arm in config["arms"].items()
+        for fold in folds_of(config, name)
+        for seed in seeds_of(config, name)
+        if on_demand or not (arm.get("on_demand") or config["splits"][fold].get("on_demand"))
     ]
+
+
+def protocols_read(config: dict) -> list[str]:
+    """Protocols whose data steps are needed: the corrected one, on which every score is, and the arms' own."""
+    own = {arm.get("protocol", "corrected") for arm in config["arms"].values()}
+    return ["corrected", *sorted(own - {"corrected"})]
+
+
+def reads_counts(config: dict, protocol: str) -> bool:
+    """Whether an arm of the protocol reads or predicts contacts."""
+    return any(
+        traits_of(config, name).target == "counts" or arm.get("options", {}).get("normalisation") == "quantile"
+        for name, arm in config["arms"].items()
+        if arm.get("protocol", "corrected") == protocol
+    )
 
 
 def evaluations(config: dict) -> list[Evaluation]:
@@ -106,8 +170,47 @@ def evaluations(config: dict) -> list[Evaluation]:
         for degradation in config["degradations"]
         for run in runs(config)
         for sample in config["evaluate"]["samples"]
-        if "map" not in traits_of(config, run.arm).inputs or resolve_arm(config, run.arm)["degradation"] == degradation
+        if config["arms"][run.arm].get("maps", True) and traits_of(config, run.arm).predicts
+        if _reads(config, run.arm, degradation)
     ]
+
+
+def rows_used(config: dict, paper: str) -> dict:
+    """The section of a paper with the arms that this experiment uses; a row without any is left out."""
+
+    def used(names: list[str]) -> list[str]:
+        return [name for name in names if name in config["arms"]]
+
+    section = dict(config[paper])
+    for table, rows in section.items():
+        if table == "figures":
+            continue
+        kept = {
+            row: {**own, "arms": used(own["arms"])} if isinstance(own, dict) else used(own) for row, own in rows.items()
+        }
+        section[table] = {row: own for row, own in kept.items() if (own["arms"] if isinstance(own, dict) else own)}
+    return section
+
+
+def scored(config: dict, names: list[str], fold: str | None = None) -> list[Scored]:
+    """Window scores of arms: learned ones under their own protocol, the others under every one that is in use.
+
+    fold None: the arm's folds.
+    """
+    return [
+        Scored(protocol, name, own_fold, seed, sample)
+        for name in names
+        for protocol in (
+            [resolve_arm(config, name)["protocol"]] if traits_of(config, name).learned else protocols_read(config)
+        )
+        for own_fold in ([fold] if fold else folds_of(config, name))
+        for seed in seeds_of(config, name)
+        for sample in config["evaluate"]["samples"]
+    ]
+
+
+def _reads(config: dict, name: str, degradation: str) -> bool:
+    return "map" not in traits_of(config, name).inputs or resolve_arm(config, name)["degradation"] == degradation
 
 
 def shown(config: dict) -> list[Evaluation]:

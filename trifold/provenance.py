@@ -20,6 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = Path(__file__).parent.name
+RECORD = "artifact.json"
 SCHEMA_VERSION = 1
 UNCOUNTED = ("log.py", "provenance.py", "errors.py")
 # Distributions whose version can change a number.
@@ -120,10 +121,14 @@ def code_version(script: str) -> str:
 
 
 def input_version(path: str | os.PathLike) -> str:
-    """Version of the artifact a file belongs to; a file outside any artifact is its own sha256."""
+    """Version of the artifact a file belongs to; a file outside any artifact is its own sha256.
+
+    An artifact that shares its folder with others is named by its record.
+    """
     path = Path(path)
     folder = path if path.is_dir() else path.parent
-    if (record := folder / "artifact.json").exists():
+    record = path if path.name.endswith(RECORD) else folder / RECORD
+    if record.exists():
         return json.loads(record.read_text())["version"]
     return digest_file(path)[:12]
 
@@ -167,22 +172,24 @@ def artifact(
     inputs: list[str | os.PathLike],
     seed: int | None = None,
     sources: list[dict] | None = None,
+    record: str = RECORD,
 ) -> Iterator[Folder]:
     """Make an artifact: yields an empty folder beside `folder`; its files move into `folder` when the block ends.
 
     Nothing half-written ever carries a final name: files are renamed one by one, ``artifact.json`` last. If the
     block raises, the folder beside is removed and the exception goes on. Files written as subfolders keep them.
+    Artifacts that share a folder have a `record` each, <name>.artifact.json.
     """
     folder = Path(folder)
     versions = {str(path): input_version(path) for path in inputs}
-    partial = Folder(folder.parent / f".{folder.name}.partial")
+    partial = Folder(folder.parent / f".{folder.name}{record.removesuffix(RECORD)}.partial")
     partial.version = version_of(kind, parameters, code, versions)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         yield partial
         files = sorted(path for path in partial.rglob("*") if path.is_file())
-        record = {
+        facts = {
             "kind": kind,
             "schema_version": SCHEMA_VERSION,
             "version": partial.version,
@@ -196,15 +203,15 @@ def artifact(
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "host": platform.node(),
         }
-        text = json.dumps(record, indent=1, sort_keys=True, default=str)
+        text = json.dumps(facts, indent=1, sort_keys=True, default=str)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "artifact.json").unlink(missing_ok=True)
+        (folder / record).unlink(missing_ok=True)
         for path in files:
             target = folder / path.relative_to(partial)
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(path, target)
-        (partial / "artifact.json").write_text(text + "\n")
-        os.replace(partial / "artifact.json", folder / "artifact.json")
+        (partial / record).write_text(text + "\n")
+        os.replace(partial / record, folder / record)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -225,6 +232,6 @@ def manifest(root: str | os.PathLike) -> list[dict]:
     root = Path(root)
     return [
         {"folder": str(path.parent.relative_to(root)), **json.loads(path.read_text())}
-        for path in sorted(root.rglob("artifact.json"))
+        for path in sorted(root.rglob(f"*{RECORD}"))
         if not any(part.startswith(".") for part in path.relative_to(root).parts)
     ]

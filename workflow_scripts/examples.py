@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trifold import log, provenance
-from trifold.config import Geometry, ObservedRecipe, OERecipe, from_dict
+from trifold.config import Geometry, Recipes, from_dict
 from trifold.data import examples
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def main(inputs, outputs, params) -> None:
-    parameters = {"geometry": params.geometry, "recipes": params.recipes, "coarsen": params.coarsen}
+    parameters = {name: params[name] for name in ("geometry", "recipes", "coarsen", "with_counts")}
     with provenance.artifact(
         Path(outputs[0]).parent,
         "examples",
@@ -26,10 +26,10 @@ def main(inputs, outputs, params) -> None:
             Path(inputs.sequence).parent,
             inputs.regions,
             from_dict(Geometry, params.geometry),
-            from_dict(OERecipe, params.recipes["oe"]),
-            from_dict(ObservedRecipe, params.recipes["observed"]),
+            from_dict(Recipes, params.recipes),
             params.coarsen,
             partial,
+            with_counts=params.with_counts,
         )
 
 

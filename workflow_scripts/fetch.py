@@ -1,4 +1,4 @@
-"""Download one row of datasets.tsv, verified; its origin is recorded beside it."""
+"""Download one file, verified; its origin is recorded beside it."""
 
 import json
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trifold import log
-from trifold.portals import mirror
+from trifold.portals import download
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def main(outputs, params) -> None:
     target = Path(outputs[0])
     mirrors = os.environ.get("TRIFOLD_MIRROR", "").split() + list(params.mirrors)
-    report = mirror.fetch(params.row, target, mirrors)
+    report = download.fetch(params.row, target, mirrors)
     record = target.with_name(f".{target.name}.origin.json")
     record.write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trifold import log, provenance
-from trifold.config import Geometry, ObservedRecipe, from_dict
+from trifold.config import Geometry, Recipes, from_dict
 from trifold.data.sequence import SequenceStore, read_chromosomes
 from trifold.data.splits import chromosomes_of
 from trifold.data.tracks import TrackStore
@@ -37,7 +37,7 @@ def main(inputs, outputs, params, threads) -> None:
             chromsizes=chromsizes,
             chromosomes=list(chromsizes) if settings["roles"] == "all" else chromosomes_of(inputs.regions[0], "test"),
             geometry=from_dict(Geometry, params.geometry),
-            recipe=from_dict(ObservedRecipe, params.recipe),
+            recipes=from_dict(Recipes, params.recipes),
             statistics=statistics,
             low_map=inputs.low[0] if inputs.low else None,
             coarsen=params.coarsen,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from trifold import log, provenance
-from trifold.report import build
+from trifold.report import build, kriukov2021
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -44,6 +44,9 @@ def main(inputs, outputs, params) -> None:
             config=params.config,
             manifest=provenance.manifest(page.parent.parent),
             datasets=pd.DataFrame(params.datasets),
+            papers=[kriukov2021.section([kriukov2021.read(path) for path in inputs.kriukov2021])]
+            if inputs.kriukov2021
+            else [],
         )
 
 

@@ -19,7 +19,7 @@ def main(inputs, outputs, params, wildcards, threads) -> None:
         "model",
         parameters=parameters,
         code=params.code,
-        inputs=[*inputs.examples, *inputs.sequence, *inputs.tracks, *inputs.backbones],
+        inputs=[*inputs.examples, *inputs.sequence, *inputs.tracks, *inputs.backbones, *inputs.loss_networks],
         seed=int(wildcards.seed),
     ) as partial:
         checkpoints /= partial.version
@@ -35,6 +35,7 @@ def main(inputs, outputs, params, wildcards, threads) -> None:
             sequence=Path(inputs.sequence[0]).parent if inputs.sequence else None,
             tracks=[tracks[i * per_sample : (i + 1) * per_sample] for i in range(samples)] if tracks else [],
             backbones=dict(zip(params.arm["backbones"], (Path(path).parent for path in inputs.backbones))),
+            loss_networks=dict(zip(params.arm["loss_networks"], (Path(path).parent for path in inputs.loss_networks))),
             checkpoints=checkpoints,
             version=partial.version,
             accelerator=params.accelerator,

@@ -19,8 +19,10 @@ def schema(repository):
     [
         (settings.Geometry, ["geometry"]),
         (settings.Training, ["training"]),
-        (settings.OERecipe, ["recipes", "oe"]),
-        (settings.ObservedRecipe, ["recipes", "observed"]),
+        *[(settings.Recipes, ["recipes", protocol]) for protocol in ("corrected", "published")],
+        *[(settings.OERecipe, ["recipes", protocol, "oe"]) for protocol in ("corrected", "published")],
+        *[(settings.ObservedRecipe, ["recipes", protocol, "observed"]) for protocol in ("corrected", "published")],
+        *[(settings.CountsRecipe, ["recipes", protocol, "counts"]) for protocol in ("corrected", "published")],
         (settings.Scoring, ["evaluate", "scoring"]),
     ],
 )

@@ -1,6 +1,7 @@
 """resources/datasets.tsv: its schema, and that it says of every file of the mirror what that file is."""
 
 import csv
+import re
 from hashlib import md5, sha256
 
 import jsonschema
@@ -8,7 +9,9 @@ import pytest
 import yaml
 
 from trifold.errors import InputError
-from trifold.portals.mirror import fetch
+from trifold.portals import lock
+from trifold.portals.download import fetch
+from trifold.portals.resolve import PORTALS
 
 
 def read_table(path):
@@ -50,12 +53,49 @@ def test_every_row_keeps_the_schema(rows, schema):
         {"url": "ftp://example.org/a"},
         {"origin": ""},
         {"assay": "hearsay"},
+        {"portal": "geo"},
+        {"portal": "4dn", "accession": ""},
+        {"portal": "url", "url": ""},
+        {"select": "resolution=5000"},
+        {"portal": "4dn", "accession": "4DNFI9GMP2J8", "select": "resolution"},
+        {"status": "unpinned", "bytes": "", "sha256": "", "md5": "", "url": "", "portal": ""},
     ],
 )
 def test_schema_refuses(rows, schema, change):
     jsonschema.validate(rows[0], schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**rows[0], **change}, schema)
+
+
+def test_portals_take_what_the_rows_give_them(rows):
+    """Every portal of the schema is one that can be asked; accessions and `select` have the form it knows."""
+    forms = {"4dn": "4DNFI[A-Z0-9]{7}", "encode": "ENC(SR|FF)[0-9]{3}[A-Z]{3}", "ucsc": "[a-z]+[A-Za-z]*[0-9]+"}
+    for row in rows:
+        if row["portal"]:
+            assert row["portal"] in PORTALS
+            assert re.fullmatch(forms.get(row["portal"], ".*"), row["accession"]), row["file"]
+        if lock.is_set(row):
+            assert row["accession"].startswith("ENCSR"), row["file"]
+            assert lock.selection(row).keys() == {"assembly", "file_format", "output_type"}
+        elif row["select"]:
+            assert lock.selection(row).keys() in ({"resolution"}, {"key"}), row["file"]
+
+
+def test_the_accessions_of_the_papers(rows, mirror):
+    """MIX-HIC's Table S1, as its text prints it, and the maps and genomes of the other two."""
+    by_accession = {row["accession"]: row for row in rows if row["portal"]}
+    text = (mirror.parent / "papers/mixhic2025.txt").read_text()
+    cells = re.findall(r"^(\w+) \| (4DNFI\w+) \| (\w+) \| (\w+) \| (\w+) \| (\w+|-) \|", text, flags=re.MULTILINE)
+    assert [cell for cell, *_ in cells] == ["GM12878", "K562", "HepG2", "HCT116", "IMR90", "WTC11"]
+    for cell, *accessions in cells:
+        for accession, assay in zip(accessions, ("hic", "dnase", "atac", "loops", "cage")):
+            if accession != "-":
+                row = by_accession.pop(accession)
+                assert (row["assay"], row["assembly"]) == (assay, "hg38")
+                assert cell in row["sample"]
+    maps = {"4DNFINNZDDXV": "mm10", "4DNFI9GMP2J8": "hg38", "4DNFI643OYP9": "hg38"}
+    assert {name: by_accession[name]["assembly"] for name in maps} == maps
+    assert {"mm10", "hg38"} <= by_accession.keys()
 
 
 def test_files_and_checksums_are_unique(rows):
@@ -74,9 +114,9 @@ def test_unpinned_are_the_rows_without_a_checksum(rows, tmp_path):
 
 
 def test_every_row_says_where_the_file_is(rows):
-    """An address, or a file of the mirror, of which size and both checksums were taken."""
+    """An address, a portal to ask, or a file of the mirror, of which size and both checksums were taken."""
     for row in rows:
-        assert row["url"] or row["status"] == "pinned", row["file"]
+        assert row["url"] or row["portal"] or row["status"] == "pinned", row["file"]
 
 
 def test_every_source_of_the_mirror_is_a_row(rows, mirror):

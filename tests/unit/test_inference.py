@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from trifold import inference
-from trifold.config import Geometry, ObservedRecipe
+from trifold.config import CountsRecipe, Geometry, ObservedRecipe, OERecipe, Recipes
 from trifold.errors import InputError
 from trifold.inference import BandMean, blend_weights, predict, tile_starts, write_zoom_levels
 from trifold.io.cool import write_cool
+from trifold.models.blocks import Architecture
 
 BIN, W, K = 100, 32, 2
 # chr1: 120 bins of which the last is half a bin; chr2: 51 bins, an odd number; chr3 is shorter than a window.
@@ -21,14 +22,21 @@ N_BINS = {"chr1": 120, "chr2": 51, "chr3": 20}
 FIRST = {"chr1": 0, "chr2": 120, "chr3": 171}
 GEOMETRY = Geometry(BIN, W, {"train": 8}, 0.25, 0)
 # Cutoff 0: coarse-graining would average beside the bad bin, and the values would not be known exactly.
-GLOBAL, WINDOW = ObservedRecipe("global", 0, 8), ObservedRecipe("window", 0, 8)
+OE = OERecipe("akita", cutoff=2, max_levels=8, clip=2.0, sigma_bins=0.8, expected="local")
+
+
+def recipes(scale="global", cutoff=0, bias="balanced"):
+    return Recipes(OE, ObservedRecipe(scale, cutoff, 8), CountsRecipe(bias))
+
+
+GLOBAL, WINDOW = recipes(), recipes("window")
 STATISTICS = {"observed": {"floor": 1e-5, "ceiling": 1.0}, "expected": (0.1 / (1 + np.arange(W))).tolist()}
 
 
 # ---------------------------------------------------------------- models, genomes, maps
 
 
-class Model(torch.nn.Module):
+class Model(Architecture):
     inputs, target, crop_bins = frozenset({"map"}), "observed", 0
 
 
@@ -105,7 +113,7 @@ def run(model, out, low=None, **changes):
         "chromsizes": SIZES,
         "chromosomes": ["chr1", "chr2"],
         "geometry": GEOMETRY,
-        "recipe": GLOBAL,
+        "recipes": GLOBAL,
         "statistics": STATISTICS,
         "low_map": low,
         "coarsen": K if low else 1,
@@ -171,10 +179,10 @@ def test_band_mean_is_the_weighted_mean_of_dense_tiles():
 # ---------------------------------------------------------------- whole chromosomes
 
 
-@pytest.mark.parametrize("recipe", [GLOBAL, WINDOW], ids=["global", "window"])
-def test_low_map_comes_back_on_the_deep_scale(low, tmp_path, recipe):
+@pytest.mark.parametrize("recipes", [GLOBAL, WINDOW], ids=["global", "window"])
+def test_low_map_comes_back_on_the_deep_scale(low, tmp_path, recipes):
     path, balanced = low
-    clr = run(Nearest(), tmp_path / "out", path, recipe=recipe)
+    clr = run(Nearest(), tmp_path / "out", path, recipes=recipes)
     for chrom in ("chr1", "chr2"):
         n = N_BINS[chrom]
         # A coarse pixel holds K times the value of the deep ones inside it: rows sum to 1 at both widths.
@@ -186,10 +194,32 @@ def test_low_map_comes_back_on_the_deep_scale(low, tmp_path, recipe):
         assert (matrix_of(clr, chrom, balance=False)[~inside] == 0).all()
 
 
+@pytest.mark.parametrize("bias", ["raw", "balanced"])
+def test_contacts_come_back_on_the_deep_scale(low, tmp_path, bias):
+    """A model that multiplies the contacts it reads by the depth ratio gives back the low map, at the deep scale."""
+
+    class Deeper(Nearest):
+        target = "counts"
+
+        def decode(self, output):
+            return output * facts["ratio"]
+
+    path, balanced = low
+    # Low contacts per unit of the balanced scale, and as many times more deep ones as there are deep contacts.
+    facts = {"ratio": 7.0, "low_per_balanced": 50.0, "deep_per_balanced": 350.0}
+    statistics = STATISTICS | {"counts": facts, "low_bias": {"mean_log_weight": 0.0}}
+    clr = run(Deeper(), tmp_path / "out", path, recipes=recipes(bias=bias), statistics=statistics)
+    for chrom in ("chr1", "chr2"):
+        n = N_BINS[chrom]
+        expected = (balanced[chrom] / K).repeat(K, 0).repeat(K, 1)[:n, :n]
+        inside = distance(n) <= W - W // 4
+        np.testing.assert_allclose(matrix_of(clr, chrom)[inside], expected[inside], rtol=2e-5)
+
+
 def test_identity_comes_back_within_the_interpolation(low, tmp_path):
     path, balanced = low
-    coarsegrained = ObservedRecipe("global", 2, 8)
-    clr = run(Identity(), tmp_path / "out", path, chromosomes=["chr2"], stride_bins=4, recipe=coarsegrained)
+    coarsegrained = recipes(cutoff=2)
+    clr = run(Identity(), tmp_path / "out", path, chromosomes=["chr2"], stride_bins=4, recipes=coarsegrained)
     found = matrix_of(clr, "chr2")[:50, :50]
     blocks = found.reshape(25, K, 25, K).mean((1, 3))
     near = distance(25) <= 12
@@ -369,4 +399,4 @@ def test_errors_name_the_remedy(low, tmp_path):
         target = "observed"
 
     with pytest.raises(InputError, match="use the global scale"):
-        run(Blind(), out, sequence=Genome(), recipe=WINDOW)
+        run(Blind(), out, sequence=Genome(), recipes=WINDOW)

@@ -15,6 +15,7 @@ def config():
         "degradations": {"low": {}, "thin": {}},
         "training": {"epochs": 5, "batch_size": 4},
         "evaluate": {"samples": ["alpha"]},
+        "arms_used": None,
         "arms": {
             "identity": {"architecture": "identity"},
             "sequence": {"architecture": "akita", "training": {"epochs": 2}},
@@ -44,6 +45,67 @@ def test_an_arm_without_a_map_is_scored_beside_each_degradation(config):
     assert len(plan.evaluations(config)) == 2 + 4 + 4 + 4
 
 
+def test_what_is_on_demand_runs_only_when_asked(config):
+    config["arms"]["image"]["on_demand"] = True
+    config["splits"]["b"]["on_demand"] = True
+    assert {(run.arm, run.fold) for run in plan.runs(config)} == {("identity", "a"), ("sequence", "a")}
+    config["arms"]["sequence"]["folds"] = ["a", "b"]
+    asked = {(run.arm, run.fold) for run in plan.runs(config, on_demand=True)}
+    assert asked == {("identity", "a"), ("sequence", "a"), ("sequence", "b"), ("image", "a")}
+    assert ("sequence", "b") not in {(run.arm, run.fold) for run in plan.runs(config)}
+
+
+def test_networks_of_a_loss_are_trained_and_not_evaluated(config):
+    config["arms"]["vae"] = {"architecture": "vae"}
+    assert ("vae", "a", 1) in plan.runs(config)
+    assert "vae" not in {one.arm for one in plan.evaluations(config)}
+
+
+def test_an_arm_without_maps_is_not_evaluated(config):
+    config["arms"]["image"]["maps"] = False
+    assert "image" not in {one.arm for one in plan.evaluations(config)}
+    assert "maps" not in plan.resolve_arm(config, "image")
+
+
+def test_windows_are_scored_under_the_arms_own_protocol(config):
+    config["arms"]["released"] = {"architecture": "vehicle", "protocol": "published"}
+    scored = plan.scored(config, ["identity", "image", "released"], fold="a")
+    assert scored == [
+        ("corrected", "identity", "a", 0, "alpha"),
+        ("published", "identity", "a", 0, "alpha"),
+        *[("corrected", "image", "a", seed, "alpha") for seed in (1, 2)],
+        *[("published", "released", "a", seed, "alpha") for seed in (1, 2)],
+    ]
+
+
+@pytest.mark.parametrize(
+    "arm", [{"architecture": "hicplus"}, {"architecture": "vehicle", "options": {"normalisation": "quantile"}}]
+)
+def test_contacts_are_written_where_an_arm_reads_them(config, arm):
+    assert not plan.reads_counts(config, "corrected")
+    config["arms"]["other"] = arm
+    assert plan.reads_counts(config, "corrected")
+    assert not plan.reads_counts(config, "published")
+
+
+def test_an_experiment_uses_some_arms_and_their_rows(config):
+    config["arms_used"] = ["identity", "image"]
+    config["paper"] = {
+        "table1": {"Akita-like": ["sequence"], "img-to-img": ["image", "sequence"]},
+        "table3": {"Random": {"fold": "b", "arms": ["sequence"]}, "Chromosome": {"fold": "a", "arms": ["image"]}},
+        "figures": {"maps": ["image"]},
+    }
+    used = plan.selected(config)
+    assert list(used["arms"]) == ["identity", "image"]
+    assert plan.rows_used(used, "paper") == {
+        "table1": {"img-to-img": ["image"]},
+        "table3": {"Chromosome": {"fold": "a", "arms": ["image"]}},
+        "figures": {"maps": ["image"]},
+    }
+    with pytest.raises(InputError, match="arms_used: \\['imagee'\\]"):
+        plan.selected(config | {"arms_used": ["imagee"]})
+
+
 def test_an_arm_inherits_and_overrides(config):
     arm = plan.resolve_arm(config, "sequence")
     assert arm["training"] == {"epochs": 2, "batch_size": 4}
@@ -60,6 +122,8 @@ def test_an_arm_inherits_and_overrides(config):
         ("training", {"epoch": 3}),
         ("backbones", {"sequence": "sequenze"}),
         ("tracks", ["atca"]),
+        ("folds", ["c"]),
+        ("loss_networks", {"vae": "vea"}),
     ],
 )
 def test_a_wrong_name_is_refused_with_the_known_ones(config, field, value):
@@ -77,5 +141,5 @@ def test_traits_are_those_of_the_registry():
 
     for name, traits in plan.ARCHITECTURES.items():
         kind = registry.ARCHITECTURES[name][0]
-        assert (frozenset(kind.inputs), kind.target, kind.learned) == tuple(traits), name
+        assert (frozenset(kind.inputs), kind.target, kind.learned, kind.predicts) == tuple(traits), name
     assert set(plan.ARCHITECTURES) == set(registry.ARCHITECTURES)

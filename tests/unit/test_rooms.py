@@ -5,7 +5,7 @@ import ast
 # Highest first, as in docs/architecture.md; rooms on one line do not know each other.
 FLOORS = [
     {"report"},
-    {"evaluate"},
+    {"evaluate", "score"},
     {"inference"},
     {"training"},
     {"models"},

@@ -59,7 +59,7 @@ def fails(workspace, target, words, *overlay):
 
 def test_a_window_larger_than_every_chromosome(copy_of_finished):
     overlay = copy_of_finished.overlay("wrong.yaml", "geometry: {window_bins: 1024, stride_bins: {train: 16}}")
-    fails(copy_of_finished, f"{RESULTS}/examples/low/alpha/fold-a/tiles.tsv", ["window_bins"], overlay)
+    fails(copy_of_finished, f"{RESULTS}/examples/corrected/low/alpha/fold-a/tiles.tsv", ["window_bins"], overlay)
 
 
 def test_an_empty_test_split(copy_of_finished):
@@ -130,8 +130,8 @@ def test_a_full_disk(copy_of_finished):
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True)
     assert mounted.returncode == 0, mounted.stderr
     try:
-        target = f"{RESULTS}/examples/low/alpha/fold-a/tiles.tsv"
+        target = f"{RESULTS}/examples/corrected/low/alpha/fold-a/tiles.tsv"
         fails(copy_of_finished, target, ["No space left on device"])
     finally:
         subprocess.run(["umount", str(folder)], check=True)
-    copy_of_finished.run(f"{RESULTS}/examples/low/alpha/fold-a/tiles.tsv")
+    copy_of_finished.run(f"{RESULTS}/examples/corrected/low/alpha/fold-a/tiles.tsv")

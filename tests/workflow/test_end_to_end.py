@@ -25,10 +25,11 @@ def test_every_artifact_is_what_it_says(results):
     records = provenance.manifest(results)
     assert {record["kind"] for record in records} == {
         *("simulated genome", "sequence", "contacts", "low contacts", "track", "split", "examples"),
-        *("model", "prediction", "metrics", "tables", "figures", "report"),
+        *("model", "prediction", "metrics", "scores", "tables", "paper-table", "figures", "report"),
     }
     for record in records:
-        assert provenance.check(results / record["folder"]) == [], record["folder"]
+        files = {name: provenance.digest_file(results / record["folder"] / name) for name in record["files"]}
+        assert files == record["files"], record["folder"]
     listed = json.loads((results / "manifest.json").read_text())
     assert [record["version"] for record in listed] == [record["version"] for record in records]
     assert not list(results.rglob("*.partial")), "nothing half-written stays"
@@ -37,7 +38,7 @@ def test_every_artifact_is_what_it_says(results):
 
 def test_versions_name_their_inputs(results):
     """A model's inputs are the examples it was trained on, by version."""
-    examples = json.loads((results / "examples/low/alpha/fold-a/artifact.json").read_text())
+    examples = json.loads((results / "examples/corrected/low/alpha/fold-a/artifact.json").read_text())
     model = json.loads((results / "models/image/fold-a/seed-1/artifact.json").read_text())
     assert examples["version"] in model["inputs"].values()
     hybrid = json.loads((results / "models/hybrid/fold-a/seed-1/artifact.json").read_text())
@@ -94,6 +95,22 @@ def test_tables_read_alike_in_every_format(results):
     for suffix, mark in ((".md", "|"), (".tex", r"\toprule")):
         text = (results / "tables/summary").with_suffix(suffix).read_text()
         assert mark in text and "chr6" in text
+
+
+def test_window_scores_and_the_papers_tables(results):
+    """Table II's cells are the means of the window scores, beside the paper's own numbers."""
+    frame = pd.read_csv(results / "tables/kriukov2021_table2.tsv", sep="\t")
+    cell = frame.query("row == 'Downsampled' and metric == 'mse'").set_index("protocol")["mean"]
+    scores = pd.read_csv(results / "scores/corrected/identity/fold-a/seed-0/alpha/scores.tsv", sep="\t")
+    assert set(scores["role"]) == {"train", "validation", "test"}
+    assert cell["corrected"] == pytest.approx(scores.query("role == 'test'")["mse"].mean(), rel=1e-6)
+    assert cell["paper"] == 0.0024
+    rows = set(frame.query("protocol == 'corrected' and mean == mean")["row"])
+    assert rows == {"Downsampled", "Gaussian", "bicubic", "img-to-img, pixel loss", "Hybrid"}
+    one = pd.read_csv(results / "tables/kriukov2021_table1.tsv", sep="\t").query("protocol == 'corrected'")
+    assert set(one["row"]) == {"Akita-like"} and one["mean"].notna().all()
+    page = (results / "report/index.html").read_text()
+    assert "Table II of Kriukov et al. 2021" in page and "0.9491" in page
 
 
 def test_histories_are_finite(results):

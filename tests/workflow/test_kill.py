@@ -24,7 +24,7 @@ def digests(folder):
 
 
 def test_killed_examples_are_the_same_examples(copy_of_finished):
-    folder = copy_of_finished.folder / RESULTS / "examples/low/alpha/fold-a"
+    folder = copy_of_finished.folder / RESULTS / "examples/corrected/low/alpha/fold-a"
     before = digests(folder)
     partial = folder.parent / ".fold-a.partial"
     copy_of_finished.kill_when(
@@ -35,7 +35,7 @@ def test_killed_examples_are_the_same_examples(copy_of_finished):
         "examples",
     )
     assert not (folder / "artifact.json").exists(), "what was killed has no artifact"
-    copy_of_finished.run(f"{RESULTS}/examples/low/alpha/fold-a/tiles.tsv")
+    copy_of_finished.run(f"{RESULTS}/examples/corrected/low/alpha/fold-a/tiles.tsv")
     assert digests(folder) == before
     assert not partial.exists()
 

@@ -20,8 +20,8 @@ from trifold.errors import InputError
 from trifold.genome import N_CODE, reverse_complement
 
 # What lies along the bins of a window: the last axis (tracks, mask) or the last two (maps).
-_ONE_AXIS = ("tracks", "tracks_valid", "valid")
-_TWO_AXES = ("map", "map_coarse", "observed", "oe")
+_ONE_AXIS = ("tracks", "tracks_valid", "bias", "low_valid", "valid")
+_TWO_AXES = ("map", "map_coarse", "observed", "oe", "counts")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def read_shifted(
 def reverse(window: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The same window seen from the other strand; applied twice it is the identity.
 
-    `sequence` (L,) is reverse complemented, `tracks`, `tracks_valid` (T, W) and `valid` (W,) are reversed, the maps
+    `sequence` (L,) is reverse complemented; what lies along the bins (tracks, bias, masks) is reversed, and the maps
     (1, W, W) along both axes; other keys stay.
     """
     turned = dict(window)

@@ -35,9 +35,12 @@ class WindowDataset(Dataset):
 
     folders: dataset directories, one per sample, concatenated; tracks: per folder, a store per track.
     inputs: of "sequence", "map" (gives `map` and `map_coarse`; with upsample=False `map_coarse` alone), "tracks"
-    (gives `tracks` and `tracks_valid`); target: "oe" or "observed". augmentation None: windows as they are.
+    (gives `tracks` and `tracks_valid`), "bias" (gives `bias` and `low_valid`); target: "oe", "observed" or "counts"
+    (then `map` holds contacts too). augmentation None: windows as they are. stride_bins: only windows that start at a
+    multiple of it.
     `tiles` holds the windows in order: the columns of tiles.tsv, the number of the folder and the row in it.
-    Raises InputError for a folder that is no dataset, folders of different geometry, or a role without windows.
+    Raises InputError for a folder that is no dataset, folders of different geometry, a role without windows, or
+    contacts that were not written.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class WindowDataset(Dataset):
         augmentation: Augmentation | None = None,
         seed: int = 0,
         upsample: bool = True,
+        stride_bins: int | None = None,
     ):
         self.folders = [Path(folder) for folder in ([folders] if isinstance(folders, Path | str) else folders)]
         self.inputs, self.target, self.upsample = frozenset(inputs), target, upsample
@@ -62,6 +66,8 @@ class WindowDataset(Dataset):
         self._check_stores()
         self.tiles = self._read_tiles(role)
         self.window_bins, bin_bp = self._check_geometry()
+        if stride_bins:
+            self.tiles = self._every(stride_bins * bin_bp)
         if augmentation and "sequence" in self.inputs:
             augmentation.check(bin_bp)
 
@@ -101,10 +107,23 @@ class WindowDataset(Dataset):
             )
         return tiles[tiles["role"] == role].reset_index(drop=True)
 
+    def _every(self, step_bp: int) -> pd.DataFrame:
+        """The windows that start at a multiple of a distance."""
+        chosen = self.tiles[self.tiles["start_bp"] % step_bp == 0]
+        if chosen.empty:
+            raise InputError(
+                f"config: training/stride_bins: no window starts at a multiple of {step_bp:,} bp; choose a multiple "
+                "of geometry/stride_bins"
+            )
+        return chosen.reset_index(drop=True)
+
     def _array(self, folder: int, name: str) -> np.ndarray:
         """One array of a dataset directory, mapped into memory on first use in this process."""
         if (folder, name) not in self._arrays:
-            self._arrays[folder, name] = np.load(self.folders[folder] / f"{name}.npy", mmap_mode="r")
+            path = self.folders[folder] / f"{name}.npy"
+            if not path.exists():
+                raise InputError(f"{path}: not found; make the examples again, with what this model reads")
+            self._arrays[folder, name] = np.load(path, mmap_mode="r")
         return self._arrays[folder, name]
 
     def __getstate__(self) -> dict:
@@ -130,7 +149,12 @@ class WindowDataset(Dataset):
         if "sequence" in self.inputs:
             window["sequence"] = read_shifted(self.sequence, *place, shift_bp, augmentation.protocol)
         if "map" in self.inputs:
-            window["map_coarse"] = np.array(self._array(folder, "low_observed")[row])[None]
+            low = "low_counts" if self.target == "counts" else "low_observed"
+            window["map_coarse"] = np.array(self._array(folder, low)[row])[None]
+        if "bias" in self.inputs:
+            coarse = self._array(folder, "low_bias")[row]
+            bias = np.repeat(coarse, self.window_bins // len(coarse))
+            window["bias"], window["low_valid"] = np.nan_to_num(bias), np.isfinite(bias)
         if "tracks" in self.inputs:
             window["tracks"], window["tracks_valid"] = read_tracks(self.tracks[folder], *place, self.window_bins)
         if reversed_:

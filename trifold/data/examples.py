@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trifold.config import Geometry, ObservedRecipe, OERecipe
+from trifold.config import CountsRecipe, Geometry, Recipes
 from trifold.data import normalise, splits, tiles
 from trifold.errors import InputError
 from trifold.io.cool import Band, open_map
@@ -106,6 +106,68 @@ def expected_by_distance(deep: _Maps, regions: pd.DataFrame) -> np.ndarray:
     return np.interp(np.arange(deep.window_bins), seen, total[seen] / number[seen])
 
 
+class _Contacts:
+    """Contacts of one map in the training windows, on the scale of `recipe`."""
+
+    def __init__(self):
+        self.raw, self.balanced, self.largest, self.histogram = 0.0, 0.0, 0.0, normalise.Histogram()
+
+    def count(self, balanced: np.ndarray, counts: np.ndarray, factor: int) -> None:
+        """Contacts and balanced sum, for the ratio between the two."""
+        valid = np.isfinite(balanced)
+        self.raw += float(counts[valid].sum())
+        # On the deep map's bins: a value is 1/k of it, on k x k pixels.
+        self.balanced += float(balanced[valid].sum()) * factor
+
+    @property
+    def per_balanced(self) -> float:
+        return self.raw / self.balanced if self.balanced else 0.0
+
+    def add(self, values: np.ndarray) -> None:
+        """Values of the recipe, for their largest and their quantile."""
+        self.largest = max(self.largest, float(values.max(initial=0.0)))
+        self.histogram.add(values)
+
+
+def count_contacts(
+    deep: _Maps, low: _Maps, training: list[tuple[str, pd.DataFrame]], recipe: CountsRecipe, coarsen: int
+) -> dict[str, float]:
+    """What the training windows say of contacts: statistics["counts"].
+
+    ratio: contacts of the deep map per contact of the low one. Of each map: contacts per unit of the balanced scale,
+    and the largest and the 99.9 % quantile (zeros included) of the recipe's contacts per pixel.
+    """
+    maps = {"deep": (deep, 1, _Contacts()), "low": (low, coarsen, _Contacts())}
+    for chrom, stack in training:
+        for one, factor, found in maps.values():
+            found.count(*one.windows(chrom, stack), factor)
+    for chrom, stack in training:
+        for one, factor, found in maps.values():
+            found.add(normalise.contacts(*one.windows(chrom, stack), recipe, found.per_balanced, factor))
+    facts = {"ratio": maps["deep"][2].raw / max(maps["low"][2].raw, 1.0)}
+    for name, (_, _, found) in maps.items():
+        facts[f"{name}_per_balanced"] = found.per_balanced
+        facts[f"{name}_max"] = found.largest
+        facts[f"{name}_q999"] = found.histogram.quantile(0.999, zeros=True)
+    return facts
+
+
+def mean_log_weight(low: _Maps, regions: pd.DataFrame) -> float:
+    """Mean ln of the balancing weights of the good bins in the regions."""
+    logs = []
+    for chrom, ours in regions.groupby("chrom", sort=False):
+        weight = low.on(chrom).weight
+        for region in ours.itertuples():
+            inside = weight[-(-region.start_bp // low.bin_bp) : -(-region.end_bp // low.bin_bp)]
+            logs.append(np.log(inside[np.isfinite(inside)]))
+    return float(np.concatenate(logs).mean())
+
+
+def log_bias(weight: np.ndarray, mean: float) -> np.ndarray:
+    """ln of balancing weights over their mean in the training regions, float32; NaN where a bin is missing."""
+    return (np.log(weight) - mean).astype(np.float32)
+
+
 def _check_bins(deep: str | os.PathLike, low: str | os.PathLike, bin_bp: int, coarsen: int) -> None:
     for path, wanted in ((deep, bin_bp), (low, bin_bp * coarsen)):
         if (found := open_map(path).binsize) != wanted:
@@ -118,10 +180,11 @@ def build(
     sequence_folder: str | os.PathLike,
     regions_bed: str | os.PathLike,
     geometry: Geometry,
-    oe_recipe: OERecipe,
-    observed_recipe: ObservedRecipe,
+    recipes: Recipes,
     coarsen: int,
     out: Path,
+    *,
+    with_counts: bool = False,
 ) -> dict:
     """Write the dataset directory `out` (it exists and is empty); returns what statistics.json holds.
 
@@ -129,6 +192,7 @@ def build(
     low_cool         its degraded map at `geometry.bin_bp * coarsen`
     sequence_folder  holds n_bins.npz: chromosome -> (n_bins,) bool, bin holds an N
     regions_bed      regions of the fold
+    with_counts      write the contacts too
     Raises InputError for maps of other bins and regions without windows.
     """
     out = Path(out)
@@ -149,19 +213,25 @@ def build(
     deep = _Maps(deep_cool, geometry.bin_bp, size)
     low = _Maps(low_cool, geometry.bin_bp * coarsen, size // coarsen)
     expected = expected_by_distance(deep, regions[regions["role"] == "train"])
-    recipe = (observed_recipe.cutoff, observed_recipe.max_levels)
+    recipe = (recipes.observed.cutoff, recipes.observed.max_levels)
     scale = normalise.training_scale(
         normalise.adaptive_coarsegrain(*deep.windows(chrom, stack), *recipe)
         for chrom, stack in _stacks(training, geometry)
     )
+
+    counts = count_contacts(deep, low, list(_stacks(training, geometry)), recipes.counts, coarsen)
+    mean_weight = mean_log_weight(low, regions[regions["role"] == "train"])
 
     moments = {"oe": Moments(), "observed_deep": Moments()}
     shapes = {
         "deep_observed": (size, size),
         "deep_oe": (size, size),
         "low_observed": (size // coarsen, size // coarsen),
+        "low_bias": (size // coarsen,),
         "valid": (size,),
     }
+    if with_counts:
+        shapes |= {"deep_counts": (size, size), "low_counts": (size // coarsen, size // coarsen)}
     with ExitStack() as files:
         arrays = {
             name: files.enter_context(
@@ -171,10 +241,18 @@ def build(
         }
         for chrom, stack in _stacks(windows, geometry):
             pixels = deep.windows(chrom, stack)
-            observed, _ = normalise.observed(*pixels, observed_recipe, scale)
-            oe = normalise.oe(*pixels, oe_recipe, expected)
-            low_observed, _ = normalise.observed(*low.windows(chrom, stack), observed_recipe, scale, coarsen)
+            low_pixels = low.windows(chrom, stack)
+            observed, _ = normalise.observed(*pixels, recipes.observed, scale)
+            oe = normalise.oe(*pixels, recipes.oe, expected)
+            low_observed, _ = normalise.observed(*low_pixels, recipes.observed, scale, coarsen)
+            if with_counts:
+                given = ("deep", pixels, 1), ("low", low_pixels, coarsen)
+                for name, both, factor in given:
+                    values = normalise.contacts(*both, recipes.counts, counts[f"{name}_per_balanced"], factor)
+                    arrays[f"{name}_counts"].append(values)
             bins = stack["start_bp"].to_numpy()[:, None] // geometry.bin_bp + np.arange(size)
+            coarse_bins = bins[:, ::coarsen] // coarsen
+            arrays["low_bias"].append(log_bias(low.on(chrom).weight[coarse_bins], mean_weight))
             arrays["deep_observed"].append(observed)
             arrays["deep_oe"].append(oe)
             arrays["low_observed"].append(low_observed)
@@ -185,11 +263,13 @@ def build(
     windows.to_csv(out / "tiles.tsv", sep="\t", index=False)
     statistics = {
         "geometry": asdict(geometry),
-        "recipes": {"oe": asdict(oe_recipe), "observed": asdict(observed_recipe)},
+        "recipes": asdict(recipes),
         "coarsen": coarsen,
         "tiles": {role: int((windows["role"] == role).sum()) for role in splits.ROLES},
         "observed": scale,
         "expected": expected.tolist(),
+        "counts": counts,
+        "low_bias": {"mean_log_weight": mean_weight},
         **{name: moment.summary() for name, moment in moments.items()},
     }
     (out / "statistics.json").write_text(json.dumps(statistics, indent=1) + "\n")

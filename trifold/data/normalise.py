@@ -1,4 +1,4 @@
-"""Windows of a contact map -> training maps: observed/expected (ln) and observed on [0, 1], and the way back.
+"""Windows of a contact map -> training maps: observed/expected (ln), observed on [0, 1], contacts, and the way back.
 
 Every function takes a stack of windows (n, W, W) and treats each on its own. Missing pixels are NaN and always whole
 rows and columns (bad bins), as balancing leaves them.
@@ -21,7 +21,7 @@ import numba
 import numpy as np
 from scipy.ndimage import correlate1d
 
-from trifold.config import ObservedRecipe, OERecipe
+from trifold.config import CountsRecipe, ObservedRecipe, OERecipe
 from trifold.errors import InputError
 
 MIN_SHAPE = 8  # bins; a map of this side is not coarsened further (cooltools)
@@ -286,7 +286,7 @@ class ObservedScale:
         return floor * (ceiling / floor) ** np.asarray(values, np.float64) - offset
 
 
-def _window_scale(windows: np.ndarray) -> ObservedScale:
+def window_scale(windows: np.ndarray) -> ObservedScale:
     """The published scale: smallest non-zero value added, then ln between the window's own minimum and maximum."""
     positive = np.where(windows > 0, windows, np.inf).min(axis=(1, 2))
     empty = ~np.isfinite(positive)
@@ -310,25 +310,86 @@ def observed(
     if recipe.scale == "global":
         chosen = ObservedScale(*(np.array([value]) for value in (scale["floor"], scale["ceiling"], 0.0)))
     else:
-        chosen = _window_scale(cg)
+        chosen = window_scale(cg)
     return interpolate(chosen.forward(cg)).astype(np.float32), chosen
+
+
+class Histogram:
+    """Quantiles of values >= 0 that come in parts, from a histogram of ln x: exact to 0.1 % of x."""
+
+    STEP, LOWEST, HIGHEST = 1e-3, np.log(1e-15), np.log(1e15)
+
+    def __init__(self):
+        self.zeros = 0
+        self.positive = np.zeros(int((self.HIGHEST - self.LOWEST) / self.STEP) + 1, dtype=np.int64)
+
+    def add(self, values: np.ndarray) -> None:
+        """NaN is not counted."""
+        positive = values[values > 0]
+        self.zeros += int((values == 0).sum())
+        index = (np.log(positive) - self.LOWEST) / self.STEP
+        self.positive += np.bincount(index.astype(np.int64), minlength=len(self.positive))
+
+    def quantile(self, share: float, *, zeros: bool = False) -> float:
+        """Of the positive values, or with `zeros` of all. Raises InputError where there is no positive value."""
+        cumulative = np.cumsum(self.positive)
+        if cumulative[-1] == 0:
+            raise InputError("splits: no contact in the training regions of this map; choose other training regions")
+        left_out = self.zeros if zeros else 0
+        rank = share * (cumulative[-1] + left_out) - left_out
+        if rank < 0:
+            return 0.0
+        return float(np.exp(self.LOWEST + (np.searchsorted(cumulative, rank) + 0.5) * self.STEP))
 
 
 def training_scale(coarsegrained: Iterable[np.ndarray]) -> dict[str, float]:
     """Floor and ceiling of the global scale from coarse-grained windows of the training regions, stack after stack.
 
     The 0.1 % and 99.99 % quantiles of their positive values: the rarest far pixels must not stretch the scale, and the
-    few largest near ones must not saturate it. Read from a histogram of ln x, so exact to 0.1 % of x.
-    Raises InputError where there is no contact.
+    few largest near ones must not saturate it. Raises InputError where there is no contact.
     """
-    step, lowest, highest = 1e-3, np.log(1e-15), np.log(1e15)
-    histogram = np.zeros(int((highest - lowest) / step) + 1, dtype=np.int64)
+    histogram = Histogram()
     for windows in coarsegrained:
-        index = (np.log(windows[windows > 0]) - lowest) / step
-        histogram += np.bincount(index.astype(np.int64), minlength=len(histogram))
-    cumulative = np.cumsum(histogram)
-    if cumulative[-1] == 0:
-        raise InputError("splits: no contact in the training regions of this map; choose other training regions")
-    quantiles = {"floor": FLOOR_QUANTILE, "ceiling": CEILING_QUANTILE}
-    bins = {name: np.searchsorted(cumulative, quantile * cumulative[-1]) for name, quantile in quantiles.items()}
-    return {name: float(np.exp(lowest + (index + 0.5) * step)) for name, index in bins.items()}
+        histogram.add(windows)
+    return {"floor": histogram.quantile(FLOOR_QUANTILE), "ceiling": histogram.quantile(CEILING_QUANTILE)}
+
+
+# ---------------------------------------------------------------- contacts
+
+
+def contacts(
+    balanced: np.ndarray, counts: np.ndarray, recipe: CountsRecipe, per_balanced: float | None, factor: int = 1
+) -> np.ndarray:
+    """Contacts per pixel of the deep map's bins, (n, w, w) float32, 0 on missing bins.
+
+    per_balanced  contacts per unit of the balanced scale (statistics.json); needed where `recipe.bias` is "balanced"
+    factor        the map's coarsening k: k x k pixels share the contacts of one
+    """
+    values = counts / factor**2 if recipe.bias == "raw" else balanced * (per_balanced / factor)
+    return np.where(np.isfinite(balanced), values, 0.0).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class CountsScale:
+    """Back from contacts of the deep map: balanced = contacts x f_i x f_j.
+
+    factors  (n, W), one per bin of each window, 0 on missing bins
+    """
+
+    factors: np.ndarray
+
+    @classmethod
+    def of(cls, weights: np.ndarray, recipe: CountsRecipe, facts: dict, factor: int) -> "CountsScale":
+        """From the low map's balancing weights (n, W) repeated to the deep map's bins, and statistics["counts"].
+
+        Raw contacts carry biases that only the low map can tell when a new map is enhanced.
+        """
+        if recipe.bias == "balanced":
+            return cls(np.where(np.isfinite(weights), facts["deep_per_balanced"] ** -0.5, 0.0))
+        return cls(np.nan_to_num(weights * np.sqrt(factor / facts["ratio"])))
+
+    def inverse(self, values: np.ndarray) -> np.ndarray:
+        """Balanced values (n, S, S) float64 from contacts in the middle of the windows."""
+        margin = (self.factors.shape[1] - values.shape[1]) // 2
+        factors = self.factors[:, margin : margin + values.shape[1]]
+        return np.asarray(values, np.float64) * factors[:, :, None] * factors[:, None, :]

@@ -14,6 +14,8 @@ Deviations, by protocol:
   The affine stays (it lets the network work on standardised targets) with the mean and sd of its own training regions;
   the clip acts on predictions only, where it cannot stop a gradient.
 - Akita crops before the dense layer; here, as in Kriukov2021, after it: the same numbers.
+
+What every network on this trunk shares, whatever its head, is `SequenceToMap`.
 """
 
 import torch.nn.functional as F
@@ -26,13 +28,52 @@ from trifold.models import blocks
 PUBLISHED_MEAN, PUBLISHED_SD = -0.11719574, 0.481647
 
 
-class Akita(blocks.Architecture):
+def residual_tower(depth: int, width: int, *, dims: int, bn_eps: float, dropout: nn.Module) -> blocks.Tower:
+    """Dilated residual blocks that narrow to half of their width."""
+    return blocks.Tower(
+        [
+            blocks.DilatedResidual(width, width // 2, dilation, dims=dims, bn_eps=bn_eps, dropout=dropout)
+            for dilation in blocks.dilations(depth)
+        ]
+    )
+
+
+def make_trunk(
+    geometry: Geometry, *, channels: int, bottleneck: int, depth: int, dropout: float, bn_eps: float
+) -> nn.Sequential:
+    """One-hot sequence (B, 4, 1, L) -> features of bins (B, bottleneck, 1, S), S = L >> floor(log2(bin_bp))."""
+    one = {"dims": 1, "bn_eps": bn_eps}
+    halvings = geometry.bin_bp.bit_length() - 1
+    return nn.Sequential(
+        blocks.ConvBlock(4, channels, 11, pool=2, **one),
+        blocks.Tower([blocks.ConvBlock(channels, channels, 5, pool=2, **one) for _ in range(halvings - 1)]),
+        residual_tower(depth, channels, dropout=nn.Dropout(dropout), **one),
+        blocks.ConvBlock(channels, bottleneck, 5, **one),
+        nn.ReLU(),
+    )
+
+
+def initialise(model: nn.Module, published: bool) -> None:
+    """Xavier throughout ("published"), or He for convolutions and residual branches that start at zero."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv1d | nn.Conv2d):
+            if published:
+                nn.init.xavier_uniform_(module.weight)
+            else:
+                nn.init.kaiming_normal_(module.weight)
+        elif isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+        elif isinstance(module, blocks.DilatedResidual) and not published:
+            nn.init.zeros_(module[1].bn.weight)
+
+
+class SequenceToMap(blocks.Architecture):
     """`sequence` (B, L) -> (B, targets, W - 2c, W - 2c), ln O/E; `full_map` gives it uncropped.
 
+    A subclass makes its head and gives `pixels`: features of bins -> map on standardised targets.
     statistics: `oe` {mean, sd} of the targets, read by "corrected" only. channels: width of the trunk; bottleneck:
-    features of a bin; head_channels: width of the 2-D layers; residual blocks narrow to half of it. clip: largest
-    |ln O/E| (recipes/oe/clip). bn_eps None follows the protocol. crop_bins None is a twentieth of the window (10 of
-    200). targets: maps predicted at once; the workflow trains one.
+    features of a bin. clip: largest |ln O/E| (recipes/oe/clip). bn_eps None follows the protocol. crop_bins None is a
+    twentieth of the window (10 of 200).
     """
 
     inputs = frozenset({"sequence"})
@@ -47,71 +88,40 @@ class Akita(blocks.Architecture):
         statistics: dict,
         channels: int,
         bottleneck: int,
-        head_channels: int,
         trunk_blocks: int,
-        head_blocks: int,
         trunk_dropout: float,
-        head_dropout: float,
         bn_eps: float | None,
         clip: float,
         crop_bins: int | None,
-        targets: int,
     ):
         super().__init__()
-        published = protocol == "published"
+        self.published = protocol == "published"
         self.window_bins, self.window_bp = geometry.window_bins, geometry.window_bp
         self.crop_bins = geometry.window_bins // 20 if crop_bins is None else crop_bins
-        self.published, self.clip = published, clip
-        if published:
+        self.clip = clip
+        if self.published:
             self.mean, self.sd = PUBLISHED_MEAN, PUBLISHED_SD
         else:
             self.mean, self.sd = statistics["oe"]["mean"], statistics["oe"]["sd"]
-        eps = bn_eps if bn_eps is not None else 1e-5 if published else 1e-3
-        halvings = geometry.bin_bp.bit_length() - 1
-
-        def residuals(depth: int, width: int, dims: int, dropout: nn.Module) -> blocks.Tower:
-            return blocks.Tower(
-                [
-                    blocks.DilatedResidual(width, width // 2, dilation, dims=dims, bn_eps=eps, dropout=dropout)
-                    for dilation in blocks.dilations(depth)
-                ]
-            )
-
-        one = {"dims": 1, "bn_eps": eps}
-        self.trunk = nn.Sequential(
-            blocks.ConvBlock(4, channels, 11, pool=2, **one),
-            blocks.Tower([blocks.ConvBlock(channels, channels, 5, pool=2, **one) for _ in range(halvings - 1)]),
-            residuals(trunk_blocks, channels, 1, nn.Dropout(trunk_dropout)),
-            blocks.ConvBlock(channels, bottleneck, 5, **one),
-            nn.ReLU(),
+        self.bn_eps = bn_eps if bn_eps is not None else 1e-5 if self.published else 1e-3
+        self.bottleneck = bottleneck
+        self.trunk = make_trunk(
+            geometry,
+            channels=channels,
+            bottleneck=bottleneck,
+            depth=trunk_blocks,
+            dropout=trunk_dropout,
+            bn_eps=self.bn_eps,
         )
-        self.head = nn.Sequential(
-            blocks.OuterMean(),
-            blocks.ConcatDistance(),
-            blocks.ConvBlock(bottleneck + 1, head_channels, 3, dims=2, bn_eps=eps),
-            blocks.Symmetrise(),
-            residuals(head_blocks, head_channels, 2, (nn.Dropout2d if published else nn.Dropout)(head_dropout)),
-        )
-        self.final = nn.Sequential(blocks.PixelDense(head_channels, targets))
-        self._initialise()
 
-    def _initialise(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Conv1d | nn.Conv2d):
-                if self.published:
-                    nn.init.xavier_uniform_(module.weight)
-                else:
-                    nn.init.kaiming_normal_(module.weight)
-            elif isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-            elif isinstance(module, blocks.DilatedResidual) and not self.published:
-                nn.init.zeros_(module[1].bn.weight)
+    def pixels(self, x: Tensor) -> Tensor:
+        """(B, bottleneck, 1, S) -> (B, targets, S, S)."""
+        raise NotImplementedError
 
     def full_map(self, batch: dict[str, Tensor]) -> Tensor:
         """(B, targets, W, W): the prediction before it is cropped."""
         blocks.check_length(batch["sequence"], self.window_bp)
-        x = self.trunk(blocks.one_hot(batch["sequence"]))  # (B, bottleneck, 1, S), S = W·bin >> halvings
-        y = self.final(self.head(x))  # (B, targets, S, S)
+        y = self.pixels(self.trunk(blocks.one_hot(batch["sequence"])))  # (B, targets, S, S)
         if y.shape[-1] != self.window_bins:
             y = F.interpolate(y, size=(self.window_bins, self.window_bins), mode="bilinear", align_corners=False)
         y = self.mean + self.sd * y
@@ -119,3 +129,36 @@ class Akita(blocks.Architecture):
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
         return blocks.crop(self.full_map(batch), self.crop_bins)
+
+
+class Akita(SequenceToMap):
+    """`SequenceToMap` with the convolutional head.
+
+    head_channels: width of the 2-D layers. targets: maps predicted at once; the workflow trains one.
+    """
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        *,
+        protocol: str,
+        head_channels: int,
+        head_blocks: int,
+        head_dropout: float,
+        targets: int,
+        **trunk,
+    ):
+        super().__init__(geometry, protocol=protocol, **trunk)
+        dropout = nn.Dropout2d if self.published else nn.Dropout
+        self.head = nn.Sequential(
+            blocks.OuterMean(),
+            blocks.ConcatDistance(),
+            blocks.ConvBlock(self.bottleneck + 1, head_channels, 3, dims=2, bn_eps=self.bn_eps),
+            blocks.Symmetrise(),
+            residual_tower(head_blocks, head_channels, dims=2, bn_eps=self.bn_eps, dropout=dropout(head_dropout)),
+        )
+        self.final = nn.Sequential(blocks.PixelDense(head_channels, targets))
+        initialise(self, self.published)
+
+    def pixels(self, x: Tensor) -> Tensor:
+        return self.final(self.head(x))

@@ -16,15 +16,26 @@ from trifold.errors import InputError
 class Architecture(nn.Module):
     """What the workflow knows of a model; ``forward(batch) -> (B, 1, W - 2c, W - 2c)`` with c = `crop_bins`.
 
+    `target` is the scale of the map it predicts and, where it reads a map, of that map: "oe" (ln O/E), "observed" (on
+    [0, 1]) or "counts" (contacts per pixel). A model may work in units of its own: `encode` brings a target into what
+    `forward` gives and the loss compares, `decode` brings what `forward` gives back to the target's scale.
     `context` names what the constructor takes beside the geometry and its hyper-parameters: of "protocol"
     ("published", "corrected"), "statistics" (a data set's statistics.json) and "backbones" (role -> Architecture).
+    A network that only serves a loss (an auto-encoder, say) has `predicts` False: it is trained, never scored.
     """
 
-    inputs: ClassVar[frozenset[str]]  # of "sequence", "map", "tracks"
-    target: ClassVar[str]  # "oe" or "observed"
+    inputs: ClassVar[frozenset[str]]  # of "sequence", "map", "tracks", "bias"
+    target: ClassVar[str]
     learned: ClassVar[bool] = True
+    predicts: ClassVar[bool] = True
     context: ClassVar[tuple[str, ...]] = ()
     crop_bins: int = 0
+
+    def encode(self, target: Tensor) -> Tensor:
+        return target
+
+    def decode(self, output: Tensor) -> Tensor:
+        return output
 
 
 # ---------------------------------------------------------------- maps
@@ -59,6 +70,56 @@ def pixel_mask(valid: Tensor, target: str, crop_bins: int) -> Tensor:
 
 class Symmetrise(nn.Module):
     forward = staticmethod(symmetrise)
+
+
+# ---------------------------------------------------------------- tiles
+
+
+def tile_starts(side: int, size: int, stride: int) -> list[int]:
+    """First bins of the tiles along one side: every `stride` bins, and a last tile flush with the end."""
+    return [*range(0, side - size, stride), max(side - size, 0)]
+
+
+def tiles(maps: Tensor, size: int, stride: int) -> Tensor:
+    """(B, C, W, W) -> (B·T·T, C, size, size): the maps cut into squares, row by row; a map no larger stays whole."""
+    size = min(size, maps.shape[-1])
+    starts = tile_starts(maps.shape[-1], size, stride)
+    # Slices, whose gradients add up in one order on every device.
+    cut = [maps[..., row : row + size, column : column + size] for row in starts for column in starts]
+    return torch.stack(cut, dim=1).flatten(0, 1)
+
+
+def untile(cut: Tensor, side: int, stride: int) -> Tensor:
+    """The inverse of `tiles`: (B·T·T, C, S, S) -> (B, C, side, side); pixels of several tiles get their mean.
+
+    Tiles a network has cropped by c on every side go back with `side` W - 2c: their starts are the same.
+    """
+    size = cut.shape[-1]
+    starts = tile_starts(side, size, stride)
+    cut = cut.unflatten(0, (-1, len(starts), len(starts)))  # (B, T, T, C, S, S)
+    rows = cut.new_zeros(*cut.shape[:2], *cut.shape[3:5], side)  # (B, T, C, S, side)
+    for i, start in enumerate(starts):
+        rows[..., start : start + size] += cut[:, :, i]
+    maps = cut.new_zeros(len(cut), cut.shape[3], side, side)
+    tiles_per_bin = cut.new_zeros(side)
+    for i, start in enumerate(starts):
+        maps[..., start : start + size, :] += rows[:, i]
+        tiles_per_bin[start : start + size] += 1
+    return maps / (tiles_per_bin[:, None] * tiles_per_bin)
+
+
+# ---------------------------------------------------------------- contacts
+
+
+def contacts_statistic(statistics: dict, name: str) -> float:
+    """A number of contacts from a data set's statistics.json; InputError where it is missing or none were found."""
+    value = statistics.get("counts", {}).get(name, 0)
+    if not value > 0:
+        raise InputError(
+            f"statistics.json: counts/{name} is {value or 'missing'}: a model of contacts takes its scale from the "
+            "contacts of the training regions; make the examples again, from a deeper or coarser map if there are none"
+        )
+    return value
 
 
 # ---------------------------------------------------------------- sequence

@@ -4,7 +4,8 @@ The head sees (akita + 2) / 4, which brings ln O/E in ±2 to [0, 1], and the ima
 
 - "published": two 3 × 3 convolutions, each with ReLU and symmetrised; everything is trained at one learning rate. The
   released forward path computes akita + 2/4 by operator precedence, and its test step copies parts of the target into
-  the prediction: `published_forward_bug` and `published_test_overwrite` reproduce both, nothing else uses them.
+  the prediction: `published_forward_bug` reproduces the first, which nothing uses, and
+  `published_test_overwrite` the second, which `trifold.score` applies to published hybrids.
 - "corrected" departs from the paper: the head's output, its last convolution zero at the start and without the last
   ReLU, is added to the image arm's map, so that the hybrid starts at the image arm's result and sequence has to earn
   its place; negative values are cut in predictions only. The backbones keep their batch-norm statistics and use no
@@ -85,6 +86,8 @@ class Hybrid(blocks.Architecture):
             nn.init.zeros_(self.head[3].bias)
         self.joint_learning_rate = 1.0 if self.published else 0.1
         self.frozen = False
+        # The backbone whose map is replaced by zeros, to see what the head makes of the other (Figure 7).
+        self.zeroed: str | None = None
 
     def freeze_backbones(self, frozen: bool = True) -> None:
         """Train the head alone; with False everything again. Frozen backbones get no gradient and are in eval mode."""
@@ -102,6 +105,9 @@ class Hybrid(blocks.Architecture):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             akita = blocks.crop(self.sequence.full_map(batch), CROP_BINS)
             image = self.image(batch)
+        akita, image = (
+            torch.zeros_like(maps) if role == self.zeroed else maps for role, maps in zip(ROLES, (akita, image))
+        )
         y = self.head(stack(akita, image))
         if self.published:
             return y

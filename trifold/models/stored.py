@@ -5,13 +5,14 @@ The folder is all that is needed to predict: it can be copied to another machine
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import yaml
 
 from trifold.config import Geometry, from_dict
 from trifold.errors import InputError
-from trifold.models import registry, weights
+from trifold.models import published, registry, weights
 from trifold.models.blocks import Architecture
 
 
@@ -35,11 +36,43 @@ def read_config(folder: str | os.PathLike) -> dict:
     return yaml.safe_load(path.read_text())
 
 
+def read_statistics(folder: str | os.PathLike) -> dict:
+    """statistics.json of a dataset directory or of a model."""
+    return json.loads((Path(folder) / "statistics.json").read_text())
+
+
+def import_checkpoint(
+    out: Path, *, name: str, arm: dict, geometry: dict, checkpoint: Path, examples: Path, version: str
+) -> None:
+    """Write the folder of a model whose weights are a published file; what it is, the file's name says.
+
+    examples: the dataset directory whose statistics it is normalised with. Raises InputError for an arm of another
+    architecture or with options of its own.
+    """
+    known = published.checkpoint(checkpoint.name)
+    if arm["architecture"] != known.architecture or arm["options"]:
+        raise InputError(
+            f"config: arms/{name}: {checkpoint.name} is a {known.architecture!r} with options of its own; set "
+            f"architecture: {known.architecture} and leave out options"
+        )
+    statistics = read_statistics(examples)
+    model = published.load(checkpoint.name, checkpoint, from_dict(Geometry, geometry), statistics)
+    backbones = {
+        role: {**arm, "architecture": architecture, "options": options, "backbones": {}, "protocol": known.protocol}
+        for role, (architecture, options) in known.backbones.items()
+    }
+    frozen = {**arm, "name": name, "geometry": geometry, "options": known.options, "protocol": known.protocol}
+    frozen["backbones"] = backbones
+    weights.save(out / "weights.safetensors", model.state_dict(), arm=frozen, version=version)
+    (out / "config.yaml").write_text(yaml.safe_dump({"arm": frozen, "version": version}, sort_keys=False))
+    shutil.copy(examples / "statistics.json", out / "statistics.json")
+
+
 def load_arm(folder: str | os.PathLike) -> tuple[Architecture, dict, dict]:
     """The trained model of a folder in eval mode, its config.yaml and its statistics.json."""
     folder = Path(folder)
     frozen = read_config(folder)
-    statistics = json.loads((folder / "statistics.json").read_text())
+    statistics = read_statistics(folder)
     model = build_arm(frozen["arm"], frozen["arm"]["geometry"], statistics)
     weights.load(folder / "weights.safetensors", model, frozen["arm"]["name"])
     return model.eval(), frozen, statistics

@@ -1,11 +1,16 @@
-"""Low map -> deep map: the generator of HiCSR (Dimmick et al. 2020) and VEHiCLE (Highsmith & Cheng 2021).
+"""Low map -> deep map: the generator of HiCSR (Dimmick et al. 2020) and VEHiCLE (Highsmith & Cheng 2021), and VEHiCLE's
+discriminator. What they are trained with is in `trifold.training.losses`, the auto-encoder of the loss in `vae`.
 
 Convolutions without padding take 6 bins off every side. VEHiCLE ends in a sigmoid, HiCSR in a tanh.
+The maps are those on [0, 1] of Kriukov et al. 2021 (normalisation "observed"), or contacts clipped at a quantile and
+divided by it, as in Highsmith & Cheng ("quantile").
 
 - "published" is exact: the map is generated from nothing but features, and need not be symmetric.
 - "corrected" departs from both papers: the symmetrised output is added to the logit of the input,
   ``sigmoid(logit(clamp(x)) + y)``, and the last layer starts at zero. Training starts at the no-model row and learns a
   correction, instead of first learning to copy the input through twenty layers.
+- Highsmith & Cheng take the 99.9 % quantile of each chromosome's whole matrix, test chromosomes included; here, in both
+  protocols, it is that of the training regions' pixels.
 """
 
 from itertools import pairwise
@@ -14,12 +19,38 @@ import torch
 from torch import Tensor, nn
 
 from trifold.config import Geometry
+from trifold.errors import InputError
 from trifold.models import blocks
 
 CROP_BINS = 6
 # Input values are kept this far from 0 and 1: the logit stays finite, the sigmoid's slope usable.
 LOGIT_MARGIN = 0.01
 ACTIVATIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}
+# Scale of the maps a network reads and predicts, by its normalisation.
+TARGETS = {"observed": "observed", "quantile": "counts"}
+
+
+def quantiles(normalisation: str, statistics: dict) -> dict[str, float] | None:
+    """{"low", "deep"}: contacts that "quantile" makes 1; None for "observed". Raises InputError for another name."""
+    if normalisation not in TARGETS:
+        raise InputError(f"option 'normalisation' {normalisation!r} is not known; choose from {sorted(TARGETS)}")
+    if normalisation == "observed":
+        return None
+    return {depth: blocks.contacts_statistic(statistics, f"{depth}_q999") for depth in ("low", "deep")}
+
+
+def clipped(contacts: Tensor, quantile: float) -> Tensor:
+    """Contacts on [0, 1]: cut at the quantile and divided by it."""
+    return contacts.clamp(max=quantile) / quantile
+
+
+def initialise(network: nn.Module) -> None:
+    """The published start: convolutions N(0, 0.02), batch-norm scales N(1, 0.02)."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.02)
 
 
 class ResidualBlock(nn.Module):
@@ -37,14 +68,16 @@ class ResidualBlock(nn.Module):
 
 
 class Generator(blocks.Architecture):
-    """`map` (B, 1, W, W) on [0, 1] -> (B, 1, W - 12, W - 12).
+    """`map` (B, 1, W, W) -> (B, 1, W - 12, W - 12) on [0, 1].
 
     final_channels None is (2, 2, 4, 4) times `channels`, as published for 64; residual None follows the protocol.
+    normalisation: "observed" reads and predicts maps on [0, 1]; "quantile" contacts, which it divides by their 99.9 %
+    quantile over the training pixels (statistics `counts`: low_q999, deep_q999) after clipping them there.
     """
 
     inputs = frozenset({"map"})
     target = "observed"
-    context = ("protocol",)
+    context = ("protocol", "statistics")
     crop_bins = CROP_BINS
 
     def __init__(
@@ -52,13 +85,17 @@ class Generator(blocks.Architecture):
         geometry: Geometry,
         *,
         protocol: str,
+        statistics: dict,
         channels: int,
         residual_blocks: int,
         final_channels: list[int] | None,
         activation: str,
         residual: bool | None,
+        normalisation: str,
     ):
         super().__init__()
+        self.quantiles = quantiles(normalisation, statistics)
+        self.target = TARGETS[normalisation]
         self.activation = ACTIVATIONS[activation]
         self.residual = protocol == "corrected" if residual is None else residual
         widths = [channels, *(final_channels or (2 * channels, 2 * channels, 4 * channels, 4 * channels)), 1]
@@ -67,23 +104,47 @@ class Generator(blocks.Architecture):
         self.post_res_block = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels))
         # Five convolutions with nothing between them, as published.
         self.final_block = nn.Sequential(*(nn.Conv2d(a, b, 3) for a, b in pairwise(widths)))
-        self._initialise()
-
-    def _initialise(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.normal_(module.weight, 0.0, 0.02)
-            elif isinstance(module, nn.BatchNorm2d):
-                nn.init.normal_(module.weight, 1.0, 0.02)
+        initialise(self)
         if self.residual:
             nn.init.zeros_(self.final_block[-1].weight)
             nn.init.zeros_(self.final_block[-1].bias)
 
+    def encode(self, target: Tensor) -> Tensor:
+        return clipped(target, self.quantiles["deep"]) if self.quantiles else target
+
+    def decode(self, output: Tensor) -> Tensor:
+        return output * self.quantiles["deep"] if self.quantiles else output
+
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        x = batch["map"]
+        x = clipped(batch["map"], self.quantiles["low"]) if self.quantiles else batch["map"]
         before = self.pre_res_block(x)  # (B, C, W - 2, W - 2)
         y = self.final_block(before + self.post_res_block(self.res_blocks(before)))  # (B, 1, W - 12, W - 12)
         if not self.residual:
             return self.activation(y)
         start = blocks.crop(x, CROP_BINS).clamp(LOGIT_MARGIN, 1 - LOGIT_MARGIN)
         return torch.sigmoid(torch.logit(start) + blocks.symmetrise(y))
+
+
+class Discriminator(nn.Module):
+    """Maps (N, 1, S, S) on [0, 1] -> logits (N, 1, ⌈S/16⌉, ⌈S/16⌉) that the map is a deep one (188 -> 12, 257 -> 17).
+
+    channels: widths of the convolutions, each of which halves the side; no convolution has a bias.
+    """
+
+    def __init__(self, channels: tuple[int, ...] = (64, 128, 256, 512)):
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(1, channels[0], 3, stride=2, padding=1, bias=False), nn.LeakyReLU(0.2)]
+        for before, width in pairwise(channels):
+            layers += [nn.Conv2d(before, width, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(width)]
+            layers.append(nn.LeakyReLU(0.2))
+        self.conv = nn.Sequential(*layers, nn.Conv2d(channels[-1], 1, 1, bias=False))
+        self.smallest = 2 ** len(channels) + 1
+        initialise(self)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        if maps.shape[-1] < self.smallest:  # a single pixel would be left, which batch norm makes zero
+            raise InputError(
+                f"VEHiCLE's discriminator needs maps of at least {self.smallest} bins and got {maps.shape[-1]}; raise "
+                "geometry/window_bins, or train with loss l1"
+            )
+        return self.conv(maps)

@@ -134,6 +134,7 @@ def write_page(
     config: dict,
     manifest: list[dict],
     datasets: pd.DataFrame,
+    papers: Sequence[page.PaperSection] = (),
 ) -> None:
     """Write `index.html` into `folder`."""
     page.build(
@@ -150,4 +151,5 @@ def write_page(
         manifest=manifest,
         datasets=datasets,
         notes=config["report"]["notes"],
+        papers=papers,
     )

@@ -6,7 +6,7 @@ Without JavaScript every view is printed one after the other; with it, a bar of 
 import base64
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -39,6 +39,27 @@ class Block(NamedTuple):
     content: object
 
 
+class PaperTable(NamedTuple):
+    """A table that sets a paper's numbers beside ours, formatted."""
+
+    title: str
+    heads: list[str]  # over the columns that name a row
+    groups: list[tuple[str, list[str]]]  # metric heading, its columns
+    rows: list[tuple[list[str], list[tables.Cell]]]  # names of a row, a cell per column
+    note: str
+
+
+class PaperSection(NamedTuple):
+    """What the page says of one paper: its tables beside ours and figures drawn after its own."""
+
+    key: str  # in links: lower-case letters and digits
+    paper: str
+    subject: str
+    text: str
+    tables: Sequence[PaperTable]
+    figures: Sequence[tuple[str, Figure]] = ()  # (caption, figure)
+
+
 class ArmRow(NamedTuple):
     name: str
     colour: str
@@ -61,13 +82,14 @@ def build(
     manifest: list[dict],
     datasets: pd.DataFrame,
     notes: Iterable[str] = (),
+    papers: Sequence[PaperSection] = (),
 ) -> Path:
     """Write `index.html` into a folder and return its path.
 
     scores, comparisons: `trifold.metrics.aggregate`; regions, distance: regions.tsv and distance.tsv of every run,
     concatenated; histories: history.csv of every training with the columns arm, fold, seed (may be empty);
     gallery_figures: (caption, figure); manifest: `trifold.provenance.manifest`; datasets: the rows of
-    resources/datasets.tsv that were used (may be empty).
+    resources/datasets.tsv that were used (may be empty); papers: a section each, after the scores.
     """
     arms = config["arms"]
     test_regions = tables.name_regions(regions)
@@ -101,7 +123,8 @@ def build(
         by_region=_region_blocks(regions, arms, views),
         distance=_distance_blocks(distance, arms, views),
         training=_inline(figures.training_curves(histories, arms), "training") if len(histories) else None,
-        gallery=[(caption, _png(figure)) for caption, figure in gallery_figures],
+        gallery=_pngs(gallery_figures),
+        papers=[section._replace(figures=_pngs(section.figures)) for section in papers],
         arms=_arms(config),
         datasets=datasets.fillna("").astype(str).to_dict("records"),
         manifest=_manifest(manifest),
@@ -275,6 +298,10 @@ def _inline(figure: Figure, key: str) -> Markup:
     svg = re.sub(r'(<svg [^>]*?)width="([\d.]+)pt" height="[\d.]+pt"', r'\1style="max-width:\2pt"', svg, count=1)
     # Groups are numbered from 1 in every figure, so their ids would repeat on the page; nothing refers to them.
     return Markup(re.sub(r'<g id="[^"]*">', "<g>", svg))
+
+
+def _pngs(drawn: Iterable[tuple[str, Figure]]) -> list[tuple[str, tuple[str, int]]]:
+    return [(caption, _png(figure)) for caption, figure in drawn]
 
 
 def _png(figure: Figure) -> tuple[str, int]:

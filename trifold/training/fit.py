@@ -13,6 +13,7 @@ import pickle
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -30,10 +31,14 @@ from trifold.config import Training
 from trifold.errors import InputError
 from trifold.models import weights
 from trifold.models.blocks import Architecture
+from trifold.training import losses
+from trifold.training.adversarial import Adversarial
+from trifold.training.autoencoder import Autoencoder
 from trifold.training.regression import Regression, seed_of
 
 log = logging.getLogger(__name__)
 
+# Of history.csv, before those the module adds.
 COLUMNS = ("epoch", "train_loss", "validation_loss", "validation_pearson", "learning_rate")
 
 
@@ -118,14 +123,15 @@ class Record(Checkpoint):
         trainer.save_checkpoint(partial)
         if trainer.is_global_zero:
             os.replace(partial, self.folder / "last.ckpt")
-            for name in COLUMNS[1:]:
+            for name in (*COLUMNS[1:], *module.columns):
                 self.writer.add_scalar(name, row[name], epoch)
             self.writer.flush()
             log.info(
-                "epoch %d of %d: train loss %.5g, validation loss %.5g, Pearson %.4f, learning rate %.3g, %.1f s%s",
+                "epoch %d of %d: train loss %.5g, validation loss %.5g, Pearson %.4f, learning rate %.3g%s, %.1f s%s",
                 epoch + 1,
                 self.settings.epochs,
                 *(row[name] for name in COLUMNS[1:]),
+                "".join(f", {name.replace('_', ' ')} {row[name]:.5g}" for name in module.columns),
                 time.monotonic() - self.started,
                 f"; no better for {patience} epochs, stopped" if stalled else "",
             )
@@ -151,19 +157,25 @@ def _read_checkpoint(path: Path, identity: dict) -> dict | None:
     return checkpoint
 
 
-def _write(out: Path, checkpoint: dict, folder: Path, settings: Training, identity: dict, arm: dict) -> None:
+def _write(out: Path, checkpoint: dict, folder: Path, module: Regression, identity: dict, arm: dict) -> None:
     record, version = checkpoint["callbacks"][Record.state_key], identity["version"]
-    last = {name.removeprefix("model."): tensor for name, tensor in checkpoint["state_dict"].items()}
+    # The model alone: a discriminator and the networks of a loss stay in the checkpoint.
+    last = {
+        name.removeprefix("model."): tensor
+        for name, tensor in checkpoint["state_dict"].items()
+        if name.startswith("model.")
+    }
     out.mkdir(parents=True, exist_ok=True)
     weights.save(out / "weights.safetensors", record["best"], arm=arm, version=version)
     weights.save(out / "last.safetensors", last, arm=arm, version=version)
-    frozen = {"arm": arm, "training": asdict(settings), **identity, "best_epoch": record["best_epoch"]}
+    frozen = {"arm": arm, "training": asdict(module.settings), **identity, "best_epoch": record["best_epoch"]}
     (out / "config.yaml").write_text(yaml.safe_dump(frozen, sort_keys=False))
     with open(out / "history.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        numbers = (*COLUMNS[1:], *module.columns)
+        writer = csv.DictWriter(file, ("epoch", *numbers), lineterminator="\n")
         writer.writeheader()
         writer.writerows(
-            {"epoch": row["epoch"], **{name: f"{row[name]:.9g}" for name in COLUMNS[1:]}} for row in record["history"]
+            {"epoch": row["epoch"], **{name: f"{row[name]:.9g}" for name in numbers}} for row in record["history"]
         )
     shutil.copytree(folder / "tensorboard", out / "tensorboard", dirs_exist_ok=True)
 
@@ -185,6 +197,23 @@ def _hardware(accelerator: str, settings: Training) -> tuple[str, int]:
     return "gpu", settings.devices
 
 
+def _module(
+    model: Architecture, settings: Training, seed: int, arm: dict, loss_networks: dict[str, Architecture]
+) -> Regression:
+    """How the model is trained: an auto-encoder by its own loss, otherwise by what training/loss names."""
+    name = arm.get("name", "model")
+    if settings.loss in losses.WEIGHTS and model.predicts:
+        protocol = arm.get("protocol", "corrected")
+        return Adversarial(model, settings, loss_networks, protocol=protocol, seed=seed, arm=name)
+    if settings.loss in losses.WEIGHTS or loss_networks or settings.loss_weights:
+        raise InputError(
+            f"arm {name!r}: training/loss {settings.loss}, training/loss_weights and loss_networks "
+            f"({', '.join(loss_networks) or 'none'} given) are for models that predict maps with an adversarial loss "
+            f"({', '.join(losses.WEIGHTS)}); for any other arm set loss: mse or l1 and remove the other two"
+        )
+    return (Regression if model.predicts else Autoencoder)(model, settings, seed=seed, arm=name)
+
+
 def fit(
     model: Architecture,
     train: Dataset,
@@ -197,6 +226,7 @@ def fit(
     arm: dict,
     version: str,
     accelerator: str = "cpu",
+    loss_networks: dict[str, Architecture] | None = None,
 ) -> None:
     """Train a model and write weights.safetensors (best validation loss), last.safetensors, config.yaml, history.csv
     and tensorboard/ into `out`. All but the last are the same bytes for the same inputs.
@@ -206,9 +236,11 @@ def fit(
     arm: settings that are frozen beside the weights, with its `name`. version: a checkpoint of another one is not
     resumed. accelerator: cpu, gpu or auto. settings.batch_size is shared by all devices. Gradients are clipped after
     the backward pass, by their global norm; the released Kriukov2021 code clips before it, which does nothing:
-    clip_gradient_norm 0 is what it trains with.
+    clip_gradient_norm 0 is what it trains with. loss_networks: role -> trained network that an adversarial loss
+    compares maps with (`losses.NETWORK`); arm["protocol"] says in which form (`losses`).
 
-    Raises InputError for an empty set of windows, GPUs that are not there, and a loss that is not finite.
+    Raises InputError for an empty set of windows, GPUs that are not there, a loss that is not finite, and a loss that
+    does not fit the model or its networks.
     """
     name = arm.get("name", "model")
     for role, windows in (("training", train), ("validation", validation)):
@@ -218,6 +250,8 @@ def fit(
                 "geometry/window_bins or raise geometry/max_bad_bins"
             )
     accelerator, devices = _hardware(accelerator, settings)
+    module = _module(model, settings, seed, arm, loss_networks or {})
+    adversarial = not module.automatic_optimization
     torch.set_num_threads(threads)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     folder = Path(checkpoint_folder)
@@ -231,17 +265,19 @@ def fit(
         log.info("resuming after %d epochs", len(checkpoint["callbacks"][Record.state_key]["history"]))
 
     if checkpoint is None or not checkpoint["callbacks"][Record.state_key]["done"]:
-        # Forked processes rather than restarted scripts: a workflow's script must run once. Frozen backbones get no
-        # gradient, hence the search for unused parameters.
-        distributed = DDPStrategy(start_method="fork", find_unused_parameters=hasattr(model, "freeze_backbones"))
+        # Forked processes rather than restarted scripts: a workflow's script must run once. Frozen backbones, and the
+        # adversary of whichever network takes its step, get no gradient, hence the search for unused parameters.
+        unused = adversarial or hasattr(model, "freeze_backbones")
+        distributed = DDPStrategy(start_method="fork", find_unused_parameters=unused)
         trainer = L.Trainer(
             accelerator=accelerator,
             devices=devices,
             strategy=distributed if devices > 1 else "auto",
             precision=settings.precision,
             max_epochs=settings.epochs,
-            accumulate_grad_batches=settings.accumulate,
-            gradient_clip_val=settings.clip_gradient_norm or None,
+            # Adversarial training does both itself.
+            accumulate_grad_batches=1 if adversarial else settings.accumulate,
+            gradient_clip_val=None if adversarial else settings.clip_gradient_norm or None,
             reload_dataloaders_every_n_epochs=1,
             use_distributed_sampler=False,
             num_sanity_val_steps=0,
@@ -251,11 +287,14 @@ def fit(
             default_root_dir=folder,
             callbacks=[Record(folder, settings, identity)],
         )
-        trainer.fit(
-            Regression(model, settings, seed=seed, arm=name),
-            datamodule=Windows(train, validation, settings, seed, devices),
-            ckpt_path=path if checkpoint else None,
-            weights_only=True,
-        )
+        with warnings.catch_warnings():
+            # Networks of a loss are meant to be.
+            warnings.filterwarnings("ignore", message=".*in eval mode at the start of training")
+            trainer.fit(
+                module,
+                datamodule=Windows(train, validation, settings, seed, devices),
+                ckpt_path=path if checkpoint else None,
+                weights_only=True,
+            )
         checkpoint = torch.load(path, weights_only=True, map_location="cpu")
-    _write(Path(out), checkpoint, folder, settings, identity, arm)
+    _write(Path(out), checkpoint, folder, module, identity, arm)

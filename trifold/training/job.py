@@ -36,16 +36,19 @@ def train(
     version: str,
     accelerator: str,
     threads: int,
+    loss_networks: dict[str, Path] | None = None,
 ) -> None:
     """Train a resolved arm (`plan.resolve_arm`) and write the model's folder into `out`.
 
     examples: dataset directories, one per sample; tracks: per sample the folders of the arm's tracks.
-    backbones: role -> folder of a trained model. With several samples the model carries the first one's statistics.
+    backbones, loss_networks: role -> folder of a trained model. With several samples the model carries the first
+    one's statistics.
     checkpoints: survives a kill and is resumed from; the caller removes it once `out` is in place.
     """
     arm = {**_with_backbones(arm, backbones), "name": name, "geometry": geometry}
     settings = from_dict(Training, arm["training"])
     statistics = json.loads((Path(examples[0]) / "statistics.json").read_text())
+    networks = {role: stored.load_arm(folder)[0] for role, folder in (loss_networks or {}).items()}
     torch.manual_seed(seed)
     model = stored.build_arm(arm, geometry, statistics)
     for role, folder in backbones.items():
@@ -59,7 +62,7 @@ def train(
     common = {"inputs": model.inputs, "target": model.target, "seed": seed, **stores}
     fit(
         model,
-        WindowDataset(examples, "train", augmentation=augmentation, **common),
+        WindowDataset(examples, "train", augmentation=augmentation, stride_bins=settings.stride_bins, **common),
         WindowDataset(examples, "validation", **common),
         settings,
         seed,
@@ -69,5 +72,6 @@ def train(
         arm,
         version,
         accelerator,
+        networks,
     )
     shutil.copy(Path(examples[0]) / "statistics.json", out / "statistics.json")

@@ -1,6 +1,11 @@
-"""Pixel regression: one Lightning module for every architecture that maps a window to a map."""
+"""Pixel regression: one Lightning module for every architecture that maps a window to a map.
+
+The other modules (`adversarial`, `autoencoder`) share its seeds, schedules, sums over an epoch and error messages.
+"""
 
 import math
+from collections.abc import Callable, Iterable
+from typing import ClassVar
 
 import lightning as L
 import torch
@@ -63,18 +68,22 @@ def window_pearson(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
 
 class Regression(L.LightningModule):
-    """Trains `model` against the cropped target over pixels whose two bins are valid (`blocks.pixel_mask`).
+    """Trains `model` against the cropped target, in the model's own units, over pixels whose two bins are valid
+    (`blocks.pixel_mask`).
 
     Dropout and everything else random in a step depend on (seed, epoch, step) alone. A model with backbones (hybrid)
     trains its head alone for `settings.head_epochs` of its epochs, then everything, each phase on a schedule of its
-    own. After an epoch `metrics` holds train_loss, validation_loss, validation_pearson (mean over windows) and the
-    learning_rate of the last step.
+    own. After an epoch `metrics` holds train_loss, validation_loss, validation_pearson (mean over windows), the
+    learning_rate of the last step, and what `columns` names besides.
     """
+
+    columns: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, model: Architecture, settings: Training, *, seed: int = 0, arm: str = "model"):
         super().__init__()
         self.model = model
         self.settings, self.seed, self.arm = settings, seed, arm
+        self.pixel = settings.loss
         self.head_epochs = min(settings.head_epochs, settings.epochs) if hasattr(model, "freeze_backbones") else 0
         self.metrics: dict[str, float] = {}
 
@@ -84,7 +93,7 @@ class Regression(L.LightningModule):
     def _compare(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Prediction, target and mask of a batch, (B, 1, W - 2c, W - 2c) each."""
         prediction = self.model(batch).float()
-        target = crop(batch[self.model.target], self.model.crop_bins)
+        target = crop(self.model.encode(batch[self.model.target]), self.model.crop_bins)
         if prediction.shape != target.shape:
             raise ValueError(f"{self.arm}: prediction {tuple(prediction.shape)}, target {tuple(target.shape)}")
         return prediction, target, pixel_mask(batch["valid"], self.model.target, self.model.crop_bins)
@@ -97,18 +106,29 @@ class Regression(L.LightningModule):
     def on_train_epoch_start(self) -> None:
         if self.head_epochs:
             self.model.freeze_backbones(self.current_epoch < self.head_epochs)
-        self._train_sums = self._sums(2)
+        self._train_sums = self._sums(2 + len(self.columns))
 
-    def training_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
+    def _start_step(self, step: int) -> None:
         # Before every step: how often a loader draws from the generator differs between a fresh and a resumed epoch.
         torch.manual_seed(seed_of(self.seed, self.current_epoch, step, self.global_rank))
-        prediction, target, mask = self._compare(batch)
-        loss = pixel_loss(prediction, target, mask, self.settings.loss)
-        if not torch.isfinite(loss):
-            self._refuse_loss("training", loss, batch, step)
         self.metrics["learning_rate"] = self.trainer.optimizers[0].param_groups[0]["lr"]
-        self._train_sums += torch.stack([loss.detach().double() * mask.sum(), mask.sum().double()])
+
+    def training_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
+        self._start_step(step)
+        prediction, target, mask = self._compare(batch)
+        loss = pixel_loss(prediction, target, mask, self.pixel)
+        self._check("training", loss, batch, step)
+        self._add(mask.sum(), loss)
         return loss
+
+    def _add(self, weight: Tensor, *losses: Tensor) -> None:
+        """The loss of a step, and what `columns` names, into the means of the epoch."""
+        weight = weight.double()
+        self._train_sums += torch.stack([*(loss.detach().double() * weight for loss in losses), weight])
+
+    def _check(self, role: str, loss: Tensor, batch: dict[str, Tensor], step: int) -> None:
+        if not torch.isfinite(loss):
+            self._refuse_loss(role, loss, batch, step)
 
     def _refuse_loss(self, role: str, loss: Tensor, batch: dict[str, Tensor], step: int) -> None:
         used = sorted(self.model.inputs | {self.model.target})
@@ -121,8 +141,10 @@ class Regression(L.LightningModule):
         )
 
     def on_train_epoch_end(self) -> None:
-        total, pixels = self.trainer.strategy.reduce(self._train_sums, reduce_op="sum").tolist()
-        self.metrics["train_loss"] = total / max(pixels, 1.0)
+        *totals, weight = self.trainer.strategy.reduce(self._train_sums, reduce_op="sum").tolist()
+        self.metrics |= {
+            name: total / max(weight, 1.0) for name, total in zip(("train_loss", *self.columns), totals, strict=True)
+        }
 
     # ---------------------------------------------------------------- validation
 
@@ -131,34 +153,44 @@ class Regression(L.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], step: int) -> None:
         prediction, target, mask = self._compare(batch)
-        pixels, pearson = mask.sum().double(), window_pearson(prediction, target, mask)
-        loss = pixel_loss(prediction, target, mask, self.settings.loss).double()
-        if not torch.isfinite(loss):
-            self._refuse_loss("validation", loss, batch, step)
-        defined = pearson.isfinite()
-        self._validation_sums += torch.stack([loss * pixels, pixels, pearson.nansum(), defined.sum().double()])
+        loss = pixel_loss(prediction, target, mask, self.pixel)
+        self._add_validation(batch, step, loss, mask.sum(), window_pearson(prediction, target, mask))
+
+    def _add_validation(
+        self, batch: dict[str, Tensor], step: int, loss: Tensor, weight: Tensor, pearson: Tensor
+    ) -> None:
+        self._check("validation", loss, batch, step)
+        weight, defined = weight.double(), pearson.isfinite()
+        self._validation_sums += torch.stack([loss.double() * weight, weight, pearson.nansum(), defined.sum().double()])
 
     def on_validation_epoch_end(self) -> None:
-        total, pixels, pearson, windows = self.trainer.strategy.reduce(self._validation_sums, reduce_op="sum").tolist()
-        self.metrics["validation_loss"] = total / max(pixels, 1.0)
+        total, weight, pearson, windows = self.trainer.strategy.reduce(self._validation_sums, reduce_op="sum").tolist()
+        self.metrics["validation_loss"] = total / max(weight, 1.0)
         self.metrics["validation_pearson"] = pearson / windows if windows else math.nan
 
     # ---------------------------------------------------------------- optimiser
 
     def configure_optimizers(self) -> dict:
-        settings = self.settings
-        options = {"momentum": SGD_MOMENTUM} if settings.optimiser == "sgd" else {}
-        optimiser = OPTIMISERS[settings.optimiser](
-            self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, **options
-        )
-        steps = self.trainer.estimated_stepping_batches
-        head_steps = steps * self.head_epochs // settings.epochs
+        factor = self._factor(self.trainer.estimated_stepping_batches)
+        return self._optimiser(self.model.parameters(), self.settings.learning_rate, factor)
+
+    def _factor(self, steps: int) -> Callable[[int], float]:
+        """Share of the learning rate at each of `steps` steps: of the head's epochs, then of all others."""
+        schedule, head_steps = self.settings.schedule, steps * self.head_epochs // self.settings.epochs
 
         def factor(step: int) -> float:
             if step < head_steps:
-                return learning_rate_factor(step, head_steps, settings.schedule)
+                return learning_rate_factor(step, head_steps, schedule)
             joint = self.model.joint_learning_rate if self.head_epochs else 1.0
-            return joint * learning_rate_factor(step - head_steps, steps - head_steps, settings.schedule)
+            return joint * learning_rate_factor(step - head_steps, steps - head_steps, schedule)
 
+        return factor
+
+    def _optimiser(self, parameters: Iterable[Tensor], learning_rate: float, factor: Callable[[int], float]) -> dict:
+        settings = self.settings
+        options = {"momentum": SGD_MOMENTUM} if settings.optimiser == "sgd" else {}
+        optimiser = OPTIMISERS[settings.optimiser](
+            parameters, lr=learning_rate, weight_decay=settings.weight_decay, **options
+        )
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

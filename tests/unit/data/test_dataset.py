@@ -49,8 +49,12 @@ def write_dataset(folder, roles, seed):
         "deep_observed": rng.random((n, W, W), dtype=np.float32),
         "deep_oe": rng.standard_normal((n, W, W), dtype=np.float32),
         "low_observed": rng.random((n, W // K, W // K), dtype=np.float32),
+        "low_bias": rng.standard_normal((n, W // K), dtype=np.float32),
+        "deep_counts": rng.random((n, W, W), dtype=np.float32),
+        "low_counts": rng.random((n, W // K, W // K), dtype=np.float32),
         "valid": rng.random((n, W)) < 0.8,
     }
+    arrays["low_bias"][:, 1] = np.nan
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
     return arrays
@@ -92,6 +96,31 @@ def test_map_is_upsampled_bilinearly(two):
     )
     assert window["map"].dtype == window["oe"].dtype == torch.float32
     assert "map" not in WindowDataset(folders[0], "test", inputs=["map"], target="oe", upsample=False)[0]
+
+
+def test_contacts_are_read_where_the_target_is_contacts(two):
+    folders, (a, _) = two
+    window = WindowDataset(folders[0], "test", inputs=["map"], target="counts")[0]
+    np.testing.assert_array_equal(window["counts"][0], a["deep_counts"][1])
+    np.testing.assert_array_equal(window["map_coarse"][0], a["low_counts"][1])
+    (folders[0] / "deep_counts.npy").unlink()
+    with pytest.raises(InputError, match=r"deep_counts\.npy: not found; make the examples again"):
+        WindowDataset(folders[0], "test", inputs=["map"], target="counts")[0]
+
+
+def test_bias_is_repeated_and_missing_bins_are_marked(two):
+    folders, (a, _) = two
+    window = WindowDataset(folders[0], "test", inputs=["bias"], target="oe")[0]
+    expected = a["low_bias"][1].repeat(K)
+    np.testing.assert_array_equal(window["low_valid"], [1, 1, 0, 0, 1, 1, 1, 1])
+    np.testing.assert_array_equal(window["bias"], np.where(window["low_valid"], expected, 0))
+
+
+def test_only_windows_at_a_multiple_of_the_stride(two):
+    data = WindowDataset(two[0], "train", inputs=[], target="oe", stride_bins=2 * W)
+    assert data.tiles["start_bp"].tolist() == [0, 2 * W * BIN, 2 * W * BIN]
+    with pytest.raises(InputError, match="stride_bins"):
+        WindowDataset(two[0][0], "validation", inputs=[], target="oe", stride_bins=2 * W)
 
 
 def test_sequence_and_tracks_are_read_by_coordinate(two):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trifold.config import Degradation, Geometry, ObservedRecipe, OERecipe
+from trifold.config import CountsRecipe, Degradation, Geometry, ObservedRecipe, OERecipe, Recipes
 from trifold.data import examples, normalise
 from trifold.data.contacts import prepare
 from trifold.data.degrade import degrade
@@ -18,7 +18,7 @@ GEOMETRY = Geometry(1_000, 16, {"train": 8, "validation": 16, "test": 16}, max_b
 OE = OERecipe("akita", cutoff=2, max_levels=8, clip=2.0, sigma_bins=0.8, expected="local")
 OBSERVED = ObservedRecipe("global", cutoff=2, max_levels=8)
 REGIONS = "chr1\t0\t80000\ttrain\nchr1\t80000\t120000\tvalidation\nchr2\t0\t80500\ttest\n"
-SHAPES = {"deep_observed": (16, 16), "deep_oe": (16, 16), "low_observed": (8, 8), "valid": (16,)}
+SHAPES = {"deep_observed": (16, 16), "deep_oe": (16, 16), "low_observed": (8, 8), "low_bias": (8,), "valid": (16,)}
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +40,13 @@ def inputs(tmp_path_factory):
     return folder
 
 
-def build(inputs, out, geometry=GEOMETRY, oe=OE, observed=OBSERVED, regions="regions.bed", coarsen=2):
+def build(
+    inputs, out, geometry=GEOMETRY, oe=OE, observed=OBSERVED, regions="regions.bed", coarsen=2, bias="balanced", **asked
+):
     out.mkdir(exist_ok=True)
     maps = inputs / "deep.cool", inputs / "low.cool"
-    examples.build(*maps, inputs, inputs / regions, geometry, oe, observed, coarsen, out)
+    recipes = Recipes(oe, observed, CountsRecipe(bias))
+    examples.build(*maps, inputs, inputs / regions, geometry, recipes, coarsen, out, **asked)
     arrays = {name: np.load(out / f"{name}.npy", mmap_mode="r") for name in SHAPES}
     return pd.read_csv(out / "tiles.tsv", sep="\t"), arrays, json.loads((out / "statistics.json").read_text())
 
@@ -69,6 +72,9 @@ def test_arrays_are_the_windows_one_by_one(inputs, tmp_path, monkeypatch, scale,
         np.testing.assert_allclose(arrays["deep_observed"][number], observed[0], atol=1e-6)
         np.testing.assert_allclose(arrays["low_observed"][number], low_observed[0], atol=1e-6)
         np.testing.assert_allclose(arrays["deep_oe"][number], normalise.oe(*pair, OE)[0], atol=1e-6)
+        weight = low.bins().fetch(region)["weight"].to_numpy()
+        bias = np.log(weight) - statistics["low_bias"]["mean_log_weight"]
+        np.testing.assert_allclose(arrays["low_bias"][number], bias, rtol=1e-5, atol=1e-6)
         missing = np.isnan(np.diagonal(pair[0][0]))
         assert tile.bad_bins == missing.sum()
         with_n = (tile.chrom == "chr2") & (np.arange(16) + tile.start_bp // 1_000 == 5)
@@ -103,6 +109,50 @@ def test_global_expected_reaches_the_targets(inputs, tmp_path):
     pair = [open_map(inputs / "deep.cool").matrix(balance=kind).fetch("chr1:0-16000")[None] for kind in (True, False)]
     target = normalise.oe(*pair, recipe, np.array(statistics["expected"]))
     np.testing.assert_allclose(arrays["deep_oe"][0], target[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("bias", ["raw", "balanced"])
+def test_contacts_and_the_way_back(inputs, tmp_path, bias):
+    """Contacts window by window, what the training windows say of them, and back to the balanced scale."""
+    tiles, _, statistics = build(inputs, tmp_path, bias=bias, with_counts=True)
+    deep, low = (np.load(tmp_path / f"{name}_counts.npy") for name in ("deep", "low"))
+    assert (deep.shape, low.shape, deep.dtype) == ((16, 16, 16), (16, 8, 8), np.float32)
+    maps = {"deep": (open_map(inputs / "deep.cool"), 1), "low": (open_map(inputs / "low.cool"), 2)}
+    windows = {
+        name: [clr.matrix(balance=False).fetch((t.chrom, t.start_bp, t.end_bp)) for t in tiles.itertuples()]
+        for name, (clr, _) in maps.items()
+    }
+    balanced = {
+        name: [clr.matrix(balance=True).fetch((t.chrom, t.start_bp, t.end_bp)) for t in tiles.itertuples()]
+        for name, (clr, _) in maps.items()
+    }
+    trains = np.flatnonzero(tiles["role"] == "train")
+    facts = statistics["counts"]
+    counted = {
+        name: sum(np.where(np.isfinite(balanced[name][i]), windows[name][i], 0).sum() for i in trains) for name in maps
+    }
+    assert facts["ratio"] == pytest.approx(counted["deep"] / counted["low"])
+    assert 2 < facts["ratio"] < 8
+    for name, (_, k) in maps.items():
+        per_balanced = counted[name] / sum(k * np.nansum(balanced[name][i]) for i in trains)
+        assert facts[f"{name}_per_balanced"] == pytest.approx(per_balanced)
+        found = {"deep": deep, "low": low}[name]
+        for i in range(16):
+            valid = np.isfinite(balanced[name][i])
+            expected = windows[name][i] / k**2 if bias == "raw" else balanced[name][i] / k * per_balanced
+            np.testing.assert_allclose(found[i], np.where(valid, expected, 0), rtol=1e-5, atol=1e-6)
+        assert facts[f"{name}_max"] == pytest.approx(found[trains].max())
+        quantile = np.quantile(found[trains], 0.999, method="inverted_cdf")
+        assert facts[f"{name}_q999"] == pytest.approx(quantile, rel=2e-3)
+
+    weights = np.exp(np.repeat(np.load(tmp_path / "low_bias.npy"), 2, 1) + statistics["low_bias"]["mean_log_weight"])
+    back = normalise.CountsScale.of(weights, CountsRecipe(bias), facts, 2).inverse(deep)
+    expected = np.array(balanced["deep"])
+    known = np.isfinite(expected) & (back > 0)
+    ratio = np.log(back[known].sum() / expected[known].sum())
+    if bias == "balanced":
+        np.testing.assert_allclose(back[known], expected[known], rtol=1e-4)
+    assert abs(ratio) < 0.1
 
 
 def test_low_and_deep_agree_on_the_global_scale(inputs, tmp_path):

@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 
 from trifold.errors import InputError
-from trifold.portals import mirror as portal
+from trifold.portals import download as portal
+from trifold.portals.web import LONGEST_WAIT_S, Web
 
 BODY = np.random.default_rng(1).bytes(1_500_000)
 
@@ -113,8 +114,8 @@ def row_of(url: str = "", body: bytes = BODY, **changes) -> dict:
 
 
 def fetch(row: dict, folder: Path, mirrors=(), **options) -> dict:
-    options = {"retries": 2, "backoff_s": 0.01, "timeout_s": 5, **options}
-    return portal.fetch(row, folder / "map.cool", mirrors, **options)
+    web = Web(**{"retries": 2, "backoff_s": 0.01, "timeout_s": 5, **options})
+    return portal.fetch(row, folder / "map.cool", mirrors, web=web)
 
 
 def names(folder: Path) -> list[str]:
@@ -301,7 +302,7 @@ def test_retry_after_is_honoured(server, tmp_path, monkeypatch):
     report = fetch(row_of(f"{server.url}/a"), tmp_path, retries=6, backoff_s=0.5)
     assert waits[:2] == [0.5, 7.0]
     assert 110 < waits[2] <= 120
-    assert waits[3:] == [portal.LONGEST_WAIT_S, 8.0, 16.0]
+    assert waits[3:] == [LONGEST_WAIT_S, 8.0, 16.0]
     assert report["retries"] == 6
 
 
@@ -391,10 +392,7 @@ def test_full_disk(server, tmp_path):
 def test_killed_in_the_middle_then_resumed(server, tmp_path, repository):
     server.slow_s = 0.05
     row = row_of(f"{server.url}/a")
-    code = (
-        "import json, sys; from trifold.portals.mirror import fetch; "
-        "fetch(json.loads(sys.argv[1]), sys.argv[2], timeout_s=5)"
-    )
+    code = "import json, sys; from trifold.portals.download import fetch; fetch(json.loads(sys.argv[1]), sys.argv[2])"
     process = subprocess.Popen([sys.executable, "-c", code, json.dumps(row), tmp_path / "map.cool"], cwd=repository)
     partial = tmp_path / ".map.cool.partial"
     deadline = time.monotonic() + 20

@@ -1,0 +1,114 @@
+"""Prediction of a 100-Mb chromosome at 5 kb against the same model called tile by tile, at equal maps in one run.
+
+The map is the synthetic one of `benchmarks.scale`, the model a small generator on windows of 200 bins, 50 apart. The
+reference fetches each window with cooler, normalises it with cooltools, calls the model on it alone and blends the
+tiles diagonal by diagonal in NumPy; nearly half of its time is the model's own. Times are CPU seconds of a process with
+one thread, NumPy's included: other load of the machine does not enter. Fails below the bound or where maps differ.
+
+    python benchmarks/prediction.py
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import cooler
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from benchmarks.examples import (
+    BIN_BP,
+    COARSEN,
+    RECIPES,
+    WINDOW_BINS,
+    build,
+    make_inputs,
+    plain_observed,
+    prepare_maps,
+    timed,
+)
+from trifold.config import Geometry
+from trifold.inference import Predictor, Sources
+from trifold.models import registry
+
+LENGTH_BP, STRIDE_BINS, BATCH = 100_000_000, 50, 4
+GEOMETRY = Geometry(BIN_BP, WINDOW_BINS, stride_bins={}, max_bad_bins=0.25, max_n_bins=0)
+LEAST_RATIO = 1.5
+
+
+def make_model() -> torch.nn.Module:
+    """A generator of small width whose last layer does not start at zero."""
+    torch.manual_seed(0)
+    model = registry.build("vehicle", GEOMETRY, {"channels": 4, "residual_blocks": 1}, {}, protocol="corrected")
+    torch.nn.init.normal_(model.final_block[-1].weight)
+    return model.eval()
+
+
+@torch.inference_mode()
+def plain(model: torch.nn.Module, low_map: Path, scale: dict, width_bins: int) -> np.ndarray:
+    """(bins, width_bins): the blended band on the balanced scale, every tile on its own."""
+    clr, crop = cooler.Cooler(str(low_map)), model.crop_bins
+    bins, size = LENGTH_BP // BIN_BP, WINDOW_BINS - 2 * crop
+    taper = np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2
+    total, weight = np.zeros((2, bins, width_bins))
+    for start in range(0, bins - WINDOW_BINS + 1, STRIDE_BINS):
+        region = ("chr1", start * BIN_BP, (start + WINDOW_BINS) * BIN_BP)
+        balanced, counts = (clr.matrix(balance=balance).fetch(region) for balance in (True, False))
+        low = torch.from_numpy(plain_observed(balanced, counts, scale, COARSEN).astype(np.float32))[None, None]
+        x = F.interpolate(low, scale_factor=COARSEN, mode="bilinear")
+        output = model({"map": x})[0, 0].double().numpy()
+        tile = scale["floor"] * (scale["ceiling"] / scale["floor"]) ** ((output + output.T) / 2)
+        for d in range(width_bins):
+            rows = slice(start + crop, start + crop + size - d)
+            share = taper[: size - d] * taper[d:]
+            total[rows, d] += share * np.diagonal(tile, d)
+            weight[rows, d] += share
+    with np.errstate(invalid="ignore"):
+        return total / weight
+
+
+def measure() -> dict:
+    """One row. Raises AssertionError where maps differ."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_inputs(folder, LENGTH_BP)
+        prepare_maps(folder)
+        statistics, model = build(folder, 1_000), make_model()
+        sources = Sources(GEOMETRY, RECIPES, statistics, folder / "low.cool", COARSEN)
+        predictor = Predictor(model, sources, STRIDE_BINS, BATCH, "cpu", "32-true")
+        (ours, _), our_s = timed(predictor.chromosome, "chr1", LENGTH_BP)
+        theirs, their_s = timed(plain, model, folder / "low.cool", statistics["observed"], ours.shape[1])
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=0)
+    windows = 1 + (LENGTH_BP // BIN_BP - WINDOW_BINS) // STRIDE_BINS
+    return {
+        "windows": windows,
+        "package_per_s": round(windows / our_s, 1),
+        "plain_per_s": round(windows / their_s, 1),
+        "times_faster": round(their_s / our_s, 1),
+    }
+
+
+def main() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks.prediction", "measure"],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    row = json.loads(run.stdout)
+    print(json.dumps(row))
+    if row["times_faster"] < LEAST_RATIO:
+        raise SystemExit(f"less than {LEAST_RATIO} times the speed")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["measure"]:
+        print(json.dumps(measure()))
+    else:
+        main()

@@ -1,0 +1,138 @@
+"""Kriukov2021: the job graph at the paper's size and with its overlays, and every table and figure at the smallest."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from matplotlib.image import imread
+
+PAPER = "experiments/kriukov2021.yaml"
+TARGETS = ("kriukov2021_tables", "kriukov2021_figures")
+
+# What the smoke experiment leaves out, at its size; the hybrid and the graph model of the published protocol too.
+SMALL = """
+experiment: smoke
+arms_used: [identity, gaussian, bicubic, sequence, sequence-published, graph, graph-published, image, vae-published,
+            vehicle-published, hybrid, hybrid-published, hybrid-joint, hicplus, dae, hicsr, deephic-published,
+            sequence-random]
+arms:
+  sequence-published: {options: &akita {channels: 8, bottleneck: 8, head_channels: 8, trunk_blocks: 2, head_blocks: 2},
+                       training: &once {epochs: 1, stride_bins: null}}
+  graph: &graph {options: {channels: 8, bottleneck: 8, trunk_blocks: 2, graph_blocks: 1, head_width: 4,
+                           pixel_channels: 4}, training: *once}
+  graph-published: *graph
+  vae-published: {options: {channels: [4, 8], latent: 4}, training: *once}
+  vehicle-published: &generator {options: {channels: 4, residual_blocks: 1}, training: {epochs: 1, stride_bins: null,
+                                 loss_weights: {insulation: 0}}}
+  hybrid-published: {training: *once}
+  hybrid-joint: {training: *once}
+  hicplus: {training: *once}
+  dae: {options: {channels: 4}, training: *once}
+  hicsr: {options: {channels: 4, residual_blocks: 1}, training: *once}
+  deephic-published: {options: {channels: 4, residual_blocks: 1}, training: *once}
+  sequence-random: {options: *akita, training: *once}
+kriukov2021:
+  figures: {windows: 2}
+"""
+
+
+@pytest.fixture(scope="module")
+def dry(make_workspace, tmp_path_factory):
+    """Jobs of a dry run of the paper's experiment, with overlays."""
+    workspace = make_workspace(tmp_path_factory.mktemp("paper") / "trifold")
+
+    def jobs(*overlays):
+        files = [PAPER, *(f"experiments/kriukov2021/{name}.yaml" for name in overlays)]
+        text = workspace.run("-n", "--configfile", *files, "--", *TARGETS, configfile=None).text
+        counts = dict(re.findall(r"^(\w+)\s+(\d+)$", text[text.index("Job stats:") :], flags=re.MULTILINE))
+        return {rule: int(count) for rule, count in counts.items() if rule != "total"}
+
+    return jobs
+
+
+def test_the_papers_job_graph(dry, repository):
+    arms = yaml.safe_load((repository / PAPER).read_text())["arms_used"]
+    no_model = {"identity", "gaussian", "bicubic"}
+    assert dry() == {
+        "fetch": 2,  # the genome and the map
+        "encode_sequence": 1,
+        "prepare_contacts": 1,
+        "degrade": 1,
+        "split": 2,  # by chromosome and at random
+        "examples": 4,  # two splits under two protocols
+        "train": len(set(arms) - no_model),
+        # Not the networks of losses and Figure 8's second hybrid; rows without a model under both protocols.
+        "score": len(set(arms) - {"vae", "vae-published", "vae-quantile", "dae", "dae-published", "hybrid-joint"}) + 3,
+        "kriukov2021_table": 3,
+        "kriukov2021_draw": 1,
+        "kriukov2021_tables": 1,
+        "kriukov2021_figures": 1,
+    }
+
+
+@pytest.mark.parametrize(("overlay", "first"), [("simulated", {"simulate": 1}), ("yeast", {"fetch": 2})])
+def test_overlays_swap_the_data_and_nothing_else(dry, overlay, first):
+    jobs = dry(overlay)
+    paper = dry()
+    del paper["fetch"]
+    assert jobs == paper | first
+    assert dry(overlay, "short") == jobs
+
+
+def test_the_papers_settings(repository):
+    """What the text states: geometry, chromosomes, optimisation."""
+    config = yaml.safe_load((repository / PAPER).read_text())
+    assert (config["geometry"]["bin_bp"], config["geometry"]["window_bins"]) == (5000, 200)
+    assert config["splits"]["a"] == {
+        "kind": "chromosomes",
+        "validation": ["chr11", "chr14"],
+        "test": ["chrX", "chr8"],
+    }
+    assert config["degradations"] == {"low": {"coarsen": 2, "thin": 1}}
+    training = config["training"]
+    assert (training["epochs"], training["batch_size"], training["learning_rate"]) == (100, 2, 0.001)
+    released = config["arms"]["hybrid-published"]["training"]
+    assert (released["accumulate"], released["learning_rate"], released["weight_decay"]) == (32, 1e-5, 1e-5)
+
+
+@pytest.fixture(scope="module")
+def results(make_workspace, tmp_path_factory):
+    workspace = make_workspace(tmp_path_factory.mktemp("kriukov2021") / "trifold")
+    workspace.overlay("small.yaml", SMALL)
+    workspace.run("--configfile", "smoke.yaml", "small.yaml", "--", *TARGETS, configfile=None)
+    return workspace.folder / "results" / "smoke"
+
+
+@pytest.mark.parametrize("table", [1, 2, 3])
+def test_every_cell_is_the_mean_of_its_windows(results, table):
+    frame = pd.read_csv(results / f"tables/kriukov2021_table{table}.tsv", sep="\t")
+    roles = {"Train": "train", "Val": "validation", "Test": "test"}
+    checked = 0
+    for cell in frame[(frame["protocol"] != "paper") & frame["mean"].notna()].itertuples():
+        fold = "random" if cell.row == "Random" else "a"
+        seed = 0 if cell.arm in ("identity", "gaussian", "bicubic") else 1
+        path = results / f"scores/{cell.protocol}/{cell.arm}/fold-{fold}/seed-{seed}/alpha/scores.tsv"
+        scores = pd.read_csv(path, sep="\t")
+        windows = scores[scores["role"] == roles.get(cell.set, "test")]
+        assert cell.mean == pytest.approx(windows[cell.metric].mean(), rel=1e-5), (cell.row, cell.metric)
+        checked += 1
+    assert checked >= {1: 48, 2: 60, 3: 24}[table]
+    assert (results / f"tables/kriukov2021_table{table}.artifact.json").exists()
+
+
+def test_both_protocols_stand_beside_the_paper(results):
+    frame = pd.read_csv(results / "tables/kriukov2021_table2.tsv", sep="\t")
+    mse = frame[frame["metric"] == "mse"].pivot(index="row", columns="protocol", values="mean")
+    assert mse.loc["Downsampled", "paper"] == 0.0024
+    assert mse.loc[["Downsampled", "Hybrid"], ["published", "corrected"]].notna().all(axis=None)
+    assert np.isnan(mse.loc["DeepHiC", "corrected"]) and np.isfinite(mse.loc["DeepHiC", "published"])
+    assert np.isfinite(mse.loc["HiCSR", "corrected"])
+
+
+@pytest.mark.parametrize("number", [5, 6, 7, 8])
+def test_figures_show_something(results, number):
+    picture = imread(results / f"kriukov2021/figure{number}.png")[..., :3]
+    assert picture.std() > 0.05
+    assert (results / f"kriukov2021/figure{number}.svg").read_text().rstrip().endswith("</svg>")

@@ -1,0 +1,196 @@
+"""Low map and sequence -> deep map: HiCFoundation with a sequence encoder (Lau 2025).
+
+Deviations, by protocol:
+
+- "published" is the released code of the report's version, which differs from its text: the sequence is one token
+  among the encoder's, [cls, count, sequence, patches], not concatenated before the decoder. A convolutional network
+  reads the 131,072 bp at the window's centre (the whole window, if shorter), an N as an A, and averages over them.
+  Learned positions on all tokens, zero at first on the leading three. The encoder is frozen but for the sequence's
+  part, as the report says of this arm alone; whether the runs did so cannot be read from the code.
+- "corrected" keeps the encoder of the arm without sequence, trained or frozen like there: the arms differ in the
+  sequence alone. One token per row of patches (columns are the same bins), from the whole window, N left out; map
+  tokens attend to them before every decoder block. A sequence token has the position of its patch on the diagonal, so
+  a patch finds its row's and its column's. The attention's last layer starts at zero: at first both arms are equal.
+- The released loss flattens maps for an SSIM that refuses flat ones; here it is taken on the maps.
+"""
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trifold.config import Geometry
+from trifold.errors import InputError
+from trifold.models import blocks
+from trifold.models.hicfoundation import DECODER_EPS, Encoder, HiCFoundation, initialise, ssim
+
+KERNELS = (7, 5, 3)
+MSE_SHARE, SSIM_SHARE = 0.8, 0.2
+
+
+def mse_ssim_loss(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """0.8·MSE + 0.2·(1 - SSIM) of maps on [0, 1], (B, 1, S, S) each -> scalar.
+
+    The MSE is over the pixels of the mask. A target outside may hold anything, NaN included: the SSIM, whose windows
+    reach over it, takes it as met, without a gradient.
+    """
+    seen = prediction.detach()
+    prediction, target = torch.where(mask, prediction, seen), torch.where(mask, target, seen)
+    square = (prediction - target).square().sum() / mask.sum().clamp(min=1)
+    return MSE_SHARE * square + SSIM_SHARE * (1 - ssim(prediction, target).mean())
+
+
+class SequenceFeatures(nn.Module):
+    """Codes (B, L) -> features (B, channels[-1], 1, L / pool²): three convolutions with ReLU.
+
+    pool: max pooling after the first and after the second; 1 is none (as released).
+    """
+
+    def __init__(self, channels: list[int], pool: int = 1):
+        super().__init__()
+        self.pool = pool
+        sizes = zip([4, *channels[:-1]], channels, KERNELS)
+        self.conv1, self.conv2, self.conv3 = (nn.Conv1d(a, b, k, padding=k // 2) for a, b, k in sizes)
+
+    def features(self, codes: Tensor) -> Tensor:
+        x = blocks.one_hot(codes)  # (B, 4, 1, L)
+        for conv in (self.conv1, self.conv2, self.conv3):
+            x = F.relu(F.conv2d(x, conv.weight[:, :, None], conv.bias, padding=(0, conv.padding[0])))
+            if self.pool > 1 and conv is not self.conv3:
+                x = F.max_pool2d(x, (1, self.pool))
+        return x
+
+
+class SequenceCNN(SequenceFeatures):
+    """Codes (B, L) -> one token (B, width): the mean over the sequence, one linear layer. An N is read as an A."""
+
+    def __init__(self, channels: list[int], width: int):
+        super().__init__(channels)
+        self.fc = nn.Linear(channels[-1], width)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        return self.fc(self.features(codes.where(codes < 4, 0)).mean((2, 3)))
+
+
+class PatchSequence(SequenceFeatures):
+    """Codes (B, L) -> a token per stretch (B, stretches, width), and where it holds a base (bool (B, stretches)).
+
+    The mean over a stretch counts its positions by their share of known bases.
+    """
+
+    def __init__(self, channels: list[int], width: int, pool: int, stretches: int):
+        super().__init__(channels, pool)
+        self.stretches = stretches
+        self.fc = nn.Linear(channels[-1], width)
+
+    def forward(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        known = (codes < 4).float().unflatten(1, (self.stretches, -1, self.pool**2)).mean(3)  # (B, stretches, n)
+        x = self.features(codes)[:, :, 0].unflatten(2, known.shape[1:])  # (B, C, stretches, n)
+        total = known.sum(2)
+        x = torch.einsum("bcsn,bsn->bsc", x, known.to(x)) / total.clamp(min=1e-6)[..., None]
+        return self.fc(x), total > 0
+
+
+class CrossAttention(nn.Module):
+    """Tokens (B, n, width) ask keys (B, m, width), of which `present` (bool (B, m)) exist; starts at zero."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(width, eps=DECODER_EPS)
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.proj = nn.Linear(width, width)
+        initialise(self)
+        nn.init.zeros_(self.proj.weight)
+
+    def forward(self, x: Tensor, keys: Tensor, present: Tensor) -> Tensor:
+        q = self.query(self.norm(x)).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, n, width / heads)
+        k, v = self.key_value(keys).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=present[:, None, None])
+        return self.proj(y.transpose(1, 2).flatten(2))
+
+
+class SequenceTokenEncoder(Encoder):
+    """HiCFoundation's encoder with one sequence token: (B, 3 + patches, width), [cls, count, sequence, patches]."""
+
+    leading = 3
+
+    def __init__(self, rows: int, *, channels: list[int], width: int, **sizes):
+        super().__init__(rows, width=width, **sizes)
+        self.sequence_encoder = SequenceCNN(channels, width)
+        self.pos_embed = nn.Parameter(F.pad(self.pos_embed.detach(), (0, 0, self.leading - 1, 0)))
+
+    def forward(self, images: Tensor, total: Tensor | None, codes: Tensor) -> Tensor:
+        cls = self.cls_token.expand(len(images), -1, -1)
+        leading = [cls, self.count_token(images, total), self.sequence_encoder(codes)[:, None]]
+        at_leading, at_patches = self.pos_embed.tensor_split([self.leading], dim=1)
+        placed = [x + place for x, place in zip(leading, at_leading.split(1, dim=1))]
+        return self.encode(placed, self.patch_embed(images) + at_patches)
+
+
+class HiCFoundationSequence(HiCFoundation):
+    """`map` (B, 1, W, W) on [0, 1] and `sequence` (B, W·bin_bp) -> (B, 1, W, W).
+
+    freeze_encoder None follows the protocol: True in "published", False in "corrected". sequence_channels: widths of
+    the three convolutions. sequence_bp ("published"): bases read at the centre. sequence_pool ("corrected"): max
+    pooling after the first two convolutions; its square divides the bases of a patch.
+    """
+
+    inputs = frozenset({"map", "sequence"})
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        *,
+        protocol: str,
+        decoder_width: int,
+        decoder_heads: int,
+        freeze_encoder: bool | None,
+        sequence_channels: list[int],
+        sequence_bp: int,
+        sequence_pool: int,
+        **sizes,
+    ):
+        published = protocol == "published"
+        if len(sequence_channels) != len(KERNELS):
+            raise InputError(
+                f"config: the option sequence_channels has {len(sequence_channels)} widths; give {len(KERNELS)}, one "
+                "per convolution"
+            )
+        super().__init__(
+            geometry,
+            protocol=protocol,
+            decoder_width=decoder_width,
+            decoder_heads=decoder_heads,
+            freeze_encoder=published if freeze_encoder is None else freeze_encoder,
+            encoder=partial(SequenceTokenEncoder, channels=sequence_channels) if published else Encoder,
+            **sizes,
+        )
+        self.window_bp, self.read_bp = geometry.window_bp, min(sequence_bp, geometry.window_bp)
+        if published:
+            self.vit_backbone.sequence_encoder.requires_grad_(True)
+            return
+        patch_bp, rows = self.patch_size * geometry.bin_bp, geometry.window_bins // self.patch_size
+        if patch_bp % sequence_pool**2:
+            raise InputError(
+                f"config: a patch of {self.patch_size} bins has {patch_bp:,} bp, not a multiple of {sequence_pool**2}, "
+                "the square of the option sequence_pool; change sequence_pool, patch_size or geometry/bin_bp"
+            )
+        self.sequence_encoder = PatchSequence(sequence_channels, decoder_width, sequence_pool, rows)
+        # What a token attends to where there is no sequence.
+        self.sequence_none = nn.Parameter(0.02 * torch.randn(1, 1, decoder_width))
+        self.decoder_cross = nn.ModuleList(CrossAttention(decoder_width, decoder_heads) for _ in self.decoder_blocks)
+
+    def decoded(self, images: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        codes = batch["sequence"]
+        blocks.check_length(codes, self.window_bp)
+        if self.published:
+            start = (self.window_bp - self.read_bp) // 2
+            return self.decode_tokens(self.vit_backbone(images, None, codes[:, start : start + self.read_bp]))
+        tokens, present = self.sequence_encoder(codes)  # (B, rows, decoder_width), (B, rows)
+        on_diagonal = self.decoder_pos_embed[:, :: tokens.shape[1] + 1]  # patches (0, 0), (1, 1), ...
+        keys = torch.cat([self.sequence_none.expand(len(tokens), -1, -1), tokens + on_diagonal], dim=1)
+        present = F.pad(present, (1, 0), value=True)
+        return self.decode_tokens(self.vit_backbone(images), lambda i, x: self.decoder_cross[i](x, keys, present))

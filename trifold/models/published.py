@@ -1,0 +1,218 @@
+"""Weights that other groups have published: which model of ours each file is, what it was trained on, and its tensors.
+
+Names are those of resources/datasets.tsv, where the addresses, licences and checksums are. A file is read as tensors
+only: no code in it is run. Keys are compared with the model's, name by name and shape by shape.
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from trifold.config import Geometry
+from trifold.errors import InputError
+from trifold.models import registry
+from trifold.models.blocks import Architecture
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+class Checkpoint(NamedTuple):
+    """What a published file holds.
+
+    expects: the data it was trained on: `bin_bp`; `window_bins`, the side of its maps; `bias` "raw" or "balanced" (KR);
+    `depth`, reads of the deep map per read of the low one; None where not stated. Bounds of contacts are `options`.
+    parts: prefixes of our keys; the tensors of each are looked for under any prefix in the file.
+    whole: the file holds nothing else. Training checkpoints and stacks of several networks do.
+    backbones: role -> (architecture, options), hybrids only.
+    """
+
+    architecture: str
+    options: dict
+    expects: dict
+    parts: tuple[str, ...] = ("",)
+    whole: bool = True
+    backbones: dict[str, tuple[str, dict]] = {}  # noqa: RUF012 (a NamedTuple's default, never written to)
+    protocol: str = "published"
+
+
+def _contacts(bias: str | None, depth: int | None) -> dict:
+    return {"bin_bp": 10_000, "window_bins": 40, "bias": bias, "depth": depth}
+
+
+# HiCARN prepared the data of the networks it retrained as DeepHiC does, and cut low maps of every depth at 100.
+_HICARN_HICPLUS = {"depth_factor": 1.0, "low_clip": 100.0, "deep_clip": 255.0, "scaled": True}
+_MICRO_C = {"bin_bp": 5000, "window_bins": 200, "bias": "balanced", "depth": None}
+_GM12878_REPLICATE = {"bin_bp": 10_000, "window_bins": 269, "bias": "balanced", "depth": None}
+_STACK = {"parts": ("sequence.", "image.", "head."), "whole": False}
+
+CHECKPOINTS: dict[str, Checkpoint] = {
+    **{
+        f"weights_deephic_{short}_{depth}.pth": Checkpoint("deephic", {"low_clip": clip}, _contacts(bias, depth))
+        for short, bias in (("raw", "raw"), ("kr", "balanced"))
+        for depth, clip in ((16, 100.0), (25, 80.0), (50, 50.0), (100, 25.0))
+    },
+    **{
+        f"weights_hicarn_{name}_{depth}ds.pytorch": Checkpoint(name, options, _contacts(None, depth))
+        for name, options in (("deephic", {"low_clip": 100.0}), ("hicplus", _HICARN_HICPLUS))
+        for depth in (16, 32, 64, 100)
+    },
+    **{
+        name: Checkpoint("hicplus", {}, _contacts("raw", 16))
+        for name in (
+            "weights_hicplus_hindiii_40000",
+            "weights_hicplus_pytorch_12000",
+            "weights_hicplus_gm_chr1_83900.model",
+            "weights_hicplus_model3400.model",
+        )
+    },
+    "weights_hicsr.pth": Checkpoint("hicsr", {}, _contacts("raw", 16)),
+    "weights_hicsr_dae.pth": Checkpoint("hicsr-dae", {}, _contacts("raw", None)),
+    "weights_vgg16.pth": Checkpoint("vgg16", {}, {}, whole=False),
+    "weights_vehicle_gan.ckpt": Checkpoint("vehicle", {"normalisation": "quantile"}, _GM12878_REPLICATE, whole=False),
+    "weights_vehicle_vae.ckpt": Checkpoint("vae", {"normalisation": "quantile"}, _GM12878_REPLICATE, whole=False),
+    # Of Kriukov2021's files only akita.pth has a known address; put the others into a folder named in `mirrors`.
+    "weights_dl2021_akita.pth": Checkpoint("akita", {}, _MICRO_C),
+    "weights_dl2021_ours.pth": Checkpoint("akita-graph", {"symmetric": False}, _MICRO_C),
+    "weights_dl2021_ours_symm.pth": Checkpoint("akita-graph", {"symmetric": True}, _MICRO_C),
+    "weights_dl2021_vehicle.ckpt": Checkpoint("vehicle", {}, _MICRO_C, whole=False),
+    "weights_dl2021_vehicle_vae.ckpt": Checkpoint("vae", {}, _MICRO_C, whole=False),
+    "weights_dl2021_hypermodel.pth": Checkpoint(
+        "hybrid", {}, _MICRO_C, backbones={"sequence": ("akita", {}), "image": ("vehicle", {})}, **_STACK
+    ),
+    "weights_dl2021_hypermodel_graph.pth": Checkpoint(
+        "hybrid", {}, _MICRO_C, backbones={"sequence": ("akita-graph", {}), "image": ("vehicle", {})}, **_STACK
+    ),
+}
+
+
+def checkpoint(name: str) -> Checkpoint:
+    """The published file of that name; InputError lists the names there are."""
+    if name not in CHECKPOINTS:
+        raise InputError(f"published weights {name!r} are not known; choose from {sorted(CHECKPOINTS)}")
+    return CHECKPOINTS[name]
+
+
+def build(name: str, geometry: Geometry, statistics: dict) -> Architecture:
+    """A freshly initialised model of the architecture a published file is for, in its published form.
+
+    geometry: that of the examples; statistics: their statistics.json, read where the architecture takes its scale from
+    the data (HiCSR, VEHiCLE's "quantile").
+    """
+    kind = checkpoint(name)
+    backbones = {
+        role: registry.build(architecture, geometry, options, statistics, protocol=kind.protocol)
+        for role, (architecture, options) in kind.backbones.items()
+    }
+    return registry.build(kind.architecture, geometry, kind.options, statistics, backbones, kind.protocol)
+
+
+def load(name: str, path: str | os.PathLike, geometry: Geometry, statistics: dict) -> Architecture:
+    """The model of a published file with its weights, in eval mode. Raises InputError as `read_state` does."""
+    model = build(name, geometry, statistics)
+    model.load_state_dict(_fitted(name, path, model))
+    return model.eval()
+
+
+def read_state(name: str, path: str | os.PathLike) -> dict[str, Tensor]:
+    """The tensors of a published file under the keys of our model.
+
+    They are compared with the model of the published geometry. Raises InputError, naming the file, for one that cannot
+    be read, holds more than tensors, or does not fit (with the first tensors that differ).
+    """
+    expects = checkpoint(name).expects
+    geometry = Geometry(
+        bin_bp=expects.get("bin_bp", 1),
+        window_bins=expects.get("window_bins", 32),
+        stride_bins={},
+        max_bad_bins=0,
+        max_n_bins=0,
+    )
+    scale = dict.fromkeys(("ratio", "low_max", "deep_max", "low_q999", "deep_q999"), 1.0)
+    with torch.device("meta"):  # shapes alone
+        model = build(name, geometry, {"counts": scale})
+    return _fitted(name, path, model)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint by key: a state dict, or one under `state_dict` as Lightning stores it."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(512).lstrip().lower()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); fetch it, or put it there") from error
+    if head.startswith((b"<!doctype", b"<html")):
+        raise InputError(
+            f"{path}: this is an HTML page, not weights (the server may want an account); delete it and fetch it again"
+        )
+    try:
+        if path.suffix == ".safetensors":
+            content = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a broken or foreign file may raise anything
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"{path}: not readable as tensors alone ({type(error).__name__}: {reason}). Fetch the file again; if it "
+            "holds more than tensors, save its state dict as safetensors where you trust it"
+        ) from error
+    state = content.get("state_dict", content) if isinstance(content, dict) else None
+    if (
+        not isinstance(state, dict)
+        or not state
+        or not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items())
+    ):
+        raise InputError(f"{path}: holds no state dict (tensors by name); save the model's state dict instead")
+    return state
+
+
+def _differences(found: Shapes, wanted: Shapes) -> list[str]:
+    return [
+        f"{key} is {found.get(key, 'missing')} in the file and {wanted.get(key, 'missing')} in the model"
+        for key in [*wanted, *sorted(found.keys() - wanted.keys())]
+        if wanted.get(key) != found.get(key)
+    ]
+
+
+def _fitted(name: str, path: str | os.PathLike, model: Architecture) -> dict[str, Tensor]:
+    """The file's tensors under the model's keys, every one of them there and of the right shape."""
+    path, kind = Path(path), checkpoint(name)
+    stored = _read(path)
+    shapes = {key: tuple(tensor.shape) for key, tensor in stored.items()}
+    wanted = {key: tuple(tensor.shape) for key, tensor in model.state_dict().items()}
+
+    state, used = {}, set()
+    for ours in kind.parts:
+        part = {key.removeprefix(ours): shape for key, shape in wanted.items() if key.startswith(ours)}
+        fits, reasons = [], _differences(shapes, part)
+        for theirs in _prefixes(shapes, part):
+            differences = _differences({key: shapes[theirs + key] for key in part if theirs + key in shapes}, part)
+            if not differences:
+                fits.append(theirs)
+            elif len(differences) < len(reasons):
+                reasons = differences
+        if len(fits) > 1:
+            raise InputError(
+                f"{path}: holds {kind.architecture!r} under several prefixes, {fits}; save the one meant as a state "
+                "dict of its own"
+            )
+        if fits:
+            state |= {ours + key: stored[fits[0] + key] for key in part}
+            used |= {fits[0] + key for key in part}
+            reasons = _differences({key: shapes[key] for key in shapes.keys() - used}, {}) if kind.whole else []
+        if reasons:
+            raise InputError(
+                f"{path}: does not fit published weights {name!r}, architecture {kind.architecture!r} ({len(reasons)} "
+                f"tensors differ: {'; '.join(reasons[:3])}). Fetch the file that its row of datasets.tsv names, and "
+                f"read it with the geometry it was trained on, {kind.expects}"
+            )
+    return state
+
+
+def _prefixes(shapes: Shapes, part: Shapes) -> list[str]:
+    """Prefixes in the file under which one of the part's keys stands."""
+    found = {key.removesuffix(ours) for ours in part for key in shapes if key.endswith(ours)}
+    return sorted(prefix for prefix in found if not prefix or prefix.endswith("."))

@@ -1,0 +1,149 @@
+"""resources/datasets.lock.tsv: what the portals said each accession is, and what `fetch` therefore wants."""
+
+import csv
+import os
+import re
+import urllib.parse
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from trifold.errors import InputError
+
+# One assembly, two names: a portal's and UCSC's.
+UCSC_NAME = {"GRCh37": "hg19", "GRCh38": "hg38", "GRCm38": "mm10", "GRCm39": "mm39"}
+# As resources/schemas/datasets.lock.schema.yaml has them.
+FORMS = {
+    "file": r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    "url": r"https?://[^\s]+",
+    "bytes": r"[0-9]+",
+    "md5": r"([0-9a-f]{32})?",
+    "sha256": r"([0-9a-f]{64})?",
+    "assembly": r"[A-Za-z0-9.]*",
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file as its portal describes it; strings, empty where the portal says nothing (resources/schemas)."""
+
+    file: str
+    url: str
+    bytes: str
+    md5: str = ""
+    sha256: str = ""
+    assembly: str = ""
+    status: str = ""
+    part: str = ""
+
+    def __post_init__(self):
+        # An answer of another form must not become a line: `fetch` believes the lock.
+        for name, form in FORMS.items():
+            if not re.fullmatch(form, value := getattr(self, name)):
+                raise InputError(f"{self.file}: the portal gives {name} {value!r}, which is none; look at its record")
+        if not (self.md5 or self.sha256):
+            raise InputError(f"{self.file}: the portal gives no checksum; it cannot be verified")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the lock: a file, the row of datasets.tsv it belongs to, and when the portal was asked."""
+
+    dataset: str
+    file: str
+    url: str
+    part: str
+    bytes: str
+    sha256: str
+    md5: str
+    assembly: str
+    status: str
+    retrieved: str
+
+
+COLUMNS = [field.name for field in fields(Line)]
+IDENTITY = ("bytes", "sha256", "md5", "part")
+
+
+def read(path: str | os.PathLike) -> list[Line]:
+    """Lines of a lock; none where there is no file. Raises InputError for other columns or a file named twice."""
+    if not Path(path).exists():
+        return []
+    with open(path, newline="") as handle:
+        table = csv.DictReader(handle, delimiter="\t")
+        if table.fieldnames != COLUMNS:
+            raise InputError(
+                f"{path}: columns are {table.fieldnames}, not {COLUMNS}; delete it and run `snakemake resolve`"
+            )
+        lines = [Line(**row) for row in table]
+    files = [line.file for line in lines]
+    if twice := sorted({name for name in files if files.count(name) > 1}):
+        raise InputError(f"{path}: file: {', '.join(twice)} stands there twice; delete a line, run `snakemake resolve`")
+    return lines
+
+
+def write(path: str | os.PathLike, lines: Iterable[Line]) -> None:
+    """Write a lock, whole or not at all."""
+    partial = Path(path).with_name(f".{Path(path).name}.partial")
+    with open(partial, "w", newline="") as handle:
+        table = csv.DictWriter(handle, COLUMNS, delimiter="\t", lineterminator="\n")
+        table.writeheader()
+        table.writerows(asdict(line) for line in lines)
+    os.replace(partial, path)
+
+
+def differences(old: dict, new: dict) -> list[str]:
+    """Which of size, checksums and part both know and disagree on, with both values."""
+    return [
+        f"{name} {old[name]} -> {new[name]}" for name in IDENTITY if old[name] and new[name] and old[name] != new[name]
+    ]
+
+
+def selection(row: dict, allowed: Iterable[str] | None = None) -> dict[str, str]:
+    """The row's `select` as a dict. Raises InputError for keys its portal does not know."""
+    chosen = dict(urllib.parse.parse_qsl(row["select"], strict_parsing=bool(row["select"])))
+    if allowed is not None and (strange := sorted(set(chosen) - set(allowed))):
+        known = ", ".join(allowed) or "none"
+        raise InputError(
+            f"{row['file']}: datasets.tsv: select: {', '.join(strange)} is not known to this portal ({known})"
+        )
+    return chosen
+
+
+def is_set(row: dict) -> bool:
+    """Whether a row stands for several files, so that its name is no file: an accession given as its own name."""
+    return bool(row["portal"]) and row["file"] == row["accession"]
+
+
+def files_of(row: dict, lines: Iterable[Line]) -> list[str]:
+    """Names under resources/raw/ that a row stands for. Raises InputError for a set nobody has resolved."""
+    if not is_set(row):
+        return [row["file"]]
+    if files := [line.file for line in lines if line.dataset == row["file"]]:
+        return files
+    raise InputError(f"{row['file']}: datasets.tsv: its files are not known yet; run `snakemake resolve`")
+
+
+def wanted(file: str, rows: dict[str, dict], lines: Iterable[Line]) -> dict:
+    """What `download.fetch` needs for a file: the row of datasets.tsv, completed by the lock.
+
+    rows  name -> row of datasets.tsv
+    Size and checksums of the row stand; the lock fills in what it leaves open, and the address. Raises InputError where
+    the two disagree, or for a file that neither names.
+    """
+    line = next((line for line in lines if line.file == file), None)
+    row = rows.get(file) or (rows.get(line.dataset) if line else None)
+    if row is None:
+        raise InputError(f"{file}: neither datasets.tsv nor datasets.lock.tsv names it; run `snakemake resolve`")
+    stated = {name: row.get(name, "") for name in ("url", "bytes", "sha256", "md5")}
+    kept = {name: row.get(name, "") for name in ("status", "portal", "licence", "origin", "accession")}
+    if line is None:
+        return {"file": file, **stated, "part": "", "table": "datasets.tsv", **kept}
+    locked = {name: getattr(line, name) for name in (*stated, "part")}
+    if wrong := differences({**stated, "part": ""}, locked):
+        raise InputError(
+            f"{file}: datasets.tsv and datasets.lock.tsv disagree: {'; '.join(wrong)}; correct the row, or delete the "
+            "line and run `snakemake resolve`"
+        )
+    filled = {name: value or stated.get(name, "") for name, value in locked.items()}
+    return {"file": file, **filled, "sha256": stated["sha256"] or line.sha256, "table": "datasets.lock.tsv", **kept}

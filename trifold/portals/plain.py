@@ -1,0 +1,56 @@
+"""A plain address: a list of checksums beside the file where there is one, else the file itself, read once.
+
+What was read once is not read again while its size is the same: a download compares its checksum anyway.
+"""
+
+import tempfile
+import urllib.parse
+from pathlib import Path
+
+from trifold.portals import download
+from trifold.portals.lock import Found, Line, selection
+from trifold.portals.web import Refused, Web
+
+BASE = ""
+INTERVAL_S = 0.2
+LISTS = ["md5sum.txt", "MD5SUMS"]
+
+
+def listed(url: str, lists: list[str], web: Web, interval_s: float) -> str:
+    """The md5 that a list in the folder of `url` gives for its file; empty where no list names it."""
+    folder, _, name = url.rpartition("/")
+    for place in lists:
+        try:
+            text = web.text(f"{folder}/{place}", interval_s)
+        except Refused as error:
+            if error.status is None:
+                raise
+            continue
+        for line in text.splitlines():
+            # "<md5>  name", "<md5> *name" or "<md5>  ./name".
+            digest, _, rest = line.strip().partition(" ")
+            if len(digest) == 32 and rest.strip().lstrip("*").removeprefix("./") == urllib.parse.unquote(name):
+                return digest.lower()
+    return ""
+
+
+def resolve(row: dict, web: Web, base: str = BASE, known: list[Line] = ()) -> list[Found]:
+    """The file at the row's own url. Raises InputError where it is not there."""
+    selection(row, [])
+    url = row["url"]
+    md5 = listed(url, LISTS, web, INTERVAL_S)
+    try:
+        size = web.size(url, INTERVAL_S)
+    except Refused as error:
+        # Not every server knows HEAD; whether the file is there, reading it tells.
+        if error.status is None:
+            raise
+        size = None
+    if md5 and size:
+        return [Found(file=row["file"], url=url, bytes=str(size), md5=md5, assembly=row["assembly"])]
+    for old in known:
+        if old.url == url and old.bytes == str(size):
+            return [Found(row["file"], url, old.bytes, old.md5, old.sha256, row["assembly"])]
+    with tempfile.TemporaryDirectory() as folder:
+        read = download.survey(url, Path(folder) / row["file"], web)
+    return [Found(row["file"], url, str(read["bytes"]), read["md5"], read["sha256"], row["assembly"])]

@@ -1,0 +1,193 @@
+"""One level of a remote .mcool, read by HTTP ranges: what is needed of a file of many gigabytes.
+
+HDF5 reads through a file object that fetches whole blocks on demand and keeps the last few. Nothing is decompressed on
+the way: the level's groups are copied as they are stored. There is no checksum of a part, so the copy is checked by
+itself: every pixel is decompressed (a chunk carries its own checksum), their number and sum are those the level states.
+"""
+
+import http.client
+import io
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from trifold.errors import InputError
+from trifold.portals.web import (
+    LONGEST_WAIT_S,
+    Interrupted,
+    PastTheEnd,
+    Refused,
+    Web,
+    broken,
+    content_range,
+    refuse_drip,
+    request,
+    strong_etag,
+)
+
+BLOCK_BYTES = 1 << 22  # one request; a round trip takes as long as some hundred kB
+KEPT_BLOCKS = 16
+CHECKED_PIXELS = 1_000_000
+
+
+class RemoteFile(io.RawIOBase):
+    """A file at an address, read by ranges; `fetched_bytes` counts what came.
+
+    size_bytes  what the whole file must have; None takes what the server says
+    Raises Refused where the server gives no ranges, another size, or another file than at the first request.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        size_bytes: int | None,
+        web: Web,
+        shown: Callable[[int], None] = lambda done: None,
+        block_bytes: int = BLOCK_BYTES,
+    ):
+        super().__init__()
+        self.url, self.web, self.shown, self.block_bytes = url, web, shown, block_bytes
+        self.fetched_bytes, self.retries, self.etag = 0, 0, None
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._position, self.size_bytes = 0, size_bytes
+        self._block(0)
+
+    # -- what io asks for
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size_bytes}[whence]
+        self._position = origin + offset
+        return self._position
+
+    def readinto(self, buffer) -> int:
+        end, done = min(self._position + len(buffer), self.size_bytes), 0
+        while self._position < end:
+            number, start = divmod(self._position, self.block_bytes)
+            piece = self._block(number)[start : start + end - self._position]
+            buffer[done : done + len(piece)] = piece
+            done += len(piece)
+            self._position += len(piece)
+        return done
+
+    # -- blocks
+
+    def _block(self, number: int) -> bytes:
+        if number not in self._blocks:
+            self._blocks[number] = self._fetch(number)
+            if len(self._blocks) > KEPT_BLOCKS:
+                self._blocks.popitem(last=False)
+        self._blocks.move_to_end(number)
+        return self._blocks[number]
+
+    def _fetch(self, number: int) -> bytes:
+        for failures in range(self.web.retries + 1):
+            try:
+                return self._once(number)
+            except PastTheEnd as error:
+                raise Refused(f"ends before byte {number * self.block_bytes}, {self.size_bytes} expected") from error
+            except Interrupted as error:
+                if failures == self.web.retries:
+                    raise Refused(f"{error}; gave up after {failures + 1} tries") from error
+                self.retries += 1
+                time.sleep(min(max(error.wait_s, self.web.backoff_s * 2**failures), LONGEST_WAIT_S))
+
+    def _once(self, number: int) -> bytes:
+        start = number * self.block_bytes
+        end = start + self.block_bytes if self.size_bytes is None else min(start + self.block_bytes, self.size_bytes)
+        headers = {"Range": f"bytes={start}-{end - 1}", **({"If-Match": self.etag} if self.etag else {})}
+        with request(self.url, headers, timeout_s=self.web.timeout_s, pace=self.web.pace) as response:
+            if response.status != 206:
+                raise Refused("gives no ranges; fetch the whole file (the row of the .mcool without `select`)")
+            first, total = content_range(response.headers)
+            if first != start or total is None:
+                raise Refused(f"answers another range ({response.headers.get('Content-Range')}) than bytes {start}-")
+            if self.size_bytes not in (None, total):
+                raise Refused(f"is {total} bytes, the portal said {self.size_bytes}; run `snakemake resolve`")
+            etag = strong_etag(response.headers)
+            if self.etag and etag != self.etag:
+                raise Refused("was replaced while it was read; start again")
+            self.size_bytes, self.etag = total, etag
+            wanted, body, start_s = min(end, total) - start, bytearray(), time.monotonic()
+            try:
+                while len(body) < wanted and (piece := response.read1(wanted - len(body))):
+                    body += piece
+                    if (passed_s := time.monotonic() - start_s) > self.web.timeout_s:
+                        refuse_drip(len(body), passed_s)
+            except (OSError, http.client.HTTPException) as error:
+                raise broken(error) from error
+        if len(body) < wanted:
+            raise Interrupted(f"ended after {len(body)} of {wanted} bytes")
+        self.fetched_bytes += len(body)
+        self.shown(self.fetched_bytes)
+        return bytes(body)
+
+
+def copy_level(
+    url: str,
+    group: str,
+    path: Path,
+    size_bytes: int | None,
+    web: Web,
+    shown: Callable[[int], None] = lambda done: None,
+    block_bytes: int = BLOCK_BYTES,
+) -> dict:
+    """Copy one level of the .mcool at `url` into the .cool `path`.
+
+    group  its HDF5 group, "/resolutions/5000"
+    Returns source_bytes, fetched_bytes and retries. Raises Refused, also for a level that is not there or not sound.
+    """
+    handle = RemoteFile(url, size_bytes, web, shown, block_bytes)
+    path.unlink(missing_ok=True)
+    try:
+        with handle, h5py.File(handle, "r") as source, h5py.File(path, "w") as target:
+            if group not in source:
+                present = ", ".join(sorted(source.get("resolutions", {}), key=int))
+                raise Refused(f"no level {group} in the .mcool; it has {present or 'none'}")
+            for name in source[group]:
+                source.copy(f"{group}/{name}", target, name=name)
+            target.attrs.update(source[group].attrs)
+        _check_level(path)
+    except (OSError, RuntimeError, KeyError) as error:
+        path.unlink(missing_ok=True)
+        raise Refused(f"{group}: what came is not a sound level ({error})") from error
+    except InputError:
+        path.unlink(missing_ok=True)
+        raise
+    return {"source_bytes": handle.size_bytes, "fetched_bytes": handle.fetched_bytes, "retries": handle.retries}
+
+
+def _check_level(path: Path) -> None:
+    """Read every pixel; raises OSError for a damaged chunk, Refused where number or sum is not what is stated."""
+    with h5py.File(path, "r") as level:
+        pixels, bins, total = level["pixels"], len(level["bins/start"]), 0
+        n = len(pixels["count"])
+        for start in range(0, n, CHECKED_PIXELS):
+            bin1, bin2, count = (
+                pixels[name][start : start + CHECKED_PIXELS] for name in ("bin1_id", "bin2_id", "count")
+            )
+            if bin1.min() < 0 or bin2.min() < 0 or max(bin1.max(), bin2.max()) >= bins:
+                raise Refused(f"pixels outside the {bins} bins")
+            total += count.sum()
+        for column in level["bins"].values():
+            column[:]
+        stated = {name: level.attrs[name] for name in ("nnz", "sum") if name in level.attrs}
+        found = {"nnz": n, "sum": total}
+        # Whole counts sum exactly; a sum of fractions depends on its order.
+        rtol = 0 if np.issubdtype(pixels["count"].dtype, np.integer) else 1e-9
+        equal = [np.isclose(found[name], value, rtol=rtol, atol=0) for name, value in stated.items()]
+        if int(level["indexes/bin1_offset"][-1]) != n or not all(equal):
+            raise Refused(f"{n} pixels that sum to {total}, the level states {stated}")

@@ -1,0 +1,495 @@
+"""Tables I to III and figures 5 to 8 of Kriukov et al. 2021: the paper's numbers beside ours.
+
+A table function gives one tidy frame (see `COLUMNS`), in which every number stands under one of three protocols:
+"paper" (as printed), "published" and "corrected" (ours). `write` and `section` render it. The protocols differ in
+normalisation and in the pixels scored, so no value is marked as best and no difference is taken between them.
+
+Tables I and III score sequence models on ln O/E maps; Table II scores enhanced maps on [0, 1]. The paper's SCC is the
+form `scc_kriukov2021` (see trifold.metrics.scc); the two other forms stand beside it without a number of the paper.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from trifold.errors import InputError
+from trifold.report import tables
+from trifold.report.figures import CHANGE, CONTACTS, INK, MUTED, _figure, _legend_right, _log_axis, _styled, palette
+from trifold.report.page import PaperSection, PaperTable
+from trifold.report.tables import METRICS, Cell, Format
+
+PROTOCOLS = ("paper", "published", "corrected")
+SETS = {"train": "Train", "validation": "Val", "test": "Test"}  # role -> what the paper calls it
+PIXEL_METRICS = ("mae", "mse", "pearson", "spearman")
+# Set of the published Table II; the released test step scores the test set.
+NOT_STATED = "not stated"
+
+COLUMNS = [
+    *("table", "sample", "degradation", "row", "set", "metric", "protocol", "arm"),
+    *("n_seeds", "n_windows", "mean", "sd", "printed", "test_regions"),
+]
+_WINDOW = ["fold", "chrom", "start_bp", "end_bp"]
+_PUBLISHED = ["table", "row", "set", "metric", "value", "source"]
+
+
+class Layout(NamedTuple):
+    """What one table of the paper scores, and how it is headed."""
+
+    title: str
+    scale: str
+    roles: tuple[str, ...]
+    metrics: tuple[str, ...]
+    heads: list[str]
+    reads_map: bool
+    caution: str = ""  # ends the note
+
+
+LAYOUTS = {
+    "I": Layout("sequence models", "oe", tuple(SETS), PIXEL_METRICS, ["model", "set"], False),
+    "II": Layout(
+        "enhanced maps and baselines",
+        "observed",
+        ("test",),
+        (*PIXEL_METRICS, "scc_kriukov2021", "scc_hicrep", "scc_hicreppy"),
+        ["model"],
+        True,
+        " Published hybrids are scored as released: with the target's diagonal, first row and first column.",
+    ),
+    "III": Layout("random and chromosome split", "oe", tuple(SETS), PIXEL_METRICS, ["split", "set"], False),
+}
+
+
+class _Selection(NamedTuple):
+    """The runs that make one row; fold None takes every fold."""
+
+    arms: Sequence[str]
+    fold: str | None
+
+    def of(self, scores: pd.DataFrame) -> pd.DataFrame:
+        return scores[scores["arm"].isin(self.arms) & ((scores["fold"] == self.fold) | (self.fold is None))]
+
+
+# ---------------------------------------------------------------- the numbers
+
+
+def read_published(path: str | Path) -> pd.DataFrame:
+    """resources/published/kriukov2021.tsv: table, row, set, metric, value (text, as printed), source."""
+    published = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    if missing := [name for name in _PUBLISHED if name not in published]:
+        raise InputError(f"{path}: columns {missing} are missing; it needs {_PUBLISHED}")
+    if unknown := set(published["metric"]) - set(METRICS):
+        raise InputError(f"{path}: column metric: {sorted(unknown)} is not one of {sorted(METRICS)}")
+    if (twice := published.duplicated(_PUBLISHED[:4])).any():
+        named = published.loc[twice, _PUBLISHED[:4]].iloc[0].tolist()
+        raise InputError(f"{path}: {named} stands there twice; keep one row")
+    return published
+
+
+def table1(
+    scores: pd.DataFrame, rows: Mapping[str, Sequence[str]], published: pd.DataFrame, fold: str | None = None
+) -> pd.DataFrame:
+    """Table I, sequence models on train, validation and test windows; columns `COLUMNS`.
+
+    `scores` has a row per window and run: protocol, degradation, arm, fold, seed, sample, role, chrom, start_bp,
+    end_bp, scale and the metrics. `rows` is the config's kriukov2021/table1: the paper's row -> arms, at most one of
+    each protocol. `published` is `read_published`. fold None takes every fold.
+
+    mean is over seeds of the mean over windows, sd over seeds (NaN with one); scores that are not finite are left out.
+    A row without a score stays, with n_seeds 0 and mean NaN. Raises InputError for a missing column and for two arms
+    of one protocol in a row.
+    """
+    return _tabulate("I", scores, {row: _Selection(arms, fold) for row, arms in rows.items()}, published)
+
+
+def table2(
+    scores: pd.DataFrame, rows: Mapping[str, Sequence[str]], published: pd.DataFrame, fold: str | None = None
+) -> pd.DataFrame:
+    """Table II, enhanced maps on test windows, for every sample and low map; as `table1`, with three forms of SCC."""
+    return _tabulate("II", scores, {row: _Selection(arms, fold) for row, arms in rows.items()}, published)
+
+
+def table3(scores: pd.DataFrame, rows: Mapping[str, Mapping], published: pd.DataFrame) -> pd.DataFrame:
+    """Table III, one model on two splits; as `table1`, `rows` being the paper's row -> {fold, arms}."""
+    return _tabulate("III", scores, {row: _Selection(own["arms"], own["fold"]) for row, own in rows.items()}, published)
+
+
+def _tabulate(
+    table: str, scores: pd.DataFrame, rows: Mapping[str, _Selection], published: pd.DataFrame
+) -> pd.DataFrame:
+    layout = LAYOUTS[table]
+    needed = ["protocol", "degradation", "arm", "seed", "sample", "role", "scale", *_WINDOW, *layout.metrics]
+    if missing := [name for name in needed if name not in scores]:
+        raise InputError(f"scores.tsv: columns {missing} are missing; make the scores of kriukov2021 again")
+    if unknown := set(scores["protocol"]) - set(PROTOCOLS[1:]):
+        raise InputError(f"scores.tsv: column protocol: {sorted(unknown)} is not one of {list(PROTOCOLS[1:])}")
+    named = {arm for selection in rows.values() for arm in selection.arms}
+    scores = scores[(scores["scale"] == layout.scale) & scores["arm"].isin(named)]
+    if not layout.reads_map:
+        # A model that reads no map has the same scores beside every low map: they count once.
+        first = scores.groupby("arm")["degradation"].transform("first")
+        scores = scores[scores["degradation"] == first].assign(degradation="")
+    own = published[published["table"] == table]
+    printed = own.set_index(["row", "set", "metric"])["value"].to_dict()
+    lines = []
+    for (sample, degradation), of_view in _views(scores):
+        for row, selection in rows.items():
+            of_row = selection.of(of_view)
+            # Of all rows of a fold together, so that an arm with fewer windows does not name regions of its own.
+            beside = [arm for other in rows.values() if other.fold == selection.fold for arm in other.arms]
+            tested = _Selection(beside, selection.fold).of(of_view)
+            where = tables.name_regions(_merged(tested[tested["role"] == "test"]))
+            for role in layout.roles:
+                in_paper = NOT_STATED if table == "II" else SETS[role]
+                for metric in layout.metrics:
+                    key = [table, sample, degradation, row, SETS[role], metric]
+                    if metric in set(own["metric"]):
+                        value = printed.get((row, in_paper, metric), "")
+                        lines.append([*key, "paper", "", pd.NA, pd.NA, float(value or "nan"), math.nan, value, where])
+                    for protocol in PROTOCOLS[1:]:
+                        runs = of_row[(of_row["role"] == role) & (of_row["protocol"] == protocol)]
+                        arms = sorted(set(runs["arm"]))
+                        if len(arms) > 1:
+                            raise InputError(
+                                f"config: kriukov2021: row {row!r} of Table {table} holds the arms {arms}, both scored "
+                                f"under the {protocol} protocol; give each a row of its own"
+                            )
+                        numbers = _mean_over_seeds(runs, metric)
+                        lines.append([*key, protocol, "".join(arms), *numbers, "", where])
+    frame = pd.DataFrame(lines, columns=COLUMNS)
+    return frame.astype({"n_seeds": "Int64", "n_windows": "Int64", "mean": float, "sd": float})
+
+
+def _views(scores: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    """Scores by sample and low map; one empty view where there is none, so that the paper's numbers still stand."""
+    if scores.empty:
+        return iter([(("", ""), scores)])
+    return iter(scores.groupby(["sample", "degradation"], sort=False))
+
+
+def _mean_over_seeds(runs: pd.DataFrame, metric: str) -> tuple[int, int, float, float]:
+    """n_seeds, n_windows, mean and sd of one cell."""
+    runs = runs[np.isfinite(runs[metric].astype(float))]
+    of_seed = runs.groupby("seed")[metric].mean()
+    return len(of_seed), len(runs.drop_duplicates(_WINDOW)), of_seed.mean(), of_seed.std()
+
+
+def _merged(windows: pd.DataFrame) -> pd.DataFrame:
+    """Windows that touch or overlap as one region each: chrom, start_bp, end_bp."""
+    # Chromosomes named by numbers and letters sort as text.
+    unique = windows[_WINDOW[1:]].astype({"chrom": str}).drop_duplicates().sort_values(["chrom", "start_bp"])
+    spans: list[list] = []
+    for chrom, start_bp, end_bp in unique.itertuples(index=False, name=None):
+        if spans and spans[-1][0] == chrom and start_bp <= spans[-1][2]:
+            spans[-1][2] = max(spans[-1][2], end_bp)
+        else:
+            spans.append([chrom, start_bp, end_bp])
+    return pd.DataFrame(spans, columns=_WINDOW[1:])
+
+
+# ---------------------------------------------------------------- tables to read
+
+
+def formatted(frame: pd.DataFrame) -> list[PaperTable]:
+    """The frame as a person reads it, one table per sample and low map: rows x (metric x protocol)."""
+    return [_formatted(rows)[0] for rows in _parts(frame)]
+
+
+def _parts(frame: pd.DataFrame) -> list[pd.DataFrame]:
+    return [rows for _, rows in frame.groupby(["sample", "degradation"], sort=False)]
+
+
+def _formatted(rows: pd.DataFrame) -> tuple[PaperTable, list[tuple[str, Format]]]:
+    """One table, and (metric, format) of its groups of columns."""
+    table = rows["table"].iloc[0]
+    layout = LAYOUTS[table]
+    styles = [(metric, Format.of(rows.loc[rows["metric"] == metric, "mean"])) for metric in layout.metrics]
+    present = set(rows[["metric", "protocol"]].itertuples(index=False, name=None))
+    columns = [
+        (name, style, protocol) for name, style in styles for protocol in PROTOCOLS if (name, protocol) in present
+    ]
+    found = {(row.row, row.set, row.metric, row.protocol): row for row in rows.itertuples()}
+    lines = []
+    for name, role in rows[["row", "set"]].drop_duplicates().itertuples(index=False):
+        cells = [_cell(found[name, role, metric, protocol], style) for metric, style, protocol in columns]
+        lines.append(([name, role][: len(layout.heads)], cells))
+    groups = [
+        (tables.heading(name, style), [protocol for own, _, protocol in columns if own == name])
+        for name, style in styles
+    ]
+    title = f"Table {table} of Kriukov et al. 2021: {layout.title}"
+    return PaperTable(title, layout.heads, groups, lines, _note(rows)), styles
+
+
+def _cell(row, style: Format) -> Cell:
+    if math.isnan(row.mean):
+        return Cell()
+    if row.printed:
+        # The paper's own digits, on the scale of the column.
+        return Cell(f"{Decimal(row.printed).scaleb(-style.exponent):f}")
+    return Cell(style.number(row.mean), "" if math.isnan(row.sd) else f"± {style.number(row.sd)}")
+
+
+def _note(rows: pd.DataFrame) -> str:
+    """What stands below a table: test regions, windows, seeds, and whose data each number is of."""
+    layout = LAYOUTS[rows["table"].iloc[0]]
+    paper = "The paper's numbers are of mouse Micro-C (mm10) at 5 kb"
+    if layout.roles == ("test",):
+        paper += ", of a set it does not name (its code scores the test set)"
+    ours = rows[rows["n_windows"].fillna(0) > 0]
+    if ours.empty:
+        return f"No arm of this table was scored. {paper}."
+    regions = ours.groupby("test_regions", sort=False)["row"].unique()
+    where = [f"{own} ({', '.join(names)})" if len(regions) > 1 else own for own, names in regions.items()]
+    windows = ours.groupby("set", sort=False)["n_windows"].agg(["min", "max"])
+    counts = [f"{name} {_span(low, high)}" for name, low, high in windows.itertuples()]
+    seeds = _span(ours["n_seeds"].min(), ours["n_seeds"].max())
+    sample, low_map = rows["sample"].iloc[0], rows["degradation"].iloc[0]
+    return (
+        f"Test regions: {'; '.join(where)}. Windows: {', '.join(counts)}. Seeds: {seeds}; ± is the standard deviation "
+        f"over seeds. {paper}; published and corrected are of the sample {sample}"
+        f"{f', low map “{low_map}”' if low_map else ''}. "
+        f"The three are normalised and masked differently: compare within a column, not across.{layout.caution}"
+    )
+
+
+def _span(low: int, high: int) -> str:
+    return f"{low}" if low == high else f"{low}–{high}"
+
+
+def to_markdown(frame: pd.DataFrame) -> str:
+    """A Markdown table per sample and low map between its title and its note."""
+    parts = []
+    for table in formatted(frame):
+        head = [*table.heads, *(f"{metric} {protocol}" for metric, own in table.groups for protocol in own)]
+        lines = [head, [*["---"] * len(table.heads), *["---:"] * (len(head) - len(table.heads))]]
+        for names, cells in table.rows:
+            values = [" ".join(part for part in (cell.value, cell.spread) if part) for cell in cells]
+            lines.append([*map(tables.escape_markdown, names), *values])
+        body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        parts.append(f"**{tables.escape_markdown(table.title)}**\n\n{body}\n\n{tables.escape_markdown(table.note)}\n")
+    return "\n".join(parts)
+
+
+def to_tex(frame: pd.DataFrame) -> str:
+    """A booktabs table per sample and low map, as wide as the page; the spread in small type."""
+    parts = ["% \\usepackage{booktabs,graphicx}"]
+    for rows in _parts(frame):
+        table, styles = _formatted(rows)
+        upper, lower, rules = [""] * len(table.heads), list(table.heads), []
+        for (metric, style), (_, own) in zip(styles, table.groups):
+            power = rf" $\times 10^{{{style.exponent}}}$" if style.exponent else ""
+            heading = f"{METRICS[metric].tex} {tables.escape_tex(METRICS[metric].arrow)}{power}"
+            rules.append(rf"\cmidrule(lr){{{len(lower) + 1}-{len(lower) + len(own)}}}")
+            upper.append(rf"\multicolumn{{{len(own)}}}{{c}}{{{heading}}}")
+            lower += own
+        lines, above = [], table.rows[0][0][0]
+        for names, cells in table.rows:
+            if names[0] != above and len(names) > 1:  # the sets of a model stay together
+                lines.append(r"\midrule")
+            above = names[0]
+            lines.append(" & ".join([*map(tables.escape_tex, names), *map(_tex_cell, cells)]) + r" \\")
+        parts += [
+            r"\begin{table*}",
+            r"\centering",
+            rf"\caption{{{tables.escape_tex(table.title)}. {tables.escape_tex(table.note)}}}",
+            r"\resizebox{\textwidth}{!}{%",
+            rf"\begin{{tabular}}{{{'l' * len(table.heads)}{'r' * (len(lower) - len(table.heads))}}}",
+            r"\toprule",
+            " & ".join(upper) + r" \\",
+            " ".join(rules),
+            " & ".join(lower) + r" \\",
+            r"\midrule",
+            *lines,
+            r"\bottomrule",
+            r"\end{tabular}}",
+            r"\end{table*}",
+            "",
+        ]
+    return "\n".join(parts)
+
+
+def _tex_cell(cell: Cell) -> str:
+    spread = rf" {{\scriptsize {tables.escape_tex(cell.spread)}}}" if cell.spread else ""
+    return tables.escape_tex(cell.value) + spread
+
+
+def write(frame: pd.DataFrame, stem: str, folder: str | Path) -> list[Path]:
+    """Write `<stem>.tsv` (the tidy frame), `<stem>.md` and `<stem>.tex` (to read) into a folder."""
+    folder = Path(folder)
+    paths = [folder / f"{stem}.{suffix}" for suffix in ("tsv", "md", "tex")]
+    frame.to_csv(paths[0], sep="\t", index=False, float_format="%.8g")
+    paths[1].write_text(to_markdown(frame), encoding="utf-8")
+    paths[2].write_text(to_tex(frame), encoding="utf-8")
+    return paths
+
+
+def read(path: str | Path) -> pd.DataFrame:
+    """A frame that `write` wrote."""
+    text = ["sample", "degradation", "row", "set", "arm", "printed", "test_regions"]
+    frame = pd.read_csv(path, sep="\t", dtype=dict.fromkeys(text, str))
+    return frame.assign(**{name: frame[name].fillna("") for name in text})
+
+
+def section(frames: Sequence[pd.DataFrame], drawn: Sequence[tuple[str, Figure]] = ()) -> PaperSection:
+    """The page's section: the tables of the frames in their order, then the figures (caption, figure)."""
+    names = list(dict.fromkeys(name for frame in frames for name in frame["table"]))
+    subject = f"Table{'s' if len(names) > 1 else ''} {' and '.join(filter(None, [', '.join(names[:-1]), names[-1]]))}"
+    text = (
+        "The paper's numbers as printed, beside arms that repeat its released code bug for bug (published) and arms "
+        "that do what its text means (corrected). A dash is a number that the paper or this experiment does not have."
+    )
+    return PaperSection(
+        "kriukov2021",
+        "Kriukov et al. 2021",
+        subject,
+        text,
+        [one for frame in frames for one in formatted(frame)],
+        drawn,
+    )
+
+
+# ---------------------------------------------------------------- figures
+
+_WIDTH_IN = 10.2
+_FRAME = "#0072B2"  # of the fragment in figure 6; PNGs hold this colour
+
+
+@_styled
+def figure5(
+    targets: Sequence[np.ndarray],
+    predictions: Mapping[str, Sequence[np.ndarray]],
+    labels: Sequence[str],
+    clip: float = 2.0,
+) -> Figure:
+    """Figure 5: a row per window, the target and every sequence model beside each other.
+
+    Maps are ln O/E, (W, W), NaN where missing, and all of one window cover the same region; `labels` names the
+    windows; colours end at ±clip.
+    """
+    columns = {"target": targets, **predictions}
+    for name, maps in columns.items():
+        if len(maps) != len(labels):
+            raise ValueError(f"{len(labels)} windows are named and {len(maps)} maps of {name!r} were given")
+    figure, grid = _map_grid(len(labels), list(columns))
+    for j, maps in enumerate(columns.values()):
+        for i, values in enumerate(maps):
+            image = _show(grid[i, j], values, CHANGE, Normalize(-clip, clip))
+    for axes, label in zip(grid[:, 0], labels):
+        axes.set_ylabel(label, fontsize=8.5)
+    _bar(figure, image, grid, "ln observed / expected")
+    return figure
+
+
+@_styled
+def figure6(maps: Mapping[str, np.ndarray], zoom: tuple[slice, slice]) -> Figure:
+    """Figure 6: maps of one region on [0, 1] whole (above) and the fragment `zoom` of each (below), in bins.
+
+    Maps are (W, W), NaN where missing, all of one size and on one colour scale.
+    """
+    figure, grid = _map_grid(2, list(maps))
+    norm = _shared_norm(maps)
+    rows, columns = zoom
+    for j, values in enumerate(maps.values()):
+        image = _show(grid[0, j], values, CONTACTS, norm)
+        y, x, height, width = rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start
+        frame = Rectangle((x - 0.5, y - 0.5), width, height, fill=False, ec=_FRAME, lw=1.6)
+        grid[0, j].add_patch(frame)
+        _show(grid[1, j], values[zoom], CONTACTS, norm)
+        for spine in grid[1, j].spines.values():
+            spine.set(visible=True, edgecolor=_FRAME, linewidth=1.6)
+    _bar(figure, image, grid, "observed, on [0, 1]")
+    return figure
+
+
+@_styled
+def figure7(maps: Mapping[str, np.ndarray]) -> Figure:
+    """Figure 7: what the hybrid gives with both backbones and with either replaced by zeros, beside the target.
+
+    `maps`: name -> (W, W) on [0, 1], NaN where missing; the one called "target", where given, sets the colour scale.
+    """
+    figure, grid = _map_grid(1, list(maps))
+    norm = _shared_norm(maps)
+    for axes, values in zip(grid[0], maps.values()):
+        image = _show(axes, values, CONTACTS, norm)
+    _bar(figure, image, grid, "observed, on [0, 1]")
+    return figure
+
+
+@_styled
+def figure8(histories: pd.DataFrame, arms: Mapping, preheated: tuple[str, str]) -> Figure:
+    """Figure 8: validation loss and Pearson r of the hybrid by epoch, its head heated before the joint training or not.
+
+    `histories`: columns arm, seed, epoch, validation_loss, validation_pearson; `preheated`: the arm with and the one
+    without. Lines are means over seeds, bands span the seeds. `arms` is the config's, for the colours.
+    """
+    styles = palette(arms)
+    figure = _figure(_WIDTH_IN, 3.4)
+    left, right = figure.subplots(1, 2)
+    for axes, column, title in (
+        (left, "validation_loss", "Validation loss"),
+        (right, "validation_pearson", "Validation Pearson r"),
+    ):
+        for name, label in zip(preheated, ("head pre-heated", "not pre-heated")):
+            rows = histories[(histories["arm"] == name) & histories[column].notna()]
+            if rows.empty:
+                continue
+            runs = rows.pivot_table(index="epoch", columns="seed", values=column)
+            mean, style = runs.mean(axis=1), styles[name]
+            mark = "o" if len(runs) == 1 else None
+            axes.plot(
+                mean.index, mean, color=style.colour, ls=style.dash, lw=style.width, marker=mark, ms=4, label=label
+            )
+            if runs.shape[1] > 1:
+                axes.fill_between(runs.index, runs.min(axis=1), runs.max(axis=1), color=style.colour, alpha=0.18, lw=0)
+        axes.set_title(title)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if (histories["validation_loss"].dropna() > 0).all():
+        _log_axis(left)
+    _legend_right(figure, right)
+    return figure
+
+
+def _map_grid(lines: int, names: list[str]) -> tuple[Figure, np.ndarray]:
+    """Square axes, `lines` x names, the names above; room for a colour bar below."""
+    side = min(2.6, (_WIDTH_IN - 0.3) / len(names) - 0.1)
+    figure = _figure(0.3 + len(names) * (side + 0.1), lines * (side + 0.1) + 0.85)
+    figure.get_layout_engine().set(w_pad=0.05, h_pad=0.05, wspace=0, hspace=0)
+    grid = figure.subplots(lines, len(names), squeeze=False)
+    for axes, name in zip(grid[0], names):
+        axes.set_title(name, color=INK)
+    return figure, grid
+
+
+def _show(axes: Axes, values: np.ndarray, cmap, norm: Normalize):
+    image = axes.imshow(np.ma.masked_invalid(values), cmap=cmap, norm=norm, interpolation="nearest")
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    for spine in axes.spines.values():
+        spine.set(visible=True, edgecolor="#c5ced6", linewidth=0.8)
+    return image
+
+
+def _shared_norm(maps: Mapping[str, np.ndarray]) -> Normalize:
+    """From the 1 % to the 99.5 % quantile of the target's pixels; of all maps' where there is no target."""
+    shown = [maps["target"]] if "target" in maps else list(maps.values())
+    return Normalize(*np.nanpercentile(np.concatenate([np.ravel(values) for values in shown]), (1, 99.5)))
+
+
+def _bar(figure: Figure, image, grid: np.ndarray, label: str) -> None:
+    """A colour bar under the first column."""
+    bar = figure.colorbar(image, ax=grid, orientation="horizontal", shrink=0.3, aspect=22, pad=0.03, anchor=(0, 1))
+    bar.set_label(label, color=MUTED, fontsize=8.5)
+    bar.ax.tick_params(labelsize=7.5, length=2)
+    bar.ax.grid(False)
+    bar.outline.set_visible(False)

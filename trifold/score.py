@@ -1,0 +1,192 @@
+"""Models on the windows of a dataset directory, scored there role by role: what the tables of the papers are made of.
+
+`evaluate` scores the whole maps a user gets; here nothing is blended, and training and validation windows are scored
+too. Windows are taken side by side, so that overlapping ones do not count twice. Two forms, by protocol:
+
+- published: every pixel of the cropped map on the scales of the released data steps (each window on its own [0, 1]),
+  the diagonal and both triangles included; ln O/E from the second diagonal on. A hybrid is scored with the parts of the
+  target that the released test step copies into it.
+- corrected: the upper triangle between the first and the last diagonal of the scoring, on bins that are good in the
+  deep and in the low map, on one [0, 1] scale for all; predictions are symmetrised, as in whole maps.
+
+An arm on contacts is brought to the balanced scale and from there to [0, 1]; in the published form, where each window
+has its own scale, to that of its own prediction.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from trifold.config import Geometry, Recipes, Scoring, from_dict
+from trifold.data import normalise
+from trifold.data.dataset import WindowDataset
+from trifold.data.normalise import CountsScale, ObservedScale
+from trifold.data.sequence import SequenceStore
+from trifold.data.splits import ROLES
+from trifold.data.tracks import TrackStore
+from trifold.errors import InputError
+from trifold.inference import device_of
+from trifold.metrics import pixels, scc
+from trifold.models import hybrid
+from trifold.models.blocks import Architecture, crop
+from trifold.models.vehicle import CROP_BINS
+
+PLACE = ["role", "chrom", "start_bp", "end_bp"]
+SCORES = ["n_pixels", "mae", "mse", "pearson", "spearman", "scc_hicrep", "scc_hicreppy", "scc_kriukov2021"]
+
+
+class Windows:
+    """The windows of one role of a dataset directory, and a model's maps of them on the scale they are scored on.
+
+    tiles  the windows, side by side: role, chrom, start_bp, end_bp
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        role: str,
+        model: Architecture,
+        protocol: str,
+        *,
+        sequence: SequenceStore | None = None,
+        tracks: Sequence[TrackStore] = (),
+    ):
+        self.model, self.protocol = model, protocol
+        self.facts = json.loads((Path(folder) / "statistics.json").read_text())
+        self.recipes = from_dict(Recipes, self.facts["recipes"])
+        # Contacts are compared on [0, 1] too.
+        self.scale = "oe" if model.target == "oe" else "observed"
+        common = {"sequence": sequence, "tracks": [tracks]}
+        inputs = model.inputs | {"bias"}
+        self._inputs = WindowDataset(folder, role, inputs=inputs, target=model.target, **common)
+        self._targets = WindowDataset(folder, role, inputs=(), target=self.scale)
+        self._chosen = _side_by_side(self._inputs.tiles)
+        self.tiles = self._inputs.tiles.iloc[self._chosen][PLACE].reset_index(drop=True)
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    @torch.inference_mode()
+    def predict(
+        self, batch_size: int, device: str = "cpu", only: Sequence[int] | None = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Batch by batch: prediction and target (n, W - 2c, W - 2c) float64, and which bins are good (n, W - 2c).
+
+        c is the model's crop; only: numbers of the windows wanted, all where None. Raises InputError for predictions
+        that are not numbers.
+        """
+        where = device_of(device)
+        model = self.model.to(where).eval()
+        chosen = self._chosen if only is None else self._chosen[list(only)]
+        loaders = [DataLoader(each, batch_size, sampler=chosen.tolist()) for each in (self._inputs, self._targets)]
+        for batch, targets in zip(*loaders):
+            output = model({key: tensor.to(where) for key, tensor in batch.items()}).float().cpu()
+            if not output.isfinite().all():
+                raise InputError("the model predicts values that are not numbers; train it again")
+            target = crop(targets[self.scale], model.crop_bins)
+            prediction = self._on_scale(output, batch, target)
+            good = batch["valid"] & batch["low_valid"]
+            good = good[:, model.crop_bins : good.shape[1] - model.crop_bins]
+            yield prediction, target[:, 0].double().numpy(), good.numpy()
+
+    def _on_scale(self, output: Tensor, batch: dict[str, Tensor], target: Tensor) -> np.ndarray:
+        published = self.protocol == "published"
+        if published and isinstance(self.model, hybrid.Hybrid):
+            output = hybrid.published_test_overwrite(output, target)
+        values = self.model.decode(output)[:, 0].double().numpy()
+        if not published:
+            values = (values + values.swapaxes(1, 2)) / 2
+        if self.model.target != "counts":
+            return values
+        weights = np.exp(batch["bias"].double().numpy() + self.facts["low_bias"]["mean_log_weight"])
+        back = CountsScale.of(weights, self.recipes.counts, self.facts["counts"], self.facts["coarsen"])
+        balanced = np.maximum(back.inverse(values), 0.0)
+        if self.recipes.observed.scale == "window":
+            return normalise.window_scale(balanced).forward(balanced)
+        known = self.facts["observed"]
+        return ObservedScale(np.array([known["floor"]]), np.array([known["ceiling"]]), np.zeros(1)).forward(balanced)
+
+
+def _side_by_side(tiles: pd.DataFrame) -> np.ndarray:
+    """Numbers of the windows that do not overlap one taken before, chromosome by chromosome from its start."""
+    taken, chrom, end_bp = [], None, 0
+    for number, tile in tiles.sort_values(["chrom", "start_bp"], kind="stable").iterrows():
+        if tile["chrom"] != chrom or tile["start_bp"] >= end_bp:
+            taken.append(number)
+            chrom, end_bp = tile["chrom"], tile["end_bp"]
+    return np.array(sorted(taken))
+
+
+def score_windows(
+    prediction: np.ndarray,
+    target: np.ndarray,
+    good: np.ndarray,
+    scale: str,
+    protocol: str,
+    scoring: Scoring,
+    bin_bp: int,
+) -> pd.DataFrame:
+    """`SCORES` of cropped windows (n, S, S) with good bins (n, S), one row per window; the SCC not of O/E."""
+    size = target.shape[1]
+    if protocol == "published":
+        first = 2 if scale == "oe" else 1 - size
+        mask = np.broadcast_to(pixels.upper_triangle(size, first, size - 1), target.shape)
+        bands = np.ones((*target.shape[:2], size), dtype=bool)
+    else:
+        last = size - 1 if scoring.max_distance_bins is None else min(size - 1, scoring.max_distance_bins)
+        mask = pixels.upper_triangle(size, scoring.min_diagonal, last) & good[:, :, None] & good[:, None, :]
+        bands = pixels.to_bands(mask, last + 1)
+    table = pixels.per_window(prediction, target, mask)
+    if scale == "oe":
+        return table.reindex(columns=SCORES)
+    banded = [pixels.to_bands(each, bands.shape[-1]) for each in (prediction, target)]
+    max_bins = size if scoring.scc_max_bp is None else scoring.scc_max_bp // bin_bp
+    return table.assign(**scc.forms(*banded, bands, scoring.scc_h, max_bins))
+
+
+def score(
+    out: Path,
+    *,
+    model: Architecture,
+    protocol: str,
+    examples: str | os.PathLike,
+    sequence: SequenceStore | None,
+    tracks: Sequence[TrackStore],
+    scoring: Scoring,
+    labels: dict,
+    batch_size: int,
+    device: str = "cpu",
+    threads: int = 1,
+) -> None:
+    """Write scores.tsv into the folder `out`: the labels, `PLACE`, scale and `SCORES` of every window of every role.
+
+    examples: the dataset directory of the protocol. Maps on [0, 1] are cropped as the generators are, so that all arms
+    meet on the same pixels. Raises InputError where an arm's crop is deeper than that.
+    """
+    torch.set_num_threads(threads)
+    tables = []
+    for role in ROLES:
+        windows = Windows(examples, role, model, protocol, sequence=sequence, tracks=tracks)
+        geometry = from_dict(Geometry, windows.facts["geometry"])
+        margin = 0 if windows.scale == "oe" else CROP_BINS - model.crop_bins
+        if margin < 0:
+            raise InputError(
+                f"config: arms/{labels['arm']}/options: the outer {model.crop_bins} bins of a window are missing; "
+                f"maps on [0, 1] are compared up to {CROP_BINS} bins from its border: choose a smaller crop"
+            )
+        parts = []
+        for prediction, target, good in windows.predict(batch_size, device):
+            maps = [crop(each, margin) for each in (prediction, target)]
+            good = good[:, margin : good.shape[1] - margin]
+            parts.append(score_windows(*maps, good, windows.scale, protocol, scoring, geometry.bin_bp))
+        tables.append(windows.tiles.assign(scale=windows.scale).join(pd.concat(parts, ignore_index=True)))
+    table = pd.concat(tables, ignore_index=True).assign(protocol=protocol, **labels)
+    columns = ["protocol", *labels, *PLACE, "scale", *SCORES]
+    table[columns].to_csv(Path(out) / "scores.tsv", sep="\t", index=False, float_format="%.8g")
