@@ -281,8 +281,9 @@ def prepare(
     repairs = []
     raw = _open(path, _choose_resolution(path, bin_bp))
     scan = _scan(raw)
+    duplicates = scan.duplicates
     if not scan.clean:
-        found = f"{scan.duplicates} duplicate pixels" + ("" if scan.sorted_rows else " and unsorted rows")
+        found = f"{duplicates} duplicate pixels" + ("" if scan.sorted_rows else " and unsorted rows")
         base = _open(path, min(width for width in _resolutions(path) if bin_bp % width == 0))
         if base.bin_bp < raw.bin_bp and (base_scan := _scan(base)).clean:
             repairs.append(f"{found} at {raw.bin_bp} bp: coarsened anew from {base.bin_bp} bp, which is sound")
@@ -301,7 +302,7 @@ def prepare(
         "source": path.name,
         "source_bin_bp": raw.bin_bp,
         "bin_bp": bin_bp,
-        "duplicate_pixels": scan.duplicates,
+        "duplicate_pixels": duplicates,
         "dropped": dropped,
         "renamed": {old: new for old, new in rename.items() if old in raw.chromsizes},
         "repairs": repairs,

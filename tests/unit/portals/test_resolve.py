@@ -181,7 +181,7 @@ RECORD, DEPOSIT = "/4dn/files-processed/4DNFIX/?format=json", "/zenodo/api/recor
             FOURDN,
             RECORD,
             {"accession": "4DNFIX", "open_data_url": 5, "file_size": 1, "md5sum": "x"},
-            "form that is not",
+            "in an unknown form",
         ),
         (ZENODO, DEPOSIT, {"files": None}, "in an unknown form"),
         (ZENODO, DEPOSIT, {"files": [{"key": "a", "size": 1, "checksum": "md5:zz"}]}, "md5 'zz', which is none"),

@@ -1,0 +1,419 @@
+"""Windows of a Hi-C map with two epigenomic tracks: MIX-HIC (Yang et al. 2025), pre-training and its three tasks.
+
+A sample is a window of 50 × 50 bins about the pixel (x, y) of a 5-kb map and the tracks of the 50 bins about x and about
+y. Each has an encoder that ends in a few tokens: 9 for the map, 12 for the tracks. Pre-training divides the tokens
+into a part both should share and a part of their own, and learns to tell either set from the other one; loops, maps
+and CAGE are read off the tracks' tokens after these attended to the map's, measured or inferred.
+
+A batch is a dict: `map` (B, 1, 50, 50) on [0, 1]; `tracks` (B, 5000, 2), 100-bp means of ATAC and DNase, log2(x + 1), the
+window about x and then that about y; `label` (B, 1) 0 or 1 for loops, `cage` (B, 100) for CAGE. A network reads of these
+what its mode needs. In shapes, D is `embed_dim`.
+
+Keys are those of the released checkpoints, some odd ("dowsample"). All paths where paper and code differ, and what
+"published" and "corrected" do there, stand in docs/mixhic2025.md; every switch can also be set alone.
+
+- "published": transformers over the tracks attend across the samples of the batch, not along the genome; a learnable
+  temperature; ten epochs of the contrastive term alone; rotary positions in the CAGE model only; inferred tokens as the
+  linear layer gives them; the decoder upsamples before it attends; x along the columns of the predicted map; layers that
+  nothing uses, so that parameter counts agree.
+- "corrected": attention along the sequence; temperature 0.07; all terms from the first epoch; no rotary positions;
+  inferred tokens as long as those they stand for; the decoder attends, then upsamples; x along the rows; no idle layers.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from trifold.errors import InputError
+
+WINDOW_BINS, TRACK_BINS, TRACKS = 50, 5000, 2
+MAP_TOKENS, TRACK_TOKENS = 9, 12
+PATCH = 2
+TEMPERATURE, TEMPERATURE_RANGE = 0.07, (0.001, 0.5)
+WARMUP_EPOCHS = 10
+ROTARY_BASE = 10000
+PROTOCOLS = ("published", "corrected")
+# full: as published. contrastive: shared features only, no mapping. shared_mapping: the mapping reads and predicts
+# shared features only.
+VARIANTS = ("full", "contrastive", "shared_mapping")
+
+
+def choose(name: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise InputError(f"config: the option {name} {value!r} is not known; choose from {', '.join(choices)}")
+    return value
+
+
+def read(batch: dict[str, Tensor], name: str, *shape: int) -> Tensor:
+    """An entry of the batch, (B, *shape); InputError where it is missing or of another shape."""
+    if name not in batch or tuple(batch[name].shape[1:]) != shape:
+        found = tuple(batch[name].shape) if name in batch else "missing"
+        wanted = ", ".join(map(str, shape))
+        raise InputError(f"a batch's {name!r} is {found}; MIX-HIC reads (B, {wanted}): windows of 50 bins of 5 kb")
+    return batch[name]
+
+
+# ---------------------------------------------------------------- attention
+
+
+class Rotary(nn.Module):
+    """Rotary positions: pairs of neighbouring channels of token i turned by i / 10000^(2k / channels)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        frequencies = ROTARY_BASE ** (-torch.arange(0, channels, 2) / channels)
+        self.freqs = nn.Parameter(frequencies, requires_grad=False)  # a parameter in the released files
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, heads, n, channels) -> the same."""
+        angle = torch.arange(x.shape[-2], device=x.device)[:, None] * self.freqs
+        even, odd = x[..., ::2], x[..., 1::2]
+        turned = even * angle.cos() - odd * angle.sin(), odd * angle.cos() + even * angle.sin()
+        return torch.stack(turned, dim=-1).flatten(-2)
+
+
+class Attention(nn.Module):
+    """Tokens (B, n, dim) attend to `source` (B, m, dim), or to themselves."""
+
+    def __init__(self, dim: int, heads: int, *, rope: bool):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.ModuleDict({"to_q": nn.Linear(dim, dim), "to_kv": nn.Linear(dim, 2 * dim)})
+        self.proj = nn.Linear(dim, dim)
+        if rope:
+            self.rotary_emb = Rotary(dim // heads)
+        self.rope = rope
+
+    def forward(self, x: Tensor, source: Tensor | None = None) -> Tensor:
+        q = self.qkv["to_q"](x)
+        k, v = self.qkv["to_kv"](x if source is None else source).chunk(2, dim=-1)
+        q, k, v = (y.unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in (q, k, v))  # (B, heads, n, dim / heads)
+        if self.rope:
+            q, k = self.rotary_emb(q), self.rotary_emb(k)
+        y = F.scaled_dot_product_attention(q, k, v)
+        return self.proj(y.transpose(1, 2).flatten(2))
+
+
+class LeFF(nn.Module):
+    """Feed-forward of map tokens with a 3 × 3 convolution per channel in the middle (B, side², dim)."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.linear1 = nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU())
+        self.dwconv = nn.Sequential(nn.Conv2d(2 * dim, 2 * dim, 3, padding=1, groups=2 * dim), nn.GELU())
+        self.linear2 = nn.Sequential(nn.Linear(2 * dim, dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear2(to_tokens(self.dwconv(to_image(self.linear1(x)))))
+
+
+class MLP(nn.Module):
+    def __init__(self, dim: int):
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(dim, 2 * dim), nn.Linear(2 * dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+def to_image(tokens: Tensor) -> Tensor:
+    """(B, side², C) -> (B, C, side, side)."""
+    side = round(tokens.shape[1] ** 0.5)
+    return tokens.mT.unflatten(2, (side, side))
+
+
+def to_tokens(image: Tensor) -> Tensor:
+    """(B, C, ...) -> (B, n, C)."""
+    return image.flatten(2).mT
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block; where `source` is given, attention to it follows that to itself, in one residual.
+
+    The source is not normalised. cross: there is a second attention; the map encoder's is never used.
+    """
+
+    def __init__(self, dim: int, heads: int, mlp: type[nn.Module], *, rope: bool, cross: bool):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = Attention(dim, heads, rope=rope)
+        if cross:
+            self.cross_attn = Attention(dim, heads, rope=rope)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = mlp(dim)
+
+    def forward(self, x: Tensor, source: Tensor | None = None) -> Tensor:
+        y = self.attn(self.norm1(x))
+        if source is not None:
+            y = self.cross_attn(y, source)
+        x = x + y
+        return x + self.mlp(self.norm2(x))
+
+
+class Blocks(nn.Module):
+    def __init__(self, dim: int, heads: int, depth: int, mlp: type[nn.Module], *, rope: bool, cross: bool):
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(dim, heads, mlp, rope=rope, cross=cross) for _ in range(depth))
+
+    def forward(self, x: Tensor, source: Tensor | None = None) -> Tensor:
+        for block in self.blocks:
+            x = block(x, source)
+        return x
+
+
+def transformer(dim: int, heads: int, depth: int, *, across_batch: bool) -> nn.TransformerEncoder:
+    """torch's own post-norm layers on (B, n, dim). across_batch: token i of a sample attends to token i of the others."""
+    layer = nn.TransformerEncoderLayer(dim, heads, 2 * dim, dropout=0.0, batch_first=not across_batch)
+    return nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
+
+
+# ---------------------------------------------------------------- encoders and decoder
+
+
+class Downsample(nn.Module):
+    """Half the length (`dims` 1) or side (2) and `channels` instead of `dim`: (B, n, dim) -> (B, ⌊n / 2⌋, channels)."""
+
+    def __init__(self, dim: int, channels: int, dims: int):
+        super().__init__()
+        conv = nn.Conv1d if dims == 1 else nn.Conv2d
+        self.conv = nn.Sequential(conv(dim, channels, 4, stride=2, padding=1))
+        self.to_image = to_image if dims == 2 else torch.adjoint
+
+    def forward(self, x: Tensor) -> Tensor:
+        return to_tokens(self.conv(self.to_image(x)))
+
+
+class Upsample(nn.Module):
+    """(B, n, dim) -> (B, length, channels), length 2n or 2n + 1."""
+
+    def __init__(self, dim: int, channels: int):
+        super().__init__()
+        self.conv_transpose = nn.Sequential(nn.ConvTranspose1d(dim, channels, 4, stride=2, padding=1))
+
+    def forward(self, x: Tensor, length: int) -> Tensor:
+        # The padding is cut off here: with an output_padding, oneDNN's several threads get 2048 channels wrong (torch 2.13).
+        conv = self.conv_transpose[0]
+        y = F.conv_transpose1d(x.mT, conv.weight, conv.bias, stride=2)  # (B, channels, 2n + 2)
+        return y[..., 1 : 1 + length].mT
+
+
+class PoolingEncoder(nn.Module):
+    """(B, 5000, dim) -> (B, 100, dim): convolutions with batch norm, max pooling by 2, 5, 5 and none."""
+
+    pools = (2, 5, 5, 1)
+
+    def __init__(self, dim: int):
+        super().__init__()
+        for i in range(1, len(self.pools) + 1):
+            self.add_module(f"conv{i}", nn.Conv1d(dim, dim, 3, padding=1))
+            self.add_module(f"bn{i}", nn.BatchNorm1d(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.mT
+        for i, pool in enumerate(self.pools, start=1):
+            x = F.relu(self.get_submodule(f"bn{i}")(self.get_submodule(f"conv{i}")(x)))
+            x = F.max_pool1d(x, pool)
+        return x.mT
+
+
+class TrackEncoder(nn.Module):
+    """(B, 5000, D) -> tokens (B, 12, 8D), and on the way (B, 100, D), (B, 50, 2D), (B, 25, 4D).
+
+    The windows about x and y are one sequence: convolutions run across the join.
+    """
+
+    def __init__(self, dim: int, heads: int, depth: int, *, across_batch: bool, idle: bool):
+        super().__init__()
+        self.pooling_encoder = PoolingEncoder(dim)
+        for i in range(3):
+            self.add_module(f"seq_encoder_{i}", transformer(dim << i, heads, depth, across_batch=across_batch))
+            if idle:
+                self.add_module(f"layer_norm{i}", nn.LayerNorm(dim << i))
+            self.add_module(f"dowsample_{i}", Downsample(dim << i, dim << (i + 1), 1))
+        self.bottleneck = transformer(8 * dim, heads, depth, across_batch=across_batch)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        x, skips = self.pooling_encoder(x), []
+        for i in range(3):
+            skips.append(self.get_submodule(f"seq_encoder_{i}")(x))
+            x = self.get_submodule(f"dowsample_{i}")(skips[-1])
+        return self.bottleneck(x), skips
+
+
+class MapEncoder(nn.Module):
+    """(B, 625, D) -> (B, 9, 8D): blocks at sides of 25, 12, 6 and 3 tokens."""
+
+    def __init__(self, dim: int, heads: int, depth: int, *, rope: bool, idle: bool):
+        super().__init__()
+        for i in range(4):
+            self.add_module(f"encoderlayer_{i}", Blocks(dim << i, heads, depth, LeFF, rope=rope, cross=idle))
+            if i < 3:
+                self.add_module(f"dowsample_{i}", Downsample(dim << i, dim << (i + 1), 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for i in range(3):
+            x = self.get_submodule(f"dowsample_{i}")(self.get_submodule(f"encoderlayer_{i}")(x))
+        return self.encoderlayer_3(x)
+
+
+class Decoder(nn.Module):
+    """Tokens (B, 12, width) and the tracks' (B, 25, 4D), (B, 50, 2D), (B, 100, D) -> (B, 100, 2D).
+
+    Three stages of [upsample, append the encoder's tokens of that length, attend], or of [attend, upsample, append].
+    """
+
+    def __init__(self, width: int, dim: int, heads: int, depth: int, *, across_batch: bool, upsample_first: bool):
+        super().__init__()
+        self.upsample_first = upsample_first
+        before = width
+        for stage, channels in zip((3, 4, 5), (4 * dim, 2 * dim, dim)):
+            attended = 2 * channels if upsample_first else before
+            self.add_module(f"upsample_{stage}", Upsample(before, channels))
+            self.add_module(f"seq_decoder_{stage}", transformer(attended, heads, depth, across_batch=across_batch))
+            before = 2 * channels
+
+    def forward(self, x: Tensor, skips: list[Tensor]) -> Tensor:
+        for stage, skip in zip((3, 4, 5), reversed(skips)):
+            attend, upsample = self.get_submodule(f"seq_decoder_{stage}"), self.get_submodule(f"upsample_{stage}")
+            if not self.upsample_first:
+                x = attend(x)
+            x = torch.cat([upsample(x, skip.shape[1]), skip], dim=-1)
+            if self.upsample_first:
+                x = attend(x)
+        return x
+
+
+# ---------------------------------------------------------------- pre-training
+
+
+def initialise(network: nn.Module) -> None:
+    """The published start: linear layers truncated normal with sd 0.02, biases zero."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+            nn.init.zeros_(module.bias)
+
+
+class Network(nn.Module):
+    """What all four networks share: both encoders, the cross-modal interaction, the mapping.
+
+    heads         of every attention; divides embed_dim
+    depth         transformer layers per stage, in every part but the fusion block and the decoder, which have two
+    variant       of VARIANTS
+    attend_across_batch, learn_temperature, scale_inferred   None follows the protocol
+    rope          rotary positions in the map encoder and the fusion block
+    idle_norms    the pre-training network's unused layer norms ("published")
+    Raises InputError for an unknown name or an embed_dim that the heads do not divide.
+    """
+
+    def __init__(
+        self,
+        *,
+        protocol: str = "published",
+        embed_dim: int = 128,
+        heads: int = 4,
+        depth: int = 2,
+        variant: str = "full",
+        attend_across_batch: bool | None = None,
+        learn_temperature: bool | None = None,
+        scale_inferred: bool | None = None,
+        rope: bool = False,
+        idle_norms: bool = False,
+    ):
+        super().__init__()
+        published = choose("protocol", protocol, PROTOCOLS) == "published"
+        if embed_dim % heads or (rope and embed_dim // heads % 2):
+            raise InputError(
+                f"config: the option embed_dim {embed_dim} does not divide into {heads} heads"
+                f"{' of an even number of channels' if rope else ''}; change embed_dim or heads"
+            )
+        self.published, self.embed_dim, self.heads = published, embed_dim, heads
+        self.variant = choose("variant", variant, VARIANTS)
+        self.across_batch = published if attend_across_batch is None else attend_across_batch
+        self.scale_inferred = not published if scale_inferred is None else scale_inferred
+        self.rope = rope
+        learnt = published if learn_temperature is None else learn_temperature
+        self.temp = nn.Parameter(torch.tensor(TEMPERATURE), requires_grad=learnt)
+        self.seq_input_projection = nn.Sequential(nn.Linear(TRACKS, embed_dim), nn.ReLU())
+        self.seq_downsampleTrans = TrackEncoder(
+            embed_dim, heads, depth, across_batch=self.across_batch, idle=published and idle_norms
+        )
+        self.patch_embedding = nn.Linear(PATCH**2, embed_dim)
+        self.map_downsampleTrans = MapEncoder(embed_dim, heads, depth, rope=rope, idle=published)
+        self.add_task()
+        initialise(self)
+        # As released: the layers from here on keep torch's initialisation.
+        whole, part = 8 * embed_dim, 4 * embed_dim
+        self.width = part if variant == "contrastive" else whole  # of the tokens that the interaction gives
+        self.epi_share_proj, self.map_share_proj = nn.Linear(whole, part), nn.Linear(whole, part)
+        if variant != "contrastive":
+            mapped = whole if variant == "full" else part
+            self.epi_independent_proj, self.map_independent_proj = nn.Linear(whole, part), nn.Linear(whole, part)
+            self.mlp_e2m, self.mlp_m2e = nn.Linear(mapped, mapped), nn.Linear(mapped, mapped)
+
+    def add_task(self) -> None:
+        """Layers of a task, made before the initialisation."""
+
+    def encode_tracks(self, batch: dict[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """-> tokens (B, 12, 8D), and the encoder's of lengths 100, 50, 25."""
+        return self.seq_downsampleTrans(self.seq_input_projection(read(batch, "tracks", TRACK_BINS, TRACKS)))
+
+    def encode_map(self, batch: dict[str, Tensor]) -> Tensor:
+        """-> tokens (B, 9, 8D)."""
+        patches = F.unfold(read(batch, "map", 1, WINDOW_BINS, WINDOW_BINS), PATCH, stride=PATCH)  # (B, 4, 625)
+        return self.map_downsampleTrans(self.patch_embedding(patches.mT))
+
+    def split(self, tokens: Tensor, kind: str) -> Tensor:
+        """Encoder tokens of `kind` ("epi" or "map") -> (B, n, 8D): shared features, then their own, both of unit length.
+
+        Variant "contrastive": shared features alone, (B, n, 4D).
+        """
+        names = ("share",) if self.variant == "contrastive" else ("share", "independent")
+        return torch.cat(
+            [F.normalize(self.get_submodule(f"{kind}_{name}_proj")(tokens), dim=-1) for name in names], dim=-1
+        )
+
+    def mapped(self, features: Tensor) -> Tensor:
+        """The part of features that the mapping reads and predicts."""
+        return features if self.variant == "full" else features[..., : 4 * self.embed_dim]
+
+    def mapping(self, features: Tensor, kind: str) -> Tensor:
+        """Features of the tracks -> those of the map, by token, (B, 9, ·) (`kind` "map"), or back, (B, 12, ·) ("epi")."""
+        to_other, tokens = (self.mlp_e2m, MAP_TOKENS) if kind == "map" else (self.mlp_m2e, TRACK_TOKENS)
+        return to_other(F.adaptive_avg_pool1d(self.mapped(features).mT, tokens).mT)
+
+    def infer(self, features: Tensor, kind: str) -> Tensor:
+        """Features of a missing input (`kind`) from the other's: (B, 9 or 12, 8D).
+
+        Training compares directions only. Scaled, tokens are as long as those they stand for: √2 for two halves of
+        unit length. Variant "shared_mapping" leaves the features that are not shared zero.
+        """
+        inferred = self.mapping(features, kind)
+        if self.scale_inferred:
+            inferred = F.normalize(inferred, dim=-1) * (inferred.shape[-1] // (4 * self.embed_dim)) ** 0.5
+        return F.pad(inferred, (0, self.width - inferred.shape[-1]))
+
+    def load_pretrained(self, checkpoint: dict) -> None:
+        """Take all that pre-training teaches from a state dict, or a checkpoint with one as `model_state_dict`.
+
+        Layers of the task, and idle ones, are left as they are. Raises InputError for tensors that are missing or of
+        another size.
+        """
+        state = checkpoint.get("model_state_dict", checkpoint)
+        state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+        own = self.state_dict()
+        # Rotary frequencies are no weights; the idle layers of a corrected checkpoint's map encoder are not there.
+        taught = [name for name in own if not name.startswith(TASK_PREFIXES) and ".rotary_emb." not in name]
+        taught = [name for name in taught if ".cross_attn." not in name and ".layer_norm" not in name]
+        differences = [
+            f"{name} is {tuple(state[name].shape) if name in state else 'missing'} there, {tuple(own[name].shape)} here"
+            for name in taught
+            if name not in state or state[name].shape != own[name].shape
+        ]
+        deeper = [f"{name} is missing here" for name in state if LAYER.search(name) and name not in own]
+        if differences or deeper:
+            raise InputError(
+                f"the pre-trained weights do not fit ({len(differences + deeper)} tensors differ: "
+                f"{'; '.join((differences + deeper)[:3])}); set embed_dim, depth and variant to those they were trained with"
+            )
+        self.load_state_dict({name: state[name] for name in taught}, strict=False)
