@@ -27,8 +27,8 @@ demo: setup ## the whole workflow on the simulated genome, minutes
 	$(RUN) snakemake --cores $(CORES)
 	@echo "The report: $(CURDIR)/results/demo/report/index.html"
 
-simulated: setup ## the simulated genome with three seeds
-	$(RUN) snakemake --cores $(CORES) --configfile experiments/simulated.yaml
+simulated: setup ## the simulated genome with three seeds, and the tables and figures of Kriukov2021
+	$(RUN) snakemake --cores $(CORES) --configfile experiments/simulated.yaml -- all kriukov2021_tables kriukov2021_figures
 	@echo "The report: $(CURDIR)/results/simulated/report/index.html"
 
 yeast fly gm12878: setup ## real data: yeast (fly, gm12878 likewise)

@@ -28,6 +28,7 @@ include: "rules/predict.smk"
 include: "rules/evaluate.smk"
 include: "rules/kriukov2021.smk"
 include: "rules/report.smk"
+include: "rules/depth.smk"
 
 
 rule all:

@@ -288,3 +288,24 @@ def get_kriukov2021_histories(wildcards):
 def get_kriukov2021_on_page(wildcards):
     """Tables I and II, where the experiment has rows of them."""
     return [f"<results>/tables/kriukov2021_table{table}.tsv" for table in "12" if get_kriukov2021_rows(table)]
+
+
+# ---------------------------------------------------------------- gain against depth
+
+# Labels with the arms that this experiment uses; a label without any is left out.
+DEPTH = {
+    kind: {label: kept for label, names in labels.items() if (kept := [name for name in names if name in arms])}
+    for kind, labels in config["depth"].items()
+}
+
+
+def get_depth_tables(wildcards):
+    """The tables that hold what the section `depth` asks for."""
+    if not (DEPTH.get("references") and DEPTH.get("arms")):
+        raise WorkflowError("config: depth: names no reference or no arm that is used; see experiments/depth.yaml")
+    named = {name for names in DEPTH["references"].values() for name in names}
+    if missing := named - set(config["evaluate"]["comparison"]["reference_arms"]):
+        raise WorkflowError(
+            f"config: depth/references: name {sorted(missing)} under evaluate/comparison/reference_arms too"
+        )
+    return "<results>/tables/artifact.json"

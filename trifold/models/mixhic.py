@@ -1,24 +1,28 @@
 """Windows of a Hi-C map with two epigenomic tracks: MIX-HIC (Yang et al. 2025), pre-training and its three tasks.
 
-A sample is a window of 50 × 50 bins about the pixel (x, y) of a 5-kb map and the tracks of the 50 bins about x and about
-y. Each has an encoder that ends in a few tokens: 9 for the map, 12 for the tracks. Pre-training divides the tokens
-into a part both should share and a part of their own, and learns to tell either set from the other one; loops, maps
-and CAGE are read off the tracks' tokens after these attended to the map's, measured or inferred.
+A sample is a window of 50 × 50 bins about the pixel (x, y) of a 5-kb map, and the tracks of the 50 bins about x and of
+those about y. Each has an encoder that ends in a few tokens: 9 for the map, 12 for the tracks. Pre-training divides
+them into features that both should share and features of their own, and learns to infer either set from the other.
+Loops, maps and CAGE are read off the tracks' tokens once these have attended to the map's, measured or inferred.
 
-A batch is a dict: `map` (B, 1, 50, 50) on [0, 1]; `tracks` (B, 5000, 2), 100-bp means of ATAC and DNase, log2(x + 1), the
-window about x and then that about y; `label` (B, 1) 0 or 1 for loops, `cage` (B, 100) for CAGE. A network reads of these
-what its mode needs. In shapes, D is `embed_dim`.
+A batch is a dict: `map` (B, 1, 50, 50) on [0, 1]; `tracks` (B, 5000, 2), 100-bp means of ATAC and DNase as log2(x + 1),
+the window about x and then that about y; `label` (B, 1), 0 or 1, for loops; `cage` (B, 100), log2(x + 1). A network
+reads of these what its mode needs. In shapes, D is `embed_dim`.
 
-Keys are those of the released checkpoints, some odd ("dowsample"). All paths where paper and code differ, and what
-"published" and "corrected" do there, stand in docs/mixhic2025.md; every switch can also be set alone.
+Keys are those of the released checkpoints, some of them odd ("dowsample"). docs/mixhic2025.md lists all that differs
+between paper and code; what of it lies here, each a switch that can be set alone:
 
 - "published": transformers over the tracks attend across the samples of the batch, not along the genome; a learnable
-  temperature; ten epochs of the contrastive term alone; rotary positions in the CAGE model only; inferred tokens as the
-  linear layer gives them; the decoder upsamples before it attends; x along the columns of the predicted map; layers that
-  nothing uses, so that parameter counts agree.
+  temperature; ten epochs of the contrastive term alone; rotary positions in the CAGE models only; inferred tokens as
+  the linear layer gives them; the decoder upsamples before it attends; x along the columns of the predicted map; and
+  layers that nothing uses, so that checkpoints and parameter counts agree.
 - "corrected": attention along the sequence; temperature 0.07; all terms from the first epoch; no rotary positions;
-  inferred tokens as long as those they stand for; the decoder attends, then upsamples; x along the rows; no idle layers.
+  inferred tokens as long as those they stand for; the decoder attends, then upsamples; x along the rows; no idle layer.
+
+Both: `depth` reaches both encoders of every network, where the released tasks keep two layers for the tracks.
 """
+
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -69,7 +73,7 @@ class Rotary(nn.Module):
         angle = torch.arange(x.shape[-2], device=x.device)[:, None] * self.freqs
         even, odd = x[..., ::2], x[..., 1::2]
         turned = even * angle.cos() - odd * angle.sin(), odd * angle.cos() + even * angle.sin()
-        return torch.stack(turned, dim=-1).flatten(-2)
+        return torch.stack(turned, dim=-1).flatten(-2).to(x.dtype)
 
 
 class Attention(nn.Module):
@@ -108,6 +112,8 @@ class LeFF(nn.Module):
 
 
 class MLP(nn.Module):
+    """Feed-forward of the fusion block (B, n, dim)."""
+
     def __init__(self, dim: int):
         super().__init__()
         self.fc1, self.fc2 = nn.Linear(dim, 2 * dim), nn.Linear(2 * dim, dim)
@@ -151,6 +157,8 @@ class Block(nn.Module):
 
 
 class Blocks(nn.Module):
+    """`depth` blocks one after the other, all with the same source."""
+
     def __init__(self, dim: int, heads: int, depth: int, mlp: type[nn.Module], *, rope: bool, cross: bool):
         super().__init__()
         self.blocks = nn.ModuleList(Block(dim, heads, mlp, rope=rope, cross=cross) for _ in range(depth))
@@ -162,7 +170,10 @@ class Blocks(nn.Module):
 
 
 def transformer(dim: int, heads: int, depth: int, *, across_batch: bool) -> nn.TransformerEncoder:
-    """torch's own post-norm layers on (B, n, dim). across_batch: token i of a sample attends to token i of the others."""
+    """torch's own post-norm layers on (B, n, dim).
+
+    across_batch: token i of a sample attends to token i of all samples, not to its sample's tokens.
+    """
     layer = nn.TransformerEncoderLayer(dim, heads, 2 * dim, dropout=0.0, batch_first=not across_batch)
     return nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
 
@@ -176,11 +187,10 @@ class Downsample(nn.Module):
     def __init__(self, dim: int, channels: int, dims: int):
         super().__init__()
         conv = nn.Conv1d if dims == 1 else nn.Conv2d
-        self.conv = nn.Sequential(conv(dim, channels, 4, stride=2, padding=1))
-        self.to_image = to_image if dims == 2 else torch.adjoint
+        self.conv, self.dims = nn.Sequential(conv(dim, channels, 4, stride=2, padding=1)), dims
 
     def forward(self, x: Tensor) -> Tensor:
-        return to_tokens(self.conv(self.to_image(x)))
+        return to_tokens(self.conv(x.mT if self.dims == 1 else to_image(x)))
 
 
 class Upsample(nn.Module):
@@ -191,7 +201,7 @@ class Upsample(nn.Module):
         self.conv_transpose = nn.Sequential(nn.ConvTranspose1d(dim, channels, 4, stride=2, padding=1))
 
     def forward(self, x: Tensor, length: int) -> Tensor:
-        # The padding is cut off here: with an output_padding, oneDNN's several threads get 2048 channels wrong (torch 2.13).
+        # The padding is cut off by hand: oneDNN on several threads has got 2048 channels wrong with output_padding.
         conv = self.conv_transpose[0]
         y = F.conv_transpose1d(x.mT, conv.weight, conv.bias, stride=2)  # (B, channels, 2n + 2)
         return y[..., 1 : 1 + length].mT
@@ -295,7 +305,7 @@ def initialise(network: nn.Module) -> None:
 
 
 class Network(nn.Module):
-    """What all four networks share: both encoders, the cross-modal interaction, the mapping.
+    """What all networks share: both encoders, the cross-modal interaction, the mapping.
 
     heads         of every attention; divides embed_dim
     depth         transformer layers per stage, in every part but the fusion block and the decoder, which have two
@@ -327,11 +337,10 @@ class Network(nn.Module):
                 f"config: the option embed_dim {embed_dim} does not divide into {heads} heads"
                 f"{' of an even number of channels' if rope else ''}; change embed_dim or heads"
             )
-        self.published, self.embed_dim, self.heads = published, embed_dim, heads
+        self.published, self.embed_dim, self.heads, self.rope = published, embed_dim, heads, rope
         self.variant = choose("variant", variant, VARIANTS)
         self.across_batch = published if attend_across_batch is None else attend_across_batch
         self.scale_inferred = not published if scale_inferred is None else scale_inferred
-        self.rope = rope
         learnt = published if learn_temperature is None else learn_temperature
         self.temp = nn.Parameter(torch.tensor(TEMPERATURE), requires_grad=learnt)
         self.seq_input_projection = nn.Sequential(nn.Linear(TRACKS, embed_dim), nn.ReLU())
@@ -340,19 +349,15 @@ class Network(nn.Module):
         )
         self.patch_embedding = nn.Linear(PATCH**2, embed_dim)
         self.map_downsampleTrans = MapEncoder(embed_dim, heads, depth, rope=rope, idle=published)
-        self.add_task()
         initialise(self)
-        # As released: the layers from here on keep torch's initialisation.
+        # As released: these keep torch's initialisation.
         whole, part = 8 * embed_dim, 4 * embed_dim
-        self.width = part if variant == "contrastive" else whole  # of the tokens that the interaction gives
+        self.width = part if variant == "contrastive" else whole  # of the tokens after the interaction
         self.epi_share_proj, self.map_share_proj = nn.Linear(whole, part), nn.Linear(whole, part)
         if variant != "contrastive":
             mapped = whole if variant == "full" else part
             self.epi_independent_proj, self.map_independent_proj = nn.Linear(whole, part), nn.Linear(whole, part)
             self.mlp_e2m, self.mlp_m2e = nn.Linear(mapped, mapped), nn.Linear(mapped, mapped)
-
-    def add_task(self) -> None:
-        """Layers of a task, made before the initialisation."""
 
     def encode_tracks(self, batch: dict[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
         """-> tokens (B, 12, 8D), and the encoder's of lengths 100, 50, 25."""
@@ -364,7 +369,7 @@ class Network(nn.Module):
         return self.map_downsampleTrans(self.patch_embedding(patches.mT))
 
     def split(self, tokens: Tensor, kind: str) -> Tensor:
-        """Encoder tokens of `kind` ("epi" or "map") -> (B, n, 8D): shared features, then their own, both of unit length.
+        """Encoder tokens of `kind` ("epi" or "map") -> (B, n, 8D): shared features, then its own, each of unit length.
 
         Variant "contrastive": shared features alone, (B, n, 4D).
         """
@@ -378,7 +383,7 @@ class Network(nn.Module):
         return features if self.variant == "full" else features[..., : 4 * self.embed_dim]
 
     def mapping(self, features: Tensor, kind: str) -> Tensor:
-        """Features of the tracks -> those of the map, by token, (B, 9, ·) (`kind` "map"), or back, (B, 12, ·) ("epi")."""
+        """Features of one kind -> `mapped` ones of the other, `kind`: 9 tokens for "map", 12 for "epi"."""
         to_other, tokens = (self.mlp_e2m, MAP_TOKENS) if kind == "map" else (self.mlp_m2e, TRACK_TOKENS)
         return to_other(F.adaptive_avg_pool1d(self.mapped(features).mT, tokens).mT)
 
@@ -402,18 +407,295 @@ class Network(nn.Module):
         state = checkpoint.get("model_state_dict", checkpoint)
         state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
         own = self.state_dict()
-        # Rotary frequencies are no weights; the idle layers of a corrected checkpoint's map encoder are not there.
-        taught = [name for name in own if not name.startswith(TASK_PREFIXES) and ".rotary_emb." not in name]
-        taught = [name for name in taught if ".cross_attn." not in name and ".layer_norm" not in name]
+        taught = [name for name in own if is_taught(name)]
         differences = [
             f"{name} is {tuple(state[name].shape) if name in state else 'missing'} there, {tuple(own[name].shape)} here"
             for name in taught
             if name not in state or state[name].shape != own[name].shape
         ]
-        deeper = [f"{name} is missing here" for name in state if LAYER.search(name) and name not in own]
-        if differences or deeper:
+        differences += [f"{name} is missing here" for name in state if is_taught(name) and name not in own]
+        if differences:
             raise InputError(
-                f"the pre-trained weights do not fit ({len(differences + deeper)} tensors differ: "
-                f"{'; '.join((differences + deeper)[:3])}); set embed_dim, depth and variant to those they were trained with"
+                f"the pre-trained weights do not fit ({len(differences)} tensors differ: {'; '.join(differences[:3])}"
+                "); set embed_dim, depth and variant to those they were trained with"
             )
         self.load_state_dict({name: state[name] for name in taught}, strict=False)
+
+
+def is_taught(name: str) -> bool:
+    """Whether pre-training teaches a parameter: neither of a task, nor idle, nor a constant.
+
+    The temperature serves pre-training alone.
+    """
+    if name.startswith(("classifier.", "fusion_block.", "seq_upsampleTrans.")) or name == "temp":
+        return False
+    return not any(part in name for part in (".cross_attn.", ".layer_norm", ".rotary_emb."))
+
+
+def contrastive_loss(tracks: Tensor, maps: Tensor, temperature: Tensor) -> Tensor:
+    """Cross-entropy by which shared features (B, C) of either kind pick their sample's other kind out of the batch."""
+    alike = (tracks @ maps.T).float() / temperature
+    own = torch.arange(len(alike), device=alike.device)
+    return (F.cross_entropy(alike, own) + F.cross_entropy(alike.T, own)) / 2
+
+
+def orthogonal_loss(tracks: Tensor, maps: Tensor) -> Tensor:
+    """Squared product of shared and own features, summed over the kinds, mean over the batch.
+
+    Means over tokens (B, 2C) of either kind: the shared half, then the own.
+    """
+    products = [(shared * own).sum(1) for shared, own in (features.chunk(2, dim=1) for features in (tracks, maps))]
+    return sum(product.square() for product in products).mean()
+
+
+def mapping_loss(predicted: Tensor, target: Tensor) -> Tensor:
+    """Mean distance of tokens (B, n, C), each first scaled to unit length."""
+    return (F.normalize(predicted, dim=-1) - F.normalize(target, dim=-1)).norm(dim=-1).mean()
+
+
+def pretraining_loss(batch: dict[str, Tensor], network: Network) -> dict[str, Tensor]:
+    """Terms of pre-training, scalars: contrastive and, but for that variant, orthogonal and mapping.
+
+    Reads `tracks` and `map`. A task's network has them too. A learnable temperature is first put back into its range.
+    """
+    if network.temp.requires_grad:
+        with torch.no_grad():
+            network.temp.clamp_(*TEMPERATURE_RANGE)
+    tracks = network.split(network.encode_tracks(batch)[0], "epi")
+    maps = network.split(network.encode_map(batch), "map")
+    tracks_mean, maps_mean = tracks.mean(1), maps.mean(1)  # shorter than their tokens, and left so
+    share = 4 * network.embed_dim
+    terms = {"contrastive": contrastive_loss(tracks_mean[:, :share], maps_mean[:, :share], network.temp)}
+    if network.variant == "contrastive":
+        return terms
+    to_map = mapping_loss(network.mapping(tracks, "map"), network.mapped(maps))
+    to_tracks = mapping_loss(network.mapping(maps, "epi"), network.mapped(tracks))
+    return {
+        **terms,
+        "orthogonal": orthogonal_loss(tracks_mean, maps_mean),
+        "mapping": (to_map + to_tracks) / 2,
+    }
+
+
+class Pretraining(Network):
+    """All that the tasks start from; `forward(batch)` gives the terms of the loss, `total` what is minimised.
+
+    contrast_share    weight of contrastive and orthogonal terms together; the mapping has the rest
+    warmup_epochs     epochs of the contrastive term alone; None: 10 as published, none corrected
+    """
+
+    def __init__(self, *, contrast_share: float = 0.5, warmup_epochs: int | None = None, **network):
+        super().__init__(idle_norms=True, **network)
+        self.contrast_share = contrast_share
+        self.warmup_epochs = (WARMUP_EPOCHS if self.published else 0) if warmup_epochs is None else warmup_epochs
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        return pretraining_loss(batch, self)
+
+    def total(self, terms: dict[str, Tensor], epoch: int) -> Tensor:
+        """Terms -> scalar; `epoch` from 0."""
+        if epoch < self.warmup_epochs or self.variant == "contrastive":
+            return terms["contrastive"]
+        contrast = terms["contrastive"] + terms["orthogonal"]
+        return self.contrast_share * contrast + (1 - self.contrast_share) * terms["mapping"]
+
+
+# ---------------------------------------------------------------- tasks
+
+
+class Task(Network):
+    """A network with a fusion block and a head (`classifier`).
+
+    mode      what is read: "bimodal"; one encoder's tokens, without interaction and fusion ("epi" those of the tracks,
+              "map" those of the map); or one input, from which the other's tokens are inferred ("infer_map" reads the
+              tracks, "infer_epi" the map)
+    freeze    train the head only; all else stays in evaluation mode, batch norms too
+    Every mode has all layers: one checkpoint serves them all. Raises InputError for a mode that the task or the variant
+    does not have.
+    """
+
+    modes: ClassVar[tuple[str, ...]]
+
+    def __init__(self, *, mode: str, freeze: bool, **network):
+        super().__init__(**network)
+        self.mode, self.freeze = choose("mode", mode, self.modes), freeze
+        if self.variant == "contrastive" and mode != "bimodal":  # no mapping, and tokens half as wide
+            raise InputError(
+                f"config: the variant contrastive has no mode {mode!r}; choose bimodal, or another variant"
+            )
+
+    def add_fusion(self) -> None:
+        self.fusion_block = Blocks(self.width, self.heads, 2, MLP, rope=self.rope, cross=True)
+        initialise(self.fusion_block)
+
+    def add_head(self, *layers: nn.Module) -> None:
+        """The last thing a constructor does."""
+        self.classifier = nn.Sequential(*layers)
+        initialise(self.classifier)
+        if self.freeze:
+            self.requires_grad_(False)
+            self.classifier.requires_grad_(True)
+            self.train()
+
+    def train(self, mode: bool = True) -> "Task":
+        super().train(mode and not self.freeze)
+        self.classifier.train(mode)
+        return self
+
+    def fused(self, batch: dict[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """What the head or the decoder reads: (B, 12, 8D), (B, 9, 8D) in mode "map"; and the track encoder's tokens."""
+        tracks, maps, skips = None, None, []
+        if self.mode not in ("map", "infer_epi"):
+            tracks, skips = self.encode_tracks(batch)
+        if self.mode not in ("epi", "infer_map"):
+            maps = self.encode_map(batch)
+        if self.mode in ("epi", "map"):
+            return (tracks if self.mode == "epi" else maps), skips
+        tracks = None if tracks is None else self.split(tracks, "epi")
+        maps = None if maps is None else self.split(maps, "map")
+        if tracks is None:
+            tracks = self.infer(maps, "epi")
+        if maps is None:
+            maps = self.infer(tracks, "map")
+        return self.fusion_block(tracks, maps), skips
+
+
+class Loop(Task):
+    """Is (x, y) a loop: `forward(batch) -> (B, 1)`, a probability.
+
+    Variant "contrastive" has no fusion block: the means of the shared features go to the head side by side.
+    """
+
+    modes = ("bimodal", "map", "epi", "infer_map", "infer_epi")
+
+    def __init__(self, *, mode: str = "bimodal", freeze: bool = False, hidden: int = 32, **network):
+        super().__init__(mode=mode, freeze=freeze, **network)
+        if self.variant != "contrastive":
+            self.add_fusion()
+        self.add_head(nn.Linear(8 * self.embed_dim, hidden), nn.ReLU(), nn.Dropout(0.5), nn.Linear(hidden, 1))
+
+    def logits(self, batch: dict[str, Tensor]) -> Tensor:
+        if self.variant == "contrastive":
+            tracks = self.split(self.encode_tracks(batch)[0], "epi")
+            maps = self.split(self.encode_map(batch), "map")
+            return self.classifier(torch.cat([tracks.mean(1), maps.mean(1)], dim=1))
+        return self.classifier(self.fused(batch)[0].mean(1))
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        return torch.sigmoid(self.logits(batch))
+
+    def loss(self, batch: dict[str, Tensor]) -> Tensor:
+        """Binary cross-entropy against `label`."""
+        return F.binary_cross_entropy_with_logits(self.logits(batch), read(batch, "label", 1))
+
+
+class Decoded(Task):
+    """A task that reads one token per 5-kb bin, of 50 about x and then of 50 about y.
+
+    upsample_first: None follows the protocol.
+    """
+
+    def __init__(self, *, mode: str, freeze: bool, upsample_first: bool | None, **network):
+        super().__init__(mode=mode, freeze=freeze, **network)
+        self.add_fusion()
+        first = self.published if upsample_first is None else upsample_first
+        self.seq_upsampleTrans = Decoder(
+            self.width, self.embed_dim, self.heads, 2, across_batch=self.across_batch, upsample_first=first
+        )
+        initialise(self.seq_upsampleTrans)
+
+    def decoded(self, batch: dict[str, Tensor]) -> Tensor:
+        """-> (B, 100, 2D)."""
+        return self.seq_upsampleTrans(*self.fused(batch))
+
+
+class Map(Decoded):
+    """Tracks -> the map: `forward(batch) -> (B, 1, 50, 50)` on [0, 1].
+
+    x_in_columns: None follows the protocol. Windows have x along the rows; on the diagonal, where x is y, it is the
+    same up to a transposition.
+    """
+
+    modes = ("infer_map", "epi")
+
+    def __init__(
+        self,
+        *,
+        mode: str = "infer_map",
+        freeze: bool = False,
+        hidden: int = 32,
+        upsample_first: bool | None = None,
+        x_in_columns: bool | None = None,
+        **network,
+    ):
+        super().__init__(mode=mode, freeze=freeze, upsample_first=upsample_first, **network)
+        self.x_in_columns = self.published if x_in_columns is None else x_in_columns
+        self.add_head(nn.Linear(2 * self.embed_dim, hidden), nn.ReLU(), nn.Dropout(0.5), nn.Linear(hidden, 1))
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        rows, columns = self.decoded(batch).chunk(2, dim=1)  # each (B, 50, 2D)
+        if self.x_in_columns:
+            rows, columns = columns, rows
+        rows, columns = rows[:, :, None], columns[:, None]
+        pixels = (rows + columns) / 2 + rows * columns  # (B, 50, 50, 2D)
+        return torch.sigmoid(self.classifier(pixels)).movedim(-1, 1)
+
+    def loss(self, batch: dict[str, Tensor]) -> Tensor:
+        """Mean squared error against `map`."""
+        return F.mse_loss(self(batch), read(batch, "map", 1, WINDOW_BINS, WINDOW_BINS))
+
+
+class Cage(Decoded):
+    """CAGE of the 50 bins about x and the 50 about y: `forward(batch) -> (B, 100)`, log2(x + 1).
+
+    rope: None follows the protocol.
+    """
+
+    modes = ("bimodal", "epi", "infer_map")
+
+    def __init__(
+        self,
+        *,
+        protocol: str = "published",
+        mode: str = "bimodal",
+        freeze: bool = False,
+        hidden: int = 128,
+        rope: bool | None = None,
+        upsample_first: bool | None = None,
+        **network,
+    ):
+        super().__init__(
+            protocol=protocol,
+            mode=mode,
+            freeze=freeze,
+            rope=protocol == "published" if rope is None else rope,
+            upsample_first=upsample_first,
+            **network,
+        )
+        self.add_head(nn.Linear(2 * self.embed_dim, hidden), nn.ReLU(), nn.Dropout(0.0), nn.Linear(hidden, 1))
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        return self.classifier(self.decoded(batch))[..., 0]
+
+    def loss(self, batch: dict[str, Tensor]) -> Tensor:
+        """Mean squared error against `cage`."""
+        return F.mse_loss(self(batch), read(batch, "cage", 2 * WINDOW_BINS))
+
+
+class CageFromMap(Task):
+    """CAGE from the map alone: the head reads the 9 tokens after the interaction; `forward(batch) -> (B, 100)`."""
+
+    modes = ("map",)
+
+    def __init__(self, *, protocol: str = "published", freeze: bool = False, rope: bool | None = None, **network):
+        rope = protocol == "published" if rope is None else rope
+        super().__init__(protocol=protocol, mode="map", freeze=freeze, rope=rope, **network)
+        width = 8 * self.embed_dim
+        self.add_head(nn.Linear(MAP_TOKENS * width, width), nn.ReLU(), nn.Linear(width, 2 * WINDOW_BINS))
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        return self.classifier(self.split(self.encode_map(batch), "map").flatten(1))
+
+    def loss(self, batch: dict[str, Tensor]) -> Tensor:
+        """Mean squared error against `cage`."""
+        return F.mse_loss(self(batch), read(batch, "cage", 2 * WINDOW_BINS))

@@ -1,0 +1,385 @@
+import gzip
+import pickle
+
+import numpy as np
+import pandas as pd
+import pyBigWig
+import pytest
+from scipy.stats import gaussian_kde
+
+from trifold.data import pairs, tracks
+from trifold.data.pairs import BandStore, Distances
+from trifold.data.tracks import TrackStore
+from trifold.errors import InputError
+from trifold.io import cool
+from trifold.io.cool import Band
+
+N_BINS, N_DIAGONALS = 300, 190
+
+
+def band_of(dense: np.ndarray, n_diagonals: int) -> np.ndarray:
+    """(n, n) symmetric -> (n, n_diagonals), column d the pixels (i, i + d), NaN past the end."""
+    band = np.full((len(dense), n_diagonals), np.nan)
+    for d in range(min(n_diagonals, len(dense))):
+        band[: len(dense) - d, d] = np.diagonal(dense, d)
+    return band
+
+
+def released(data) -> np.ndarray:
+    """The parity file's upper triangle, raw, as a symmetric matrix."""
+    dense = np.zeros((int(data["n_bins"]),) * 2)
+    dense[data["raw_upper_row"], data["raw_upper_col"]] = data["raw_upper_val"]
+    return np.triu(dense) + np.triu(dense, 1).T
+
+
+def dense_map(seed: int = 0, n_bins: int = N_BINS, share: float = 0.6) -> np.ndarray:
+    """Contacts falling with the distance, some of them 0, some above 255."""
+    generator = np.random.default_rng(seed)
+    i, j = np.ogrid[:n_bins, :n_bins]
+    upper = np.triu(generator.gamma(2, 400 / (1 + np.abs(i - j))) * (generator.random((n_bins, n_bins)) < share))
+    return upper + np.triu(upper, 1).T
+
+
+@pytest.fixture
+def dense():
+    return dense_map()
+
+
+@pytest.fixture
+def store(tmp_path, dense):
+    return BandStore.write(tmp_path / "chr1.npy", band_of(dense, N_DIAGONALS))
+
+
+# ---------------------------------------------------------------- as released
+
+
+@pytest.fixture
+def released_store(parity, tmp_path):
+    data = parity("multimodal/mixhic_windows")
+    return BandStore.write(tmp_path / "chr.npy", band_of(released(data), 250))
+
+
+def test_parity_of_windows(parity, released_store):
+    data = parity("multimodal/mixhic_windows")
+    windows = released_store.windows(data["kept_positive"][:10])
+    np.testing.assert_array_equal(windows, data["windows"])
+
+
+@pytest.mark.parametrize("kind", ["positive", "negative"])
+def test_parity_of_filters(parity, released_store, kind):
+    data = parity("multimodal/mixhic_windows")
+    taken = pairs.usable(released_store, data["coords"], positive=kind == "positive", protocol="published")
+    np.testing.assert_array_equal(np.concatenate(list(taken)), data[f"kept_{kind}"])
+
+
+def test_parity_of_distances(parity):
+    data = parity("multimodal/mixhic_windows")
+    found = Distances.of(data["kde_coords"])
+    expected = data["kde_lower"], data["kde_long_end"], data["kde_long_start"]
+    assert (found.lowest, found.greatest, found.long_start) == expected
+    np.testing.assert_allclose(found.density(data["kde_grid"]), data["kde_pdf"], rtol=1e-10)
+
+
+def test_parity_of_segments(parity, tmp_path):
+    """From bigWigs of 50-bp values, through the stores of tracks."""
+    data, stores = parity("multimodal/mixhic_windows"), []
+    for name in ("atac", "dnase"):
+        values = data[f"track_{name}_50bp"].astype(float)
+        with pyBigWig.open(str(tmp_path / f"{name}.bw"), "w") as handle:
+            handle.addHeader([("chr1", 50 * len(values))])
+            handle.addEntries("chr1", 0, values=values.tolist(), span=50, step=50)
+        (tmp_path / name).mkdir()
+        tracks.prepare(tmp_path / f"{name}.bw", tmp_path / name, {"chr1": 50 * len(values)}, {"bin_bp": 100})
+        stores.append(TrackStore(tmp_path / name))
+    for (x, y), nodes, logs in zip(data["kept_positive"][:4], data["nodes"], data["nodes_log2"], strict=False):
+        np.testing.assert_allclose(pairs.segments(stores, "chr1", x, y, log=False), nodes, rtol=1e-5)
+        np.testing.assert_allclose(pairs.segments(stores, "chr1", x, y), logs, rtol=1e-5, atol=1e-6)
+
+
+# ---------------------------------------------------------------- the band
+
+
+def test_windows_are_slices_of_the_dense_matrix(store, dense):
+    clipped = np.minimum(dense, 255)
+    clipped = (clipped / clipped.max()).astype(np.float32)
+    assert (dense > 255).any()
+    chosen = np.array([(25, 25), (100, 100), (90, 140), (140, 90), (25, 165), (275, 275), (135, 275)])
+    windows = store.windows(chosen)
+    assert (windows.dtype, windows.shape) == (np.float32, (7, 50, 50))
+    for (x, y), window in zip(chosen, windows):
+        np.testing.assert_array_equal(window, clipped[x - 25 : x + 25, y - 25 : y + 25])
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(store)).windows(chosen), windows)
+
+
+def test_infinite_and_missing_values_are_zero(tmp_path, dense):
+    band = band_of(dense, N_DIAGONALS)
+    band[110, 5], band[111, 5] = np.inf, np.nan
+    window = BandStore.write(tmp_path / "a.npy", band).windows([(110, 115)])[0]
+    assert window[25, 25] == window[26, 26] == 0 < window[27, 27]
+
+
+@pytest.mark.parametrize("pair", [(24, 60), (60, 276), (40, 181), (181, 40)])
+def test_refuses_windows_outside(store, pair):
+    """Bins 25 ... 275 and distances up to 140 have windows."""
+    assert store.farthest_bins == 140
+    with pytest.raises(
+        InputError, match=rf"chr1\.npy: the window about \({pair[0]}, {pair[1]}\) leaves the chromosome"
+    ):
+        store.windows([pair])
+
+
+def test_refuses_a_band_without_contacts_and_a_missing_one(tmp_path):
+    with pytest.raises(InputError, match=r"a\.npy: the band holds no contact"):
+        BandStore.write(tmp_path / "a.npy", np.full((60, 60), np.nan))
+    with pytest.raises(InputError, match=r"b\.npy: not found"):
+        BandStore(tmp_path / "b.npy")
+
+
+def test_a_band_is_a_small_part_of_windows_cut_beforehand(tmp_path):
+    """At the paper's 1,275,948 pairs: float32 windows and tracks against bands of 450 diagonals (loops to 2 Mb).
+
+    One band of the autosomes of hg38 is below 1/50 of the pairs. The four cell lines of the paper, together, are a
+    fifteenth.
+    """
+    n_bins, autosomes_bp, n_pairs = 2000, 2_875_001_522, 1_275_948
+    values = np.random.default_rng(0).random((n_bins, pairs.MAX_LOOP_BINS + pairs.WINDOW_BINS))
+    store = BandStore.write(tmp_path / "chr1.npy", values)
+    assert store.farthest_bins == 400
+    size = (tmp_path / "chr1.npy").stat().st_size / n_bins * (autosomes_bp / 5000)
+    np.save(tmp_path / "map.npy", store.windows([(100, 200)]))
+    np.save(tmp_path / "tracks.npy", np.zeros((1, 5000, 2), dtype=np.float32))
+    header = 128
+    cut = sum((tmp_path / f"{name}.npy").stat().st_size - header for name in ("map", "tracks")) * n_pairs
+    assert cut == 1_275_948 * 50_000
+    assert size / cut <= 1 / 50
+    assert 4 * size / cut == pytest.approx(1 / 15, rel=0.05)
+
+
+def test_contacts_have_the_total_of_the_counts():
+    counts = np.array([[4.0, 2.0], [6.0, 8.0], [5.0, 1.0], [7.0, 0.0]])
+    weight = np.array([0.5, 0.1, np.nan, 0.2])
+    found = pairs.contacts(Band("chr1", 5000, counts, weight))
+    # Good pixels: (0, 0) 4·0.25, (0, 1) 2·0.05, (1, 1) 6·0.01, (3, 3) 7·0.04; their counts 4 + 2 + 6 + 7.
+    expected = np.array([[1.0, 0.1], [0.06, np.nan], [np.nan, np.nan], [0.28, np.nan]]) * 19 / 1.44
+    np.testing.assert_allclose(found, expected)
+    with pytest.raises(InputError, match="chr1: the map has no balanced contact"):
+        pairs.contacts(Band("chr1", 5000, counts, np.full(4, np.nan)))
+
+
+def test_from_a_cooler_to_windows(tmp_path, dense):
+    """Pixel by pixel: count · w · w, scaled to the counts' total, clipped, over the maximum."""
+    counts = np.round(np.triu(dense)).astype(int)
+    rows, columns = np.nonzero(counts)
+    weight = np.random.default_rng(1).uniform(0.5, 2, N_BINS)
+    weight[120] = np.nan
+    chunk = {"bin1_id": rows, "bin2_id": columns, "count": counts[rows, columns]}
+    cool.write_cool(tmp_path / "map.cool", {"chr1": 5000 * N_BINS}, 5000, [chunk], weight=weight)
+    band = Band.read(tmp_path / "map.cool", "chr1", N_DIAGONALS)
+    window = BandStore.write(tmp_path / "chr1.npy", pairs.contacts(band)).windows([(110, 130)])[0]
+    balanced = (counts + np.triu(counts, 1).T) * np.outer(weight, weight)
+    inside = np.triu(np.isfinite(balanced)) & (np.subtract.outer(np.arange(N_BINS), np.arange(N_BINS)) > -N_DIAGONALS)
+    balanced = np.minimum(np.nan_to_num(balanced * counts[inside].sum() / balanced[inside].sum()), 255)
+    expected = balanced[85:135, 105:155] / 255
+    np.testing.assert_allclose(window, expected, rtol=1e-5)
+    assert not window[35].any() and not window[:, 15].any() and (window == 1).any()
+
+
+# ---------------------------------------------------------------- filters
+
+
+def passed(windows: np.ndarray, protocol: str = "published", *, positive: bool = True) -> list[bool]:
+    return pairs.kept(windows, positive=positive, protocol=protocol).tolist()
+
+
+def test_a_tenth_of_the_pixels_must_be_above_zero():
+    windows = np.zeros((2, 50, 50), dtype=np.float32)
+    windows[0].ravel()[:249], windows[1].ravel()[:250] = 1, 1
+    for protocol in ("published", "corrected"):
+        assert passed(windows, protocol, positive=False) == [False, True]
+
+
+def test_published_positives_must_stand_out_from_the_corner():
+    """The centre, (25, 25), against the mean of 13 × 13 pixels: 0.099, 0.101, an empty corner, both empty."""
+    windows = np.ones((4, 50, 50))
+    windows[:, 25, 25] = 0.099, 0.101, 1, 0
+    windows[2:, 37:, :13] = 0
+    assert passed(windows) == [False, True, False, False]
+    assert passed(windows, "corrected") == passed(windows, positive=False) == [True] * 4
+    windows[1, 0, 0] = np.inf
+    assert not passed(windows)[1] and not passed(windows, positive=False)[1]
+
+
+# ---------------------------------------------------------------- loops
+
+
+@pytest.mark.parametrize("opened", [open, gzip.open])
+def test_loops_of_a_bedpe(tmp_path, opened):
+    """Bins of starts: 20 and 24 twice over, 20 and 23; then across chromosomes; then on a chromosome called 2."""
+    lines = [
+        "#chr1\tx1\tx2\tchr2\ty1\ty2\tcount",
+        "chr1\t100000\t101500\tchr1\t120000\t120500\t7",
+        "chr1\t104999\t105500\tchr1\t124999\t125500\t7",
+        "chr1\t100000\t101500\tchr1\t119999\t120500\t7",
+        "chr1\t50000\t51000\t2\t100000\t101000\t3",
+        "2\t50000\t51000\t2\t100000\t101000\t3",
+    ]
+    path = tmp_path / ("loops.bedpe" if opened is open else "loops.bedpe.gz")
+    with opened(path, "wt") as handle:
+        handle.write("\n".join(lines) + "\n")
+    loops = pairs.read_loops(path)
+    assert {chrom: found.tolist() for chrom, found in loops.items()} == {"chr1": [[20, 24]], "2": [[10, 20]]}
+
+
+def test_loops_of_any_order_and_both_limits(tmp_path):
+    starts = [(100_000, 2_100_000), (2_100_000, 105_000), (2_105_000, 100_000), (120_000, 100_000), (100_000, 115_000)]
+    lines = [f"chr1\t{a}\t{a + 1000}\tchr1\t{b}\t{b + 1000}" for a, b in starts]
+    (tmp_path / "a.bedpe").write_text("\n".join(lines) + "\n")
+    assert pairs.read_loops(tmp_path / "a.bedpe")["chr1"].tolist() == [[20, 24], [20, 420], [21, 420]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("chr1\t1\t2\n", "not a readable BEDPE"),
+        ("chr1\ta\tb\tchr1\tc\td\n", "not a readable BEDPE"),
+        ("chr1\t0\t9\tchr1\t5000\t9999\n", "no loop of 20,000 to 2,000,000 bp within a chromosome"),
+        ("", "no loop of 20,000 to 2,000,000 bp within a chromosome"),
+    ],
+)
+def test_refuses_other_files(tmp_path, text, message):
+    (tmp_path / "a.bedpe").write_text(text)
+    with pytest.raises(InputError, match=rf"a\.bedpe: {message}"):
+        pairs.read_loops(tmp_path / "a.bedpe")
+
+
+def test_refuses_a_missing_file(tmp_path):
+    with pytest.raises(InputError, match=r"a\.bedpe: not a readable BEDPE"):
+        pairs.read_loops(tmp_path / "a.bedpe")
+
+
+# ---------------------------------------------------------------- negatives
+
+
+def distances_of(*values: int) -> Distances:
+    return Distances.of(np.array([(30, 30 + d) for d in values]))
+
+
+def test_second_rule_starts_where_the_histogram_stops_falling():
+    """Bins of width 1 from 4 on hold 9, 5, 2, 3: the fourth is the first not below the one before it, and ends at 8."""
+    values = np.repeat([4.5, 5.5, 6.5, 7.5, 4, 104], [8, 5, 2, 3, 1, 1])
+    found = Distances.of(np.stack([np.zeros_like(values), values], axis=1))
+    assert (found.lowest, found.greatest, found.long_start) == (4, 104, 8)
+
+
+def test_refuses_loops_of_one_distance():
+    with pytest.raises(InputError, match="fewer than two different distances"):
+        distances_of(7, 7, 7)
+
+
+@pytest.mark.parametrize(("protocol", "first", "last"), [("published", None, 60), ("corrected", 61, 140)])
+def test_distances_drawn(protocol, first, last):
+    """Half follow the density within the positives' range, half fall linearly over the second range."""
+    positives = np.random.default_rng(4).integers(20, 61, 500)
+    shape = distances_of(20, 60, *positives)
+    first = shape.long_start if first is None else first
+    n = 200_000
+    drawn = shape.draw(n, 300, 140, np.random.default_rng(5), protocol=protocol)
+    similar, long = drawn[:-n], drawn[-n:]
+    assert similar.min() >= 20 and similar.max() <= 60
+    # Of the density, what is truncated to 20 ... 60 is kept.
+    density = gaussian_kde(np.array([20, 60, *positives]))
+    mass = np.array([density.integrate_box_1d(d, d + 1) for d in range(20, 61)])
+    assert len(similar) / n == pytest.approx(mass.sum(), abs=0.01)
+    np.testing.assert_allclose(np.bincount(similar, minlength=61)[20:] / len(similar), mass / mass.sum(), atol=3e-3)
+    expected = 300 - np.arange(first, last + 1)
+    assert long.min() == first and long.max() == last
+    np.testing.assert_allclose(np.bincount(long)[first:] / n, expected / expected.sum(), atol=3e-3)
+
+
+def test_refuses_a_band_without_longer_distances():
+    with pytest.raises(InputError, match=r"no distance of 141 to 140 bins .* write a band of more diagonals"):
+        distances_of(20, 140).draw(9, 300, 140, np.random.default_rng(0), protocol="corrected")
+
+
+def test_candidates_are_pixels_above_zero_that_are_no_loops(store, dense):
+    loops = np.array([(x, x + 10) for x in range(30, 200, 2)])
+    wanted = np.repeat([10, 12, 14, 250], [40, 25, 1000, 5])
+    found = pairs.candidates(store, loops, wanted, np.random.default_rng(0))
+    x, y = found.T
+    assert (dense[x, y] > 0).all() and len(np.unique(found, axis=0)) == len(found)
+    assert not {*map(tuple, loops)} & {*map(tuple, found)}
+    # As many as asked for, all there are of distance 14, none beyond the band.
+    available = int((np.diagonal(dense, 14) > 0).sum())
+    assert dict(zip(*np.unique(y - x, return_counts=True))) == {10: 40, 12: 25, 14: available}
+    assert (np.diff(y - x) != 0).sum() > 40  # shuffled
+
+
+# ---------------------------------------------------------------- all pairs
+
+
+@pytest.fixture
+def stores(tmp_path):
+    return {
+        chrom: BandStore.write(tmp_path / f"{chrom}.npy", band_of(dense_map(seed, share=share), N_DIAGONALS))
+        for chrom, seed, share in (("chr1", 3, 0.6), ("chr2", 4, 0.3), ("chr4", 5, 0.6))
+    }
+
+
+@pytest.fixture
+def loops():
+    """Loops of 4 to 70 bins, some of them too near the ends."""
+    generator, found = np.random.default_rng(6), {}
+    for chrom in ("chr2", "chr1", "chr3"):
+        x = generator.integers(0, 225, 60)
+        found[chrom] = np.unique(np.stack([x, x + generator.integers(4, 71, 60)], axis=1), axis=0)
+    return found
+
+
+@pytest.mark.parametrize("protocol", ["published", "corrected"])
+def test_pairs_of_all_chromosomes(stores, loops, protocol):
+    table = pairs.choose_pairs(loops, stores, protocol=protocol, seed=7)
+    assert list(table.columns) == ["chrom", "x", "y", "label"]
+    assert list(dict.fromkeys(table.chrom)) == ["chr1", "chr2"]  # chr3 has no band, chr4 no loop
+    greatest = max(int((p[:, 1] - p[:, 0]).max()) for p in loops.values())
+    for chrom, rows in table.groupby("chrom"):
+        found = rows[["x", "y"]].to_numpy()
+        positives, negatives = found[rows.label == 1], found[rows.label == 0]
+        expected = np.concatenate([*pairs.usable(stores[chrom], loops[chrom], positive=True, protocol=protocol)])
+        np.testing.assert_array_equal(positives, expected)
+        assert 0 < len(positives) < len(loops[chrom])
+        assert len(negatives) == (len(loops[chrom]) - 1 if protocol == "published" else len(positives))
+        assert pairs.kept(stores[chrom].windows(negatives), positive=False, protocol=protocol).all()
+        assert not {*map(tuple, loops[chrom])} & {*map(tuple, negatives)}
+        beyond = np.mean(negatives[:, 1] - negatives[:, 0] > greatest)
+        assert beyond == 0 if protocol == "published" else 0.1 < beyond < 0.9
+
+
+def test_pairs_depend_on_seed_and_chromosome_only(stores, loops):
+    table = pairs.choose_pairs(loops, stores, protocol="corrected", seed=7)
+    alone = pairs.choose_pairs(loops, {"chr2": stores["chr2"]}, protocol="corrected", seed=7)
+    pd.testing.assert_frame_equal(alone, table[table.chrom == "chr2"].reset_index(drop=True))
+    other = pairs.choose_pairs(loops, {"chr2": stores["chr2"]}, protocol="corrected", seed=8)
+    assert not alone.equals(other)
+    pd.testing.assert_frame_equal(alone[alone.label == 1], other[other.label == 1])
+
+
+def test_says_where_negatives_are_missing(tmp_path, caplog):
+    """A map with contacts about one place only."""
+    dense = np.zeros((N_BINS, N_BINS))
+    dense[100:200, 100:200] = dense_map()[100:200, 100:200]
+    stores = {"chr1": BandStore.write(tmp_path / "chr1.npy", band_of(dense, N_DIAGONALS))}
+    loops = {"chr1": np.array([(x, x + d) for x in range(110, 180) for d in (4, 5, 6)])}
+    table = pairs.choose_pairs(loops, stores, protocol="published", seed=0)
+    negatives = int((table.label == 0).sum())
+    assert negatives < len(loops["chr1"]) - 1
+    assert f"chr1: {negatives} negatives found of {len(loops['chr1']) - 1}" in caplog.text
+
+
+def test_refuses_what_cannot_be_chosen_from(stores, loops):
+    with pytest.raises(InputError, match="the protocol 'paper' is not known"):
+        pairs.choose_pairs(loops, stores, protocol="paper", seed=0)
+    with pytest.raises(InputError, match="loops: none on chr1, chr2, chr4; name chromosomes as the map does"):
+        pairs.choose_pairs({"1": loops["chr1"]}, stores, protocol="published", seed=0)
+    too_far = {"chr1": np.array([(30, 171), (40, 60)])}
+    with pytest.raises(InputError, match=r"chr1\.npy: the window about \(30, 171\) leaves .* write a wider band"):
+        pairs.choose_pairs(too_far, stores, protocol="published", seed=0)
