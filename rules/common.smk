@@ -10,7 +10,7 @@ from trifold.errors import InputError
 from trifold.portals import lock
 from trifold.provenance import code_version
 
-# A job has the threads its rule gives it: NumPy's libraries would take every core in each.
+# Every job keeps to its own threads. NumPy's libraries would take every core in each.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 

@@ -95,7 +95,11 @@ def gain(
                 f"config: depth/references/{pair.against}: nothing was compared with {pair.reference_arm!r}; "
                 "name it under evaluate/comparison/reference_arms"
             )
-        mean, other, found = means.loc[key], means.loc[(*key[:-1], pair.reference_arm)], compared.loc[*key, pair[1]]
+        mean, other, found = (
+            means.loc[key],
+            means.loc[(*key[:-1], pair.reference_arm)],
+            compared.loc[(*key, pair.reference_arm)],
+        )
         of_seed = _of_seeds(*(own[own["arm"] == name] for name in (pair.arm, pair.reference_arm)), metric)
         lines.append(
             (
