@@ -337,7 +337,8 @@ def read(path: str | Path) -> pd.DataFrame:
     """A frame that `write` wrote."""
     text = ["sample", "degradation", "row", "set", "arm", "printed", "test_regions"]
     frame = pd.read_csv(path, sep="\t", dtype=dict.fromkeys(text, str))
-    return frame.assign(**{name: frame[name].fillna("") for name in text})
+    numbers = {name: frame[name].astype("Int64") for name in ("n_seeds", "n_windows")}
+    return frame.assign(**{name: frame[name].fillna("") for name in text}, **numbers)
 
 
 def section(frames: Sequence[pd.DataFrame], drawn: Sequence[tuple[str, Figure]] = ()) -> PaperSection:

@@ -305,6 +305,15 @@ def built(folder: Path, papers: list) -> str:
     return made_up.built(folder, settings, distance=rows[:0], papers=papers, **nothing).read_text()
 
 
+def test_a_frame_read_again_makes_the_same_section(tmp_path):
+    for table, frame in (
+        ("table1", kriukov2021.table1(SCORES, TABLE1, PUBLISHED)),
+        ("table2", kriukov2021.table2(OBSERVED, TABLE2, PUBLISHED)),
+    ):
+        kriukov2021.write(frame, table, tmp_path)
+        assert kriukov2021.section([kriukov2021.read(tmp_path / f"{table}.tsv")]) == kriukov2021.section([frame])
+
+
 @pytest.fixture(scope="module")
 def html(tmp_path_factory):
     frames = [
