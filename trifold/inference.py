@@ -300,7 +300,8 @@ def predict(
 
 
 def _check_inputs(model: torch.nn.Module, sources: Sources) -> None:
-    given = {"map": sources.low_map, "bias": sources.low_map, "sequence": sources.sequence, "tracks": len(sources.tracks)}
+    low_map = sources.low_map
+    given = {"map": low_map, "bias": low_map, "sequence": sources.sequence, "tracks": len(sources.tracks)}
     if lacking := sorted(name for name in model.inputs if not given[name]):
         raise InputError(f"the model reads {', '.join(lacking)}, and none was given; name it in the config")
     if model.target == "observed" and sources.recipes.observed.scale == "window" and "map" not in model.inputs:

@@ -48,5 +48,5 @@ def test_the_folder_gives_back_the_published_network(mirror, examples, tmp_path)
 
 @pytest.mark.parametrize("changes", [{"architecture": "hicplus"}, {"options": {"channels": 8}}])
 def test_an_arm_that_says_otherwise_is_refused(mirror, examples, tmp_path, changes):
-    with pytest.raises(InputError, match="arms/released: weights_deephic_raw_16.pth is a 'deephic'"):
+    with pytest.raises(InputError, match=r"arms/released: weights_deephic_raw_16\.pth is a 'deephic'"):
         put({**ARM, **changes}, mirror, examples, tmp_path / "model")

@@ -112,9 +112,7 @@ def kriukov2021_bands(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 # ---------------------------------------------------------------- parts
 
 
-def forms(
-    prediction: np.ndarray, target: np.ndarray, mask: np.ndarray, h: int, max_bins: int
-) -> dict[str, np.ndarray]:
+def forms(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray, h: int, max_bins: int) -> dict[str, np.ndarray]:
     """Every form of the SCC of bands (n, bins, width), up to a distance of max_bins; what is not scored is zero."""
     scored = [np.where(mask, each, 0) for each in (prediction, target)]
     width = mask.shape[-1]
