@@ -369,6 +369,25 @@ def contacts(
     return np.where(np.isfinite(balanced), values, 0.0).astype(np.float32)
 
 
+def vehicle_maps(deep: np.ndarray, low: np.ndarray, quantile: float = 0.999) -> tuple[np.ndarray, np.ndarray]:
+    """A chromosome's two maps as VEHiCLE's released loader makes them, each (n, n) float32 on [0, 1].
+
+    deep, low  (n, n) balanced, the upper triangle is read; bins whose diagonal is zero or NaN in either map are dropped,
+               values are cut at the quantile of each map, zeros included, and divided by it
+    Generators with `normalisation: quantile` do the same with the quantiles of the training windows (statistics.json).
+    """
+    kept = np.ones(len(deep), dtype=bool)
+    for diagonal in (np.diagonal(deep), np.diagonal(low)):
+        kept &= np.isfinite(diagonal) & (diagonal != 0)
+    maps = []
+    for one in (deep, low):
+        upper = np.triu(np.nan_to_num(one))
+        values = (upper + np.triu(upper, 1).T)[np.ix_(kept, kept)]
+        ceiling = np.quantile(values, quantile)
+        maps.append((np.minimum(values, ceiling) / ceiling).astype(np.float32))
+    return maps[0], maps[1]
+
+
 @dataclass(frozen=True)
 class CountsScale:
     """Back from contacts of the deep map: balanced = contacts x f_i x f_j.

@@ -236,3 +236,11 @@ def test_windows_without_information_are_well_defined(content):
         assert np.isfinite(scale.inverse(values)).all()
     if content != "no good bin":
         np.testing.assert_allclose(scale.inverse(values), balanced)
+
+
+def test_vehicles_loader_parity(parity):
+    data = parity("enhancement/vehicle_preprocessing")
+    deep, low = normalise.vehicle_maps(data["high_triu"], data["low_triu"])
+    assert deep.shape == low.shape == (58, 58)
+    np.testing.assert_allclose(deep, data["high_out"], atol=1e-6)
+    np.testing.assert_allclose(low, data["low_out"], atol=1e-6)
