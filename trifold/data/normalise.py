@@ -372,8 +372,9 @@ def contacts(
 def vehicle_maps(deep: np.ndarray, low: np.ndarray, quantile: float = 0.999) -> tuple[np.ndarray, np.ndarray]:
     """A chromosome's two maps as VEHiCLE's released loader makes them, each (n, n) float32 on [0, 1].
 
-    deep, low  (n, n) balanced, the upper triangle is read; bins whose diagonal is zero or NaN in either map are dropped,
-               values are cut at the quantile of each map, zeros included, and divided by it
+    deep, low  (n, n) balanced, the upper triangle is read
+    Bins whose diagonal is zero or NaN in either map are dropped; values are cut at the quantile of each map, zeros
+    included, and divided by it.
     Generators with `normalisation: quantile` do the same with the quantiles of the training windows (statistics.json).
     """
     kept = np.ones(len(deep), dtype=bool)
