@@ -100,7 +100,9 @@ class Training:
     schedule: str  # constant | cosine: warm-up, then down to 5 %
     weight_decay: float
     optimiser: str  # adam | adamw | sgd
-    loss: str  # mse | l1 of pixels; vehicle | deephic | hicsr: adversarial, with the terms of that paper
+    betas: tuple  # decay of adam's and adamw's means of the gradient and of its square
+    layer_decay: float  # learning rate of a layer relative to the one after it; 1 = all alike
+    loss: str  # mse | l1 of pixels; mse_ssim: Lau 2025's; vehicle | deephic | hicsr: adversarial, that paper's terms
     loss_weights: dict  # term -> weight, in place of the protocol's
     discriminator_learning_rate: float | None  # None = learning_rate
     accumulate: int  # batches per optimiser step
