@@ -119,6 +119,12 @@ def get_loss_networks(wildcards):
     return [path for name in networks for path in locate_model(name, wildcards.fold, wildcards.seed)]
 
 
+def get_pretrained(wildcards):
+    """The model an arm starts from: of the same fold and seed."""
+    start = arms[wildcards.arm]["pretrained"]
+    return locate_model(start, wildcards.fold, wildcards.seed) if start else []
+
+
 def get_sequence(arm):
     """The sequence, for an arm that reads it."""
     return ["<results>/sequence/artifact.json"] if "sequence" in plan.traits_of(config, arm).inputs else []
