@@ -64,11 +64,20 @@ class ObservedRecipe:
 
     scale "window": each window's own minimum and maximum (as published);
     "global": one floor and one ceiling from the training regions, the same for low and deep (corrected).
+    variant "lau2025": log10(x + 1) and min-max of each window alone, missing pixels 0; nothing is coarse-grained.
+    low_span "published": a low window has as many bins as the deep one and starts where it starts, so it covers k times
+    its span, as Lau 2025's do.
     """
 
     scale: str
     cutoff: int
     max_levels: int
+    variant: str = "kriukov2021"
+    low_span: str = "window"
+
+    def low_bins(self, window_bins: int, coarsen: int) -> int:
+        """Side of a low window, in its own bins."""
+        return window_bins if self.low_span == "published" else window_bins // coarsen
 
 
 @dataclass(frozen=True)

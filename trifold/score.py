@@ -109,7 +109,7 @@ class Windows:
         back = CountsScale.of(weights, self.recipes.counts, self.facts["counts"], self.facts["coarsen"])
         balanced = np.maximum(back.inverse(values), 0.0)
         if self.recipes.observed.scale == "window":
-            return normalise.window_scale(balanced).forward(balanced)
+            return normalise.own_scale(balanced, self.recipes.observed).forward(balanced)
         known = self.facts["observed"]
         return ObservedScale(np.array([known["floor"]]), np.array([known["ceiling"]]), np.zeros(1)).forward(balanced)
 
