@@ -135,3 +135,4 @@ class Scoring:
     edge_bins: int  # bins at the ends of a chromosome left out; what the deepest crop of an arm cannot predict
     scc_h: int  # half-width of the SCC's mean filter, bins
     scc_max_bp: int | None  # largest distance of the SCC; None = the window
+    window_crop_bins: int = 6  # border of a window on [0, 1] left out where single windows are scored
