@@ -294,3 +294,34 @@ def get_kriukov2021_histories(wildcards):
 def get_kriukov2021_on_page(wildcards):
     """Tables I and II, where the experiment has rows of them."""
     return [f"<results>/tables/kriukov2021_table{table}.tsv" for table in "12" if get_kriukov2021_rows(table)]
+
+
+# ---------------------------------------------------------------- Lau 2025
+
+LAU2025 = plan.rows_used(config, "lau2025")
+
+
+def get_lau2025_scores(wildcards):
+    """Scores of the windows behind Table 1."""
+    return [
+        f"<results>/scores/{one.protocol}/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}/scores.tsv"
+        for row in LAU2025.get("table1", {}).values()
+        for one in plan.scored(config, row)
+    ]
+
+
+def get_lau2025_histories(wildcards):
+    """Of every seed of the arms of Figure 1 on their first fold."""
+    return [
+        {"arm": name, "seed": seed, "path": f"{RESULTS}/models/{name}/fold-{fold}/seed-{seed}/history.csv"}
+        for names in LAU2025.get("figure1", {}).values()
+        for name in names
+        if name in TRAINED
+        for fold in plan.folds_of(config, name)[:1]
+        for seed in plan.seeds_of(config, name)
+    ]
+
+
+def get_lau2025_on_page(wildcards):
+    """Table 1, where the experiment has rows of it."""
+    return ["<results>/tables/lau2025_table1.tsv"] if LAU2025.get("table1") else []

@@ -193,7 +193,7 @@ def rows_used(config: dict, paper: str) -> dict:
 
     section = dict(config[paper])
     for table, rows in section.items():
-        if table == "figures":
+        if table in ("figures", "differences"):  # of single arms, and of rows
             continue
         kept = {
             row: {**own, "arms": used(own["arms"])} if isinstance(own, dict) else used(own) for row, own in rows.items()
