@@ -323,5 +323,5 @@ def get_lau2025_histories(wildcards):
 
 
 def get_lau2025_on_page(wildcards):
-    """Table 1, where the experiment has rows of it."""
-    return ["<results>/tables/lau2025_table1.tsv"] if LAU2025.get("table1") else []
+    """Table 1, where the experiment fine-tunes."""
+    return ["<results>/tables/lau2025_table1.tsv"] if get_lau2025_histories(wildcards) else []

@@ -166,8 +166,8 @@ def _note(rows: pd.DataFrame) -> str:
     return (
         f"Test regions: {rows['test_regions'].iloc[0]}. Windows: {windows}. Seeds: {seeds}; ± is the standard "
         f"deviation over windows. {source}; published and corrected are of the sample {rows['sample'].iloc[0]}, low "
-        f"map “{rows['degradation'].iloc[0]}”. The three are normalised and masked differently: compare within a column, "
-        "not across."
+        f"map “{rows['degradation'].iloc[0]}”. The three are normalised and masked differently: compare within a "
+        "column, not across."
     )
 
 
@@ -214,7 +214,8 @@ def write(frame: pd.DataFrame, against: pd.DataFrame, folder: str | Path) -> lis
 def read(folder: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The two frames that `write` wrote."""
     text = ["table", "sample", "degradation", "row", "arm", "printed", "test_regions"]
-    frame = pd.read_csv(Path(folder) / "lau2025_table1.tsv", sep="\t", dtype=dict.fromkeys(text, str))
+    kinds = {**dict.fromkeys(text, str), **dict.fromkeys(["n_seeds", "n_windows"], "Int64")}
+    frame = pd.read_csv(Path(folder) / "lau2025_table1.tsv", sep="\t", dtype=kinds)
     against = pd.read_csv(Path(folder) / "lau2025_gains.tsv", sep="\t", dtype=dict.fromkeys(text[1:4], str))
     return frame.assign(**{name: frame[name].fillna("") for name in text}), against
 
