@@ -14,27 +14,19 @@ TARGETS = ("lau2025_tables", "lau2025_figures")
 # Every link of the chain: pre-training, base model, fine-tuning without and with the sequence, under both protocols.
 SMALL = """
 experiment: smoke
-samples: {beta: {contacts: simulated/beta.mcool}}
-simulate: {cells: [alpha, beta], contacts: 600000}
 recipes: {published: {observed: {scale: window, variant: lau2025, low_span: published}}}
-arms_used: [identity, bicubic, foundation-mae, foundation, lau-noseq, lau-seq, lau-shuffled, lau-seq-published]
+arms_used: [identity, foundation-mae, foundation, lau-noseq, lau-seq, lau-seq-published]
 arms:
-  foundation-mae: {options: &vit {width: 16, depth: 1, heads: 2, decoder_width: 16, decoder_heads: 2},
+  foundation-mae: {samples: [alpha], options: &vit {width: 16, depth: 1, heads: 2, decoder_width: 16, decoder_heads: 2},
                    training: &once {epochs: 1, stride_bins: null}}
-  foundation: &tuned {options: *vit, training: *once}
-  lau-noseq: *tuned
-  lau-seq: &seq {options: &seq-options {<<: *vit, sequence_channels: [4, 4, 4]}, training: *once}
-  lau-shuffled: {architecture: hicfoundation-seq, maps: false, pretrained: foundation, pretrained_parts: all,
-                 options: {<<: *seq-options, patch_size: 8, decoder_depth: 1, control: shuffled},
-                 training: {epochs: 1, batch_size: 8, loss: mse_ssim, layer_decay: 0.75}}
+  foundation: {samples: [alpha], options: *vit, training: *once}
+  lau-noseq: {options: *vit, training: *once}
+  lau-seq: {options: &seq-options {<<: *vit, sequence_channels: [4, 4, 4]}, training: *once}
   lau-seq-published: {architecture: hicfoundation-seq, protocol: published, maps: false, pretrained: foundation,
                       options: {<<: *seq-options, patch_size: 8, decoder_depth: 1, sequence_bp: 2048},
                       training: {epochs: 1, batch_size: 8, loss: mse_ssim, reverse_complement: false, shift_bp: 0}}
 lau2025:
-  table1:
-    Seq_4DNFI643OYP9: [lau-seq, lau-seq-published]
-    Shuffled_4DNFI643OYP9: [lau-shuffled]
-  differences: {Seq_4DNFI643OYP9: [NoSeq_4DNFI643OYP9, Shuffled_4DNFI643OYP9]}
+  table1: {Seq_4DNFI643OYP9: [lau-seq, lau-seq-published]}
   figure1: {seq: [lau-seq, lau-seq-published]}
 """
 
@@ -110,14 +102,14 @@ def test_every_cell_is_the_mean_of_its_windows(results):
     frame = pd.read_csv(results / "tables/lau2025_table1.tsv", sep="\t")
     checked = 0
     for cell in frame[(frame["protocol"] != "paper") & frame["mean"].notna()].itertuples():
-        seed = 0 if cell.arm in ("identity", "bicubic") else 1
+        seed = 0 if cell.arm == "identity" else 1
         path = results / f"scores/{cell.protocol}/{cell.arm}/fold-a/seed-{seed}/alpha/scores.tsv"
         scores = pd.read_csv(path, sep="\t")
         windows = scores[scores["role"] == "test"][cell.metric]
         assert cell.mean == pytest.approx(windows.mean(), rel=1e-5), (cell.row, cell.metric)
         assert cell.sd == pytest.approx(windows.std(), rel=1e-4), (cell.row, cell.metric)
         checked += 1
-    assert checked == 4 * (2 + 2 + 1 + 1 + 2 + 1)  # rows by protocol
+    assert checked == 4 * (2 + 1 + 1 + 2)  # rows by protocol
     assert (results / "tables/lau2025_table1.artifact.json").exists()
 
 
@@ -125,7 +117,7 @@ def test_gains_are_differences_of_the_table(results):
     frame = pd.read_csv(results / "tables/lau2025_table1.tsv", sep="\t")
     means = frame.set_index(["row", "protocol", "metric"])["mean"]
     gains = pd.read_csv(results / "tables/lau2025_gains.tsv", sep="\t")
-    assert set(gains["against"]) == {"NoSeq_4DNFI643OYP9", "Shuffled_4DNFI643OYP9"}
+    assert set(gains["against"]) == {"NoSeq_4DNFI643OYP9"} and len(gains) == 4
     for gain in gains.itertuples():
         expected = means[gain.row, "corrected", gain.metric] - means[gain.against, "corrected", gain.metric]
         assert gain.difference == pytest.approx(expected, abs=1e-6)
