@@ -27,6 +27,7 @@ include: "rules/train.smk"
 include: "rules/predict.smk"
 include: "rules/evaluate.smk"
 include: "rules/kriukov2021.smk"
+include: "rules/lau2025.smk"
 include: "rules/report.smk"
 include: "rules/depth.smk"
 

@@ -119,6 +119,12 @@ def get_loss_networks(wildcards):
     return [path for name in networks for path in locate_model(name, wildcards.fold, wildcards.seed)]
 
 
+def get_pretrained(wildcards):
+    """The model an arm starts from: of the same fold and seed."""
+    start = arms[wildcards.arm]["pretrained"]
+    return locate_model(start, wildcards.fold, wildcards.seed) if start else []
+
+
 def get_sequence(arm):
     """The sequence, for an arm that reads it."""
     return ["<results>/sequence/artifact.json"] if "sequence" in plan.traits_of(config, arm).inputs else []
@@ -309,3 +315,34 @@ def get_depth_tables(wildcards):
             f"config: depth/references: name {sorted(missing)} under evaluate/comparison/reference_arms too"
         )
     return "<results>/tables/artifact.json"
+
+
+# ---------------------------------------------------------------- Lau 2025
+
+LAU2025 = plan.rows_used(config, "lau2025")
+
+
+def get_lau2025_scores(wildcards):
+    """Scores of the windows behind Table 1."""
+    return [
+        f"<results>/scores/{one.protocol}/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}/scores.tsv"
+        for row in LAU2025.get("table1", {}).values()
+        for one in plan.scored(config, row)
+    ]
+
+
+def get_lau2025_histories(wildcards):
+    """Of every seed of the arms of Figure 1 on their first fold."""
+    return [
+        {"arm": name, "seed": seed, "path": f"{RESULTS}/models/{name}/fold-{fold}/seed-{seed}/history.csv"}
+        for names in LAU2025.get("figure1", {}).values()
+        for name in names
+        if name in TRAINED
+        for fold in plan.folds_of(config, name)[:1]
+        for seed in plan.seeds_of(config, name)
+    ]
+
+
+def get_lau2025_on_page(wildcards):
+    """Table 1, where the experiment fine-tunes."""
+    return ["<results>/tables/lau2025_table1.tsv"] if get_lau2025_histories(wildcards) else []

@@ -45,6 +45,7 @@ rule report:
         ),
         motifs=get_motifs,
         kriukov2021=get_kriukov2021_on_page,
+        lau2025=get_lau2025_on_page,
     output:
         figures=report(
             directory("<results>/figures"),

@@ -5,6 +5,7 @@ rule train:
         tracks=lambda wildcards: get_tracks(wildcards.arm, arms[wildcards.arm]["samples"]),
         backbones=get_backbones,
         loss_networks=get_loss_networks,
+        pretrained=get_pretrained,
     output:
         collect(
             "<results>/models/{{arm}}/fold-{{fold}}/seed-{{seed}}/{file}",

@@ -64,11 +64,20 @@ class ObservedRecipe:
 
     scale "window": each window's own minimum and maximum (as published);
     "global": one floor and one ceiling from the training regions, the same for low and deep (corrected).
+    variant "lau2025": log10(x + 1) and min-max of each window alone, missing pixels 0; nothing is coarse-grained.
+    low_span "published": a low window has as many bins as the deep one and starts where it starts, so it covers k times
+    its span, as Lau 2025's do.
     """
 
     scale: str
     cutoff: int
     max_levels: int
+    variant: str = "kriukov2021"
+    low_span: str = "window"
+
+    def low_bins(self, window_bins: int, coarsen: int) -> int:
+        """Side of a low window, in its own bins."""
+        return window_bins if self.low_span == "published" else window_bins // coarsen
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,9 @@ class Training:
     schedule: str  # constant | cosine: warm-up, then down to 5 %
     weight_decay: float
     optimiser: str  # adam | adamw | sgd
-    loss: str  # mse | l1 of pixels; vehicle | deephic | hicsr: adversarial, with the terms of that paper
+    betas: tuple  # decay of adam's and adamw's means of the gradient and of its square
+    layer_decay: float  # learning rate of a layer relative to the one after it; 1 = all alike
+    loss: str  # mse | l1 of pixels; mse_ssim: Lau 2025's; vehicle | deephic | hicsr: adversarial, that paper's terms
     loss_weights: dict  # term -> weight, in place of the protocol's
     discriminator_learning_rate: float | None  # None = learning_rate
     accumulate: int  # batches per optimiser step
@@ -124,3 +135,4 @@ class Scoring:
     edge_bins: int  # bins at the ends of a chromosome left out; what the deepest crop of an arm cannot predict
     scc_h: int  # half-width of the SCC's mean filter, bins
     scc_max_bp: int | None  # largest distance of the SCC; None = the window
+    window_crop_bins: int = 6  # border of a window on [0, 1] left out where single windows are scored

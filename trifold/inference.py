@@ -26,7 +26,7 @@ import torch
 from trifold.config import Geometry, Recipes
 from trifold.data.dataset import read_tracks
 from trifold.data.examples import log_bias
-from trifold.data.normalise import CountsScale, ObservedScale, contacts, observed, upsample
+from trifold.data.normalise import CountsScale, Log10Scale, ObservedScale, contacts, observed, upsample
 from trifold.data.sequence import SequenceStore, bins_with_n
 from trifold.data.tracks import TrackStore
 from trifold.errors import InputError
@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 # Zoom levels are added until the longest chromosome has fewer bins: one tile of a genome browser.
 OVERVIEW_BINS = 256
 ZOOM_CHUNK_PIXELS = 5_000_000
+Scale = ObservedScale | Log10Scale | CountsScale
 
 
 # ---------------------------------------------------------------- tiles and bands
@@ -116,7 +117,9 @@ class ChromosomeInputs:
         bin_bp, window_bins, k = sources.geometry.bin_bp, sources.geometry.window_bins, sources.coarsen
         self.missing = np.zeros(n_bins(length_bp, bin_bp), dtype=bool)
         if "map" in inputs:
-            self._band = Band.read(sources.low_map, chrom, window_bins // k)
+            recipe = sources.recipes.observed
+            self._low_bins = window_bins // k if target == "counts" else recipe.low_bins(window_bins, k)
+            self._band = Band.read(sources.low_map, chrom, self._low_bins)
             self._check_low_map(length_bp)
             self.missing |= np.repeat(np.isnan(self._band.weight), k)[: len(self.missing)]
         if "sequence" in inputs:
@@ -134,11 +137,11 @@ class ChromosomeInputs:
                 "assembly at that bin width"
             )
 
-    def _maps(self, starts: np.ndarray) -> tuple[np.ndarray, ObservedScale | CountsScale]:
-        """The coarse windows on the model's scale, (n, W/k, W/k), and the way back."""
+    def _maps(self, starts: np.ndarray) -> tuple[np.ndarray, Scale]:
+        """The coarse windows on the model's scale, (n, W/k, W/k), or (n, W, W) where they are wide; the way back."""
         sources, k = self._sources, self._sources.coarsen
-        size = sources.geometry.window_bins // k
-        counts, balanced = self._band.windows(starts // k, size)
+        wide = self._low_bins > sources.geometry.window_bins // k
+        counts, balanced = self._band.windows(starts // k, self._low_bins, pad=wide)
         if self._target == "counts":
             recipe, facts = sources.recipes.counts, sources.statistics["counts"]
             weights = self._weights(starts, self._band.weight)
@@ -153,7 +156,7 @@ class ChromosomeInputs:
         padded = np.append(of_bins, np.full(window_bins, np.nan))
         return padded[(starts[:, None] + np.arange(window_bins)) // k]
 
-    def batch(self, starts: np.ndarray) -> tuple[dict[str, torch.Tensor], ObservedScale | CountsScale | None]:
+    def batch(self, starts: np.ndarray) -> tuple[dict[str, torch.Tensor], Scale | None]:
         """Tensors of the windows starting at these bins, and the scale of their maps (None without a map)."""
         sources, batch, scale = self._sources, {}, None
         bin_bp, window_bins, k = sources.geometry.bin_bp, sources.geometry.window_bins, sources.coarsen
@@ -162,7 +165,8 @@ class ChromosomeInputs:
             batch["sequence"] = np.stack([sources.sequence.window(*place) for place in places])
         if "map" in self._inputs:
             coarse, scale = self._maps(starts)
-            batch["map_coarse"], batch["map"] = coarse[:, None], upsample(coarse, k)[:, None]
+            batch["map_coarse"] = coarse[:, None]
+            batch["map"] = upsample(coarse, window_bins // coarse.shape[-1])[:, None]
         if "bias" in self._inputs:
             mean = sources.statistics["low_bias"]["mean_log_weight"]
             batch["bias"] = np.nan_to_num(log_bias(self._weights(starts, self._band.weight), mean))
@@ -204,7 +208,7 @@ class Predictor:
         i, j = np.ogrid[: self._size, : self._size]
         return expected[np.abs(i - j)]
 
-    def _balanced(self, output: np.ndarray, scale: ObservedScale | CountsScale | None) -> np.ndarray:
+    def _balanced(self, output: np.ndarray, scale: Scale | None) -> np.ndarray:
         """(n, size, size) on the balanced scale from what the model predicts on its own."""
         if self._expected is not None:
             return np.exp(output) * self._expected

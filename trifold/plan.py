@@ -89,6 +89,7 @@ def resolve_arm(config: dict, name: str) -> dict:
     Raises InputError, naming the arm and the field, for what the schema cannot see.
     """
     inherited = {"options": {}, "tracks": [], "backbones": {}, "loss_networks": {}, "protocol": "corrected"}
+    inherited |= {"pretrained": None, "pretrained_parts": "encoder"}
     arm = {**inherited, **{key: own for key, own in config["arms"][name].items() if key not in _NOT_THE_MODEL}}
     arm.setdefault("degradation", next(iter(config["degradations"])))
     arm.setdefault("samples", list(config["evaluate"]["samples"]))
@@ -111,6 +112,15 @@ def resolve_arm(config: dict, name: str) -> dict:
         for role, other in arm[kind].items():
             if other not in config["arms"]:
                 refuse(f"{kind}/{role}", other, config["arms"])
+    if (start := arm["pretrained"]) is not None:
+        usable = [other for other in config["arms"] if other != name and traits_of(config, other).learned]
+        if start not in usable:
+            refuse("pretrained", start, usable)
+        if "weights" not in config["arms"][start] and not set(folds_of(config, name)) <= set(folds_of(config, start)):
+            raise InputError(
+                f"config: arms/{name}/pretrained: {start!r} is not trained on the split(s) "
+                f"{sorted(set(folds_of(config, name)) - set(folds_of(config, start)))}; give both arms the same folds"
+            )
     for sample in arm["samples"]:
         if unknown := set(arm["tracks"]) - set(config["samples"][sample].get("tracks", {})):
             refuse("tracks", unknown.pop(), config["samples"][sample].get("tracks", {}))
@@ -183,7 +193,7 @@ def rows_used(config: dict, paper: str) -> dict:
 
     section = dict(config[paper])
     for table, rows in section.items():
-        if table == "figures":
+        if table in ("figures", "differences"):  # of single arms, and of rows
             continue
         kept = {
             row: {**own, "arms": used(own["arms"])} if isinstance(own, dict) else used(own) for row, own in rows.items()

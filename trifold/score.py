@@ -34,12 +34,12 @@ from trifold.data.tracks import TrackStore
 from trifold.errors import InputError
 from trifold.inference import device_of
 from trifold.metrics import pixels, scc
+from trifold.metrics.ssim import ssim
 from trifold.models import hybrid
 from trifold.models.blocks import Architecture, crop
-from trifold.models.vehicle import CROP_BINS
 
 PLACE = ["role", "chrom", "start_bp", "end_bp"]
-SCORES = ["n_pixels", "mae", "mse", "pearson", "spearman", "scc_hicrep", "scc_hicreppy", "scc_kriukov2021"]
+SCORES = ["n_pixels", "mae", "mse", "pearson", "spearman", "ssim", "scc_hicrep", "scc_hicreppy", "scc_kriukov2021"]
 
 
 class Windows:
@@ -109,7 +109,7 @@ class Windows:
         back = CountsScale.of(weights, self.recipes.counts, self.facts["counts"], self.facts["coarsen"])
         balanced = np.maximum(back.inverse(values), 0.0)
         if self.recipes.observed.scale == "window":
-            return normalise.window_scale(balanced).forward(balanced)
+            return normalise.own_scale(balanced, self.recipes.observed).forward(balanced)
         known = self.facts["observed"]
         return ObservedScale(np.array([known["floor"]]), np.array([known["ceiling"]]), np.zeros(1)).forward(balanced)
 
@@ -133,7 +133,7 @@ def score_windows(
     scoring: Scoring,
     bin_bp: int,
 ) -> pd.DataFrame:
-    """`SCORES` of cropped windows (n, S, S) with good bins (n, S), one row per window; the SCC not of O/E."""
+    """`SCORES` of cropped windows (n, S, S) with good bins (n, S), one row per window; SSIM and SCC not of O/E."""
     size = target.shape[1]
     if protocol == "published":
         first = 2 if scale == "oe" else 1 - size
@@ -148,6 +148,7 @@ def score_windows(
         return table.reindex(columns=SCORES)
     banded = [pixels.to_bands(each, bands.shape[-1]) for each in (prediction, target)]
     max_bins = size if scoring.scc_max_bp is None else scoring.scc_max_bp // bin_bp
+    table["ssim"] = ssim(prediction, target, mask)
     return table.assign(**scc.forms(*banded, bands, scoring.scc_h, max_bins))
 
 
@@ -167,19 +168,20 @@ def score(
 ) -> None:
     """Write scores.tsv into the folder `out`: the labels, `PLACE`, scale and `SCORES` of every window of every role.
 
-    examples: the dataset directory of the protocol. Maps on [0, 1] are cropped as the generators are, so that all arms
-    meet on the same pixels. Raises InputError where an arm's crop is deeper than that.
+    examples: the dataset directory of the protocol. Maps on [0, 1] are cropped by `scoring.window_crop_bins`, so that
+    all arms meet on the same pixels. Raises InputError where an arm's crop is deeper than that.
     """
     torch.set_num_threads(threads)
     tables = []
     for role in ROLES:
         windows = Windows(examples, role, model, protocol, sequence=sequence, tracks=tracks)
         geometry = from_dict(Geometry, windows.facts["geometry"])
-        margin = 0 if windows.scale == "oe" else CROP_BINS - model.crop_bins
+        margin = 0 if windows.scale == "oe" else scoring.window_crop_bins - model.crop_bins
         if margin < 0:
             raise InputError(
                 f"config: arms/{labels['arm']}/options: the outer {model.crop_bins} bins of a window are missing; "
-                f"maps on [0, 1] are compared up to {CROP_BINS} bins from its border: choose a smaller crop"
+                f"maps on [0, 1] are compared up to {scoring.window_crop_bins} bins from its border: choose a smaller "
+                "crop, or a larger evaluate/scoring/window_crop_bins"
             )
         parts = []
         for prediction, target, good in windows.predict(batch_size, device):

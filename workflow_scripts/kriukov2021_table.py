@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from trifold import log, provenance
-from trifold.report import kriukov2021
+from trifold.report import kriukov2021, paper
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -27,7 +27,7 @@ def main(inputs, outputs, params, wildcards) -> None:
             [pd.read_csv(path, sep="\t", dtype={"chrom": str}) for path in inputs.scores], ignore_index=True
         )
         make = {"1": kriukov2021.table1, "2": kriukov2021.table2, "3": kriukov2021.table3}[wildcards.table]
-        frame = make(scores, params.rows, kriukov2021.read_published(inputs.published))
+        frame = make(scores, params.rows, paper.read_published(inputs.published))
         kriukov2021.write(frame, stem, partial)
 
 

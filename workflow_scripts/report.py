@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from trifold import log, provenance
-from trifold.report import build, kriukov2021
+from trifold.report import build, kriukov2021, lau2025
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -34,6 +34,11 @@ def main(inputs, outputs, params) -> None:
             tracks=dict(zip(params.tracks, (Path(path).parent for path in inputs.tracks))),
             motifs=inputs.motifs or None,
         )
+    papers = []
+    if inputs.kriukov2021:
+        papers.append(kriukov2021.section([kriukov2021.read(path) for path in inputs.kriukov2021]))
+    if inputs.lau2025:
+        papers.append(lau2025.section(*lau2025.read(Path(inputs.lau2025[0]).parent)))
     with provenance.artifact(
         page.parent, "report", parameters=parameters, code=params.code, inputs=[*sources, outputs.figures]
     ) as partial:
@@ -44,9 +49,7 @@ def main(inputs, outputs, params) -> None:
             config=params.config,
             manifest=provenance.manifest(page.parent.parent),
             datasets=pd.DataFrame(params.datasets),
-            papers=[kriukov2021.section([kriukov2021.read(path) for path in inputs.kriukov2021])]
-            if inputs.kriukov2021
-            else [],
+            papers=papers,
         )
 
 

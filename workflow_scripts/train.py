@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
 def main(inputs, outputs, params, wildcards, threads) -> None:
     parameters = {"arm": params.arm, "geometry": params.geometry, "seed": int(wildcards.seed)}
+    models = [*inputs.backbones, *inputs.loss_networks, *inputs.pretrained]
     checkpoints = Path(params.checkpoints)
     with provenance.artifact(
         Path(outputs[0]).parent,
         "model",
         parameters=parameters,
         code=params.code,
-        inputs=[*inputs.examples, *inputs.sequence, *inputs.tracks, *inputs.backbones, *inputs.loss_networks],
+        inputs=[*inputs.examples, *inputs.sequence, *inputs.tracks, *models],
         seed=int(wildcards.seed),
     ) as partial:
         checkpoints /= partial.version
@@ -36,6 +37,7 @@ def main(inputs, outputs, params, wildcards, threads) -> None:
             tracks=[tracks[i * per_sample : (i + 1) * per_sample] for i in range(samples)] if tracks else [],
             backbones=dict(zip(params.arm["backbones"], (Path(path).parent for path in inputs.backbones))),
             loss_networks=dict(zip(params.arm["loss_networks"], (Path(path).parent for path in inputs.loss_networks))),
+            pretrained=Path(inputs.pretrained[0]).parent if inputs.pretrained else None,
             checkpoints=checkpoints,
             version=partial.version,
             accelerator=params.accelerator,

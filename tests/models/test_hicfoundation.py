@@ -215,6 +215,21 @@ def test_layer_groups_hold_every_trained_parameter_once(name, protocol, freeze):
             assert level.get(id(parameter)) == (None if frozen else expected[key]), key
 
 
+def test_learning_rates_grow_towards_the_output():
+    """As released: .75 to the power of 8 ... 1 in eight decoder blocks and nowhere else; corrected: on every level."""
+    for protocol in registry.PROTOCOLS:
+        model = make("hicfoundation", protocol, GEOMETRY, decoder_depth=8)
+        rates = {id(parameter): rate for group, rate in model.layer_rates(0.75) for parameter in group}
+        found = {key: rates[id(parameter)] for key, parameter in model.named_parameters() if id(parameter) in rates}
+        assert found["decoder_blocks.0.mlp.fc1.weight"] == pytest.approx(0.100, abs=5e-4)
+        assert found["decoder_blocks.7.mlp.fc1.weight"] == 0.75
+        assert found["decoder_map.weight"] == 1
+        rest = [
+            found[key] for key in ("decoder_embed.bias", "vit_backbone.blocks.1.norm1.bias", "vit_backbone.cls_token")
+        ]
+        assert rest == ([1, 1, 1] if protocol == "published" else pytest.approx([0.75**9, 0.75**10, 0.75**12]))
+
+
 @pytest.mark.parametrize("name", ["hicfoundation", "hicfoundation-seq"])
 @pytest.mark.parametrize("protocol", registry.PROTOCOLS)
 @pytest.mark.parametrize("source", ["pre-training", "checkpoint", "fine-tuning"])

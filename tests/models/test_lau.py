@@ -183,6 +183,7 @@ def test_a_stretch_of_n_is_not_attended_to():
     ("options", "message"),
     [
         ({"sequence_channels": [8, 8]}, "sequence_channels has 2 widths; give 3"),
+        ({"control": "reversed"}, r"'reversed' is not one of \['none', 'shuffled'\]"),
         ({"sequence_pool": 5}, r"a patch of 8 bins has 256 bp, not a multiple of 25"),
         ({"patch_size": 7}, "geometry/window_bins is 24"),
     ],
@@ -190,6 +191,25 @@ def test_a_stretch_of_n_is_not_attended_to():
 def test_refuses_options_that_do_not_fit(options, message):
     with pytest.raises(InputError, match=message):
         registry.build("hicfoundation-seq", GEOMETRY, VIT | options, {})
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("protocol", registry.PROTOCOLS)
+def test_shuffled_control_loses_places_only(protocol):
+    """With the same weights another map, the same one every time; in training a new order every time."""
+    plain, control, batch = busy(protocol), busy(protocol, control="shuffled"), make_batch(GEOMETRY)
+    control.load_state_dict(plain.state_dict())
+    first = control(batch)
+    assert not torch.equal(first, plain(batch))
+    assert torch.equal(first, control(batch))
+    control.train()
+    assert not torch.equal(control(batch), control(batch))
+    order = control._permutations(torch.zeros(2, 50))
+    assert (order.sort(dim=1).values == torch.arange(50)).all()
+    uniform = batch | {"sequence": torch.zeros_like(batch["sequence"])}
+    control.eval()
+    if protocol == "published":
+        assert torch.equal(control(uniform), plain(uniform))
 
 
 @pytest.mark.parametrize("protocol", registry.PROTOCOLS)

@@ -1,5 +1,6 @@
 """Published weights: every file of the mirror gives its published outputs, and what is no such file is refused."""
 
+import argparse
 import csv
 import pickle
 
@@ -110,6 +111,23 @@ def test_a_training_checkpoint_gives_its_generator(tmp_path):
     found = published.read_state("weights_vehicle_gan.ckpt", tmp_path / "a.ckpt")
     assert found.keys() == generator.keys()
     assert all(torch.equal(found[key], value) for key, value in generator.items())
+
+
+def test_a_training_script_stores_its_command_line_too(tmp_path, monkeypatch):
+    """HiCFoundation's files: weights under `model`, beside the optimiser and the settings; a layer under two names."""
+    name = "weights_hicfoundation_resolution.pth.tar"
+    options = {"width": 16, "depth": 1, "heads": 2, "decoder_width": 16, "decoder_depth": 1, "decoder_heads": 2}
+    monkeypatch.setitem(published.CHECKPOINTS, name, published.checkpoint(name)._replace(options=options))
+    state = fake(name)
+    alias = {f"patch_embed.proj.{key}": state[f"vit_backbone.patch_embed.proj.{key}"] for key in ("weight", "bias")}
+    content = {"model": state | alias, "epoch": 49, "args": argparse.Namespace(lr=0.1), "optimizer": {"state": {}}}
+    torch.save(content, tmp_path / name)
+    found = published.read_state(name, tmp_path / name)
+    assert found.keys() == state.keys()
+    assert all(torch.equal(found[key], value) for key, value in state.items())
+    wider = Geometry(bin_bp=4000, window_bins=128, stride_bins={}, max_bad_bins=0.25, max_n_bins=0)
+    with pytest.raises(InputError, match=r"decoder_pos_embed is \(1, 196, 16\) in the file.*'window_bins': 224"):
+        published.load(name, tmp_path / name, wider, {})
 
 
 def test_a_generator_found_twice_is_refused(tmp_path):

@@ -216,6 +216,28 @@ def test_contacts_come_back_on_the_deep_scale(low, tmp_path, bias):
         np.testing.assert_allclose(matrix_of(clr, chrom)[inside], expected[inside], rtol=2e-5)
 
 
+class Beginning(Model):
+    """Wide low windows: the part that covers the target, every pixel repeated."""
+
+    def forward(self, batch):
+        assert batch["map"].shape == batch["map_coarse"].shape == (len(batch["map"]), 1, W, W)
+        return batch["map"][..., : W // K, : W // K].repeat_interleave(K, -1).repeat_interleave(K, -2)
+
+
+@pytest.mark.parametrize("low_span", ["window", "published"])
+def test_lau2025_maps_come_back_on_the_deep_scale(low, tmp_path, low_span):
+    path, balanced = low
+    recipe = Recipes(OE, ObservedRecipe("window", 0, 8, "lau2025", low_span), CountsRecipe("balanced"))
+    model = Beginning() if low_span == "published" else Nearest()
+    clr = run(model, tmp_path / "out", path, recipes=recipe)
+    for chrom in ("chr1", "chr2"):
+        n = N_BINS[chrom]
+        expected = (balanced[chrom] / K).repeat(K, 0).repeat(K, 1)[:n, :n]
+        inside = (distance(n) <= W - W // 4) & np.isfinite(expected)
+        # The logarithm of x + 1 is linear only where x is small.
+        np.testing.assert_allclose(matrix_of(clr, chrom)[inside], expected[inside], rtol=0.1)
+
+
 def test_identity_comes_back_within_the_interpolation(low, tmp_path):
     path, balanced = low
     coarsegrained = recipes(cutoff=2)

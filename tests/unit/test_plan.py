@@ -124,12 +124,26 @@ def test_an_arm_inherits_and_overrides(config):
         ("tracks", ["atca"]),
         ("folds", ["c"]),
         ("loss_networks", {"vae": "vea"}),
+        ("pretrained", "imagee"),
+        ("pretrained", "identity"),
+        ("pretrained", "sequence"),
     ],
 )
 def test_a_wrong_name_is_refused_with_the_known_ones(config, field, value):
     config["arms"]["sequence"][field] = value
     with pytest.raises(InputError, match=f"arms/sequence/{field}"):
         plan.resolve_arm(config, "sequence")
+
+
+def test_an_arm_starts_from_another_of_the_same_split(config):
+    config["arms"]["sequence"]["pretrained"] = "image"
+    arm = plan.resolve_arm(config, "sequence")
+    assert (arm["pretrained"], arm["pretrained_parts"]) == ("image", "encoder")
+    config["arms"]["image"]["folds"] = ["a"]
+    with pytest.raises(InputError, match=r"arms/sequence/pretrained: 'image' is not trained on the split\(s\) \['b'\]"):
+        plan.resolve_arm(config, "sequence")
+    config["arms"]["image"]["weights"] = "image.pth"
+    assert plan.resolve_arm(config, "sequence")["pretrained"] == "image"
 
 
 def test_null_removes_an_entry():

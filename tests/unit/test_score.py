@@ -1,7 +1,7 @@
 """Window scores: against SciPy and NumPy on the same pixels, in the published and in the corrected form."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from trifold.config import CountsRecipe, Geometry, ObservedRecipe, OERecipe, Rec
 from trifold.data.normalise import ObservedScale
 from trifold.errors import InputError
 from trifold.metrics import scc
+from trifold.metrics.ssim import ssim
 from trifold.models.blocks import Architecture, crop
 from trifold.models.hybrid import Hybrid
 from trifold.score import SCORES, Windows, score
@@ -123,6 +124,7 @@ def test_published_form_scores_every_pixel_of_the_cropped_map(examples, tmp_path
         assert row.spearman == pytest.approx(stats.spearmanr(x.ravel(), y.ravel())[0], abs=1e-6)
         assert row.scc_kriukov2021 == pytest.approx(scc.kriukov2021(x[None], y[None])[0], abs=1e-6)
         assert row.scc_hicrep == pytest.approx(scc.hicrep(x[None], y[None], 1, W - 2 * C)[0], abs=1e-6)
+        assert row.ssim == pytest.approx(ssim(x[None], y[None], np.ones((1, *x.shape), bool))[0], abs=1e-6)
 
 
 def test_corrected_form_scores_good_bins_above_the_diagonal(examples, tmp_path):
@@ -136,6 +138,15 @@ def test_corrected_form_scores_good_bins_above_the_diagonal(examples, tmp_path):
         assert row.n_pixels == mask.sum()
         assert row.mse == pytest.approx(np.square(x - y).mean())
         assert row.pearson == pytest.approx(stats.pearsonr(x, y)[0], abs=1e-6)
+
+
+def test_whole_windows_where_no_arm_crops(examples, tmp_path):
+    folder, _ = examples()
+    (tmp_path / "out").mkdir()
+    given = {"examples": folder, "sequence": None, "tracks": [], "labels": LABELS, "batch_size": 2}
+    scoring = replace(SCORING, window_crop_bins=0)
+    score(tmp_path / "out", model=Given(), protocol="published", scoring=scoring, **given)
+    assert (pd.read_csv(tmp_path / "out/scores.tsv", sep="\t")["n_pixels"] == W**2).all()
 
 
 @pytest.mark.parametrize("bias", ["raw", "balanced"])
@@ -171,7 +182,7 @@ def test_ln_oe_is_scored_from_the_second_diagonal_on(examples, tmp_path):
     y = arrays["deep_oe"][4, 2:-2, 2:-2][rows, columns]
     assert table.loc[2, "n_pixels"] == len(rows)
     assert table.loc[2, "mae"] == pytest.approx(np.abs(x - y).mean(), rel=1e-5)
-    assert table[["scc_hicrep", "scc_hicreppy", "scc_kriukov2021"]].isna().all(axis=None)
+    assert table[["ssim", "scc_hicrep", "scc_hicreppy", "scc_kriukov2021"]].isna().all(axis=None)
     assert (table["scale"] == "oe").all()
 
 

@@ -70,6 +70,8 @@ class WindowDataset(Dataset):
             self.tiles = self._every(stride_bins * bin_bp)
         if augmentation and "sequence" in self.inputs:
             augmentation.check(bin_bp)
+        if augmentation and augmentation.reverse_complement and "map" in self.inputs and target == "observed":
+            self._check_reversible()
 
     def _check_geometry(self) -> tuple[int, int]:
         """(window_bins, bin_bp), which every folder shares."""
@@ -84,6 +86,15 @@ class WindowDataset(Dataset):
                     f"{self.folders[0]}; samples of one training need the same: make the examples again"
                 )
         return shapes[0][:2]
+
+    def _check_reversible(self) -> None:
+        """Low windows that start with the target and run past it end elsewhere on the other strand."""
+        coarsen = json.loads((self.folders[0] / "statistics.json").read_text())["coarsen"]
+        if self._array(0, "low_observed").shape[-1] * coarsen > self.window_bins:
+            raise InputError(
+                f"{self.folders[0]}: low windows are wider than their targets (recipes/<protocol>/observed/low_span: "
+                "published), and cannot be reversed with them; set training/reverse_complement to false"
+            )
 
     def _check_stores(self) -> None:
         if "sequence" in self.inputs and self.sequence is None:

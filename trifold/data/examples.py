@@ -74,10 +74,10 @@ class _Maps:
     def __init__(self, path: str | os.PathLike, bin_bp: int, window_bins: int):
         self.path, self.bin_bp, self.window_bins, self.band = path, bin_bp, window_bins, None
 
-    def windows(self, chrom: str, stack: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-        """Balanced and counts, each (n, window_bins, window_bins)."""
+    def windows(self, chrom: str, stack: pd.DataFrame, *, pad: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Balanced and counts, each (n, window_bins, window_bins); pad: windows may run past the chromosome's end."""
         starts = stack["start_bp"].to_numpy() // self.bin_bp
-        counts, balanced = self.on(chrom).windows(starts, self.window_bins)
+        counts, balanced = self.on(chrom).windows(starts, self.window_bins, pad=pad)
         return balanced, counts
 
     def on(self, chrom: str) -> Band:
@@ -193,6 +193,7 @@ def build(
     sequence_folder  holds n_bins.npz: chromosome -> (n_bins,) bool, bin holds an N
     regions_bed      regions of the fold
     with_counts      write the contacts too
+    Where the recipe's low windows are wider than the deep ones, what runs past the end of a chromosome is 0.
     Raises InputError for maps of other bins and regions without windows.
     """
     out = Path(out)
@@ -212,6 +213,8 @@ def build(
     size = geometry.window_bins
     deep = _Maps(deep_cool, geometry.bin_bp, size)
     low = _Maps(low_cool, geometry.bin_bp * coarsen, size // coarsen)
+    low_size = recipes.observed.low_bins(size, coarsen)
+    wide = _Maps(low_cool, geometry.bin_bp * coarsen, low_size) if low_size > size // coarsen else None
     expected = expected_by_distance(deep, regions[regions["role"] == "train"])
     recipe = (recipes.observed.cutoff, recipes.observed.max_levels)
     scale = normalise.training_scale(
@@ -226,7 +229,7 @@ def build(
     shapes = {
         "deep_observed": (size, size),
         "deep_oe": (size, size),
-        "low_observed": (size // coarsen, size // coarsen),
+        "low_observed": (low_size, low_size),
         "low_bias": (size // coarsen,),
         "valid": (size,),
     }
@@ -244,7 +247,8 @@ def build(
             low_pixels = low.windows(chrom, stack)
             observed, _ = normalise.observed(*pixels, recipes.observed, scale)
             oe = normalise.oe(*pixels, recipes.oe, expected)
-            low_observed, _ = normalise.observed(*low_pixels, recipes.observed, scale, coarsen)
+            seen = wide.windows(chrom, stack, pad=True) if wide else low_pixels
+            low_observed, _ = normalise.observed(*seen, recipes.observed, scale, coarsen)
             if with_counts:
                 given = ("deep", pixels, 1), ("low", low_pixels, coarsen)
                 for name, both, factor in given:

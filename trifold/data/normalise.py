@@ -11,6 +11,7 @@ Deviations from them:
 - "Zeros replaced by the expected" (Kriukov2021) is read as: a pixel without a contact has O/E = 1.
 - A pixel whose expected is 0 keeps its value, as in cooltools; with a global expected too, where basenji divides by 0.
 - A window without a contact, or with one value only, has no 0-1 map as published (0/0); here it is 0.
+- Lau 2025's clip of the logarithm at 100 (input) and 1000 (target) is left out: no balanced value comes near it.
 """
 
 from collections.abc import Iterable
@@ -24,6 +25,7 @@ from scipy.ndimage import correlate1d
 from trifold.config import CountsRecipe, ObservedRecipe, OERecipe
 from trifold.errors import InputError
 
+LOG10_MARGIN = 1e-8  # added to the span of a window (Lau 2025)
 MIN_SHAPE = 8  # bins; a map of this side is not coarsened further (cooltools)
 DISTANCE_RATIO = 1.03  # between the edges of a distance class of the local expected (cooltools)
 FLOOR_QUANTILE, CEILING_QUANTILE = 0.001, 0.9999  # of the positive training pixels: `training_scale`
@@ -296,16 +298,53 @@ def window_scale(windows: np.ndarray) -> ObservedScale:
     return ObservedScale(np.where(empty, 0.0, lowest) + offset, highest + offset, offset)
 
 
+@dataclass(frozen=True)
+class Log10Scale:
+    """value = (log10(x + 1) - floor) / (ceiling - floor + 1e-8), x balanced (Lau 2025); each field (n,)."""
+
+    floor: np.ndarray
+    ceiling: np.ndarray
+
+    @property
+    def _span(self) -> np.ndarray:
+        return (self.ceiling - self.floor + LOG10_MARGIN)[:, None, None]
+
+    def forward(self, balanced: np.ndarray) -> np.ndarray:
+        """[0, 1] from balanced values (n, W, W) of the windows the scale is of."""
+        return (np.log10(balanced + 1) - self.floor[:, None, None]) / self._span
+
+    def inverse(self, values: np.ndarray) -> np.ndarray:
+        """Balanced values (n, W, W) float64."""
+        return 10 ** (np.asarray(values, np.float64) * self._span + self.floor[:, None, None]) - 1
+
+
+def own_scale(windows: np.ndarray, recipe: ObservedRecipe) -> ObservedScale | Log10Scale:
+    """The scale of each window by itself, of the recipe's variant."""
+    if recipe.variant == "kriukov2021":
+        return window_scale(windows)
+    logarithm = np.log10(windows + 1)
+    return Log10Scale(logarithm.min(axis=(1, 2)), logarithm.max(axis=(1, 2)))
+
+
 def observed(
     balanced: np.ndarray, counts: np.ndarray, recipe: ObservedRecipe, scale: dict | None = None, factor: int = 1
-) -> tuple[np.ndarray, ObservedScale]:
-    """Observed maps on [0, 1], (n, w, w) float32 NaN-free, and the scale that leads back.
+) -> tuple[np.ndarray, ObservedScale | Log10Scale]:
+    """Observed maps on [0, 1], (n, w, w) float32 NaN-free, and the scale that leads back to the deep map's values.
 
     balanced, counts  (n, w, w)
     scale   {"floor", "ceiling"} from `training_scale`; needed where `recipe.scale` is "global"
     factor  the map's coarsening: balanced rows sum to 1 at each bin width, so a bin k times as wide holds k times
             the value of a deep one
+    Raises InputError for the variant "lau2025" on a global scale.
     """
+    if recipe.variant == "lau2025":
+        if recipe.scale != "window":
+            raise InputError(
+                "config: recipes/<protocol>/observed: variant lau2025 scales every window alone; set scale: window"
+            )
+        filled = np.nan_to_num(balanced)
+        # As released, maps of wide bins are not divided before the logarithm; what is predicted is a deep map.
+        return own_scale(filled, recipe).forward(filled).astype(np.float32), own_scale(filled / factor, recipe)
     cg = adaptive_coarsegrain(balanced, counts, recipe.cutoff, recipe.max_levels) / factor
     if recipe.scale == "global":
         chosen = ObservedScale(*(np.array([value]) for value in (scale["floor"], scale["ceiling"], 0.0)))

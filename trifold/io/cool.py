@@ -110,20 +110,26 @@ class Band:
         padded = np.concatenate([self.weight, np.full(width - 1, np.nan)])
         return self.counts * self.weight[:, None] * np.lib.stride_tricks.sliding_window_view(padded, width)
 
-    def windows(self, starts: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    def windows(self, starts: np.ndarray, size: int, *, pad: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Square windows on the diagonal: counts and balanced, each (n, size, size) float64, symmetric.
 
-        starts  (n,) first bin of each window; windows must lie on the chromosome, `size` within the band
+        starts  (n,) first bin of each window; `size` must lie within the band, and windows on the chromosome, unless
+        pad     bins past its end count as bad ones, without a contact
         Balanced is NaN on the rows and columns of bad bins.
         """
         n_bins, width = self.counts.shape
         starts = np.asarray(starts, dtype=np.int64)
-        if size > width or (starts.size and (starts.min() < 0 or starts.max() + size > n_bins)):
+        past = 0 if pad else size - 1  # of a window's bins, how many may not lie past the end
+        if size > width or (starts.size and (starts.min() < 0 or starts.max() + past >= n_bins)):
             raise ValueError(f"windows of {size} bins leave {self.chrom} ({n_bins} bins) or the band ({width} bins)")
+        bins = starts[:, None] + np.arange(size)
+        known = bins < n_bins
+        weight = np.where(known, self.weight[np.minimum(bins, n_bins - 1)], np.nan)
         i, j = np.ogrid[:size, :size]
-        in_window = np.minimum(i, j) * width + np.abs(i - j)
-        counts = self.counts.ravel()[starts[:, None, None] * width + in_window]
-        weight = self.weight[starts[:, None] + np.arange(size)]
+        upper = np.minimum(starts[:, None, None] + np.minimum(i, j), n_bins - 1)
+        counts = self.counts.ravel()[upper * width + np.abs(i - j)]
+        if pad:
+            counts = np.where(known[:, :, None] & known[:, None, :], counts, 0.0)
         return counts, counts * weight[:, :, None] * weight[:, None, :]
 
 

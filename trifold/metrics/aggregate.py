@@ -17,6 +17,7 @@ HIGHER_IS_BETTER = {
     "mse": False,
     "pearson": True,
     "spearman": True,
+    "ssim": True,
     "scc_hicrep": True,
     "scc_hicreppy": True,
     "scc_kriukov2021": True,

@@ -393,6 +393,19 @@ class HiCFoundation(blocks.Architecture):
                 groups[self._level(name, depth)].append(parameter)
         return groups
 
+    def layer_rates(self, decay: float) -> list[tuple[list[nn.Parameter], float]]:
+        """Groups of trained parameters and the share of the learning rate that each gets.
+
+        "corrected": decay ** (levels to the output), embeddings included. "published": the same of decoder blocks, all
+        else at the full rate, encoder included, as the released code has it.
+        """
+        groups = self.layer_groups()
+        shares = [decay**level for level in range(len(groups))][::-1]
+        if self.published:
+            first = len(self.vit_backbone.blocks) + 2
+            shares = [share if first <= i < len(groups) - 1 else 1.0 for i, share in enumerate(shares)]
+        return list(zip(groups, shares))
+
     @staticmethod
     def _level(name: str, depth: int) -> int:
         match name.split("."):

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import blocks
+from trifold.models.aligned import CONTROLS, SHUFFLE_SEED
 from trifold.models.hicfoundation import DECODER_EPS, Encoder, HiCFoundation, initialise, ssim
 
 KERNELS = (7, 5, 3)
@@ -136,6 +137,9 @@ class HiCFoundationSequence(HiCFoundation):
     freeze_encoder None follows the protocol: True in "published", False in "corrected". sequence_channels: widths of
     the three convolutions. sequence_bp ("published"): bases read at the centre. sequence_pool ("corrected"): max
     pooling after the first two convolutions; its square divides the bases of a patch.
+    control: "none", or "shuffled": as many parameters, no information on where what is. "corrected" exchanges the
+    tokens of the stretches, "published", which has one token, the bases read. In training every window is permuted
+    anew (by torch's global generator), in eval mode one permutation serves all.
     """
 
     inputs = frozenset({"map", "sequence"})
@@ -151,6 +155,7 @@ class HiCFoundationSequence(HiCFoundation):
         sequence_channels: list[int],
         sequence_bp: int,
         sequence_pool: int,
+        control: str,
         **sizes,
     ):
         published = protocol == "published"
@@ -158,6 +163,10 @@ class HiCFoundationSequence(HiCFoundation):
             raise InputError(
                 f"config: the option sequence_channels has {len(sequence_channels)} widths; give {len(KERNELS)}, one "
                 "per convolution"
+            )
+        if control not in CONTROLS:
+            raise InputError(
+                f"option control of architecture 'hicfoundation-seq': {control!r} is not one of {list(CONTROLS)}"
             )
         super().__init__(
             geometry,
@@ -168,6 +177,7 @@ class HiCFoundationSequence(HiCFoundation):
             encoder=partial(SequenceTokenEncoder, channels=sequence_channels) if published else Encoder,
             **sizes,
         )
+        self.shuffled = control == "shuffled"
         self.window_bp, self.read_bp = geometry.window_bp, min(sequence_bp, geometry.window_bp)
         if published:
             self.vit_backbone.sequence_encoder.requires_grad_(True)
@@ -188,9 +198,23 @@ class HiCFoundationSequence(HiCFoundation):
         blocks.check_length(codes, self.window_bp)
         if self.published:
             start = (self.window_bp - self.read_bp) // 2
-            return self.decode_tokens(self.vit_backbone(images, None, codes[:, start : start + self.read_bp]))
+            read = codes[:, start : start + self.read_bp]
+            if self.shuffled:
+                read = torch.take_along_dim(read, self._permutations(read), dim=1)
+            return self.decode_tokens(self.vit_backbone(images, None, read))
         tokens, present = self.sequence_encoder(codes)  # (B, rows, decoder_width), (B, rows)
+        if self.shuffled:
+            order = self._permutations(present)
+            present = torch.take_along_dim(present, order, dim=1)
+            tokens = torch.take_along_dim(tokens, order[..., None], dim=1)
         on_diagonal = self.decoder_pos_embed[:, :: tokens.shape[1] + 1]  # patches (0, 0), (1, 1), ...
         keys = torch.cat([self.sequence_none.expand(len(tokens), -1, -1), tokens + on_diagonal], dim=1)
         present = F.pad(present, (1, 0), value=True)
         return self.decode_tokens(self.vit_backbone(images), lambda i, x: self.decoder_cross[i](x, keys, present))
+
+    def _permutations(self, x: Tensor) -> Tensor:
+        """(B, n): an order of the n entries of each row of x (B, n)."""
+        if self.training:
+            return torch.rand(x.shape).argsort(dim=1).to(x.device)
+        fixed = torch.randperm(x.shape[1], generator=torch.Generator().manual_seed(SHUFFLE_SEED))
+        return fixed.to(x.device).expand(len(x), -1)

@@ -4,6 +4,7 @@ Names are those of resources/datasets.tsv, where the addresses, licences and che
 only: no code in it is run. Keys are compared with the model's, name by name and shape by shape.
 """
 
+import argparse
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -74,6 +75,13 @@ CHECKPOINTS: dict[str, Checkpoint] = {
     "weights_vgg16.pth": Checkpoint("vgg16", {}, {}, whole=False),
     "weights_vehicle_gan.ckpt": Checkpoint("vehicle", {"normalisation": "quantile"}, _GM12878_REPLICATE, whole=False),
     "weights_vehicle_vae.ckpt": Checkpoint("vae", {"normalisation": "quantile"}, _GM12878_REPLICATE, whole=False),
+    # Training checkpoints: optimiser and settings beside the weights, the patch embedding under two names.
+    "weights_hicfoundation_resolution.pth.tar": Checkpoint(
+        "hicfoundation", {}, {"bin_bp": 10_000, "window_bins": 224, "bias": "raw", "depth": None}, whole=False
+    ),
+    "weights_hicfoundation_pretrain.pth.tar": Checkpoint(
+        "hicfoundation-mae", {}, {"bin_bp": 5000, "window_bins": 224, "bias": "raw", "depth": None}, whole=False
+    ),
     # Of Kriukov2021's files only akita.pth has a known address; put the others into a folder named in `mirrors`.
     "weights_dl2021_akita.pth": Checkpoint("akita", {}, _MICRO_C),
     "weights_dl2021_ours.pth": Checkpoint("akita-graph", {"symmetric": False}, _MICRO_C),
@@ -138,7 +146,7 @@ def read_state(name: str, path: str | os.PathLike) -> dict[str, Tensor]:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by key: a state dict, or one under `state_dict` as Lightning stores it."""
+    """The tensors of a checkpoint by key: a state dict, or one under `state_dict` (Lightning) or `model`."""
     try:
         with open(path, "rb") as file:
             head = file.read(512).lstrip().lower()
@@ -152,14 +160,19 @@ def _read(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             content = load_file(path)
         else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            # Scripts of the MAE family store their command line; it is names and values, no code.
+            with torch.serialization.safe_globals([argparse.Namespace]):
+                content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a broken or foreign file may raise anything
         reason = str(error).partition("\n")[0]
         raise InputError(
             f"{path}: not readable as tensors alone ({type(error).__name__}: {reason}). Fetch the file again; if it "
             "holds more than tensors, save its state dict as safetensors where you trust it"
         ) from error
-    state = content.get("state_dict", content) if isinstance(content, dict) else None
+    state = content
+    for key in ("state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            state = content[key]
     if (
         not isinstance(state, dict)
         or not state

@@ -127,6 +127,7 @@ ARCHITECTURES: dict[str, Entry] = {
             "sequence_channels": [64, 128, 256],
             "sequence_bp": 131072,
             "sequence_pool": 4,
+            "control": "none",
             **VIT,
         },
     ),

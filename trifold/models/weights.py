@@ -1,14 +1,17 @@
 """Weights on disk: a safetensors file with, in its header, the arm they belong to and their version."""
 
 import json
+import logging
 import os
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from trifold.errors import InputError
+
+log = logging.getLogger(__name__)
 
 # One header entry: safetensors writes several in an order that changes from process to process.
 HEADER = "trifold"
@@ -37,13 +40,47 @@ def read_header(path: str | os.PathLike) -> dict:
         return json.loads((file.metadata() or {}).get(HEADER, "{}"))
 
 
+def _read(path: str | os.PathLike) -> dict[str, Tensor]:
+    with _open(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+
+
+def take(path: str | os.PathLike, model: nn.Module, arm: str, parts: str) -> None:
+    """Start a model from the weights of another: its `encoder`, which must fit, or `all` that fits.
+
+    "encoder" is `model.load_encoder`. "all" takes the encoder likewise, where the model has one, and then every tensor
+    of the same name and shape; what it leaves is logged. Raises InputError naming the file and the arm for a model
+    without an encoder, one that does not fit, and weights of which nothing fits.
+    """
+    stored = _read(path)
+    if hasattr(model, "load_encoder"):
+        try:
+            model.load_encoder(stored)
+        except InputError as error:
+            raise InputError(f"arm {arm!r}: pretrained: {path}: {error}") from error
+    elif parts == "encoder":
+        raise InputError(
+            f"arm {arm!r}: pretrained: this architecture has no encoder to be taken over; set pretrained_parts: all "
+            "where the other arm has the same architecture"
+        )
+    if parts == "encoder":
+        return
+    own = model.state_dict()
+    fits = {name: tensor for name, tensor in stored.items() if name in own and own[name].shape == tensor.shape}
+    if not fits:
+        raise InputError(f"arm {arm!r}: pretrained: nothing in {path} fits the arm; name one of the same architecture")
+    model.load_state_dict(fits, strict=False)
+    left = {"not taken": sorted(set(stored) - set(fits)), "freshly initialised": sorted(set(own) - set(fits))}
+    said = [f"; {what}: {', '.join(names)}" for what, names in left.items() if names]
+    log.info("%s: %d of %d tensors taken by name and shape%s", path, len(fits), len(stored), "".join(said))
+
+
 def load(path: str | os.PathLike, model: nn.Module, arm: str) -> None:
     """Put the weights of a file into a model of the same architecture and options.
 
     Raises InputError naming the file, the arm and the first tensors that do not fit.
     """
-    with _open(path) as file:
-        stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    stored = _read(path)
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in stored.items()}
     differences = [

@@ -10,7 +10,6 @@ form `scc_kriukov2021` (see trifold.metrics.scc); the two other forms stand besi
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,13 +21,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from trifold.errors import InputError
-from trifold.report import tables
+from trifold.report import paper, tables
 from trifold.report.figures import CHANGE, CONTACTS, INK, MUTED, _figure, _legend_right, _log_axis, _styled, palette
 from trifold.report.page import PaperSection, PaperTable
-from trifold.report.tables import METRICS, Cell, Format
+from trifold.report.paper import PROTOCOLS, WINDOW, cell, merged, span
+from trifold.report.tables import Format
 
-PROTOCOLS = ("paper", "published", "corrected")
 SETS = {"train": "Train", "validation": "Val", "test": "Test"}  # role -> what the paper calls it
 PIXEL_METRICS = ("mae", "mse", "pearson", "spearman")
 # Set of the published Table II; the released test step scores the test set.
@@ -38,8 +36,6 @@ COLUMNS = [
     *("table", "sample", "degradation", "row", "set", "metric", "protocol", "arm"),
     *("n_seeds", "n_windows", "mean", "sd", "printed", "test_regions"),
 ]
-_WINDOW = ["fold", "chrom", "start_bp", "end_bp"]
-_PUBLISHED = ["table", "row", "set", "metric", "value", "source"]
 
 
 class Layout(NamedTuple):
@@ -82,19 +78,6 @@ class _Selection(NamedTuple):
 # ---------------------------------------------------------------- the numbers
 
 
-def read_published(path: str | Path) -> pd.DataFrame:
-    """resources/published/kriukov2021.tsv: table, row, set, metric, value (text, as printed), source."""
-    published = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    if missing := [name for name in _PUBLISHED if name not in published]:
-        raise InputError(f"{path}: columns {missing} are missing; it needs {_PUBLISHED}")
-    if unknown := set(published["metric"]) - set(METRICS):
-        raise InputError(f"{path}: column metric: {sorted(unknown)} is not one of {sorted(METRICS)}")
-    if (twice := published.duplicated(_PUBLISHED[:4])).any():
-        named = published.loc[twice, _PUBLISHED[:4]].iloc[0].tolist()
-        raise InputError(f"{path}: {named} stands there twice; keep one row")
-    return published
-
-
 def table1(
     scores: pd.DataFrame, rows: Mapping[str, Sequence[str]], published: pd.DataFrame, fold: str | None = None
 ) -> pd.DataFrame:
@@ -127,11 +110,7 @@ def _tabulate(
     table: str, scores: pd.DataFrame, rows: Mapping[str, _Selection], published: pd.DataFrame
 ) -> pd.DataFrame:
     layout = LAYOUTS[table]
-    needed = ["protocol", "degradation", "arm", "seed", "sample", "role", "scale", *_WINDOW, *layout.metrics]
-    if missing := [name for name in needed if name not in scores]:
-        raise InputError(f"scores.tsv: columns {missing} are missing; make the scores of kriukov2021 again")
-    if unknown := set(scores["protocol"]) - set(PROTOCOLS[1:]):
-        raise InputError(f"scores.tsv: column protocol: {sorted(unknown)} is not one of {list(PROTOCOLS[1:])}")
+    paper.check_scores(scores, layout.metrics, "kriukov2021")
     named = {arm for selection in rows.values() for arm in selection.arms}
     scores = scores[(scores["scale"] == layout.scale) & scores["arm"].isin(named)]
     if not layout.reads_map:
@@ -147,7 +126,7 @@ def _tabulate(
             # Of all rows of a fold together, so that an arm with fewer windows does not name regions of its own.
             beside = [arm for other in rows.values() if other.fold == selection.fold for arm in other.arms]
             tested = _Selection(beside, selection.fold).of(of_view)
-            where = tables.name_regions(_merged(tested[tested["role"] == "test"]))
+            where = tables.name_regions(merged(tested[tested["role"] == "test"]))
             for role in layout.roles:
                 in_paper = NOT_STATED if table == "II" else SETS[role]
                 for metric in layout.metrics:
@@ -157,14 +136,8 @@ def _tabulate(
                         lines.append([*key, "paper", "", pd.NA, pd.NA, float(value or "nan"), math.nan, value, where])
                     for protocol in PROTOCOLS[1:]:
                         runs = of_row[(of_row["role"] == role) & (of_row["protocol"] == protocol)]
-                        arms = sorted(set(runs["arm"]))
-                        if len(arms) > 1:
-                            raise InputError(
-                                f"config: kriukov2021: row {row!r} of Table {table} holds the arms {arms}, both scored "
-                                f"under the {protocol} protocol; give each a row of its own"
-                            )
-                        numbers = _mean_over_seeds(runs, metric)
-                        lines.append([*key, protocol, "".join(arms), *numbers, "", where])
+                        arm = paper.one_arm(runs, "kriukov2021", table, row, protocol)
+                        lines.append([*key, protocol, arm, *_mean_over_seeds(runs, metric), "", where])
     frame = pd.DataFrame(lines, columns=COLUMNS)
     return frame.astype({"n_seeds": "Int64", "n_windows": "Int64", "mean": float, "sd": float})
 
@@ -180,20 +153,7 @@ def _mean_over_seeds(runs: pd.DataFrame, metric: str) -> tuple[int, int, float, 
     """n_seeds, n_windows, mean and sd of one cell."""
     runs = runs[np.isfinite(runs[metric].astype(float))]
     of_seed = runs.groupby("seed")[metric].mean()
-    return len(of_seed), len(runs.drop_duplicates(_WINDOW)), of_seed.mean(), of_seed.std()
-
-
-def _merged(windows: pd.DataFrame) -> pd.DataFrame:
-    """Windows that touch or overlap as one region each: chrom, start_bp, end_bp."""
-    # Chromosomes named by numbers and letters sort as text.
-    unique = windows[_WINDOW[1:]].astype({"chrom": str}).drop_duplicates().sort_values(["chrom", "start_bp"])
-    spans: list[list] = []
-    for chrom, start_bp, end_bp in unique.itertuples(index=False, name=None):
-        if spans and spans[-1][0] == chrom and start_bp <= spans[-1][2]:
-            spans[-1][2] = max(spans[-1][2], end_bp)
-        else:
-            spans.append([chrom, start_bp, end_bp])
-    return pd.DataFrame(spans, columns=_WINDOW[1:])
+    return len(of_seed), len(runs.drop_duplicates(WINDOW)), of_seed.mean(), of_seed.std()
 
 
 # ---------------------------------------------------------------- tables to read
@@ -220,7 +180,7 @@ def _formatted(rows: pd.DataFrame) -> tuple[PaperTable, list[tuple[str, Format]]
     found = {(row.row, row.set, row.metric, row.protocol): row for row in rows.itertuples()}
     lines = []
     for name, role in rows[["row", "set"]].drop_duplicates().itertuples(index=False):
-        cells = [_cell(found[name, role, metric, protocol], style) for metric, style, protocol in columns]
+        cells = [cell(found[name, role, metric, protocol], style) for metric, style, protocol in columns]
         lines.append(([name, role][: len(layout.heads)], cells))
     groups = [
         (tables.heading(name, style), [protocol for own, _, protocol in columns if own == name])
@@ -230,97 +190,37 @@ def _formatted(rows: pd.DataFrame) -> tuple[PaperTable, list[tuple[str, Format]]
     return PaperTable(title, layout.heads, groups, lines, _note(rows)), styles
 
 
-def _cell(row, style: Format) -> Cell:
-    if math.isnan(row.mean):
-        return Cell()
-    if row.printed:
-        # The paper's own digits, on the scale of the column.
-        return Cell(f"{Decimal(row.printed).scaleb(-style.exponent):f}")
-    return Cell(style.number(row.mean), "" if math.isnan(row.sd) else f"± {style.number(row.sd)}")
-
-
 def _note(rows: pd.DataFrame) -> str:
     """What stands below a table: test regions, windows, seeds, and whose data each number is of."""
     layout = LAYOUTS[rows["table"].iloc[0]]
-    paper = "The paper's numbers are of mouse Micro-C (mm10) at 5 kb"
+    source = "The paper's numbers are of mouse Micro-C (mm10) at 5 kb"
     if layout.roles == ("test",):
-        paper += ", of a set it does not name (its code scores the test set)"
+        source += ", of a set it does not name (its code scores the test set)"
     ours = rows[rows["n_windows"].fillna(0) > 0]
     if ours.empty:
-        return f"No arm of this table was scored. {paper}."
+        return f"No arm of this table was scored. {source}."
     regions = ours.groupby("test_regions", sort=False)["row"].unique()
     where = [f"{own} ({', '.join(names)})" if len(regions) > 1 else own for own, names in regions.items()]
     windows = ours.groupby("set", sort=False)["n_windows"].agg(["min", "max"])
-    counts = [f"{name} {_span(low, high)}" for name, low, high in windows.itertuples()]
-    seeds = _span(ours["n_seeds"].min(), ours["n_seeds"].max())
+    counts = [f"{name} {span(low, high)}" for name, low, high in windows.itertuples()]
+    seeds = span(ours["n_seeds"].min(), ours["n_seeds"].max())
     sample, low_map = rows["sample"].iloc[0], rows["degradation"].iloc[0]
     return (
         f"Test regions: {'; '.join(where)}. Windows: {', '.join(counts)}. Seeds: {seeds}; ± is the standard deviation "
-        f"over seeds. {paper}; published and corrected are of the sample {sample}"
+        f"over seeds. {source}; published and corrected are of the sample {sample}"
         f"{f', low map “{low_map}”' if low_map else ''}. "
         f"The three are normalised and masked differently: compare within a column, not across.{layout.caution}"
     )
 
 
-def _span(low: int, high: int) -> str:
-    return f"{low}" if low == high else f"{low}–{high}"
-
-
 def to_markdown(frame: pd.DataFrame) -> str:
     """A Markdown table per sample and low map between its title and its note."""
-    parts = []
-    for table in formatted(frame):
-        head = [*table.heads, *(f"{metric} {protocol}" for metric, own in table.groups for protocol in own)]
-        lines = [head, [*["---"] * len(table.heads), *["---:"] * (len(head) - len(table.heads))]]
-        for names, cells in table.rows:
-            values = [" ".join(part for part in (cell.value, cell.spread) if part) for cell in cells]
-            lines.append([*map(tables.escape_markdown, names), *values])
-        body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        parts.append(f"**{tables.escape_markdown(table.title)}**\n\n{body}\n\n{tables.escape_markdown(table.note)}\n")
-    return "\n".join(parts)
+    return paper.markdown(formatted(frame))
 
 
 def to_tex(frame: pd.DataFrame) -> str:
-    """A booktabs table per sample and low map, as wide as the page; the spread in small type."""
-    parts = ["% \\usepackage{booktabs,graphicx}"]
-    for rows in _parts(frame):
-        table, styles = _formatted(rows)
-        upper, lower, rules = [""] * len(table.heads), list(table.heads), []
-        for (metric, style), (_, own) in zip(styles, table.groups):
-            power = rf" $\times 10^{{{style.exponent}}}$" if style.exponent else ""
-            heading = f"{METRICS[metric].tex} {tables.escape_tex(METRICS[metric].arrow)}{power}"
-            rules.append(rf"\cmidrule(lr){{{len(lower) + 1}-{len(lower) + len(own)}}}")
-            upper.append(rf"\multicolumn{{{len(own)}}}{{c}}{{{heading}}}")
-            lower += own
-        lines, above = [], table.rows[0][0][0]
-        for names, cells in table.rows:
-            if names[0] != above and len(names) > 1:  # the sets of a model stay together
-                lines.append(r"\midrule")
-            above = names[0]
-            lines.append(" & ".join([*map(tables.escape_tex, names), *map(_tex_cell, cells)]) + r" \\")
-        parts += [
-            r"\begin{table*}",
-            r"\centering",
-            rf"\caption{{{tables.escape_tex(table.title)}. {tables.escape_tex(table.note)}}}",
-            r"\resizebox{\textwidth}{!}{%",
-            rf"\begin{{tabular}}{{{'l' * len(table.heads)}{'r' * (len(lower) - len(table.heads))}}}",
-            r"\toprule",
-            " & ".join(upper) + r" \\",
-            " ".join(rules),
-            " & ".join(lower) + r" \\",
-            r"\midrule",
-            *lines,
-            r"\bottomrule",
-            r"\end{tabular}}",
-            r"\end{table*}",
-            "",
-        ]
-    return "\n".join(parts)
-
-
-def _tex_cell(cell: Cell) -> str:
-    spread = rf" {{\scriptsize {tables.escape_tex(cell.spread)}}}" if cell.spread else ""
-    return tables.escape_tex(cell.value) + spread
+    """A booktabs table per sample and low map."""
+    return paper.tex([_formatted(rows) for rows in _parts(frame)])
 
 
 def write(frame: pd.DataFrame, stem: str, folder: str | Path) -> list[Path]:

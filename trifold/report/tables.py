@@ -40,6 +40,7 @@ _LABELS = {
     "mae": ("MAE", "MAE"),
     "pearson": ("Pearson r", "Pearson $r$"),
     "spearman": ("Spearman ρ", r"Spearman $\rho$"),
+    "ssim": ("SSIM", "SSIM"),
     "scc_hicrep": ("SCC (HiCRep)", "SCC (HiCRep)"),
     "scc_hicreppy": ("SCC (hicreppy)", "SCC (hicreppy)"),
     "scc_kriukov2021": ("SCC (Kriukov 2021)", "SCC (Kriukov 2021)"),

@@ -202,6 +202,11 @@ def _module(
 ) -> Regression:
     """How the model is trained: an auto-encoder by its own loss, otherwise by what training/loss names."""
     name = arm.get("name", "model")
+    if settings.layer_decay != 1 and not hasattr(model, "layer_rates"):
+        raise InputError(
+            f"arm {name!r}: training/layer_decay is for vision transformers (hicfoundation, hicfoundation-seq); set it "
+            "to 1"
+        )
     if settings.loss in losses.WEIGHTS and model.predicts:
         protocol = arm.get("protocol", "corrected")
         return Adversarial(model, settings, loss_networks, protocol=protocol, seed=seed, arm=name)
@@ -209,7 +214,12 @@ def _module(
         raise InputError(
             f"arm {name!r}: training/loss {settings.loss}, training/loss_weights and loss_networks "
             f"({', '.join(loss_networks) or 'none'} given) are for models that predict maps with an adversarial loss "
-            f"({', '.join(losses.WEIGHTS)}); for any other arm set loss: mse or l1 and remove the other two"
+            f"({', '.join(losses.WEIGHTS)}); for any other arm set loss: mse, l1 or mse_ssim and remove the other two"
+        )
+    if settings.loss == "mse_ssim" and model.predicts and model.target != "observed":
+        raise InputError(
+            f"arm {name!r}: training/loss mse_ssim is for maps on [0, 1] and the arm predicts {model.target!r} maps; "
+            "set training/loss to mse or l1"
         )
     return (Regression if model.predicts else Autoencoder)(model, settings, seed=seed, arm=name)
 

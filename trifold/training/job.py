@@ -37,12 +37,14 @@ def train(
     accelerator: str,
     threads: int,
     loss_networks: dict[str, Path] | None = None,
+    pretrained: Path | None = None,
 ) -> None:
     """Train a resolved arm (`plan.resolve_arm`) and write the model's folder into `out`.
 
     examples: dataset directories, one per sample; tracks: per sample the folders of the arm's tracks.
-    backbones, loss_networks: role -> folder of a trained model. With several samples the model carries the first
-    one's statistics.
+    backbones, loss_networks: role -> folder of a trained model; pretrained: folder of the model the weights are taken
+    from at the start, as far as arm["pretrained_parts"] says. With several samples the model carries the first one's
+    statistics.
     checkpoints: survives a kill and is resumed from; the caller removes it once `out` is in place.
     """
     arm = {**_with_backbones(arm, backbones), "name": name, "geometry": geometry}
@@ -53,6 +55,8 @@ def train(
     model = stored.build_arm(arm, geometry, statistics)
     for role, folder in backbones.items():
         weights.load(folder / "weights.safetensors", getattr(model, role), arm["backbones"][role]["name"])
+    if pretrained:
+        weights.take(pretrained / "weights.safetensors", model, name, arm["pretrained_parts"])
 
     stores = {
         "sequence": SequenceStore(sequence) if sequence else None,

@@ -14,6 +14,7 @@ from torch import Tensor
 from trifold.config import Training
 from trifold.errors import InputError
 from trifold.models.blocks import Architecture, crop, pixel_mask
+from trifold.models.lau import mse_ssim_loss
 
 OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 # Akita's momentum, for the optimiser it was found for.
@@ -45,8 +46,11 @@ def learning_rate_factor(step: int, steps: int, schedule: str) -> float:
 def pixel_loss(prediction: Tensor, target: Tensor, mask: Tensor, loss: str) -> Tensor:
     """Mean square ("mse") or absolute ("l1") difference over the pixels of the mask; (B, 1, S, S) each -> scalar.
 
-    What lies outside the mask may hold anything, NaN included. No pixel at all gives 0.
+    "mse_ssim" adds the structural similarity of whole windows (`lau.mse_ssim_loss`). What lies outside the mask may
+    hold anything, NaN included. No pixel at all gives 0.
     """
+    if loss == "mse_ssim":
+        return mse_ssim_loss(prediction, target, mask)
     # The prediction stands in for what does not count: no difference, and no gradient even from a NaN.
     difference = prediction - torch.where(mask, target, prediction.detach())
     total = difference.square().sum() if loss == "mse" else difference.abs().sum()
@@ -73,8 +77,9 @@ class Regression(L.LightningModule):
 
     Dropout and everything else random in a step depend on (seed, epoch, step) alone. A model with backbones (hybrid)
     trains its head alone for `settings.head_epochs` of its epochs, then everything, each phase on a schedule of its
-    own. After an epoch `metrics` holds train_loss, validation_loss, validation_pearson (mean over windows), the
-    learning_rate of the last step, and what `columns` names besides.
+    own. With `settings.layer_decay` below 1 the model says how fast its parameters learn (`layer_rates`). After an
+    epoch `metrics` holds train_loss, validation_loss, validation_pearson (mean over windows), the largest learning_rate
+    of the last step, and what `columns` names besides.
     """
 
     columns: ClassVar[tuple[str, ...]] = ()
@@ -111,7 +116,7 @@ class Regression(L.LightningModule):
     def _start_step(self, step: int) -> None:
         # Before every step: how often a loader draws from the generator differs between a fresh and a resumed epoch.
         torch.manual_seed(seed_of(self.seed, self.current_epoch, step, self.global_rank))
-        self.metrics["learning_rate"] = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.metrics["learning_rate"] = max(group["lr"] for group in self.trainer.optimizers[0].param_groups)
 
     def training_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
         self._start_step(step)
@@ -172,7 +177,15 @@ class Regression(L.LightningModule):
 
     def configure_optimizers(self) -> dict:
         factor = self._factor(self.trainer.estimated_stepping_batches)
-        return self._optimiser(self.model.parameters(), self.settings.learning_rate, factor)
+        return self._optimiser(self._parameter_groups(), self.settings.learning_rate, factor)
+
+    def _parameter_groups(self) -> Iterable[Tensor] | list[dict]:
+        """Parameters for the optimiser; with a layer decay in groups, each with its learning rate."""
+        settings = self.settings
+        if settings.layer_decay == 1:
+            return self.model.parameters()
+        rates = self.model.layer_rates(settings.layer_decay)
+        return [{"params": own, "lr": settings.learning_rate * share} for own, share in rates if own]
 
     def _factor(self, steps: int) -> Callable[[int], float]:
         """Share of the learning rate at each of `steps` steps: of the head's epochs, then of all others."""
@@ -186,9 +199,11 @@ class Regression(L.LightningModule):
 
         return factor
 
-    def _optimiser(self, parameters: Iterable[Tensor], learning_rate: float, factor: Callable[[int], float]) -> dict:
+    def _optimiser(
+        self, parameters: Iterable[Tensor] | list[dict], learning_rate: float, factor: Callable[[int], float]
+    ) -> dict:
         settings = self.settings
-        options = {"momentum": SGD_MOMENTUM} if settings.optimiser == "sgd" else {}
+        options = {"momentum": SGD_MOMENTUM} if settings.optimiser == "sgd" else {"betas": tuple(settings.betas)}
         optimiser = OPTIMISERS[settings.optimiser](
             parameters, lr=learning_rate, weight_decay=settings.weight_decay, **options
         )

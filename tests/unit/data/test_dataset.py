@@ -183,6 +183,19 @@ def test_augmentation_turns_inputs_and_target_together(two):
     assert seen == {True, False}
 
 
+def test_wide_low_windows_are_given_as_they_are_and_not_reversed(two):
+    folders, arrays = two[0], two[1]
+    wide = np.random.default_rng(1).random((len(arrays[0]["valid"]), W, W), dtype=np.float32)
+    np.save(folders[0] / "low_observed.npy", wide)
+    given = {"inputs": ["map"], "target": "observed"}
+    data = WindowDataset(folders[0], "train", augmentation=Augmentation(False), **given)
+    row = data.tiles["row"][0]
+    for name in ("map", "map_coarse"):
+        np.testing.assert_array_equal(data[0][name][0].numpy(), wide[row])
+    with pytest.raises(InputError, match="set training/reverse_complement to false"):
+        WindowDataset(folders[0], "train", augmentation=Augmentation(True), **given)
+
+
 def test_workers_and_pickling_change_nothing(two):
     data = WindowDataset(two[0], "train", target="oe", augmentation=Augmentation(True, 3), seed=1, **EVERYTHING)
     data.set_epoch(4)

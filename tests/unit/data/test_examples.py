@@ -83,6 +83,24 @@ def test_arrays_are_the_windows_one_by_one(inputs, tmp_path, monkeypatch, scale,
     assert (tiles["bins_with_n"] > 0).any()
 
 
+def test_wide_low_windows_start_with_the_target_and_end_in_zeros(inputs, tmp_path):
+    """Lau 2025: as many low bins as deep ones, twice the span; chr2 has 81 bins, its last windows reach past them."""
+    recipe = ObservedRecipe("window", 2, 8, variant="lau2025", low_span="published")
+    tiles, arrays, _ = build(inputs, tmp_path, observed=recipe)
+    assert arrays["low_observed"].shape == (16, 16, 16)
+    assert arrays["low_bias"].shape == (16, 8)
+    low, past = open_map(inputs / "low.cool").matrix(balance=True), 0
+    for number, tile in enumerate(tiles.itertuples()):
+        whole, start = low.fetch(tile.chrom), tile.start_bp // 2_000
+        window = np.zeros((1, 16, 16))
+        inside = np.nan_to_num(whole[start : start + 16, start : start + 16])
+        window[0, : len(inside), : len(inside)] = inside
+        expected, _ = normalise.observed(window, window, recipe, factor=2)
+        np.testing.assert_allclose(arrays["low_observed"][number], expected[0], atol=1e-6)
+        past += len(inside) < 16
+    assert past >= 2
+
+
 def test_statistics_are_of_the_training_regions(inputs, tmp_path):
     tiles, arrays, statistics = build(inputs, tmp_path)
     trains = (tiles["role"] == "train").to_numpy()

@@ -197,6 +197,32 @@ def test_inverse_leads_back_to_the_deep_scale(stack, recipe, factor):
     np.testing.assert_allclose(scale.inverse(values)[valid], grained[valid], rtol=1e-4)
 
 
+LAU = ObservedRecipe("window", cutoff=2, max_levels=8, variant="lau2025")
+
+
+def test_lau2025_scales_the_logarithm_of_each_window(stack):
+    balanced, _ = stack
+    values, scale = normalise.observed(*stack, LAU)
+    for window, found in zip(balanced, values):
+        logarithm = np.log10(np.where(np.isnan(window), 0, window) + 1)
+        span = logarithm.max() - logarithm.min()
+        np.testing.assert_allclose(found, (logarithm - logarithm.min()) / (span + 1e-8), atol=1e-6)
+        assert (found[np.isnan(window)] == 0).all()
+    np.testing.assert_allclose(scale.inverse(values), np.nan_to_num(balanced), atol=1e-6)
+    empty, scale = normalise.observed(np.full((1, 8, 8), np.nan), np.zeros((1, 8, 8)), LAU)
+    assert (empty == 0).all() and (scale.inverse(empty) == 0).all()
+
+
+def test_lau2025_leads_back_to_the_values_of_a_deep_map(stack):
+    """A wide bin's value is k times a narrow one's; the logarithm of small values is all but linear."""
+    small = stack[0] / 100
+    values, scale = normalise.observed(small, stack[1], LAU, factor=2)
+    np.testing.assert_allclose(scale.inverse(values), np.nan_to_num(small) / 2, rtol=0.02, atol=1e-8)
+    np.testing.assert_array_equal(values, normalise.observed(small, stack[1], LAU)[0])
+    with pytest.raises(InputError, match=r"variant lau2025 .* set scale: window"):
+        normalise.observed(*stack, ObservedRecipe("global", 2, 8, "lau2025"), {"floor": 1e-3, "ceiling": 1.0})
+
+
 def test_coarse_and_deep_maps_meet_on_one_scale():
     """A map whose rows sum to 1 at both bin widths: the coarse one is `factor` times as large per pixel."""
     deep, coarse = np.full((1, 16, 16), 1 / 16), np.full((1, 8, 8), 1 / 8)

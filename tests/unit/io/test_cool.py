@@ -98,6 +98,20 @@ def test_windows_stay_on_the_chromosome(path):
             band.windows(starts, size)
 
 
+def test_windows_past_the_end_are_padded(path):
+    counts, balanced = (open_map(path).matrix(balance=kind).fetch("chr2") for kind in (False, True))
+    band = Band.read(path, "chr2", 4)
+    found = band.windows([4], 4, pad=True)
+    n = len(counts) - 4
+    assert 0 < n < 4
+    for window, whole, fill in zip(found, (counts, balanced), (0.0, np.nan)):
+        expected = np.full((4, 4), fill)
+        expected[:n, :n] = whole[4:, 4:]
+        np.testing.assert_allclose(window[0], expected)
+    with pytest.raises(ValueError, match="leave chr2"):
+        band.windows([len(counts)], 4, pad=True)
+
+
 def test_duplicate_pixels_are_summed_in_a_band(tmp_path):
     pixels = pd.DataFrame({"bin1_id": [0, 0], "bin2_id": [1, 1], "count": [2, 3]})
     bins = cooler.binnify(pd.Series(SIZES), 1000)

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from test_page import Reader
 
 from trifold.errors import InputError
-from trifold.report import figures, kriukov2021, page
+from trifold.report import figures, kriukov2021, page, paper
 
-PUBLISHED = kriukov2021.read_published(Path(__file__).parents[3] / "resources/published/kriukov2021.tsv")
+PUBLISHED = paper.read_published(Path(__file__).parents[3] / "resources/published/kriukov2021.tsv")
 METRICS = ["mae", "mse", "pearson", "spearman", "scc_hicrep", "scc_hicreppy", "scc_kriukov2021"]
 BIN_BP = 5000
 WINDOW_BP = 200 * BIN_BP
@@ -101,7 +101,7 @@ def test_numbers_are_as_printed(table, row, role, metric, value):
 def test_a_broken_table_is_refused(tmp_path, text, said):
     (tmp_path / "own.tsv").write_text(text)
     with pytest.raises(InputError, match=said) as error:
-        kriukov2021.read_published(tmp_path / "own.tsv")
+        paper.read_published(tmp_path / "own.tsv")
     assert "own.tsv" in str(error.value)
 
 
@@ -232,7 +232,7 @@ def test_overlapping_windows_are_one_region():
     rows = pd.DataFrame(
         {"chrom": ["chr1", "chr1", "chr1", "chr2"], "start_bp": [5, 0, 30, 0], "end_bp": [15, 10, 40, 9]}
     )
-    assert kriukov2021._merged(rows.assign(fold="a")).to_numpy().tolist() == [
+    assert paper.merged(rows.assign(fold="a")).to_numpy().tolist() == [
         ["chr1", 0, 15], ["chr1", 30, 40], ["chr2", 0, 9],
     ]  # fmt: skip
 

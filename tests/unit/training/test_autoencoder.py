@@ -86,5 +86,5 @@ def test_history_is_the_loss_and_the_reconstruction_of_the_weights(tmp_path):
 
 @pytest.mark.parametrize("settings", [{"loss": "vehicle"}, {"loss_weights": {"vae": 1}}])
 def test_refuses_a_loss_that_is_not_its_own(tmp_path, settings):
-    with pytest.raises(InputError, match=r"arm 'vae': training/loss .* set loss: mse or l1"):
+    with pytest.raises(InputError, match=r"arm 'vae': training/loss .* set loss: mse, l1 or mse_ssim"):
         train(tmp_path, **settings)

@@ -15,7 +15,7 @@ import torch
 import yaml
 from torch.utils.data import Dataset
 
-from trifold.config import Geometry, Training
+from trifold.config import Geometry, Training, from_dict
 from trifold.errors import InputError
 from trifold.models import registry, weights
 from trifold.training.fit import EpochOrder, fit
@@ -32,6 +32,8 @@ SETTINGS = Training(
     schedule="cosine",
     weight_decay=0.0,
     optimiser="adam",
+    betas=(0.9, 0.999),
+    layer_decay=1.0,
     loss="mse",
     loss_weights={},
     discriminator_learning_rate=None,
@@ -131,7 +133,7 @@ def test_writes_what_it_promises(unbroken):
     frozen = yaml.safe_load((unbroken / "config.yaml").read_text())
     assert frozen["seed"] == 7
     assert frozen["version"] == "v1"
-    assert Training(**frozen["training"]) == SETTINGS
+    assert from_dict(Training, frozen["training"]) == SETTINGS
     assert frozen["best_epoch"] == min(range(4), key=lambda epoch: rows[epoch]["validation_loss"])
     assert weights.read_header(unbroken / "weights.safetensors") == {"arm": frozen["arm"], "version": "v1"}
     assert list((unbroken / "tensorboard").glob("events.*"))
@@ -245,6 +247,34 @@ def test_loss_that_is_not_finite_is_explained(tmp_path):
             fit(model, windows, Windows(2, 2), SETTINGS, 1, tmp_path, tmp_path, 1, {"name": "akita"}, "v")
     with pytest.raises(InputError, match="the validation loss is nan at epoch 0, step 0; oe of"):
         fit(make("akita"), Windows(4, 1), broken, SETTINGS, 1, tmp_path, tmp_path, 1, {"name": "akita"}, "v")
+
+
+VIT = {"patch_size": 10, "width": 8, "depth": 1, "heads": 2, "decoder_width": 8, "decoder_depth": 1, "decoder_heads": 2}
+
+
+def test_layers_learn_at_their_own_rates(tmp_path):
+    """Adam's first step is the learning rate itself, whatever the gradient; betas of 0 keep it so."""
+    torch.manual_seed(0)
+    model = registry.build("hicfoundation", GEOMETRY, VIT, STATISTICS)
+    torch.nn.init.normal_(model.decoder_map.weight)
+    start = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    once = {"epochs": 1, "batch_size": 10, "accumulate": 1, "schedule": "constant", "betas": (0.0, 0.0)}
+    settings = replace(SETTINGS, **once, loss="mse_ssim", layer_decay=0.5, clip_gradient_norm=0.0)
+    fit(model, Windows(10, 1), Windows(4, 2), settings, 1, tmp_path / "c", tmp_path / "out", 1, {"name": "vit"}, "v")
+    moved = {name: (parameter - start[name]).abs().max().item() for name, parameter in model.named_parameters()}
+    for name, level in (("decoder_map.bias", 0), ("decoder_blocks.0.attn.proj.weight", 1), ("decoder_embed.weight", 2)):
+        assert moved[name] == pytest.approx(0.01 * 0.5**level, rel=1e-3), name
+    assert moved["vit_backbone.blocks.0.attn.proj.weight"] == pytest.approx(0.01 * 0.5**3, rel=1e-3)
+    assert history(tmp_path / "out")[0]["learning_rate"] == 0.01
+
+
+@pytest.mark.parametrize(
+    ("architecture", "settings", "message"),
+    [("vehicle", {"layer_decay": 0.75}, "training/layer_decay is for"), ("akita", {"loss": "mse_ssim"}, "'oe' maps")],
+)
+def test_settings_of_another_architecture_are_refused(tmp_path, architecture, settings, message):
+    with pytest.raises(InputError, match=message):
+        train(tmp_path, architecture, replace(SETTINGS, **settings))
 
 
 @pytest.mark.parametrize(("sizes", "role"), [((0, 2), "training"), ((2, 0), "validation")])

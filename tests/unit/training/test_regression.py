@@ -9,6 +9,7 @@ import scipy.stats
 import torch
 
 from trifold.models.blocks import pixel_mask
+from trifold.models.lau import mse_ssim_loss
 from trifold.training.regression import learning_rate_factor, pixel_loss, seed_of, window_pearson
 
 
@@ -25,6 +26,15 @@ def test_loss_is_the_mean_over_the_mask(maps, loss):
     difference = (x - y)[mask]
     expected = (difference**2 if loss == "mse" else difference.abs()).mean()
     torch.testing.assert_close(pixel_loss(x, y, mask, loss), expected)
+
+
+def test_structural_similarity_is_part_of_the_loss():
+    x, y = torch.rand(2, 2, 1, 15, 15, generator=torch.Generator().manual_seed(2))
+    mask = torch.ones_like(x, dtype=torch.bool)
+    found = pixel_loss(x, y, mask, "mse_ssim")
+    assert found == mse_ssim_loss(x, y, mask)
+    # Noise is no structure: nearly all of the second term is there.
+    assert 0.15 < found - 0.8 * (x - y).square().mean() < 0.22
 
 
 def test_nan_outside_the_mask_reaches_neither_loss_nor_gradient(maps):
