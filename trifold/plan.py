@@ -113,6 +113,8 @@ def resolve_arm(config: dict, name: str) -> dict:
             if other not in config["arms"]:
                 refuse(f"{kind}/{role}", other, config["arms"])
     if (start := arm["pretrained"]) is not None:
+        if "weights" in arm:
+            raise InputError(f"config: arms/{name}: it comes with its weights and is not trained; remove `pretrained`")
         usable = [other for other in config["arms"] if other != name and traits_of(config, other).learned]
         if start not in usable:
             refuse("pretrained", start, usable)

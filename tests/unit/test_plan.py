@@ -143,6 +143,10 @@ def test_an_arm_starts_from_another_of_the_same_split(config):
     with pytest.raises(InputError, match=r"arms/sequence/pretrained: 'image' is not trained on the split\(s\) \['b'\]"):
         plan.resolve_arm(config, "sequence")
     config["arms"]["image"]["weights"] = "image.pth"
+    with pytest.raises(InputError, match="arms/image: it comes with its weights"):
+        plan.resolve_arm(
+            config | {"arms": {**config["arms"], "image": config["arms"]["image"] | {"pretrained": "x"}}}, "image"
+        )
     assert plan.resolve_arm(config, "sequence")["pretrained"] == "image"
 
 

@@ -122,14 +122,14 @@ class Band:
         past = 0 if pad else size - 1  # of a window's bins, how many may not lie past the end
         if size > width or (starts.size and (starts.min() < 0 or starts.max() + past >= n_bins)):
             raise ValueError(f"windows of {size} bins leave {self.chrom} ({n_bins} bins) or the band ({width} bins)")
-        bins = starts[:, None] + np.arange(size)
-        known = bins < n_bins
-        weight = np.where(known, self.weight[np.minimum(bins, n_bins - 1)], np.nan)
+        table, weight = self.counts, self.weight
+        if starts.size and starts.max() + size > n_bins:
+            table = np.concatenate([table, np.zeros((size, width))])
+            weight = np.append(weight, np.full(size, np.nan))
         i, j = np.ogrid[:size, :size]
-        upper = np.minimum(starts[:, None, None] + np.minimum(i, j), n_bins - 1)
-        counts = self.counts.ravel()[upper * width + np.abs(i - j)]
-        if pad:
-            counts = np.where(known[:, :, None] & known[:, None, :], counts, 0.0)
+        in_window = np.minimum(i, j) * width + np.abs(i - j)
+        counts = table.ravel()[starts[:, None, None] * width + in_window]
+        weight = weight[starts[:, None] + np.arange(size)]
         return counts, counts * weight[:, :, None] * weight[:, None, :]
 
 

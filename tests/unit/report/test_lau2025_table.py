@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from test_kriukov2021_tables import built
 
 from trifold.errors import InputError
 from trifold.metrics.aggregate import bootstrap
@@ -152,3 +153,13 @@ def test_figure_shows_both_losses_of_every_panel():
     np.testing.assert_allclose(train.get_ydata(), 1 / (1 + epochs))
     np.testing.assert_allclose(validation.get_ydata(), 2 / (1 + epochs))
     assert figures.svg_text(figure, "x").rstrip().endswith("</svg>")
+
+
+def test_the_page_has_a_section(scores, tmp_path):
+    frame = lau2025.table1(scores, ROWS, PUBLISHED)
+    section = lau2025.section(frame, lau2025.gains(scores, ROWS, DIFFERENCES, 500, 1))
+    html = built(tmp_path, [section])
+    assert "Lau 2025: Table 1" in html
+    (row,) = re.findall(r"<tr><th scope=\"row\">Seq_4DNFI643OYP9</th><td>NoSeq_4DNFI643OYP9</td><td>corrected.*", html)
+    assert "MSE ↓ ×10⁻³" in html
+    assert '+33.33<br><span class="spread">[−100.00, 100.00]</span>' in row  # windows differ by 0.1, 0.1 and -0.1
