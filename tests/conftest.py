@@ -22,6 +22,7 @@ def _shared(relative: str) -> Path:
     return path
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items):
     """Where tests run side by side, a file stays in one process, and so do all that use the finished experiment."""
     for item in items:
