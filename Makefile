@@ -36,7 +36,7 @@ yeast fly gm12878: setup ## real data: yeast (fly, gm12878 likewise)
 	@echo "The report: $(CURDIR)/results/$@/report/index.html"
 
 test: setup ## the whole suite
-	$(RUN) OMP_NUM_THREADS=1 python -m pytest tests --ignore tests/browser -n $(CORES) --dist loadgroup
+	$(RUN) OMP_NUM_THREADS=1 python -m pytest tests --ignore tests/browser -n $(CORES) --dist loadfile
 
 test-browser: setup ## the report in a real browser (needs chromium)
 	$(RUN) python -m pytest tests/browser

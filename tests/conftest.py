@@ -22,14 +22,6 @@ def _shared(relative: str) -> Path:
     return path
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items):
-    """Where tests run side by side, a file stays in one process, and so do all that use the finished experiment."""
-    for item in items:
-        costly = {"finished", "copy_of_finished"} & set(getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.xdist_group("finished" if costly else item.path.name))
-
-
 @pytest.fixture(scope="session")
 def parity():
     """Outputs of the reference implementations: ``parity("enhancement/scc")["replicates/a"]``."""
