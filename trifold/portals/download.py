@@ -11,6 +11,7 @@ import http.client
 import io
 import logging
 import os
+import re
 import shutil
 import sys
 import time
@@ -28,7 +29,9 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from trifold.errors import InputError
+from trifold.log import redact
 from trifold.portals import ranges
+from trifold.portals.lock import FILE_NAME
 from trifold.portals.web import (
     LONGEST_WAIT_S,
     Interrupted,
@@ -40,6 +43,7 @@ from trifold.portals.web import (
     content_range,
     is_html,
     number,
+    refuse_credentials,
     refuse_drip,
     request,
     strong_etag,
@@ -74,22 +78,27 @@ def _sources(row: dict, mirrors: Iterable[str]) -> list[str]:
         found.append(row["url"])
     for url in found:
         if urllib.parse.urlsplit(url).scheme not in ("https", "http", "file"):
-            raise InputError(f"{name}: {url}: only https, http and file addresses can be fetched")
+            raise InputError(f"{name}: {redact(url)}: only https, http and file addresses can be fetched")
+        refuse_credentials(url)
     return found
 
 
 def _check_row(row: dict) -> None:
     name = row["file"]
-    if not name or name in (".", "..") or Path(name).name != name or "\\" in name or "\0" in name:
-        raise InputError(f"datasets.tsv: file: {name!r} is not a plain file name; files may not leave their folder")
+    if not re.fullmatch(FILE_NAME, name):
+        raise InputError(
+            f"datasets.tsv: file: {name[:80]!r} is not a plain file name; files may not leave their folder (letters, "
+            "digits, `.`, `_` and `-`, at most 200)"
+        )
     if row["sha256"] or row["md5"]:
         return
     if row.get("portal"):
         remedy = "run `snakemake resolve`: it asks the portal and writes resources/datasets.lock.tsv"
     else:
+        place = f" from {redact(row['url'])}" if row["url"] else ""
         remedy = (
-            f"fetch it by hand{' from ' + row['url'] if row['url'] else ''}, compare it with what its portal states, "
-            "then write its bytes and sha256 (sha256sum) or md5 into the row"
+            f"fetch it by hand{place}, compare it with what its portal states, then "
+            "write its bytes and sha256 (sha256sum) or md5 into the row"
         )
     raise InputError(
         f"{name}: datasets.tsv: no checksum is known ({row.get('status') or 'unpinned'}), so a download cannot be "
@@ -343,7 +352,7 @@ def _fetch_from(download: _Download) -> int:
             if failures > web.retries:
                 raise Refused(f"{error}; gave up after {again + 1} tries") from error
             wait_s = min(max(error.wait_s, web.backoff_s * 2 ** (failures - 1)), LONGEST_WAIT_S)
-            logger.warning("%s: %s: %s; again in %.1f s", row["file"], download.url, error, wait_s)
+            logger.warning("%s: %s: %s; again in %.1f s", row["file"], redact(download.url), error, wait_s)
             time.sleep(wait_s)
             again += 1
             continue
@@ -410,13 +419,13 @@ def fetch(
                     kind = _Package if part and url == row["url"] else _Download
                     report = _fetch_file(kind(row, url, partial, web, shown), target)
         except Refused as refusal:
-            logger.warning("%s: %s: %s", name, url, refusal)
-            failures.append(f"{url}: {refusal}")
+            logger.warning("%s: %s: %s", name, redact(url), refusal)
+            failures.append(f"{redact(url)}: {refusal}")
             continue
-        logger.info("%s: %d bytes from %s, verified", name, report["bytes"], url)
+        logger.info("%s: %d bytes from %s, verified", name, report["bytes"], redact(url))
         return {
             "file": name,
-            "url": url,
+            "url": redact(url),
             "part": part,
             **report,
             "fetched": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -9,13 +9,17 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from trifold.errors import InputError
+from trifold.log import redact
 
 # One assembly, two names: a portal's and UCSC's.
 UCSC_NAME = {"GRCh37": "hg19", "GRCh38": "hg38", "GRCm38": "mm10", "GRCm39": "mm39"}
+# A name that no file system takes for a path, with room for what a download puts around it.
+FILE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
 # As resources/schemas/datasets.lock.schema.yaml has them.
 FORMS = {
-    "file": r"[A-Za-z0-9][A-Za-z0-9._-]*",
-    "url": r"https?://[^\s]+",
+    "file": FILE_NAME,
+    "url": r"https?://[^\s/@]+(/\S*)?",
+    "part": r"((hdf5|zip):\S+)?",
     "bytes": r"[0-9]+",
     "md5": r"([0-9a-f]{32})?",
     "sha256": r"([0-9a-f]{64})?",
@@ -40,7 +44,15 @@ class Found:
         # An answer of another form must not become a line: `fetch` believes the lock.
         for name, form in FORMS.items():
             if not re.fullmatch(form, value := getattr(self, name)):
-                raise InputError(f"{self.file}: the portal gives {name} {value!r}, which is none; look at its record")
+                shown = redact(value[:80])
+                raise InputError(
+                    f"{self.file[:80]}: the portal gives {name} {shown!r}, which is none; look at its record"
+                )
+        if redact(self.url) != self.url:
+            raise InputError(
+                f"{self.file}: the portal gives {redact(self.url)}, an address that holds a signature or key: it "
+                "expires, and must not stand in a table; look at its record"
+            )
         if not (self.md5 or self.sha256):
             raise InputError(f"{self.file}: the portal gives no checksum; it cannot be verified")
 

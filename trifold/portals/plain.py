@@ -7,9 +7,10 @@ import tempfile
 import urllib.parse
 from pathlib import Path
 
+from trifold.errors import InputError
 from trifold.portals import download
 from trifold.portals.lock import Found, Line, selection
-from trifold.portals.web import Refused, Web
+from trifold.portals.web import Refused, Web, is_loopback
 
 BASE = ""
 INTERVAL_S = 0.2
@@ -35,9 +36,17 @@ def listed(url: str, lists: list[str], web: Web, interval_s: float) -> str:
 
 
 def resolve(row: dict, web: Web, base: str = BASE, known: list[Line] = ()) -> list[Found]:
-    """The file at the row's own url. Raises InputError where it is not there."""
+    """The file at the row's own url. Raises InputError where it is not there.
+
+    What came over plain http is worth no more than the row's own checksum: on the way anybody may have changed it.
+    """
     selection(row, [])
     url = row["url"]
+    if url.startswith("http://") and not is_loopback(url) and not (row["sha256"] or row["md5"]):
+        raise InputError(
+            f"{row['file']}: datasets.tsv: url: {url} is plain http, and nothing vouches for what comes over it; give "
+            "an https address, or write the sha256 (or md5) that its makers state into the row"
+        )
     md5 = listed(url, LISTS, web, INTERVAL_S)
     try:
         size = web.size(url, INTERVAL_S)

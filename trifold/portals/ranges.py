@@ -157,6 +157,7 @@ def copy_level(
             if group not in source:
                 present = ", ".join(sorted(source.get("resolutions", {}), key=int))
                 raise Refused(f"no level {group} in the .mcool; it has {present or 'none'}")
+            _refuse_other_files(source, group)
             for name in source[group]:
                 source.copy(f"{group}/{name}", target, name=name)
             target.attrs.update(source[group].attrs)
@@ -168,6 +169,20 @@ def copy_level(
         path.unlink(missing_ok=True)
         raise
     return {"source_bytes": handle.size_bytes, "fetched_bytes": handle.fetched_bytes, "retries": handle.retries}
+
+
+def _refuse_other_files(source: h5py.Group, path: str) -> None:
+    """Raises Refused where `path`, or what is below it, would be read from another file: one of this machine."""
+    here = source
+    for name in path.strip("/").split("/"):
+        if not isinstance(here.get(name, getlink=True), h5py.HardLink):
+            raise Refused(f"{path} is a link; a level holds its own data")
+        here = here[name]
+    if isinstance(here, h5py.Group):
+        for name in here:
+            _refuse_other_files(here, name)
+    elif isinstance(here, h5py.Dataset) and (here.external or here.is_virtual):
+        raise Refused(f"{here.name} is stored in another file; a level holds its own data")
 
 
 def _check_level(path: Path) -> None:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trifold.errors import InputError
+from trifold.log import redact
 
 LONGEST_WAIT_S = 600.0  # a server may ask for more by Retry-After; nobody waits that long
 SLOWEST_BYTES_S = 1_000  # a server that gives less than this, over the time-out, is as good as silent
@@ -80,6 +81,20 @@ def refuse_drip(came_bytes: int, passed_s: float) -> None:
     """Raises Interrupted for less than `SLOWEST_BYTES_S`: a drip never meets the time-out of a socket."""
     if came_bytes < SLOWEST_BYTES_S * passed_s:
         raise Interrupted(f"only {came_bytes} bytes in {passed_s:.1f} s")
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address is of this very machine."""
+    return urllib.parse.urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
+
+
+def refuse_credentials(url: str) -> None:
+    """Raises Refused for an address with a user name or password: addresses stand in tables, records and reports."""
+    if "@" in urllib.parse.urlsplit(url).netloc:
+        raise Refused(
+            f"{redact(url)}: an address must not hold a user name or password; fetch the file yourself into a folder "
+            "and name the folder in `mirrors` of the config or in TRIFOLD_MIRROR"
+        )
 
 
 def is_html(head: bytes, content_type: str) -> bool:
@@ -150,6 +165,14 @@ class Pace:
 # ---------------------------------------------------------------- requests
 
 
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """A redirect must be as clean as an address: it would be looked up, password and all."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        refuse_credentials(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 def request(
     url: str,
     headers: dict[str, str] | None = None,
@@ -160,11 +183,12 @@ def request(
     interval_s: float = 0.0,
 ) -> http.client.HTTPResponse:
     """Open an address; redirects are followed. Raises Interrupted for what may pass, Refused for what will not."""
+    refuse_credentials(url)
     if pace is not None:
         pace.wait(url, interval_s)
     asked = urllib.request.Request(url, headers={"User-Agent": "trifold", **(headers or {})}, method=method)
     try:
-        return urllib.request.urlopen(asked, timeout=timeout_s)
+        return urllib.request.build_opener(_Redirects).open(asked, timeout=timeout_s)
     except urllib.error.HTTPError as error:
         with error:
             page = " with an HTML page" if error.headers.get_content_type() == "text/html" else ""
@@ -186,6 +210,9 @@ def request(
                 except (OSError, http.client.HTTPException) as cut:
                     raise broken(cut) from cut
             raise Refused(reason, error.code, body) from error
+    except http.client.InvalidURL as error:
+        # Its text quotes the address, which may hold a password.
+        raise Refused("leads to an address that cannot be used") from error
     except (OSError, http.client.HTTPException) as error:
         raise broken(error) from error
 
@@ -205,10 +232,10 @@ class Web:
                 return once()
             except Interrupted as error:
                 if failures == self.retries:
-                    raise Refused(f"{url}: {error}; gave up after {failures + 1} tries") from error
+                    raise Refused(f"{redact(url)}: {error}; gave up after {failures + 1} tries") from error
                 time.sleep(min(max(error.wait_s, self.backoff_s * 2**failures), LONGEST_WAIT_S))
             except Refused as error:
-                raise Refused(f"{url}: {error}", error.status, error.body) from error
+                raise Refused(f"{redact(url)}: {error}", error.status, error.body) from error
 
     def _read(self, url: str, accept: str, interval_s: float) -> bytes:
         """One answer, whole. Its time is bounded too: a drip is no answer."""

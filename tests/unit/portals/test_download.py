@@ -189,11 +189,11 @@ def test_any_failure_of_the_network_is_tried_again(server, tmp_path, monkeypatch
 
 
 def test_silent_server(server, tmp_path):
-    server.slow_s = 1.0
+    server.slow_s = 30.0
     start = time.monotonic()
     with pytest.raises(InputError, match="timed out; gave up after 1 tries"):
         fetch(row_of(f"{server.url}/a"), tmp_path, retries=0, timeout_s=0.1)
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 20
     assert BODY.startswith((tmp_path / ".map.cool.partial").read_bytes())
 
 

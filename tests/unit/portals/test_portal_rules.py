@@ -18,6 +18,7 @@ OVERLAY = """
 experiment: portals
 samples:
   alpha: {contacts: m.mcool, tracks: {atac: [ENCSR1], dnase: null, cage: null}}
+mixhic2025: null
 """
 
 
