@@ -26,7 +26,7 @@ def main(inputs, outputs, params, wildcards, threads) -> None:
         checkpoints /= partial.version
         samples, tracks = len(params.arm["samples"]), [Path(path).parent for path in inputs.tracks]
         per_sample = len(tracks) // samples
-        job.train(
+        job.start(
             partial,
             name=wildcards.arm,
             arm=params.arm,

@@ -4,17 +4,30 @@ Everything random depends on (seed, epoch, step) alone, and every epoch that end
 ``<checkpoint_folder>/last.ckpt``: one file, renamed into place, with the model, the optimiser, the history and the best
 weights so far. On a CPU with the same number of threads a broken and resumed training therefore ends in the same bits
 as an unbroken one.
+
+Several processes (`training.processes`) share every batch: process r of P takes windows r, r + P, ... of the epoch's
+order, so that a step sees the windows that one process would see, and the gradient is the mean over processes. Without
+dropout, batch norm or missing bins that is the gradient of one process up to rounding. What differs:
+
+- A process's share counts as much as another's, however many of its pixels are valid; where the windows do not divide
+  by P the last shares are filled up with windows of the epoch's start.
+- Batch norm normalises by the process's own share (of batch_size / P windows); its running statistics are averaged over
+  the processes before each validation.
+- Dropout draws differently in every process, so differently from one.
 """
 
 import csv
 import logging
+import math
 import os
 import pickle
 import shutil
+import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,17 +36,20 @@ import torch
 import yaml
 from lightning.pytorch.accelerators import CUDAAccelerator
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torch.utils.tensorboard import SummaryWriter
 
 from trifold.config import Training
 from trifold.errors import InputError
-from trifold.models import weights
+from trifold.models import mixhic, weights
 from trifold.models.blocks import Architecture
-from trifold.training import losses
+from trifold.training import losses, processes
 from trifold.training.adversarial import Adversarial
 from trifold.training.autoencoder import Autoencoder
+from trifold.training.multimodal import Multimodal
 from trifold.training.regression import Regression, seed_of
 
 log = logging.getLogger(__name__)
@@ -73,11 +89,15 @@ class Windows(L.LightningDataModule):
         if hasattr(self.train, "set_epoch"):
             self.train.set_epoch(epoch)
         order = EpochOrder(len(self.train), self.seed, epoch, self.trainer.global_rank, self.trainer.world_size)
-        return DataLoader(self.train, sampler=order, **self.options)
+        return self._loader(self.train, order)
 
     def val_dataloader(self) -> DataLoader:
         share = range(self.trainer.global_rank, len(self.validation), self.trainer.world_size)
-        return DataLoader(self.validation, sampler=share, **self.options)
+        return self._loader(self.validation, share)
+
+    def _loader(self, data: Dataset, sampler: Sequence[int] | Sampler) -> DataLoader:
+        # A data set that makes whole batches says how they are put together.
+        return DataLoader(data, sampler=sampler, collate_fn=getattr(data, "collate", None), **self.options)
 
 
 class Record(Checkpoint):
@@ -111,7 +131,7 @@ class Record(Checkpoint):
         epoch, state = trainer.current_epoch, self.state
         row = {"epoch": epoch, **module.metrics}
         history = state["history"]
-        if state["best"] is None or row["validation_loss"] < history[state["best_epoch"]]["validation_loss"]:
+        if state["best"] is None or _merit(row, module) > _merit(history[state["best_epoch"]], module):
             state["best_epoch"] = epoch
             state["best"] = {name: tensor.detach().cpu().clone() for name, tensor in module.model.state_dict().items()}
         history.append(row)
@@ -140,15 +160,32 @@ class Record(Checkpoint):
         if trainer.is_global_zero and hasattr(self, "writer"):
             self.writer.close()
 
+    def on_exception(self, trainer: L.Trainer, module: Regression, exception: BaseException) -> None:
+        # Lightning tears down no callback then; the writer's thread would go on after the folder is gone.
+        self.teardown(trainer, module, "fit")
+
+
+def _merit(row: dict, module: Regression) -> float:
+    """How good an epoch was: larger is better; what is not a number is worse than any."""
+    name, sign = module.criterion
+    return -math.inf if math.isnan(row[name]) else sign * row[name]
+
 
 def _read_checkpoint(path: Path, identity: dict) -> dict | None:
     """The checkpoint of an earlier start of this very training, or None: absent, of another training, or corrupt."""
     if not path.exists():
         return None
     try:
+        # torch itself does not compare the checksums of the file's members.
+        with zipfile.ZipFile(path) as archive:
+            if spoilt := archive.testzip():
+                raise ValueError(f"{spoilt} is damaged")
         checkpoint = torch.load(path, weights_only=True, map_location="cpu")
         found = checkpoint["callbacks"][Record.state_key]["identity"]
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
+    except (
+        *(OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError),
+        *(pickle.UnpicklingError, zipfile.BadZipFile),
+    ) as error:
         log.warning("%s cannot be read (%s): training starts from the beginning", path, error)
         return None
     if found != identity:
@@ -180,28 +217,40 @@ def _write(out: Path, checkpoint: dict, folder: Path, module: Regression, identi
     shutil.copytree(folder / "tensorboard", out / "tensorboard", dirs_exist_ok=True)
 
 
-def _hardware(accelerator: str, settings: Training) -> tuple[str, int]:
-    """("cpu", 1) or ("gpu", devices); "auto" takes a GPU where there is one."""
+def _hardware(accelerator: str, settings: Training, windows: int) -> str:
+    """Where to train, "cpu" or "gpu"; "auto" takes a GPU where there is one. windows: the fewest that the processes
+    have to share."""
+    if settings.batch_size % (count := settings.devices * settings.nodes):
+        raise InputError(
+            f"config: training/batch_size {settings.batch_size} cannot be shared among the {count} processes of "
+            f"training/devices {settings.devices} on training/nodes {settings.nodes}; make it a multiple"
+        )
+    if windows < count:
+        raise InputError(
+            f"config: training/devices {settings.devices} on training/nodes {settings.nodes} are {count} processes and "
+            f"there are {windows} windows of one role for them to share; lower training/devices"
+        )
     if accelerator == "cpu" or (accelerator == "auto" and not CUDAAccelerator.is_available()):
-        return "cpu", 1
+        return "cpu"
     if (found := CUDAAccelerator.auto_device_count()) < settings.devices:
         raise InputError(
             f"config: training/devices asks for {settings.devices} GPUs and {found} are visible; lower it, ask the "
             "scheduler for more (resources: gpu), or set accelerator: cpu"
         )
-    if settings.batch_size % settings.devices:
-        raise InputError(
-            f"config: training/batch_size {settings.batch_size} cannot be shared among training/devices "
-            f"{settings.devices}; make it a multiple"
-        )
-    return "gpu", settings.devices
+    return "gpu"
 
 
 def _module(
-    model: Architecture, settings: Training, seed: int, arm: dict, loss_networks: dict[str, Architecture]
+    model: Architecture | mixhic.Network,
+    settings: Training,
+    seed: int,
+    arm: dict,
+    loss_networks: dict[str, Architecture],
 ) -> Regression:
-    """How the model is trained: an auto-encoder by its own loss, otherwise by what training/loss names."""
+    """How the model is trained: MIX-HIC and an auto-encoder by their own loss, others by what training/loss names."""
     name = arm.get("name", "model")
+    if isinstance(model, mixhic.Network):
+        return Multimodal(model, settings, seed=seed, arm=name)
     if settings.layer_decay != 1 and not hasattr(model, "layer_rates"):
         raise InputError(
             f"arm {name!r}: training/layer_decay is for vision transformers (hicfoundation, hicfoundation-seq); set it "
@@ -225,7 +274,7 @@ def _module(
 
 
 def fit(
-    model: Architecture,
+    model: Architecture | mixhic.Network,
     train: Dataset,
     validation: Dataset,
     settings: Training,
@@ -238,16 +287,17 @@ def fit(
     accelerator: str = "cpu",
     loss_networks: dict[str, Architecture] | None = None,
 ) -> None:
-    """Train a model and write weights.safetensors (best validation loss), last.safetensors, config.yaml, history.csv
-    and tensorboard/ into `out`. All but the last are the same bytes for the same inputs.
+    """Train a model and write weights.safetensors (of the best epoch by the module's `criterion`), last.safetensors,
+    config.yaml, history.csv and tensorboard/ into `out`. All but the last are the same bytes for the same inputs.
 
     train, validation: windows as dicts of arrays (docs/architecture.md, batch); `set_epoch(epoch)` is called at each
     epoch's start where a data set has it. checkpoint_folder: outlives `out`; remove it once `out` is in place.
     arm: settings that are frozen beside the weights, with its `name`. version: a checkpoint of another one is not
-    resumed. accelerator: cpu, gpu or auto. settings.batch_size is shared by all devices. Gradients are clipped after
-    the backward pass, by their global norm; the released Kriukov2021 code clips before it, which does nothing:
-    clip_gradient_norm 0 is what it trains with. loss_networks: role -> trained network that an adversarial loss
-    compares maps with (`losses.NETWORK`); arm["protocol"] says in which form (`losses`).
+    resumed. accelerator: cpu, gpu or auto. settings.batch_size and, on a node, `threads` are shared by all processes;
+    `training.processes` starts settings.devices × settings.nodes of them, and the first one writes. Gradients are
+    clipped after the backward pass, by their global norm; the released Kriukov2021 code clips before it, which does
+    nothing: clip_gradient_norm 0 is what it trains with. loss_networks: role -> trained network that an adversarial
+    loss compares maps with (`losses.NETWORK`); arm["protocol"] says in which form (`losses`).
 
     Raises InputError for an empty set of windows, GPUs that are not there, a loss that is not finite, and a loss that
     does not fit the model or its networks.
@@ -259,10 +309,13 @@ def fit(
                 f"arm {name!r}: the split leaves no {role} window; give it more {role} regions, or lower "
                 "geometry/window_bins or raise geometry/max_bad_bins"
             )
-    accelerator, devices = _hardware(accelerator, settings)
+    accelerator = _hardware(accelerator, settings, min(len(train), len(validation)))
+    rank, count = processes.world()
+    if count != settings.devices * settings.nodes:
+        raise ValueError(f"{settings.devices} devices on {settings.nodes} nodes need as many processes, not {count}")
     module = _module(model, settings, seed, arm, loss_networks or {})
     adversarial = not module.automatic_optimization
-    torch.set_num_threads(threads)
+    torch.set_num_threads(max(1, threads // settings.devices))
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     folder = Path(checkpoint_folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -275,14 +328,18 @@ def fit(
         log.info("resuming after %d epochs", len(checkpoint["callbacks"][Record.state_key]["history"]))
 
     if checkpoint is None or not checkpoint["callbacks"][Record.state_key]["done"]:
-        # Forked processes rather than restarted scripts: a workflow's script must run once. Frozen backbones, and the
-        # adversary of whichever network takes its step, get no gradient, hence the search for unused parameters.
-        unused = adversarial or hasattr(model, "freeze_backbones")
-        distributed = DDPStrategy(start_method="fork", find_unused_parameters=unused)
+        # Frozen backbones, MIX-HIC's idle layers, and the adversary of whichever network takes its step, get no
+        # gradient, hence the search for unused parameters. Buffers are averaged once per epoch (`Regression`):
+        # processes may have unlike numbers of validation batches, and would wait for each other for ever at the last.
+        unused = adversarial or hasattr(model, "freeze_backbones") or isinstance(model, mixhic.Network)
+        distributed = DDPStrategy(find_unused_parameters=unused, forward_sync_buffers=False)
         trainer = L.Trainer(
             accelerator=accelerator,
-            devices=devices,
-            strategy=distributed if devices > 1 else "auto",
+            devices=settings.devices,
+            num_nodes=settings.nodes,
+            strategy=distributed if count > 1 else "auto",
+            # Inside a job of SLURM too: its tasks are not our processes, and Lightning would not end on SIGTERM there.
+            plugins=[LightningEnvironment()],
             precision=settings.precision,
             max_epochs=settings.epochs,
             # Adversarial training does both itself.
@@ -300,11 +357,18 @@ def fit(
         with warnings.catch_warnings():
             # Networks of a loss are meant to be.
             warnings.filterwarnings("ignore", message=".*in eval mode at the start of training")
-            trainer.fit(
-                module,
-                datamodule=Windows(train, validation, settings, seed, devices),
-                ckpt_path=path if checkpoint else None,
-                weights_only=True,
-            )
+            # Where there is a SLURM.
+            warnings.filterwarnings("ignore", message="The `srun` command is available")
+            try:
+                trainer.fit(
+                    module,
+                    datamodule=Windows(train, validation, settings, seed, count),
+                    ckpt_path=path if checkpoint else None,
+                    weights_only=True,
+                )
+            except SIGTERMException:
+                # Its own code is 0, which a scheduler would take for success.
+                raise SystemExit(128 + signal.SIGTERM) from None
+    if rank == 0:
         checkpoint = torch.load(path, weights_only=True, map_location="cpu")
-    _write(Path(out), checkpoint, folder, module, identity, arm)
+        _write(Path(out), checkpoint, folder, module, identity, arm)

@@ -13,16 +13,22 @@ from trifold.data.dataset import WindowDataset
 from trifold.data.sequence import SequenceStore
 from trifold.data.tracks import TrackStore
 from trifold.models import stored, weights
+from trifold.training import processes
 from trifold.training.fit import fit
 
 
-def _with_backbones(arm: dict, backbones: dict[str, Path]) -> dict:
+def _with_backbones(arm: dict, backbones: dict[str, str | os.PathLike]) -> dict:
     """The arm with each backbone's own settings in place of its name, read from the trained backbone."""
     return {**arm, "backbones": {role: stored.read_config(folder)["arm"] for role, folder in backbones.items()}}
 
 
+def start(out: Path, **task) -> None:
+    """`train`, in several processes where the arm's training says so; the keywords are the same."""
+    processes.train(train, out, task["arm"]["training"], task)
+
+
 def train(
-    out: Path,
+    out: str | os.PathLike,
     *,
     name: str,
     arm: dict,
@@ -31,13 +37,13 @@ def train(
     examples: list[str | os.PathLike],
     sequence: str | os.PathLike | None,
     tracks: list[list[str | os.PathLike]],
-    backbones: dict[str, Path],
-    checkpoints: Path,
+    backbones: dict[str, str | os.PathLike],
+    checkpoints: str | os.PathLike,
     version: str,
     accelerator: str,
     threads: int,
-    loss_networks: dict[str, Path] | None = None,
-    pretrained: Path | None = None,
+    loss_networks: dict[str, str | os.PathLike] | None = None,
+    pretrained: str | os.PathLike | None = None,
 ) -> None:
     """Train a resolved arm (`plan.resolve_arm`) and write the model's folder into `out`.
 
@@ -46,7 +52,9 @@ def train(
     from at the start, as far as arm["pretrained_parts"] says. With several samples the model carries the first one's
     statistics.
     checkpoints: survives a kill and is resumed from; the caller removes it once `out` is in place.
+    threads: of all processes on this node. Of several processes the first one writes.
     """
+    out = Path(out)
     arm = {**_with_backbones(arm, backbones), "name": name, "geometry": geometry}
     settings = from_dict(Training, arm["training"])
     statistics = json.loads((Path(examples[0]) / "statistics.json").read_text())
@@ -54,9 +62,9 @@ def train(
     torch.manual_seed(seed)
     model = stored.build_arm(arm, geometry, statistics)
     for role, folder in backbones.items():
-        weights.load(folder / "weights.safetensors", getattr(model, role), arm["backbones"][role]["name"])
+        weights.load(Path(folder) / "weights.safetensors", getattr(model, role), arm["backbones"][role]["name"])
     if pretrained:
-        weights.take(pretrained / "weights.safetensors", model, name, arm["pretrained_parts"])
+        weights.take(Path(pretrained) / "weights.safetensors", model, name, arm["pretrained_parts"])
 
     stores = {
         "sequence": SequenceStore(sequence) if sequence else None,
@@ -78,4 +86,5 @@ def train(
         accelerator,
         networks,
     )
-    shutil.copy(Path(examples[0]) / "statistics.json", out / "statistics.json")
+    if processes.world()[0] == 0:
+        shutil.copy(Path(examples[0]) / "statistics.json", out / "statistics.json")

@@ -5,7 +5,6 @@ The other modules (`adversarial`, `autoencoder`) share its seeds, schedules, sum
 
 import math
 from collections.abc import Callable, Iterable
-from typing import ClassVar
 
 import lightning as L
 import torch
@@ -82,7 +81,9 @@ class Regression(L.LightningModule):
     of the last step, and what `columns` names besides.
     """
 
-    columns: ClassVar[tuple[str, ...]] = ()
+    columns: tuple[str, ...] = ()
+    # By which number an epoch's weights are the best, and whether more of it is better (1) or less (-1).
+    criterion: tuple[str, int] = ("validation_loss", -1)
 
     def __init__(self, model: Architecture, settings: Training, *, seed: int = 0, arm: str = "model"):
         super().__init__()
@@ -155,6 +156,11 @@ class Regression(L.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self._validation_sums = self._sums(4)
+        if self.trainer.world_size > 1:
+            # Each process has seen its own share of the batches; what is validated and kept is the same in all.
+            for buffer in self.buffers():
+                if buffer.is_floating_point():
+                    buffer.copy_(self.trainer.strategy.reduce(buffer.clone(), reduce_op="mean"))
 
     def validation_step(self, batch: dict[str, Tensor], step: int) -> None:
         prediction, target, mask = self._compare(batch)
