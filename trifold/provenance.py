@@ -2,7 +2,7 @@
 
 A directory made by a rule holds ``artifact.json``. Its **version** is a digest over the kind, the parameters, the
 code that ran and the versions of the inputs: known before the work starts and the same on every machine. The sha256
-of every file is recorded beside it, so that a file changed by hand is seen.
+of every file is recorded beside it: a job refuses inputs that are no longer what was written, `verify` finds them.
 """
 
 import ast
@@ -12,20 +12,29 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
+
+from trifold.errors import InputError
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = Path(__file__).parent.name
 RECORD = "artifact.json"
+MADE = "results"  # what lies below it is made by rules and has a record
 SCHEMA_VERSION = 1
+FIELDS = {
+    *("kind", "schema_version", "version", "parameters", "code", "inputs", "seed", "sources", "files", "packages"),
+    *("created", "host"),
+}
+OWN_DIGEST = "record_sha256"  # of the record without it; the records of early versions have none
+REMEDY = "run `snakemake mend` and start again (a folder of your own: copy it anew)"
 UNCOUNTED = ("log.py", "provenance.py", "errors.py")
 # Distributions whose version can change a number.
 RECORDED_PACKAGES = [
-    "bioframe",
     "cooler",
     "cooltools",
     "deeptools",
@@ -68,10 +77,15 @@ def _path_of_module(name: str) -> Path | None:
 
 
 @cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
 def _imports(path: Path) -> frozenset[Path]:
     """Files of the package that one file imports by name (packages' __init__ files on the way included)."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(_tree(path)):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -101,7 +115,7 @@ def modules_of(source: Path) -> set[Path]:
 @cache
 def _digest_of_code(path: Path) -> str:
     # The syntax tree rather than the bytes: a comment or a blank line is no new version.
-    return digest_text(ast.dump(ast.parse(path.read_text())))
+    return digest_text(ast.dump(_tree(path)))
 
 
 @cache
@@ -120,17 +134,75 @@ def code_version(script: str) -> str:
 # ---------------------------------------------------------------- artifacts
 
 
+def _digest_of_record(facts: dict) -> str:
+    # As it will be read: keys and values that JSON does not know are text by then.
+    facts = json.loads(json.dumps({key: value for key, value in facts.items() if key != OWN_DIGEST}, default=str))
+    return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def read_record(path: str | os.PathLike) -> dict:
+    """The record of an artifact. Raises InputError for one that is not as it was written."""
+    try:
+        facts = json.loads(Path(path).read_text())
+        whole = facts.keys() - {OWN_DIGEST} == FIELDS and facts.get(OWN_DIGEST) in (None, _digest_of_record(facts))
+    except (AttributeError, OSError, ValueError):
+        whole = False
+    if not whole:
+        raise InputError(f"{path}: the record is damaged; {REMEDY}")
+    return facts
+
+
+def damage(record: str | os.PathLike) -> dict[str, str]:
+    """What is wrong with the files of an artifact, by name: "missing" or "changed"; empty if nothing is.
+
+    Raises InputError where the record itself is damaged.
+    """
+    record, wrong = Path(record), {}
+    for name, digest in read_record(record)["files"].items():
+        path = record.parent / name
+        if not path.is_file():
+            wrong[name] = "missing"
+        elif digest_file(path) != digest:
+            wrong[name] = "changed"
+    return wrong
+
+
+def _origin(path: Path) -> Path:
+    """Where `fetch` writes what it downloaded."""
+    return path.with_name(f".{path.name}.origin.json")
+
+
+def _changed_since_download(path: Path, digest: str) -> bool:
+    origin = _origin(path)
+    if not origin.exists():
+        return False
+    try:
+        return json.loads(origin.read_text())["sha256"] != digest
+    except (KeyError, TypeError, ValueError):
+        return True
+
+
 def input_version(path: str | os.PathLike) -> str:
     """Version of the artifact a file belongs to; a file outside any artifact is its own sha256.
 
-    An artifact that shares its folder with others is named by its record.
+    An artifact that shares its folder with others is named by its record. All files beside the record are read and
+    compared with it, for a job may read them all. Raises InputError for an artifact that is damaged or has lost its
+    record, or a download that changed.
     """
     path = Path(path)
     folder = path if path.is_dir() else path.parent
     record = path if path.name.endswith(RECORD) else folder / RECORD
-    if record.exists():
-        return json.loads(record.read_text())["version"]
-    return digest_file(path)[:12]
+    if not record.exists():
+        if path.parts[:1] == (MADE,):
+            raise InputError(f"{folder}: its record ({record.name}) is missing; delete the folder and start again")
+        digest = digest_file(path)
+        if _changed_since_download(path, digest):
+            raise InputError(f"{path}: is not what was downloaded; delete it and start again: it is fetched anew")
+        return digest[:12]
+    # What lies in subfolders (TensorBoard's events) is read by people only.
+    if wrong := [f"{name} is {what}" for name, what in damage(record).items() if "/" not in name]:
+        raise InputError(f"{record.parent}: damaged since it was made: {', '.join(wrong)}; {REMEDY}")
+    return read_record(record)["version"]
 
 
 def version_of(kind: str, parameters: dict, code: str, inputs: dict[str, str]) -> str:
@@ -203,6 +275,7 @@ def artifact(
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "host": platform.node(),
         }
+        facts[OWN_DIGEST] = _digest_of_record(facts)
         text = json.dumps(facts, indent=1, sort_keys=True, default=str)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / record).unlink(missing_ok=True)
@@ -216,22 +289,123 @@ def artifact(
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def check(folder: str | os.PathLike) -> list[str]:
-    """Names of the artifact's files that are missing or no longer what was recorded."""
-    folder = Path(folder)
-    recorded = json.loads((folder / "artifact.json").read_text())["files"]
-    return [
-        name
-        for name, digest in recorded.items()
-        if not (folder / name).exists() or digest_file(folder / name) != digest
-    ]
+def _records(root: Path) -> list[Path]:
+    """Records below a folder, those of artifacts under way left out."""
+    found = []
+    for folder, below, names in os.walk(root):
+        below[:] = [name for name in below if not name.startswith(".")]
+        found += [Path(folder, name) for name in names if name.endswith(RECORD) and not name.startswith(".")]
+    return sorted(found)
 
 
 def manifest(root: str | os.PathLike) -> list[dict]:
-    """Every artifact below a folder, oldest kind of input first by path: `folder` (relative) plus its record."""
+    """Every artifact below a folder, by path: `folder` (relative), `record` (its name) and what the record says.
+
+    The record of the manifest itself, which lies in the folder, is left out.
+    """
     root = Path(root)
     return [
-        {"folder": str(path.parent.relative_to(root)), **json.loads(path.read_text())}
-        for path in sorted(root.rglob(f"*{RECORD}"))
-        if not any(part.startswith(".") for part in path.relative_to(root).parts)
+        {"folder": str(path.parent.relative_to(root)), "record": path.name, **read_record(path)}
+        for path in _records(root)
+        if path.parent != root
     ]
+
+
+# ---------------------------------------------------------------- what became of them
+
+
+class Damaged(NamedTuple):
+    """An artifact or a download that is no longer what it was."""
+
+    name: str
+    what: str
+    paths: list[Path]  # what has to go, for it to be made again
+
+
+def _files_of(record: Path) -> set[Path] | None:
+    """A record and the files it lists; None where it cannot be read."""
+    try:
+        return {record, *(record.parent / name for name in read_record(record)["files"])}
+    except InputError:
+        return None
+
+
+def _artifact_paths(record: Path) -> list[Path]:
+    """All of an artifact; where its record is damaged or gone, what lies beside it and belongs to no other."""
+    if (listed := _files_of(record)) is None:
+        if not record.parent.is_dir():
+            return []
+        beside = record.parent.glob(f"*{RECORD}")
+        kept = {path for other in beside for path in _files_of(other) or ()}
+        listed = {
+            path
+            for path in record.parent.iterdir()
+            if path.is_file() and path not in kept and not path.name.startswith(".")
+        }
+    return sorted(listed)
+
+
+def _name(record: Path) -> str:
+    """The folder of an artifact; of one that shares it, the record."""
+    return str(record.parent if record.name == RECORD else record)
+
+
+def _damaged_artifact(record: Path) -> Damaged | None:
+    try:
+        what = ", ".join(f"{file} is {how}" for file, how in damage(record).items())
+    except InputError:
+        what = "its record is damaged"
+    return Damaged(_name(record), what, _artifact_paths(record)) if what else None
+
+
+def _expected(root: Path, records: list[Path]) -> tuple[set[Path], set[Path]]:
+    """Records there must be, as the manifest and the inputs of other records have them; inputs from elsewhere."""
+    expected, elsewhere = set(), set()
+    try:
+        listed = json.loads((root / "manifest.json").read_text())
+        expected |= {root / one["folder"] / one["record"] for one in listed}
+    except (KeyError, OSError, TypeError, ValueError):
+        pass  # none yet, of an early version, or itself damaged
+    for record in records:
+        try:
+            inputs = map(Path, read_record(record)["inputs"])
+        except InputError:
+            continue
+        for path in inputs:
+            if not path.is_relative_to(root):
+                elsewhere.add(path)
+            elif path.name.endswith(RECORD):
+                expected.add(path)
+            else:
+                expected.add((path if path.is_dir() or not path.suffix else path.parent) / RECORD)
+    return expected, elsewhere
+
+
+def verify(root: str | os.PathLike) -> tuple[list[Damaged], list[str]]:
+    """Read all that was made below a folder, and the downloads it was made from, and compare with what was recorded.
+
+    Returns what is damaged, and what is not there at all any more (an intermediate that was deleted; a file of one's
+    own that was moved): what was made from it is not affected.
+    """
+    root, absent = Path(root), []
+    records = _records(root)
+    found = [one for one in map(_damaged_artifact, records) if one]
+    expected, elsewhere = _expected(root, records)
+    for record in sorted(expected.difference(records)):
+        if left := _artifact_paths(record):
+            found.append(Damaged(_name(record), "its record is missing", left))
+        else:
+            absent.append(_name(record))
+    for path in sorted(elsewhere):
+        if not path.exists():
+            absent.append(str(path))
+        elif path.is_file() and _origin(path).exists() and _changed_since_download(path, digest_file(path)):
+            found.append(Damaged(str(path), "it is not what was downloaded", [path, _origin(path)]))
+    return found, absent
+
+
+def remove(damaged: Iterable[Damaged]) -> None:
+    """Delete what is damaged, the whole artifact each time."""
+    for one in damaged:
+        for path in one.paths:
+            path.unlink(missing_ok=True)

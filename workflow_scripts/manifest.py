@@ -1,23 +1,29 @@
-"""List every artifact of the experiment."""
+"""List every artifact of the experiment, and describe the run as an RO-Crate."""
 
-import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trifold import log, provenance
+from trifold.report import crate
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def main(outputs) -> None:
-    target = Path(outputs[0])
-    partial = target.with_name(f".{target.name}.partial")
-    partial.write_text(json.dumps(provenance.manifest(target.parent), indent=1) + "\n")
-    os.replace(partial, target)
+def main(inputs, outputs, params) -> None:
+    record = Path(outputs.record)
+    root = record.parent
+    with provenance.artifact(
+        root,
+        "manifest",
+        parameters={"config": params.config},
+        code=params.code,
+        inputs=list(inputs),
+        record=record.name,
+    ) as partial:
+        crate.write(partial, root, provenance.manifest(root), config=params.config, datasets=params.datasets)
 
 
 if __name__ == "__main__":
     log.start(snakemake.log)
-    main(snakemake.output)
+    main(snakemake.input, snakemake.output, snakemake.params)

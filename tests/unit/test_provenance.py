@@ -1,10 +1,12 @@
 """Artifacts: whole or absent, and their versions change exactly when something that matters does."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from trifold import provenance
+from trifold.errors import InputError
 
 
 def make(folder, text="x", *, parameters=None, inputs=(), code="c0"):
@@ -58,13 +60,156 @@ def test_a_version_travels_down_the_chain(tmp_path):
     assert again["version"] != second["version"]
 
 
-def test_check_sees_a_changed_and_a_missing_file(tmp_path):
+def test_damage_is_named(tmp_path):
     make(tmp_path / "one")
-    assert provenance.check(tmp_path / "one") == []
-    (tmp_path / "one" / "sub" / "data.txt").write_text("by hand")
-    assert provenance.check(tmp_path / "one") == ["sub/data.txt"]
-    (tmp_path / "one" / "sub" / "data.txt").unlink()
-    assert provenance.check(tmp_path / "one") == ["sub/data.txt"]
+    record, data = tmp_path / "one/artifact.json", tmp_path / "one/sub/data.txt"
+    assert provenance.damage(record) == {}
+    data.write_text("by hand")
+    assert provenance.damage(record) == {"sub/data.txt": "changed"}
+    data.unlink()
+    assert provenance.damage(record) == {"sub/data.txt": "missing"}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: "",
+        lambda text: text.replace('"a": 1', '"a": 2'),
+        lambda text: text.replace('"kind": "test"', '"kind": "tess"'),
+        lambda text: text.replace('"record_sha256"', '"recorD_sha256"'),
+        lambda text: text.replace('"host"', '"hosT"'),
+        lambda text: "[" + text + "]",
+        lambda text: text.replace("{", "\x00", 1),
+    ],
+)
+def test_a_damaged_record_is_seen(tmp_path, spoil):
+    make(tmp_path / "one")
+    record = tmp_path / "one/artifact.json"
+    text = record.read_text()
+    assert spoil(text) != text
+    record.write_text(spoil(text))
+    with pytest.raises(InputError, match=r"one/artifact.json: the record is damaged; .*mend"):
+        provenance.read_record(record)
+    (damaged,), _ = provenance.verify(tmp_path)
+    assert (damaged.name, damaged.paths) == (str(tmp_path / "one"), [record]), "files below are left to the remake"
+
+
+def test_a_record_of_an_early_version_is_read(tmp_path):
+    make(tmp_path / "one")
+    record = tmp_path / "one/artifact.json"
+    facts = json.loads(record.read_text())
+    del facts["record_sha256"]
+    record.write_text(json.dumps(facts))
+    assert provenance.read_record(record) == facts
+
+
+def test_parameters_of_any_kind_are_read_back(tmp_path):
+    """Keys and values that JSON turns into text, whose order then is another."""
+    given = {2: 1, 10: float("nan"), 3: tmp_path, 4: (1, 2), 5: {"b": None, "a": 1e-300}}
+    make(tmp_path / "one", parameters=given)
+    assert provenance.read_record(tmp_path / "one/artifact.json")["parameters"]["10"] != 0
+
+
+def beside(folder, text="x"):
+    """An artifact of one file."""
+    with provenance.artifact(folder, "test", parameters={}, code="c", inputs=[]) as partial:
+        (partial / "data.txt").write_text(text)
+    return folder / "data.txt"
+
+
+def test_a_job_refuses_damaged_inputs(tmp_path):
+    data = beside(tmp_path / "first")
+    other = tmp_path / "first/artifact.json"
+    assert make(tmp_path / "second", inputs=[other])["inputs"]
+    data.write_text("flipped")
+    for given in (data, other, tmp_path / "first"):
+        with pytest.raises(InputError, match=r"first: damaged since it was made: data.txt is changed; .*mend"):
+            make(tmp_path / "third", inputs=[given])
+    data.unlink()
+    with pytest.raises(InputError, match=r"data.txt is missing"):
+        make(tmp_path / "third", inputs=[other])
+    assert not (tmp_path / "third").exists() and not list(tmp_path.glob(".*"))
+
+
+def test_a_download_that_changed_is_refused_and_found(tmp_path):
+    raw, root = tmp_path / "raw.bin", tmp_path / "results"
+    raw.write_text("as it came")
+    origin = tmp_path / ".raw.bin.origin.json"
+    origin.write_text(json.dumps({"sha256": provenance.digest_file(raw)}))
+    make(root / "one", inputs=[raw])
+    assert provenance.verify(root) == ([], [])
+    raw.write_text("as it comes")
+    with pytest.raises(InputError, match=r"raw.bin: is not what was downloaded; delete it"):
+        make(root / "two", inputs=[raw])
+    (damaged,), _ = provenance.verify(root)
+    assert damaged == (str(raw), "it is not what was downloaded", [raw, origin])
+
+
+def test_verify_names_all_and_remove_takes_whole_artifacts(tmp_path):
+    root = tmp_path / "results"
+    (root / "kept").mkdir(parents=True)
+    for name in ("one", "two"):
+        with provenance.artifact(
+            root / "tables", "test", parameters={}, code=name, inputs=[], record=f"{name}.artifact.json"
+        ) as partial:
+            (partial / f"{name}.tsv").write_text(name)
+    source, gone = beside(root / "kept/source"), tmp_path / "gone.txt"
+    gone.write_text("x")
+    make(root / "made", inputs=[source, gone])
+    gone.unlink()
+    assert provenance.verify(root) == ([], [str(gone)])
+    (root / "tables/one.tsv").write_text("eno")
+    (root / "tables/two.artifact.json").write_text("{}")
+    source.unlink()
+    found, missing = provenance.verify(root)
+    assert {one.name: one.what for one in found} == {
+        str(root / "kept/source"): "data.txt is missing",
+        str(root / "tables/one.artifact.json"): "one.tsv is changed",
+        str(root / "tables/two.artifact.json"): "its record is damaged",
+    }
+    assert missing == [str(gone)]
+    provenance.remove(found)
+    assert [path.name for path in (root / "tables").iterdir()] == []
+    assert list((root / "kept/source").iterdir()) == []
+    assert provenance.verify(root) == ([], [str(source.parent), str(gone)]), "what stands is whole"
+
+
+def test_a_record_that_is_missing(tmp_path, monkeypatch):
+    """Known from who was made from it, or from the manifest; a job refuses what has none."""
+    monkeypatch.chdir(tmp_path)
+    root = Path("results/x")
+    first, last = beside(root / "first"), beside(root / "last")
+    make(root / "second", inputs=[first])
+    make(root / "third", inputs=[root / "second"])
+    (root / "manifest.json").write_text(json.dumps(provenance.manifest(root)))
+    assert provenance.verify(root) == ([], [])
+    for folder in ("first", "second", "last"):
+        (root / folder / "artifact.json").unlink()
+    found, absent = provenance.verify(root)
+    assert [(one.name, one.what) for one in found] == [
+        (f"results/x/{folder}", "its record is missing") for folder in ("first", "last")
+    ]
+    assert absent == ["results/x/second"], "beside the record it had subfolders only"
+    with pytest.raises(
+        InputError, match=r"results/x/first: its record \(artifact.json\) is missing; delete the folder"
+    ):
+        make(root / "fourth", inputs=[first])
+    provenance.remove(found)
+    assert not first.exists() and not last.exists()
+
+
+def test_an_unreadable_record_takes_nothing_of_others(tmp_path):
+    """Least of all where it lies above them: the manifest's record, beside the folders of all artifacts."""
+    data = beside(tmp_path / "results/one")
+    with provenance.artifact(
+        tmp_path / "results", "manifest", parameters={}, code="c", inputs=[], record="manifest.artifact.json"
+    ) as partial:
+        (partial / "manifest.json").write_text("[]")
+    (tmp_path / "results/manifest.artifact.json").write_text("")
+    provenance.remove(provenance.verify(tmp_path / "results")[0])
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["one"]
+    assert data.exists() and provenance.verify(tmp_path / "results") == ([], [])
 
 
 def test_manifest_lists_every_artifact(tmp_path):
@@ -84,9 +229,15 @@ def test_code_version_sees_code_behind_imports_and_no_comment(tmp_path, monkeypa
     (tmp_path / "workflow_scripts" / "s.py").write_text("from trifold import near\n")
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
 
-    def version():
-        for function in (provenance._imports, provenance._digest_of_code, provenance.code_version):
+    def forget():
+        for function in (
+            *(provenance._tree, provenance._imports),
+            *(provenance._digest_of_code, provenance.code_version),
+        ):
             function.cache_clear()
+
+    def version():
+        forget()
         return provenance.code_version("s.py")
 
     base = version()
@@ -95,8 +246,7 @@ def test_code_version_sees_code_behind_imports_and_no_comment(tmp_path, monkeypa
     assert version() == base
     (package / "far.py").write_text("x = 2\n")
     assert version() != base
-    for function in (provenance._imports, provenance._digest_of_code, provenance.code_version):
-        function.cache_clear()
+    forget()
 
 
 def test_every_script_reaches_the_package(repository):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-import bioframe
 import cooler
+import h5py
 import numpy as np
 import pandas as pd
 
@@ -20,6 +20,7 @@ from trifold.errors import InputError
 Pixels = dict[str, np.ndarray]
 COLUMNS = ("bin1_id", "bin2_id", "count")
 CHUNK_PIXELS = 2_000_000
+UNDATED = "1970-01-01T00:00:00.000000"
 
 
 def resolutions(path: str | os.PathLike) -> dict[int, str]:
@@ -133,6 +134,17 @@ class Band:
         return counts, counts * weight[:, :, None] * weight[:, None, :]
 
 
+def undate(path: str | os.PathLike) -> None:
+    """Give every map in a .cool or .mcool the same creation date, so that equal maps are equal bytes.
+
+    When it was made, the record of its artifact says.
+    """
+    groups = cooler.fileops.list_coolers(str(path))
+    with h5py.File(path, "r+") as file:
+        for group in groups:
+            file[group].attrs.modify("creation-date", UNDATED)
+
+
 def write_cool(
     path: str | os.PathLike,
     chromsizes: dict[str, int],
@@ -148,9 +160,9 @@ def write_cool(
     weight   (n_bins,) column of the bin table, NaN on bad bins
     ordered  chunks follow one another sorted and without duplicates; otherwise they are merged on disk, duplicates
              summed. Inside a chunk both are required
-    Counts are stored as int32 or float64, as the first chunk has them.
+    Counts are stored as int32 or float64, as the first chunk has them. Equal maps are equal bytes.
     """
-    bins = bioframe.binnify(pd.Series(chromsizes), int(bin_bp))
+    bins = cooler.util.binnify(pd.Series(chromsizes), int(bin_bp))
     if weight is not None:
         bins["weight"] = np.asarray(weight, dtype=np.float64)
     chunks = iter(chunks)
@@ -165,3 +177,4 @@ def write_cool(
         assembly=assembly,
         ordered=ordered,
     )
+    undate(path)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from trifold.errors import InputError
-from trifold.io.cool import Band, open_map, read_pixels, resolutions, write_cool
+from trifold.io.cool import Band, open_map, read_pixels, resolutions, undate, write_cool
 
 SIZES = {"chr1": 10_500, "chr2": 6_000}
 
@@ -143,3 +143,19 @@ def test_missing_chromosome_or_weight(path, tmp_path):
     write_cool(tmp_path / "raw.cool", SIZES, 1000, [])
     with pytest.raises(InputError, match="no `weight` column"):
         Band.read(tmp_path / "raw.cool", "chr1", 4)
+
+
+def test_equal_maps_are_equal_bytes(tmp_path, dense):
+    """Though cooler writes the time into each."""
+    for name in ("one", "other"):
+        write_cool(tmp_path / f"{name}.cool", SIZES, 1000, [triangle(dense)], metadata={"made": "here"})
+        cooler.zoomify_cooler(str(tmp_path / f"{name}.cool"), str(tmp_path / f"{name}.mcool"), [1000, 2000], 1000)
+    one, other = ((tmp_path / f"{name}.mcool").read_bytes() for name in ("one", "other"))
+    assert one != other
+    for name in ("one", "other"):
+        undate(tmp_path / f"{name}.mcool")
+    for suffix in ("cool", "mcool"):
+        one, other = ((tmp_path / f"{name}.{suffix}").read_bytes() for name in ("one", "other"))
+        assert one == other, suffix
+    assert cooler.Cooler(f"{tmp_path}/one.mcool::resolutions/2000").info["creation-date"].startswith("1970")
+    assert (open_map(tmp_path / "one.mcool", 1000).matrix(balance=False)[:] == dense).all()
