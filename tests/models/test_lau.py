@@ -104,10 +104,22 @@ def test_freezing_spares_the_sequence_and_the_decoder(protocol, option, frozen):
             assert parameter.requires_grad == (not (frozen and image)), key
 
 
+def with_statistics(network):
+    """In eval mode, with statistics as after a training."""
+    network.norm.running_mean.uniform_(-1, 1)
+    network.norm.running_var.uniform_(0.5, 2)
+    return network.eval()
+
+
+def token(network, mean, largest):
+    norm, x = network.norm, torch.cat([mean, largest])
+    return network.fc((x - norm.running_mean) / (norm.running_var + norm.eps).sqrt() * norm.weight + norm.bias)
+
+
 @torch.no_grad()
-def test_corrected_tokens_are_means_over_known_bases():
-    """Against convolutions of the whole sequence, ten bases to a stretch."""
-    network = lau.PatchSequence([8, 8, 8], 16, pool=1, stretches=3)
+def test_corrected_tokens_are_of_known_bases():
+    """Mean and largest value, against convolutions of the whole sequence, ten bases to a stretch."""
+    network = with_statistics(lau.PatchSequence([8, 8, 8], 16, pool=1, stretches=3))
     codes = torch.randint(0, 4, (2, 30), dtype=torch.uint8)
     codes[0, 5:14] = 4
     codes[1, 20:] = 4
@@ -117,20 +129,37 @@ def test_corrected_tokens_are_means_over_known_bases():
     tokens, present = network(codes)
     assert present.tolist() == [[True, True, True], [True, True, False]]
     for window, stretch, first, last in ((0, 0, 0, 5), (0, 1, 14, 20), (0, 2, 20, 30), (1, 1, 10, 20)):
-        torch.testing.assert_close(tokens[window, stretch], network.fc(x[window, :, first:last].mean(1)))
+        seen = x[window, :, first:last]
+        torch.testing.assert_close(tokens[window, stretch], token(network, seen.mean(1), seen.amax(1)))
+
+
+@torch.no_grad()
+def test_corrected_tokens_tell_stretches_apart():
+    """In training features have unit variance over the stretches, however alike these are."""
+    network = lau.PatchSequence([8, 8, 8], 16, pool=2, stretches=4)
+    given = []
+    for layer in (network.norm, network.fc):
+        layer.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
+    network(torch.randint(0, 4, (8, 4 * 2048), dtype=torch.uint8))
+    before, after = given[0][:, :8].std(0), given[1].flatten(0, 1)[:, :8].std(0)
+    alive = before > 3e-4  # some of these few features are 0 for any sequence
+    assert alive.any() and (before < 0.01).all()
+    torch.testing.assert_close(after[alive], torch.ones_like(after[alive]), atol=0.05, rtol=0)
 
 
 @torch.no_grad()
 def test_corrected_pooling_weighs_positions_by_known_bases():
-    network = lau.PatchSequence([8, 8, 8], 16, pool=2, stretches=2)
+    network = with_statistics(lau.PatchSequence([8, 8, 8], 16, pool=2, stretches=2))
     codes = torch.randint(0, 4, (1, 16), dtype=torch.uint8)
     codes[0, 3:7] = 4  # positions of four bases: three known, then one, in the first stretch
     x = nn.functional.one_hot(codes.long(), 5)[..., :4].float().mT
     x = torch.max_pool1d(torch.relu(network.conv1(x)), 2)
     x = torch.max_pool1d(torch.relu(network.conv2(x)), 2)
     x = torch.relu(network.conv3(x))[0]  # (8, 4)
-    expected = torch.stack([0.75 * x[:, 0] + 0.25 * x[:, 1], (x[:, 2] + x[:, 3]) / 2])
-    torch.testing.assert_close(network(codes)[0][0], network.fc(expected))
+    means = (0.75 * x[:, 0] + 0.25 * x[:, 1], (x[:, 2] + x[:, 3]) / 2)
+    largest = (x[:, :2].amax(1), x[:, 2:].amax(1))
+    expected = torch.stack([token(network, *pair) for pair in zip(means, largest)])
+    torch.testing.assert_close(network(codes)[0][0], expected)
 
 
 @torch.no_grad()

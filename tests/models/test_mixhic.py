@@ -246,6 +246,14 @@ def test_orthogonal_loss_of_known_products():
     assert mixhic.orthogonal_loss(tracks, maps).item() == pytest.approx(0.125)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize(("dim", "expected"), [(128, 0.02), (32, 0.04), (8, 0.08)])
+def test_narrow_networks_start_with_larger_weights(dim, expected):
+    model = mixhic.Loop(protocol="corrected", embed_dim=dim)
+    for name in ("map_downsampleTrans.encoderlayer_3.blocks.1.attn.proj", "fusion_block.blocks.0.mlp.fc1"):
+        assert model.get_submodule(name).weight.std().item() == pytest.approx(expected, rel=0.1)
+
+
 def test_mapping_loss_compares_directions():
     a = torch.tensor([[[3.0, 0.0], [0.0, 2.0]]])
     b = torch.tensor([[[5.0, 0.0], [7.0, 0.0]]])  # one alike, one at a right angle: (0 + √2) / 2
@@ -545,3 +553,36 @@ def test_refuses_windows_of_another_size():
     model = mixhic.Loop(embed_dim=DIM)
     with pytest.raises(InputError, match=r"a batch's 'map' is \(2, 1, 40, 40\); MIX-HIC reads \(B, 1, 50, 50\)"):
         model({"tracks": torch.zeros(2, 5000, 2), "map": torch.zeros(2, 1, 40, 40)})
+
+
+# ---------------------------------------------------------------- other bins
+
+
+@pytest.mark.parametrize(
+    ("ratio", "pools"), [(50, (2, 5, 5)), (1, (1, 1, 1)), (8, (2, 2, 2)), (10, (2, 5, 1)), (64, (4, 4, 4))]
+)
+def test_pools_reduce_tracks_to_a_value_per_bin(ratio, pools):
+    assert mixhic.pools_of(ratio) == pools
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("tracks", "ratio"), [(1, 8), (3, 10)])
+def test_tracks_of_other_numbers_and_bins(tracks, ratio):
+    network = mixhic.build("cage", {"embed_dim": DIM, "heads": 2, "tracks": tracks, "track_bins": ratio, "mode": "epi"})
+    assert network({"tracks": torch.rand(2, 100 * ratio, tracks)}).shape == (2, 100)
+    with pytest.raises(InputError, match=rf"'tracks' is \(2, 5000, 2\); MIX-HIC reads \(B, {100 * ratio}, {tracks}\)"):
+        network({"tracks": torch.rand(2, 5000, 2)})
+
+
+def test_networks_by_name():
+    built = {name: mixhic.build(name, {"embed_dim": DIM, "heads": 2}) for name in mixhic.NETWORKS}
+    built["from map"] = mixhic.build("cage", {"embed_dim": DIM, "heads": 2, "mode": "map"})
+    assert {name: sorted(mixhic.reads(network)) for name, network in built.items()} == {
+        "pretraining": ["map", "tracks"],
+        "loop": ["label", "map", "tracks"],
+        "map": ["map", "tracks"],
+        "cage": ["cage", "map", "tracks"],
+        "from map": ["cage", "map"],
+    }
+    with pytest.raises(InputError, match=r"the network of 'loop' does not take these options: .*'dims'"):
+        mixhic.build("loop", {"dims": 8})

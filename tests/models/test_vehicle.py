@@ -30,6 +30,7 @@ SETTINGS = Training(
     early_stop_epochs=0,
     precision="32-true",
     devices=1,
+    nodes=1,
     workers=0,
     stride_bins=None,
     reverse_complement=False,

@@ -13,21 +13,8 @@ from trifold.data.augment import Augmentation, read_shifted, reverse
 from trifold.data.normalise import upsample
 from trifold.data.sequence import SequenceStore
 from trifold.data.splits import ROLES
-from trifold.data.tracks import TrackStore
+from trifold.data.tracks import TrackStore, read_tracks
 from trifold.errors import InputError
-
-
-def read_tracks(
-    stores: Iterable[TrackStore], chrom: str, start_bp: int, end_bp: int, window_bins: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean signal per bin of the map: (values float32, valid bool), each (T, W); values are 0 where not valid."""
-    values, valid = [], []
-    for store in stores:
-        fine, known = (array.reshape(window_bins, -1) for array in store.window(chrom, start_bp, end_bp))
-        number = known.sum(axis=1)
-        values.append(fine.sum(axis=1) / np.maximum(number, 1))  # fine is 0 where not known
-        valid.append(number > 0)
-    return np.stack(values).astype(np.float32), np.stack(valid)
 
 
 class WindowDataset(Dataset):

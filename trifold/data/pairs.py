@@ -1,8 +1,8 @@
 """Pairs of a map window and its tracks, by coordinate: which there are (MIX-HIC, Yang et al. 2025), and what they hold.
 
 A pair is (chromosome, x, y, label), x <= y bins of 5 kb: the 50 × 50 window with rows x - 25 ... x + 24 and columns
-y - 25 ... y + 24, and the tracks of both stretches. Nothing is cut beforehand: windows come from a band of the map,
-kept once per chromosome, tracks from the stores of `trifold.data.tracks`.
+y - 25 ... y + 24, and the tracks of both stretches. Nothing is cut beforehand: windows come from the stores of
+`trifold.data.bands`, tracks from those of `trifold.data.tracks`.
 
 Positives are the loops of a BEDPE, negatives drawn pixels: as many by a density fitted to the positives' distances as
 by a second rule that favours long ones. All windows need 10 % of their pixels above zero.
@@ -21,105 +21,28 @@ import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
 
+import numba
 import numpy as np
 import pandas as pd
 from scipy.stats import gaussian_kde
 
+from trifold.data.bands import HALF_BINS, WINDOW_BINS, BandStore
 from trifold.data.tracks import TrackStore
 from trifold.errors import InputError
-from trifold.io.cool import Band
 
 logger = logging.getLogger(__name__)
 
-WINDOW_BINS = 50
-HALF_BINS = WINDOW_BINS // 2
 CORNER_BINS = 13  # side of the lower left corner a positive's centre is held against
 MIN_LOOP_BINS, MAX_LOOP_BINS = 4, 400  # 20 kb to 2 Mb at 5 kb
 MIN_NONZERO, MIN_CENTRE_TO_CORNER = 0.1, 0.1
-CLIP = 255.0  # contacts
 HISTOGRAM_BINS = 100
 DRAWS_PER_LOOP = 3  # by either rule
 CHUNK_WINDOWS = 2048
 
 
 # ---------------------------------------------------------------- the map
-
-
-def contacts(band: Band) -> np.ndarray:
-    """Balanced values with the raw counts' total, (n_bins, width); NaN on bad bins and past the end.
-
-    Values are clipped at 255 on the scale of counts, where KR-normalised contacts of a .hic file lie.
-    """
-    balanced = band.balanced
-    known = np.isfinite(balanced)
-    total = balanced[known].sum()
-    if not total > 0:
-        raise InputError(f"{band.chrom}: the map has no balanced contact here; leave the chromosome out or balance it")
-    return balanced * (band.counts[known].sum() / total)
-
-
-class BandStore:
-    """Windows of one chromosome's map on [0, 1], cut from a band: ``.npy``, float32 (n_bins, n_diagonals).
-
-    Column d holds the pixels (i, i + d). The file is mapped on first use in each process; the store pickles.
-    """
-
-    def __init__(self, path: str | os.PathLike):
-        self.path = Path(path)
-        if not self.path.exists():
-            raise InputError(f"{self.path}: not found; write the band of this chromosome first")
-        self.n_bins, self.n_diagonals = np.load(self.path, mmap_mode="r").shape
-        self._values: np.ndarray | None = None
-
-    @classmethod
-    def write(cls, path: str | os.PathLike, values: np.ndarray) -> "BandStore":
-        """Keep a band of contacts (n_bins, n_diagonals): not finite ones as 0, clipped at 255, over their maximum."""
-        values = np.minimum(np.where(np.isfinite(values), values, 0), CLIP)
-        maximum = values.max(initial=0)
-        if not maximum > 0:
-            raise InputError(f"{path}: the band holds no contact; leave the chromosome out")
-        with open(path, "wb") as handle:
-            np.save(handle, (values / maximum).astype(np.float32))
-        return cls(path)
-
-    def __getstate__(self) -> dict:
-        return {**self.__dict__, "_values": None}
-
-    @property
-    def values(self) -> np.ndarray:
-        if self._values is None:
-            self._values = np.load(self.path, mmap_mode="r")
-        return self._values
-
-    @property
-    def farthest_bins(self) -> int:
-        """Greatest y - x whose window the band holds."""
-        return self.n_diagonals - WINDOW_BINS
-
-    def inside(self, pairs: np.ndarray) -> np.ndarray:
-        """Which (x, y) of (n, 2) have a whole window on the chromosome: bool (n,)."""
-        return ((pairs >= HALF_BINS) & (pairs <= self.n_bins - HALF_BINS)).all(axis=1)
-
-    def windows(self, pairs: np.ndarray) -> np.ndarray:
-        """(n, 2) bins (x, y) -> (n, 50, 50) float32, x along the rows.
-
-        Raises InputError for windows that leave the chromosome or the band.
-        """
-        pairs = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
-        distances = np.abs(pairs[:, 1] - pairs[:, 0])
-        outside = ~self.inside(pairs) | (distances > self.farthest_bins)
-        if outside.any():
-            x, y = pairs[outside][0]
-            raise InputError(
-                f"{self.path}: the window about ({x}, {y}) leaves the chromosome ({self.n_bins} bins) or the band "
-                f"({self.n_diagonals} diagonals); leave the pair out, or write a wider band"
-            )
-        around = np.arange(-HALF_BINS, HALF_BINS)
-        rows, columns = (pairs[:, side, None] + around for side in (0, 1))
-        rows, columns = rows[:, :, None], columns[:, None, :]
-        return self.values[np.minimum(rows, columns), np.abs(columns - rows)]
 
 
 def kept(windows: np.ndarray, *, positive: bool, protocol: str) -> np.ndarray:
@@ -146,46 +69,92 @@ def usable(store: BandStore, pairs: np.ndarray, *, positive: bool, protocol: str
 
 
 def segments(
-    tracks: Sequence[TrackStore], chrom: str, x: int, y: int, *, bin_bp: int = 5000, log: bool = True
+    tracks: Sequence[TrackStore],
+    chrom: str,
+    pairs: np.ndarray,
+    *,
+    bin_bp: int = 5000,
+    log: bool = True,
+    out: np.ndarray | None = None,
+    places: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Tracks of the 50 bins about x, then of those about y: (5000, n_tracks) float32 for tracks of 100 bp.
+    """Tracks of the 50 bins about x, then of those about y, of (n, 2) pairs: (n, 5000, n_tracks) float32 at 100 bp.
 
-    0 where a track has no data. log: as log2(value + 1), which the released pre-training leaves out.
+    0 where a track has no data. log: as log2(value + 1), which the released pre-training leaves out. Where `out` is
+    given they are written to its `places` (n,).
     """
-    stretches = []
-    for start_bp in ((x - HALF_BINS) * bin_bp, (y - HALF_BINS) * bin_bp):
-        read = [track.window(chrom, start_bp, start_bp + WINDOW_BINS * bin_bp)[0] for track in tracks]
-        stretches.append(np.stack(read, axis=1))  # (2500, n_tracks)
-    values = np.concatenate(stretches)
-    return np.log2(values + 1) if log else values
+    pairs = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
+    per_bin, first_bin, end_bin = bin_bp // tracks[0].bin_bp, pairs.min() - HALF_BINS, pairs.max() + HALF_BINS
+    if out is None:
+        out = np.empty((len(pairs), 2 * WINDOW_BINS * per_bin, len(tracks)), dtype=np.float32)
+    places = np.arange(len(pairs)) if places is None else places
+    starts = (pairs - HALF_BINS - first_bin) * per_bin
+    for k, track in enumerate(tracks):
+        patterns = track.stored(chrom, int(first_bin) * bin_bp, int(end_bin) * bin_bp).view(np.uint16)
+        _look_up(_meanings(log), patterns, starts, out, places, k)
+    return out
+
+
+@cache
+def _meanings(log: bool) -> np.ndarray:
+    """What each of the 65,536 patterns of float16 says, float32; 0 where that is no number."""
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        said = np.log2(every + 1) if log else every
+    return np.where(np.isfinite(said), said, np.float32(0))
+
+
+@numba.njit(cache=True, nogil=True)
+def _look_up(table, patterns, starts, out, places, k):
+    half = out.shape[1] // 2
+    for n in range(starts.shape[0]):
+        for side in range(2):
+            written = out[places[n], side * half : (side + 1) * half, k]
+            read = patterns[starts[n, side] : starts[n, side] + half]
+            for i in range(half):
+                written[i] = table[read[i]]
 
 
 # ---------------------------------------------------------------- positives
 
 
-def read_loops(path: str | os.PathLike, bin_bp: int = 5000) -> dict[str, np.ndarray]:
-    """Loops of a BEDPE (ChIA-PET; .gz too) -> chromosome -> (n, 2) bins (x, y), x < y, unique and sorted.
-
-    A bin is that of an anchor's start. Loops of 4 to 400 bins within one chromosome are taken.
-    Raises InputError for a file that is not a BEDPE or holds no such loop.
-    """
+def _read_bedpe(path: str | os.PathLike, rename: Mapping[str, str]) -> pd.DataFrame:
     names = ["chrom1", "start1", "end1", "chrom2", "start2", "end2"]
     try:
         text = {"chrom1": str, "chrom2": str}
         table = pd.read_csv(path, sep="\t", header=None, comment="#", usecols=range(6), names=names, dtype=text)
-        starts = table[["start1", "start2"]].astype(np.int64).to_numpy()
+        table = table.astype({"start1": np.int64, "start2": np.int64})
     except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: not a readable BEDPE ({error}); give tab-separated columns chrom1 start1 end1 chrom2 start2 end2"
         ) from error
+    return table.replace({"chrom1": dict(rename), "chrom2": dict(rename)})
+
+
+def read_loops(
+    paths: str | os.PathLike | Sequence[str | os.PathLike],
+    bin_bp: int = 5000,
+    *,
+    max_bins: int = MAX_LOOP_BINS,
+    rename: Mapping[str, str] | None = None,
+) -> dict[str, np.ndarray]:
+    """Loops of one BEDPE or several (ChIA-PET; .gz too) -> chromosome -> (n, 2) bins (x, y), x < y, unique and sorted.
+
+    A bin is that of an anchor's start. Loops of 4 to `max_bins` bins within one chromosome are taken.
+    rename  {file's name: genome's name}
+    Raises InputError for a file that is not a BEDPE, and where there is no such loop.
+    """
+    paths = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    table = pd.concat([_read_bedpe(path, rename or {}) for path in paths], ignore_index=True)
+    starts = table[["start1", "start2"]].to_numpy()
     pairs = np.sort(starts // bin_bp, axis=1)
     distances = pairs[:, 1] - pairs[:, 0]
-    taken = (distances >= MIN_LOOP_BINS) & (distances <= MAX_LOOP_BINS)
+    taken = (distances >= MIN_LOOP_BINS) & (distances <= max_bins)
     taken &= (table["chrom1"] == table["chrom2"]).to_numpy()
     if not taken.any():
         raise InputError(
-            f"{path}: no loop of {MIN_LOOP_BINS * bin_bp:,} to {MAX_LOOP_BINS * bin_bp:,} bp within a chromosome; give "
-            "the loops of a ChIA-PET experiment"
+            f"{', '.join(map(str, paths))}: no loop of {MIN_LOOP_BINS * bin_bp:,} to {max_bins * bin_bp:,} bp within a "
+            "chromosome; give the loops of a ChIA-PET experiment"
         )
     chroms = table["chrom1"].to_numpy()
     return {chrom: np.unique(pairs[taken & (chroms == chrom)], axis=0) for chrom in dict.fromkeys(chroms[taken])}
@@ -247,9 +216,10 @@ def candidates(
 ) -> np.ndarray:
     """A pixel above zero that is no positive for each of the distances, as far as there are: (n, 2), shuffled."""
     taken = [np.empty((0, 2), dtype=np.int64)]
+    values = store.values
     numbers = zip(*np.unique(distances[distances < store.n_diagonals], return_counts=True))
     for distance, number in numbers:
-        x = np.flatnonzero(store.values[: store.n_bins - distance, distance] > 0)
+        x = np.flatnonzero(values[: store.n_bins - distance, distance] > 0)
         x = np.setdiff1d(x, positives[positives[:, 1] - positives[:, 0] == distance, 0])
         x = generator.choice(x, size=min(number, len(x)), replace=False)
         taken.append(np.stack([x, x + distance], axis=1))
@@ -260,13 +230,18 @@ def candidates(
 
 
 def choose_pairs(
-    loops: Mapping[str, np.ndarray], stores: Mapping[str, BandStore], *, protocol: str, seed: int
-) -> pd.DataFrame:
+    loops: Mapping[str, np.ndarray],
+    stores: Mapping[str, BandStore],
+    *,
+    protocol: str,
+    seed: int,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Positives and negatives of all chromosomes that have a band: columns chrom, x, y (bins), label (1, 0).
 
     loops   chromosome -> (n, 2), as `read_loops` gives them; all of them shape the negatives' distances
     stores  chromosome -> its band, wide enough for every loop; a chromosome without one is left out
-    Raises InputError where nothing can be chosen.
+    With them, per chromosome and label, how many there were `before` the filters (loops listed, pixels drawn) and
+    `after`. Raises InputError where nothing can be chosen.
     """
     if protocol not in ("published", "corrected"):
         raise InputError(f"config: the protocol {protocol!r} is not known; choose from published, corrected")
@@ -275,24 +250,35 @@ def choose_pairs(
     shape = Distances.of(np.concatenate(list(loops.values())))
     if absent := [chrom for chrom in loops if chrom not in stores]:
         logger.warning("no band of %s: its loops are left out", ", ".join(absent))
-    tables = []
+    tables, counts = [], []
     for chrom, store in stores.items():
         if chrom not in loops:
             continue
         listed = loops[chrom]
-        positives = np.concatenate([np.empty((0, 2), int), *usable(store, listed, positive=True, protocol=protocol)])
-        wanted = len(listed) - 1 if protocol == "published" else len(positives)
+        chosen = np.concatenate([np.empty((0, 2), int), *usable(store, listed, positive=True, protocol=protocol)])
+        counts.append((chrom, 1, len(listed), len(chosen)))
+        tables.append(pd.DataFrame({"chrom": chrom, "x": chosen[:, 0], "y": chosen[:, 1], "label": 1}))
+        wanted = len(listed) - 1 if protocol == "published" else len(chosen)
         generator = np.random.default_rng([seed, zlib.crc32(chrom.encode())])
         drawn = shape.draw(
             DRAWS_PER_LOOP * len(listed), store.n_bins, store.farthest_bins, generator, protocol=protocol
         )
-        negatives = np.empty((0, 2), int)
-        found = usable(store, candidates(store, listed, drawn, generator), positive=False, protocol=protocol)
-        while len(negatives) < wanted and (chunk := next(found, None)) is not None:
-            negatives = np.concatenate([negatives, chunk])[:wanted]
-        if len(negatives) < wanted:
-            logger.warning("%s: %d negatives found of %d", chrom, len(negatives), wanted)
-        pairs = np.concatenate([positives, negatives])
-        labels = (np.arange(len(pairs)) < len(positives)).astype(int)
-        tables.append(pd.DataFrame({"chrom": chrom, "x": pairs[:, 0], "y": pairs[:, 1], "label": labels}))
-    return pd.concat(tables, ignore_index=True)
+        chosen = np.empty((0, 2), int)
+        pixels = candidates(store, listed, drawn, generator)
+        found = usable(store, pixels, positive=False, protocol=protocol)
+        while len(chosen) < wanted and (chunk := next(found, None)) is not None:
+            chosen = np.concatenate([chosen, chunk])[:wanted]
+        if len(chosen) < wanted:
+            logger.warning("%s: %d negatives found of %d", chrom, len(chosen), wanted)
+        counts.append((chrom, 0, len(pixels), len(chosen)))
+        tables.append(pd.DataFrame({"chrom": chrom, "x": chosen[:, 0], "y": chosen[:, 1], "label": 0}))
+    return (
+        pd.concat(tables, ignore_index=True),
+        pd.DataFrame(counts, columns=["chrom", "label", "before", "after"]),
+    )
+
+
+def roles_of(chroms: pd.Series, held_out: Mapping[str, Sequence[str]]) -> np.ndarray:
+    """Role of each row by its chromosome: `held_out` maps validation and test to chromosomes; the rest trains."""
+    role_of = {chrom: role for role, names in held_out.items() for chrom in names}
+    return np.array([role_of.get(chrom, "train") for chrom in chroms], dtype="<U10")

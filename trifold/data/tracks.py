@@ -1,6 +1,6 @@
 """Signal tracks: BAM replicates or a bigWig -> coverage -> binned means, read by coordinate.
 
-A folder holds ``coverage.bw``, ``bins.npy`` (float32 means, the chromosomes one after the other; NaN = no data) and
+A folder holds ``coverage.bw``, ``bins.npy`` (float16 means, the chromosomes one after the other; NaN = no data) and
 ``chromosomes.tsv`` (name, length_bp, bin_bp, in that order). Each strand of a stranded assay is a track of its own.
 
 No data means: no base of the bin has a value in the bigWig. Coverage made here from a BAM has a value everywhere, 0
@@ -9,7 +9,7 @@ where no read lies, save in blacklisted regions and on chromosomes the BAM does 
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from trifold.io import bam, bigwig
 
 logger = logging.getLogger(__name__)
 
+LARGEST = 65_504  # of float16, which keeps three decimal digits
 BIGWIG_SUFFIXES = (".bw", ".bigwig", ".bigWig")
 
 
@@ -145,6 +146,9 @@ def prepare(
         for chrom, length_bp in chromsizes.items()
     ]
     bins = np.concatenate(means)
+    if (beyond := np.abs(bins) > LARGEST).any():
+        logger.warning("%s: %d bins are beyond ±%d and kept as that", listed, beyond.sum(), LARGEST)
+    bins = np.clip(bins, -LARGEST, LARGEST).astype(np.float16)
     if not (valid := np.isfinite(bins)).any():
         raise InputError(f"{listed}: no value on any chromosome of the genome; the track says nothing, leave it out")
     np.save(out / "bins.npy", bins)
@@ -177,10 +181,10 @@ class TrackStore:
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_bins": None}
 
-    def window(self, chrom: str, start_bp: int, end_bp: int) -> tuple[np.ndarray, np.ndarray]:
-        """(values float32, valid bool), each ((end_bp - start_bp) / bin_bp,); values are 0 where not valid.
+    def stored(self, chrom: str, start_bp: int, end_bp: int) -> np.ndarray:
+        """((end_bp - start_bp) / bin_bp,) float16 as kept, not to be written to; NaN without data and past the ends.
 
-        Bins outside the chromosome are not valid. Raises InputError for edges that are not edges of the track's bins.
+        Raises InputError for edges that are not edges of the track's bins.
         """
         if chrom not in self.chromsizes:
             raise InputError(f"{self.folder}: no chromosome {chrom}; it has {', '.join(list(self.chromsizes)[:25])}")
@@ -190,12 +194,35 @@ class TrackStore:
                 "tracks/bin_bp must divide geometry/bin_bp"
             )
         if self._bins is None:
-            self._bins = np.load(self.folder / "bins.npy", mmap_mode="r")
+            self._bins = np.asarray(np.load(self.folder / "bins.npy", mmap_mode="r"))
         start, end = start_bp // self.bin_bp, end_bp // self.bin_bp
         first, last = (min(max(edge, 0), self._bins_of[chrom]) for edge in (start, end))
-        values = np.full(end - start, np.nan, dtype=np.float32)
-        inside = self._bins[self._offsets[chrom] + first : self._offsets[chrom] + last]
+        inside = self._bins[self._offsets[chrom] + first : self._offsets[chrom] + last].astype(np.float16, copy=False)
+        if len(inside) == end - start:
+            return inside
+        values = np.full(end - start, np.nan, dtype=np.float16)
         values[first - start : first - start + len(inside)] = inside
+        return values
+
+    def window(self, chrom: str, start_bp: int, end_bp: int) -> tuple[np.ndarray, np.ndarray]:
+        """(values float32, valid bool), each ((end_bp - start_bp) / bin_bp,); values are 0 where not valid.
+
+        Bins outside the chromosome are not valid. Raises as `stored`.
+        """
+        values = self.stored(chrom, start_bp, end_bp).astype(np.float32)
         valid = np.isfinite(values)
         values[~valid] = 0
         return values, valid
+
+
+def read_tracks(
+    stores: Iterable[TrackStore], chrom: str, start_bp: int, end_bp: int, window_bins: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean signal per bin of the map: (values float32, valid bool), each (T, W); values are 0 where not valid."""
+    values, valid = [], []
+    for store in stores:
+        fine, known = (array.reshape(window_bins, -1) for array in store.window(chrom, start_bp, end_bp))
+        number = known.sum(axis=1)
+        values.append(fine.sum(axis=1) / np.maximum(number, 1))  # fine is 0 where not known
+        valid.append(number > 0)
+    return np.stack(values).astype(np.float32), np.stack(valid)

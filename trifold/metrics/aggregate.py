@@ -21,6 +21,16 @@ HIGHER_IS_BETTER = {
     "scc_hicrep": True,
     "scc_hicreppy": True,
     "scc_kriukov2021": True,
+    "r2": True,
+    "r2_swapped": True,
+    "pearson_tss": True,
+    "r2_tss": True,
+    "r2_swapped_tss": True,
+    "precision": True,
+    "recall": True,
+    "f1": True,
+    "auroc": True,
+    "auprc": True,
 }
 VIEW = ["degradation", "sample", "reference", "scale"]
 WINDOW = ["fold", "chrom", "start_bp", "end_bp"]

@@ -41,6 +41,16 @@ def hicrep(first: np.ndarray, second: np.ndarray, h: int, n_diags: int) -> np.nd
 
 def hicrep_bands(first: np.ndarray, second: np.ndarray, h: int, n_diags: int) -> np.ndarray:
     """`hicrep` of bands (n, bins, width)."""
+    return over_strata(*hicrep_strata(first, second, h, n_diags))
+
+
+def over_strata(correlation: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The SCC from correlation and weight of each diagonal, (n, diagonals) -> (n,)."""
+    return ratio((np.nan_to_num(correlation) * weight).sum(axis=-1), weight.sum(axis=-1))
+
+
+def hicrep_strata(first: np.ndarray, second: np.ndarray, h: int, n_diags: int) -> tuple[np.ndarray, np.ndarray]:
+    """Parts of `hicrep_bands`: correlation (NaN where not defined) and weight of diagonals, each (n, diagonals)."""
 
     def score(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         n_bins = first.shape[1]
@@ -54,10 +64,10 @@ def hicrep_bands(first: np.ndarray, second: np.ndarray, h: int, n_diags: int) ->
         counted = ((first != 0) | (second != 0)) & inside
         counted[:, :, 0] = False
         n, correlation = _correlate(first, second, counted)
-        weight = np.where(n >= 2, (n + 1) / 12, 0)
-        return ratio((np.nan_to_num(correlation) * weight).sum(axis=-1), weight.sum(axis=-1))
+        return np.stack([correlation, np.where(n >= 2, (n + 1) / 12, 0)], axis=1)
 
-    return _in_blocks(score, first, second, n_diags)
+    parts = _in_blocks(score, first, second, n_diags)  # (n, 2, diagonals)
+    return parts[:, 0], parts[:, 1]
 
 
 def hicreppy(first: np.ndarray, second: np.ndarray, h: int, max_bins: int) -> np.ndarray:
@@ -129,14 +139,14 @@ def _in_blocks(score: Callable, first: np.ndarray, second: np.ndarray, n_diagona
     if first.shape != second.shape or width < min(n_diagonals, n_bins):
         raise ValueError(f"bands {first.shape} and {second.shape} must be alike and hold {n_diagonals} diagonals")
     step = max(1, _BLOCK_PIXELS // (n_bins * width))
-    values = np.empty(len(first))
-    for start in range(0, len(first), step):
+    values = []
+    for start in range(0, max(1, len(first)), step):
         block = slice(start, start + step)
         one, other = (np.array(each[block], dtype=np.float64) for each in (first, second))
         missing = np.isnan(one) | np.isnan(other)
         one[missing] = other[missing] = 0
-        values[block] = score(one, other)
-    return values
+        values.append(score(one, other))
+    return np.concatenate(values)
 
 
 def _inside(n_bins: int, n_diagonals: int, margin: int = 0) -> np.ndarray:
@@ -178,7 +188,7 @@ def _box_sum(bands: np.ndarray, h: int, n_diagonals: int) -> np.ndarray:
     row = max(used, n_diagonals) + 2 * h
     padded = np.zeros((n, n_bins + 2 * h, row))
     padded[:, h : h + n_bins, :used] = bands[:, :, :used]
-    across = _sliding_sum(padded.reshape(n, -1), 2 * h + 1, step=1)
+    across = _sliding_sum(padded.reshape(n, (n_bins + 2 * h) * row), 2 * h + 1, step=1)
     both = _sliding_sum(across, 2 * h + 1, step=row - 1)
     return both.reshape(n, n_bins, row)[:, :, :n_diagonals]
 

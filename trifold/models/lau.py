@@ -77,19 +77,24 @@ class SequenceCNN(SequenceFeatures):
 class PatchSequence(SequenceFeatures):
     """Codes (B, L) -> a token per stretch (B, stretches, width), and where it holds a base (bool (B, stretches)).
 
-    The mean over a stretch counts its positions by their share of known bases.
+    Of a stretch the mean and the largest value of every feature: what it is made of, and whether a motif is in it. The
+    mean counts positions by their share of known bases, the largest value is of positions that have one. Stretches of
+    thousands of bases have nearly the same means: the batch norm keeps what is left of a difference.
     """
 
     def __init__(self, channels: list[int], width: int, pool: int, stretches: int):
         super().__init__(channels, pool)
         self.stretches = stretches
-        self.fc = nn.Linear(channels[-1], width)
+        self.norm = nn.BatchNorm1d(2 * channels[-1], eps=1e-8)  # variances of 1e-6 are usual
+        self.fc = nn.Linear(2 * channels[-1], width)
 
     def forward(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         known = (codes < 4).float().unflatten(1, (self.stretches, -1, self.pool**2)).mean(3)  # (B, stretches, n)
         x = self.features(codes)[:, :, 0].unflatten(2, known.shape[1:])  # (B, C, stretches, n)
         total = known.sum(2)
-        x = torch.einsum("bcsn,bsn->bsc", x, known.to(x)) / total.clamp(min=1e-6)[..., None]
+        mean = torch.einsum("bcsn,bsn->bsc", x, known.to(x)) / total.clamp(min=1e-6)[..., None]
+        largest = x.where(known[:, None] > 0, 0).amax(3).mT  # (B, stretches, C); no feature is below 0
+        x = self.norm(torch.cat([mean, largest], dim=2).flatten(0, 1)).unflatten(0, total.shape)
         return self.fc(x), total > 0
 
 

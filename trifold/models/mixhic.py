@@ -7,7 +7,8 @@ Loops, maps and CAGE are read off the tracks' tokens once these have attended to
 
 A batch is a dict: `map` (B, 1, 50, 50) on [0, 1]; `tracks` (B, 5000, 2), 100-bp means of ATAC and DNase as log2(x + 1),
 the window about x and then that about y; `label` (B, 1), 0 or 1, for loops; `cage` (B, 100), log2(x + 1). A network
-reads of these what its mode needs. In shapes, D is `embed_dim`.
+reads of these what its mode needs. In shapes, D is `embed_dim`. Where maps or tracks have other bins, or tracks are not
+two, `track_bins` and `tracks` say so: (B, 100 track_bins, tracks).
 
 Keys are those of the released checkpoints, some of them odd ("dowsample"). docs/mixhic2025.md lists all that differs
 between paper and code; what of it lies here, each a switch that can be set alone:
@@ -15,9 +16,10 @@ between paper and code; what of it lies here, each a switch that can be set alon
 - "published": transformers over the tracks attend across the samples of the batch, not along the genome; a learnable
   temperature; ten epochs of the contrastive term alone; rotary positions in the CAGE models only; inferred tokens as
   the linear layer gives them; the decoder upsamples before it attends; x along the columns of the predicted map; and
-  layers that nothing uses, so that checkpoints and parameter counts agree.
+  layers that nothing uses, so that checkpoints and parameter counts agree. Linear layers start with sd 0.02.
 - "corrected": attention along the sequence; temperature 0.07; all terms from the first epoch; no rotary positions;
   inferred tokens as long as those they stand for; the decoder attends, then upsamples; x along the rows; no idle layer.
+  Linear layers start with 0.02 √(128 / D): narrow ones with the published sd lose the map beside their biases.
 
 Both: `depth` reaches both encoders of every network, where the released tasks keep two layers for the tracks.
 """
@@ -30,12 +32,14 @@ from torch import Tensor, nn
 
 from trifold.errors import InputError
 
-WINDOW_BINS, TRACK_BINS, TRACKS = 50, 5000, 2
+WINDOW_BINS, TRACK_BINS, TRACKS = 50, 50, 2  # TRACK_BINS: of the tracks, to a bin of the map
 MAP_TOKENS, TRACK_TOKENS = 9, 12
 PATCH = 2
 TEMPERATURE, TEMPERATURE_RANGE = 0.07, (0.001, 0.5)
 WARMUP_EPOCHS = 10
 ROTARY_BASE = 10000
+# Linear layers start with this standard deviation; the width it was chosen for.
+START_SD, WIDTH = 0.02, 128
 PROTOCOLS = ("published", "corrected")
 # full: as published. contrastive: shared features only, no mapping. shared_mapping: the mapping reads and predicts
 # shared features only.
@@ -53,7 +57,7 @@ def read(batch: dict[str, Tensor], name: str, *shape: int) -> Tensor:
     if name not in batch or tuple(batch[name].shape[1:]) != shape:
         found = tuple(batch[name].shape) if name in batch else "missing"
         wanted = ", ".join(map(str, shape))
-        raise InputError(f"a batch's {name!r} is {found}; MIX-HIC reads (B, {wanted}): windows of 50 bins of 5 kb")
+        raise InputError(f"a batch's {name!r} is {found}; MIX-HIC reads (B, {wanted}): windows of 50 bins")
     return batch[name]
 
 
@@ -207,13 +211,29 @@ class Upsample(nn.Module):
         return y[..., 1 : 1 + length].mT
 
 
+def pools_of(track_bins: int) -> tuple[int, ...]:
+    """Three max pools that together reduce the tracks to one value per bin of the map, smallest first but for ones.
+
+    50 -> (2, 5, 5), as published.
+    """
+    pools, rest, factor = [], track_bins, 2
+    while rest > 1:
+        while rest % factor:
+            factor += 1
+        pools.append(factor)
+        rest //= factor
+    while len(pools) > 3:
+        first, second, *others = sorted(pools)
+        pools = [first * second, *others]
+    return (*sorted(pools), *[1] * (3 - len(pools)))
+
+
 class PoolingEncoder(nn.Module):
-    """(B, 5000, dim) -> (B, 100, dim): convolutions with batch norm, max pooling by 2, 5, 5 and none."""
+    """(B, 5000, dim) -> (B, 100, dim): convolutions with batch norm, max pooling by 2, 5, 5 (`pools_of`) and none."""
 
-    pools = (2, 5, 5, 1)
-
-    def __init__(self, dim: int):
+    def __init__(self, dim: int, track_bins: int):
         super().__init__()
+        self.pools = (*pools_of(track_bins), 1)
         for i in range(1, len(self.pools) + 1):
             self.add_module(f"conv{i}", nn.Conv1d(dim, dim, 3, padding=1))
             self.add_module(f"bn{i}", nn.BatchNorm1d(dim))
@@ -232,9 +252,9 @@ class TrackEncoder(nn.Module):
     The windows about x and y are one sequence: convolutions run across the join.
     """
 
-    def __init__(self, dim: int, heads: int, depth: int, *, across_batch: bool, idle: bool):
+    def __init__(self, dim: int, heads: int, depth: int, track_bins: int, *, across_batch: bool, idle: bool):
         super().__init__()
-        self.pooling_encoder = PoolingEncoder(dim)
+        self.pooling_encoder = PoolingEncoder(dim, track_bins)
         for i in range(3):
             self.add_module(f"seq_encoder_{i}", transformer(dim << i, heads, depth, across_batch=across_batch))
             if idle:
@@ -296,11 +316,11 @@ class Decoder(nn.Module):
 # ---------------------------------------------------------------- pre-training
 
 
-def initialise(network: nn.Module) -> None:
-    """The published start: linear layers truncated normal with sd 0.02, biases zero."""
+def initialise(network: nn.Module, sd: float) -> None:
+    """Linear layers truncated normal, biases zero."""
     for module in network.modules():
         if isinstance(module, nn.Linear):
-            nn.init.trunc_normal_(module.weight, std=0.02)
+            nn.init.trunc_normal_(module.weight, std=sd)
             nn.init.zeros_(module.bias)
 
 
@@ -312,6 +332,8 @@ class Network(nn.Module):
     variant       of VARIANTS
     attend_across_batch, learn_temperature, scale_inferred   None follows the protocol
     rope          rotary positions in the map encoder and the fusion block
+    tracks        how many there are
+    track_bins    bins of the tracks to one of the map
     idle_norms    the pre-training network's unused layer norms ("published")
     Raises InputError for an unknown name or an embed_dim that the heads do not divide.
     """
@@ -328,6 +350,8 @@ class Network(nn.Module):
         learn_temperature: bool | None = None,
         scale_inferred: bool | None = None,
         rope: bool = False,
+        tracks: int = TRACKS,
+        track_bins: int = TRACK_BINS,
         idle_norms: bool = False,
     ):
         super().__init__()
@@ -341,15 +365,17 @@ class Network(nn.Module):
         self.variant = choose("variant", variant, VARIANTS)
         self.across_batch = published if attend_across_batch is None else attend_across_batch
         self.scale_inferred = not published if scale_inferred is None else scale_inferred
+        self.start_sd = START_SD if published else START_SD * (WIDTH / embed_dim) ** 0.5
         learnt = published if learn_temperature is None else learn_temperature
         self.temp = nn.Parameter(torch.tensor(TEMPERATURE), requires_grad=learnt)
-        self.seq_input_projection = nn.Sequential(nn.Linear(TRACKS, embed_dim), nn.ReLU())
+        self.track_shape = 2 * WINDOW_BINS * track_bins, tracks
+        self.seq_input_projection = nn.Sequential(nn.Linear(tracks, embed_dim), nn.ReLU())
         self.seq_downsampleTrans = TrackEncoder(
-            embed_dim, heads, depth, across_batch=self.across_batch, idle=published and idle_norms
+            embed_dim, heads, depth, track_bins, across_batch=self.across_batch, idle=published and idle_norms
         )
         self.patch_embedding = nn.Linear(PATCH**2, embed_dim)
         self.map_downsampleTrans = MapEncoder(embed_dim, heads, depth, rope=rope, idle=published)
-        initialise(self)
+        initialise(self, self.start_sd)
         # As released: these keep torch's initialisation.
         whole, part = 8 * embed_dim, 4 * embed_dim
         self.width = part if variant == "contrastive" else whole  # of the tokens after the interaction
@@ -361,7 +387,7 @@ class Network(nn.Module):
 
     def encode_tracks(self, batch: dict[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
         """-> tokens (B, 12, 8D), and the encoder's of lengths 100, 50, 25."""
-        return self.seq_downsampleTrans(self.seq_input_projection(read(batch, "tracks", TRACK_BINS, TRACKS)))
+        return self.seq_downsampleTrans(self.seq_input_projection(read(batch, "tracks", *self.track_shape)))
 
     def encode_map(self, batch: dict[str, Tensor]) -> Tensor:
         """-> tokens (B, 9, 8D)."""
@@ -515,6 +541,7 @@ class Task(Network):
     """
 
     modes: ClassVar[tuple[str, ...]]
+    target: ClassVar[str]  # of the batch: label, map or cage
 
     def __init__(self, *, mode: str, freeze: bool, **network):
         super().__init__(**network)
@@ -524,14 +551,22 @@ class Task(Network):
                 f"config: the variant contrastive has no mode {mode!r}; choose bimodal, or another variant"
             )
 
+    def loss_and_prediction(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Mean squared error against the target (of its shape), and what `forward` gives."""
+        prediction = self(batch)
+        return F.mse_loss(prediction, read(batch, self.target, *prediction.shape[1:])), prediction
+
+    def loss(self, batch: dict[str, Tensor]) -> Tensor:
+        return self.loss_and_prediction(batch)[0]
+
     def add_fusion(self) -> None:
         self.fusion_block = Blocks(self.width, self.heads, 2, MLP, rope=self.rope, cross=True)
-        initialise(self.fusion_block)
+        initialise(self.fusion_block, self.start_sd)
 
     def add_head(self, *layers: nn.Module) -> None:
         """The last thing a constructor does."""
         self.classifier = nn.Sequential(*layers)
-        initialise(self.classifier)
+        initialise(self.classifier, self.start_sd)
         if self.freeze:
             self.requires_grad_(False)
             self.classifier.requires_grad_(True)
@@ -567,6 +602,7 @@ class Loop(Task):
     """
 
     modes = ("bimodal", "map", "epi", "infer_map", "infer_epi")
+    target = "label"
 
     def __init__(self, *, mode: str = "bimodal", freeze: bool = False, hidden: int = 32, **network):
         super().__init__(mode=mode, freeze=freeze, **network)
@@ -584,9 +620,10 @@ class Loop(Task):
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
         return torch.sigmoid(self.logits(batch))
 
-    def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """Binary cross-entropy against `label`."""
-        return F.binary_cross_entropy_with_logits(self.logits(batch), read(batch, "label", 1))
+    def loss_and_prediction(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Binary cross-entropy against `label`, and the probability."""
+        logits = self.logits(batch)
+        return F.binary_cross_entropy_with_logits(logits, read(batch, "label", 1)), torch.sigmoid(logits)
 
 
 class Decoded(Task):
@@ -602,7 +639,7 @@ class Decoded(Task):
         self.seq_upsampleTrans = Decoder(
             self.width, self.embed_dim, self.heads, 2, across_batch=self.across_batch, upsample_first=first
         )
-        initialise(self.seq_upsampleTrans)
+        initialise(self.seq_upsampleTrans, self.start_sd)
 
     def decoded(self, batch: dict[str, Tensor]) -> Tensor:
         """-> (B, 100, 2D)."""
@@ -617,6 +654,7 @@ class Map(Decoded):
     """
 
     modes = ("infer_map", "epi")
+    target = "map"
 
     def __init__(
         self,
@@ -640,10 +678,6 @@ class Map(Decoded):
         pixels = (rows + columns) / 2 + rows * columns  # (B, 50, 50, 2D)
         return torch.sigmoid(self.classifier(pixels)).movedim(-1, 1)
 
-    def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """Mean squared error against `map`."""
-        return F.mse_loss(self(batch), read(batch, "map", 1, WINDOW_BINS, WINDOW_BINS))
-
 
 class Cage(Decoded):
     """CAGE of the 50 bins about x and the 50 about y: `forward(batch) -> (B, 100)`, log2(x + 1).
@@ -652,6 +686,7 @@ class Cage(Decoded):
     """
 
     modes = ("bimodal", "epi", "infer_map")
+    target = "cage"
 
     def __init__(
         self,
@@ -677,15 +712,12 @@ class Cage(Decoded):
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
         return self.classifier(self.decoded(batch))[..., 0]
 
-    def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """Mean squared error against `cage`."""
-        return F.mse_loss(self(batch), read(batch, "cage", 2 * WINDOW_BINS))
-
 
 class CageFromMap(Task):
     """CAGE from the map alone: the head reads the 9 tokens after the interaction; `forward(batch) -> (B, 100)`."""
 
     modes = ("map",)
+    target = "cage"
 
     def __init__(self, *, protocol: str = "published", freeze: bool = False, rope: bool | None = None, **network):
         rope = protocol == "published" if rope is None else rope
@@ -696,6 +728,37 @@ class CageFromMap(Task):
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
         return self.classifier(self.split(self.encode_map(batch), "map").flatten(1))
 
-    def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """Mean squared error against `cage`."""
-        return F.mse_loss(self(batch), read(batch, "cage", 2 * WINDOW_BINS))
+
+# ---------------------------------------------------------------- by name
+
+NETWORKS = {"pretraining": Pretraining, "loop": Loop, "map": Map, "cage": Cage}
+# What a mode reads of a batch, beside the target.
+READS = {
+    "bimodal": {"map", "tracks"},
+    "map": {"map"},
+    "infer_epi": {"map"},
+    "epi": {"tracks"},
+    "infer_map": {"tracks"},
+}
+
+
+def build(task: str, options: dict) -> Network:
+    """A freshly initialised network of a task, or of "pretraining", with the options of its class.
+
+    CAGE from the map alone (mode "map") is `CageFromMap`. Raises InputError for an option that it does not have.
+    """
+    network, options = NETWORKS[task], dict(options)
+    if task == "cage" and options.get("mode") == "map":
+        network = CageFromMap
+        del options["mode"]
+    try:
+        return network(**options)
+    except TypeError as error:
+        raise InputError(f"config: mixhic2025: the network of {task!r} does not take these options: {error}") from error
+
+
+def reads(network: Network) -> set[str]:
+    """Entries of a batch that a network needs, its target among them."""
+    if isinstance(network, Pretraining):
+        return {"map", "tracks"}
+    return READS[network.mode] | {network.target}

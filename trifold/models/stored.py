@@ -12,7 +12,7 @@ import yaml
 
 from trifold.config import Geometry, from_dict
 from trifold.errors import InputError
-from trifold.models import published, registry, weights
+from trifold.models import mixhic, published, registry, weights
 from trifold.models.blocks import Architecture
 
 
@@ -76,3 +76,11 @@ def load_arm(folder: str | os.PathLike) -> tuple[Architecture, dict, dict]:
     model = build_arm(frozen["arm"], frozen["arm"]["geometry"], statistics)
     weights.load(folder / "weights.safetensors", model, frozen["arm"]["name"])
     return model.eval(), frozen, statistics
+
+
+def load_mixhic(folder: str | os.PathLike) -> tuple[mixhic.Network, dict]:
+    """The trained network of a folder of MIX-HIC in eval mode, and its config.yaml."""
+    frozen = read_config(folder)
+    network = mixhic.build(frozen["arm"]["task"], frozen["arm"]["network"])
+    weights.load(Path(folder) / "weights.safetensors", network, frozen["arm"]["name"])
+    return network.eval(), frozen

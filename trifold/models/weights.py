@@ -40,7 +40,8 @@ def read_header(path: str | os.PathLike) -> dict:
         return json.loads((file.metadata() or {}).get(HEADER, "{}"))
 
 
-def _read(path: str | os.PathLike) -> dict[str, Tensor]:
+def read(path: str | os.PathLike) -> dict[str, Tensor]:
+    """The state dict of a weights file; InputError for one that cannot be read."""
     with _open(path) as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
 
@@ -52,7 +53,7 @@ def take(path: str | os.PathLike, model: nn.Module, arm: str, parts: str) -> Non
     of the same name and shape; what it leaves is logged. Raises InputError naming the file and the arm for a model
     without an encoder, one that does not fit, and weights of which nothing fits.
     """
-    stored = _read(path)
+    stored = read(path)
     if hasattr(model, "load_encoder"):
         try:
             model.load_encoder(stored)
@@ -80,7 +81,7 @@ def load(path: str | os.PathLike, model: nn.Module, arm: str) -> None:
 
     Raises InputError naming the file, the arm and the first tensors that do not fit.
     """
-    stored = _read(path)
+    stored = read(path)
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in stored.items()}
     differences = [

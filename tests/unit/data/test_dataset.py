@@ -10,9 +10,9 @@ from torch.utils.data import DataLoader
 
 from trifold.data import sequence
 from trifold.data.augment import Augmentation
-from trifold.data.dataset import WindowDataset, read_tracks
+from trifold.data.dataset import WindowDataset
 from trifold.data.sequence import SequenceStore
-from trifold.data.tracks import TrackStore
+from trifold.data.tracks import TrackStore, read_tracks
 from trifold.errors import InputError
 from trifold.genome import decode, reverse_complement
 

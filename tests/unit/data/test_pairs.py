@@ -7,8 +7,9 @@ import pyBigWig
 import pytest
 from scipy.stats import gaussian_kde
 
-from trifold.data import pairs, tracks
-from trifold.data.pairs import BandStore, Distances
+from trifold.data import bands, pairs, tracks
+from trifold.data.bands import BandStore
+from trifold.data.pairs import Distances
 from trifold.data.tracks import TrackStore
 from trifold.errors import InputError
 from trifold.io import cool
@@ -30,6 +31,11 @@ def released(data) -> np.ndarray:
     dense = np.zeros((int(data["n_bins"]),) * 2)
     dense[data["raw_upper_row"], data["raw_upper_col"]] = data["raw_upper_val"]
     return np.triu(dense) + np.triu(dense, 1).T
+
+
+def contacts(band: Band) -> np.ndarray:
+    """(n_bins, width) as `BandStore` takes them."""
+    return band.balanced * bands.scale(band, band.balanced)
 
 
 def dense_map(seed: int = 0, n_bins: int = N_BINS, share: float = 0.6) -> np.ndarray:
@@ -81,7 +87,7 @@ def test_parity_of_distances(parity):
 
 
 def test_parity_of_segments(parity, tmp_path):
-    """From bigWigs of 50-bp values, through the stores of tracks."""
+    """From bigWigs of 50-bp values, through the stores of tracks, which keep float16."""
     data, stores = parity("multimodal/mixhic_windows"), []
     for name in ("atac", "dnase"):
         values = data[f"track_{name}_50bp"].astype(float)
@@ -92,8 +98,12 @@ def test_parity_of_segments(parity, tmp_path):
         tracks.prepare(tmp_path / f"{name}.bw", tmp_path / name, {"chr1": 50 * len(values)}, {"bin_bp": 100})
         stores.append(TrackStore(tmp_path / name))
     for (x, y), nodes, logs in zip(data["kept_positive"][:4], data["nodes"], data["nodes_log2"], strict=False):
-        np.testing.assert_allclose(pairs.segments(stores, "chr1", x, y, log=False), nodes, rtol=1e-5)
-        np.testing.assert_allclose(pairs.segments(stores, "chr1", x, y), logs, rtol=1e-5, atol=1e-6)
+        plain, log = (pairs.segments(stores, "chr1", [x, y], log=each)[0] for each in (False, True))
+        # All that the store changes is the rounding: to the float16 nearest to the released value, or one beside it.
+        np.testing.assert_array_max_ulp(plain.astype(np.float16), nodes.astype(np.float16), maxulp=1)
+        assert (plain == nodes.astype(np.float16)).mean() > 0.999
+        np.testing.assert_allclose(log, np.log2(plain.astype(float) + 1), rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(log, logs, rtol=0, atol=6e-4 * nodes.max() / (1 + nodes.max()) / np.log(2))
 
 
 # ---------------------------------------------------------------- the band
@@ -135,35 +145,85 @@ def test_refuses_a_band_without_contacts_and_a_missing_one(tmp_path):
         BandStore(tmp_path / "b.npy")
 
 
-def test_a_band_is_a_small_part_of_windows_cut_beforehand(tmp_path):
-    """At the paper's 1,275,948 pairs: float32 windows and tracks against bands of 450 diagonals (loops to 2 Mb).
+def deep_band(seed: int = 0, n_bins: int = 400, width: int = 191) -> Band:
+    """Counts from above two bytes on the diagonal to mostly below half a byte far from it; some bins are bad."""
+    generator = np.random.default_rng(seed)
+    counts = generator.poisson(90_000 / (1 + np.arange(width)) ** 2, (n_bins, width)).astype(float)
+    for d in range(width):
+        counts[max(n_bins - d, 0) :, d] = 0
+    weight = generator.uniform(0.05, 0.2, n_bins)
+    weight[[0, 77, 200]] = np.nan
+    return Band("chr1", 5000, counts, weight)
 
-    One band of the autosomes of hg38 is below 1/50 of the pairs. The four cell lines of the paper, together, are a
-    fifteenth.
+
+@pytest.mark.parametrize("width", [191, 190, 60])
+def test_counts_and_factors_are_the_same_windows(tmp_path, width):
+    band = deep_band(width=width)
+    assert band.counts.max() > bands.NEAR_LARGE and (band.counts[:, 32:] >= 15).any()
+    plain = BandStore.write(tmp_path / "plain.npy", contacts(band))
+    small = bands.CountStore.write(tmp_path / "chr1.npy", band)
+    np.testing.assert_allclose(small.values, plain.values, rtol=2e-7)
+    assert (small.values == 1).any() and not small.values[77].any()
+    assert (small.n_bins, small.n_diagonals, small.farthest_bins) == (400, width, width - 50)
+    generator = np.random.default_rng(1)
+    x = generator.integers(25, 375 - small.farthest_bins, 40)
+    chosen = np.stack([x, x + generator.integers(0, small.farthest_bins + 1, 40)], axis=1)
+    chosen = np.concatenate([chosen, chosen[:5, ::-1], [(25, 25), (375, 375)]])
+    np.testing.assert_allclose(small.windows(chosen), plain.windows(chosen), rtol=2e-7)
+    again, into = pickle.loads(pickle.dumps(small)), np.zeros((3, 50, 50), dtype=np.float32)
+    assert again.windows(chosen[:2], out=into, places=np.array([2, 0])) is into
+    np.testing.assert_array_equal(into[[2, 0]], small.windows(chosen[:2]))
+    assert not into[1].any()
+
+
+def test_a_map_of_shallow_far_diagonals_has_nothing_large(tmp_path):
+    band = deep_band()
+    band.counts[:] = np.minimum(band.counts, 3)
+    store = bands.CountStore.write(tmp_path / "chr1.npy", band)
+    assert len(np.load(tmp_path / "chr1.large.npy")) == 0
+    expected = np.nan_to_num(contacts(band))
+    np.testing.assert_allclose(store.values, expected / expected.max(), rtol=2e-7)
+
+
+def test_values_are_clipped_where_asked(tmp_path):
+    band = deep_band()
+    expected = np.nan_to_num(contacts(band))
+    assert expected.max() > 40
+    store = bands.CountStore.write(tmp_path / "chr1.npy", band, clip=40)
+    np.testing.assert_allclose(store.values, np.minimum(expected, 40) / 40, rtol=2e-7)
+
+
+def test_refuses_counts_that_are_no_whole_numbers(tmp_path):
+    band = deep_band()
+    band.counts[3, 3] += 0.5
+    with pytest.raises(InputError, match=r"chr1\.npy: chr1 holds contacts that are no whole numbers"):
+        bands.CountStore.write(tmp_path / "chr1.npy", band)
+    assert not list(tmp_path.iterdir())
+
+
+def test_stores_are_a_fiftieth_of_windows_cut_beforehand(tmp_path):
+    """At the paper's 1,275,948 pairs of four cell lines: bands of 450 diagonals and tracks, of a deep map.
+
+    400 contacts on the diagonal and that over the distance further out: some five billion in the genome.
     """
-    n_bins, autosomes_bp, n_pairs = 2000, 2_875_001_522, 1_275_948
-    values = np.random.default_rng(0).random((n_bins, pairs.MAX_LOOP_BINS + pairs.WINDOW_BINS))
-    store = BandStore.write(tmp_path / "chr1.npy", values)
-    assert store.farthest_bins == 400
-    size = (tmp_path / "chr1.npy").stat().st_size / n_bins * (autosomes_bp / 5000)
-    np.save(tmp_path / "map.npy", store.windows([(100, 200)]))
-    np.save(tmp_path / "tracks.npy", np.zeros((1, 5000, 2), dtype=np.float32))
-    header = 128
-    cut = sum((tmp_path / f"{name}.npy").stat().st_size - header for name in ("map", "tracks")) * n_pairs
-    assert cut == 1_275_948 * 50_000
-    assert size / cut <= 1 / 50
-    assert 4 * size / cut == pytest.approx(1 / 15, rel=0.05)
+    n_bins, width = 2000, pairs.MAX_LOOP_BINS + pairs.WINDOW_BINS
+    counts = np.random.default_rng(0).poisson(400 / np.maximum(np.arange(width), 1), (n_bins, width)).astype(float)
+    bands.CountStore.write(tmp_path / "chr1.npy", Band("chr1", 5000, counts, np.full(n_bins, 0.01)))
+    per_bin = sum(path.stat().st_size for path in tmp_path.iterdir()) / n_bins
+    tracks_per_bin = 2 * 50 * np.dtype(np.float16).itemsize
+    whole = 4 * 2_875_001_522 / 5000 * (per_bin + tracks_per_bin)
+    assert 1_275_948 * 50_000 / whole >= 50
 
 
 def test_contacts_have_the_total_of_the_counts():
     counts = np.array([[4.0, 2.0], [6.0, 8.0], [5.0, 1.0], [7.0, 0.0]])
     weight = np.array([0.5, 0.1, np.nan, 0.2])
-    found = pairs.contacts(Band("chr1", 5000, counts, weight))
+    found = contacts(Band("chr1", 5000, counts, weight))
     # Good pixels: (0, 0) 4·0.25, (0, 1) 2·0.05, (1, 1) 6·0.01, (3, 3) 7·0.04; their counts 4 + 2 + 6 + 7.
     expected = np.array([[1.0, 0.1], [0.06, np.nan], [np.nan, np.nan], [0.28, np.nan]]) * 19 / 1.44
     np.testing.assert_allclose(found, expected)
     with pytest.raises(InputError, match="chr1: the map has no balanced contact"):
-        pairs.contacts(Band("chr1", 5000, counts, np.full(4, np.nan)))
+        contacts(Band("chr1", 5000, counts, np.full(4, np.nan)))
 
 
 def test_from_a_cooler_to_windows(tmp_path, dense):
@@ -175,7 +235,7 @@ def test_from_a_cooler_to_windows(tmp_path, dense):
     chunk = {"bin1_id": rows, "bin2_id": columns, "count": counts[rows, columns]}
     cool.write_cool(tmp_path / "map.cool", {"chr1": 5000 * N_BINS}, 5000, [chunk], weight=weight)
     band = Band.read(tmp_path / "map.cool", "chr1", N_DIAGONALS)
-    window = BandStore.write(tmp_path / "chr1.npy", pairs.contacts(band)).windows([(110, 130)])[0]
+    window = BandStore.write(tmp_path / "chr1.npy", contacts(band)).windows([(110, 130)])[0]
     balanced = (counts + np.triu(counts, 1).T) * np.outer(weight, weight)
     inside = np.triu(np.isfinite(balanced)) & (np.subtract.outer(np.arange(N_BINS), np.arange(N_BINS)) > -N_DIAGONALS)
     balanced = np.minimum(np.nan_to_num(balanced * counts[inside].sum() / balanced[inside].sum()), 255)
@@ -235,6 +295,18 @@ def test_loops_of_any_order_and_both_limits(tmp_path):
     lines = [f"chr1\t{a}\t{a + 1000}\tchr1\t{b}\t{b + 1000}" for a, b in starts]
     (tmp_path / "a.bedpe").write_text("\n".join(lines) + "\n")
     assert pairs.read_loops(tmp_path / "a.bedpe")["chr1"].tolist() == [[20, 24], [20, 420], [21, 420]]
+
+
+def test_loops_of_several_files_renamed_and_up_to_a_length(tmp_path):
+    lines = ["1\t0\t9\t1\t{}\t{}", "2\t0\t9\t1\t{}\t{}"]
+    for number, end in enumerate((20_000, 30_000, 500_000)):
+        text = "\n".join(line.format(end, end + 9) for line in lines)
+        (tmp_path / f"{number}.bedpe").write_text(text + "\n")
+    paths = [tmp_path / f"{number}.bedpe" for number in (2, 0, 1, 0)]
+    found = pairs.read_loops(paths, max_bins=99, rename={"1": "chrI"})
+    assert {chrom: each.tolist() for chrom, each in found.items()} == {"chrI": [[0, 4], [0, 6]]}
+    with pytest.raises(InputError, match=r"0\.bedpe: no loop of 20,000 to 15,000 bp"):
+        pairs.read_loops(tmp_path / "0.bedpe", max_bins=3)
 
 
 @pytest.mark.parametrize(
@@ -337,8 +409,13 @@ def loops():
 
 @pytest.mark.parametrize("protocol", ["published", "corrected"])
 def test_pairs_of_all_chromosomes(stores, loops, protocol):
-    table = pairs.choose_pairs(loops, stores, protocol=protocol, seed=7)
+    table, counts = pairs.choose_pairs(loops, stores, protocol=protocol, seed=7)
     assert list(table.columns) == ["chrom", "x", "y", "label"]
+    after = table.groupby(["chrom", "label"]).size()
+    counted = counts.set_index(["chrom", "label"])
+    assert counted["after"].to_dict() == after.to_dict()
+    assert counted.xs(1, level="label")["before"].to_dict() == {chrom: len(loops[chrom]) for chrom in ("chr1", "chr2")}
+    assert (counted["before"] > counted["after"]).all()
     assert list(dict.fromkeys(table.chrom)) == ["chr1", "chr2"]  # chr3 has no band, chr4 no loop
     greatest = max(int((p[:, 1] - p[:, 0]).max()) for p in loops.values())
     for chrom, rows in table.groupby("chrom"):
@@ -355,10 +432,10 @@ def test_pairs_of_all_chromosomes(stores, loops, protocol):
 
 
 def test_pairs_depend_on_seed_and_chromosome_only(stores, loops):
-    table = pairs.choose_pairs(loops, stores, protocol="corrected", seed=7)
-    alone = pairs.choose_pairs(loops, {"chr2": stores["chr2"]}, protocol="corrected", seed=7)
+    table, _ = pairs.choose_pairs(loops, stores, protocol="corrected", seed=7)
+    alone, _ = pairs.choose_pairs(loops, {"chr2": stores["chr2"]}, protocol="corrected", seed=7)
     pd.testing.assert_frame_equal(alone, table[table.chrom == "chr2"].reset_index(drop=True))
-    other = pairs.choose_pairs(loops, {"chr2": stores["chr2"]}, protocol="corrected", seed=8)
+    other, _ = pairs.choose_pairs(loops, {"chr2": stores["chr2"]}, protocol="corrected", seed=8)
     assert not alone.equals(other)
     pd.testing.assert_frame_equal(alone[alone.label == 1], other[other.label == 1])
 
@@ -369,7 +446,7 @@ def test_says_where_negatives_are_missing(tmp_path, caplog):
     dense[100:200, 100:200] = dense_map()[100:200, 100:200]
     stores = {"chr1": BandStore.write(tmp_path / "chr1.npy", band_of(dense, N_DIAGONALS))}
     loops = {"chr1": np.array([(x, x + d) for x in range(110, 180) for d in (4, 5, 6)])}
-    table = pairs.choose_pairs(loops, stores, protocol="published", seed=0)
+    table, _ = pairs.choose_pairs(loops, stores, protocol="published", seed=0)
     negatives = int((table.label == 0).sum())
     assert negatives < len(loops["chr1"]) - 1
     assert f"chr1: {negatives} negatives found of {len(loops['chr1']) - 1}" in caplog.text
@@ -383,3 +460,40 @@ def test_refuses_what_cannot_be_chosen_from(stores, loops):
     too_far = {"chr1": np.array([(30, 171), (40, 60)])}
     with pytest.raises(InputError, match=r"chr1\.npy: the window about \(30, 171\) leaves .* write a wider band"):
         pairs.choose_pairs(too_far, stores, protocol="published", seed=0)
+
+
+# ---------------------------------------------------------------- of a map, on disk
+
+
+def test_bands_of_a_map(tmp_path):
+    """Of the chromosomes with a balanced contact that are not excluded."""
+    sizes, generator = {"chr1": 6000, "chr2": 5500, "chr3": 4000}, np.random.default_rng(0)
+    starts, chunks = {"chr1": 0, "chr2": 60, "chr3": 115}, []
+    for chrom in ("chr1", "chr2"):
+        i, j = np.triu_indices(sizes[chrom] // 100)
+        kept = generator.random(len(i)) < 0.5
+        chunks.append((i[kept] + starts[chrom], j[kept] + starts[chrom]))
+    bins = np.concatenate(chunks, axis=1)
+    chunk = {"bin1_id": bins[0], "bin2_id": bins[1], "count": generator.integers(1, 9, bins.shape[1])}
+    path = tmp_path / "map.cool"
+    cool.write_cool(path, sizes, 100, [chunk], weight=np.full(155, 0.1))
+    (tmp_path / "bands").mkdir()
+    bands.write_bands(path, tmp_path / "bands", 55)
+    stores = bands.open_bands(tmp_path / "bands")
+    assert list(stores) == ["chr1", "chr2"]  # chr3 has no contact
+    assert (stores["chr2"].n_bins, stores["chr2"].n_diagonals, stores["chr2"].farthest_bins) == (55, 55, 5)
+    band = Band.read(path, "chr2", 55)
+    expected = np.nan_to_num(contacts(band))
+    np.testing.assert_allclose(stores["chr2"].values, expected / expected.max(), rtol=1e-6)
+    (tmp_path / "some").mkdir()
+    bands.write_bands(path, tmp_path / "some", 55, exclude=["chr1", "chr3"])
+    assert list(bands.open_bands(tmp_path / "some")) == ["chr2"]
+    (tmp_path / "none").mkdir()
+    with pytest.raises(InputError, match=r"map\.cool: no chromosome with a balanced contact"):
+        bands.write_bands(path, tmp_path / "none", 55, exclude=["chr1", "chr2"])
+
+
+def test_roles_follow_the_chromosome():
+    chroms = pd.Series(["chr1", "chr5", "chr2", "chr6"])
+    roles = pairs.roles_of(chroms, {"validation": ["chr5"], "test": ["chr6", "chr7"]})
+    assert roles.tolist() == ["train", "validation", "train", "test"]

@@ -1,0 +1,128 @@
+# MIX-HIC: loops of whole chromosomes, the paper's tables and figures.
+
+
+rule mixhic_loops:
+    input:
+        model=get_mixhic2025_model,
+        map="<results>/contacts/{sample}/deep/map.cool",
+        bands="<results>/mixhic2025/bands/{sample}/artifact.json",
+        tracks=collect(
+            "<results>/tracks/{{sample}}/{track}/artifact.json", track=lookup("mixhic2025/tracks", within=config)
+        ),
+        seen=lambda wildcards: locate_all(MIXHIC2025["samples"][wildcards.sample]["loops"]),
+    output:
+        collect(
+            "<results>/mixhic2025/loops/{{run}}/seed-{{seed}}/{{sample}}/{file}",
+            file=["artifact.json", "loops.bedpe", "validation.tsv"],
+        ),
+    log:
+        "<logs>/mixhic_loops/{run}/seed-{seed}/{sample}.log",
+    benchmark:
+        "<benchmarks>/mixhic_loops/{run}/seed-{seed}/{sample}.jsonl"
+    wildcard_constraints:
+        run="|".join(MIXHIC2025["runs"]) or "none",
+    conda:
+        "../envs/torch.yaml"
+    threads: lookup("threads/predict", within=config)
+    resources:
+        mem_mb=gigabytes(16),
+        runtime=hours(24),
+        gpu=1 if config["accelerator"] == "gpu" else 0,
+    params:
+        run=lambda wildcards: plan_mixhic2025.essence(MIXHIC2025["runs"][wildcards.run]),
+        chroms=lookup("mixhic2025/test", within=config),
+        max_loop_bins=lookup("mixhic2025/max_loop_bins", within=config),
+        settings=lookup("mixhic2025/loops", within=config),
+        bin_bp=lookup("geometry/bin_bp", within=config),
+        rename=lookup("genome/rename", within=config),
+        accelerator=lookup("accelerator", within=config),
+        code=code_version("mixhic_loops.py"),
+    script:
+        "../workflow_scripts/mixhic_loops.py"
+
+
+rule mixhic2025_table:
+    input:
+        tables=lambda wildcards: get_mixhic2025_table_inputs(wildcards.table),
+        predictions=lambda wildcards: [one["path"] for one in get_mixhic2025_predictions(wildcards.table)],
+        published="resources/published/mixhic2025.tsv",
+    output:
+        report(
+            multiext(
+                "<results>/tables/mixhic2025_table{table}",
+                ".tsv",
+                ".md",
+                ".tex",
+            ),
+            caption="../resources/report/mixhic2025.rst",
+            category="Yang et al. 2025",
+        ),
+        "<results>/tables/mixhic2025_table{table}.artifact.json",
+    log:
+        "<logs>/mixhic2025_table{table}.log",
+    benchmark:
+        "<benchmarks>/mixhic2025_table{table}.jsonl"
+    wildcard_constraints:
+        table="[1234]|s2",
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem_mb=gigabytes(8),
+        runtime=hours(1),
+    params:
+        rows=lambda wildcards: MIXHIC2025_SHOWN.get(f"table{wildcards.table}", {}),
+        against=lambda wildcards: get_mixhic2025_against(wildcards.table),
+        predictions=lambda wildcards: get_mixhic2025_predictions(wildcards.table),
+        pretraining=sorted({name for one in MIXHIC2025["pretrainings"].values() for name in one["samples"]}),
+        comparison=lookup("evaluate/comparison", within=config),
+        code=code_version("mixhic2025_table.py"),
+    script:
+        "../workflow_scripts/mixhic2025_table.py"
+
+
+rule mixhic2025_tables:
+    input:
+        collect("<results>/tables/mixhic2025_table{table}.md", table=[1, 2, 3, 4, "s2"]),
+    localrule: True
+
+
+rule mixhic2025_draw:
+    input:
+        scores=get_mixhic2025_scores_of(MIXHIC2025_FIGURES),
+        searches=[f"{one['path']}/artifact.json" for one in get_mixhic2025_searches()],
+        bands=get_mixhic2025_maps,
+        seen=get_mixhic2025_seen,
+    output:
+        "<results>/mixhic2025/figures/artifact.json",
+        report(
+            collect("<results>/mixhic2025/figures/{name}.svg", name=MIXHIC2025_FIGURES),
+            caption="../resources/report/mixhic2025.rst",
+            category="Yang et al. 2025",
+        ),
+        collect("<results>/mixhic2025/figures/{name}.png", name=MIXHIC2025_FIGURES),
+    log:
+        "<logs>/mixhic2025_draw.log",
+    benchmark:
+        "<benchmarks>/mixhic2025_draw.jsonl"
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem_mb=gigabytes(8),
+        runtime=hours(1),
+    params:
+        shown=MIXHIC2025_SHOWN,
+        searches=get_mixhic2025_searches,
+        chroms=lookup("mixhic2025/test", within=config),
+        tolerance_bins=lookup("mixhic2025/loops/tolerance_bins", within=config),
+        max_loop_bins=lookup("mixhic2025/max_loop_bins", within=config),
+        bin_bp=lookup("geometry/bin_bp", within=config),
+        rename=lookup("genome/rename", within=config),
+        code=code_version("mixhic2025_draw.py"),
+    script:
+        "../workflow_scripts/mixhic2025_draw.py"
+
+
+rule mixhic2025_figures:
+    input:
+        "<results>/mixhic2025/figures/artifact.json",
+    localrule: True

@@ -1,0 +1,215 @@
+"""Samples of MIX-HIC against windows and tracks cut by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from trifold.data import pair_dataset
+from trifold.data.bands import CountStore
+from trifold.data.pair_dataset import PairDataset, Sample
+from trifold.errors import InputError
+from trifold.io.cool import Band
+
+BIN_BP, TRACK_BP, N_BINS, N_DIAGONALS = 40, 10, 160, 120
+ALL = {"map", "tracks", "label", "cage"}
+
+
+def dense_map(seed: int) -> np.ndarray:
+    upper = np.triu(np.random.default_rng(seed).integers(0, 200, (N_BINS, N_BINS)))
+    return upper + np.triu(upper, 1).T
+
+
+def tracks_of(seed: int) -> np.ndarray:
+    """(chromosomes, bins) of one track; a stretch of chr1 has no data."""
+    values = np.random.default_rng(seed).gamma(1, 2, (2, N_BINS * BIN_BP // TRACK_BP)).astype(np.float16)
+    values[0, 300:310] = np.nan
+    return values
+
+
+def make_sample(folder, name: str, seed: int) -> Sample:
+    """A cell type of two chromosomes with its bands, two tracks, pairs and windows."""
+    root = folder / name
+    for part in ("bands", "pairs", "atac", "dnase"):
+        (root / part).mkdir(parents=True)
+    lines = ["name\tn_bins\tn_diagonals"]
+    for number, chrom in enumerate(("chr1", "chr2")):
+        dense = dense_map(seed + number)
+        band = np.full((N_BINS, N_DIAGONALS), np.nan)
+        for d in range(N_DIAGONALS):
+            band[: N_BINS - d, d] = np.diagonal(dense, d)
+        CountStore.write(root / "bands" / f"{chrom}.npy", Band(chrom, BIN_BP, np.nan_to_num(band), np.ones(N_BINS)))
+        lines.append(f"{chrom}\t{N_BINS}\t{N_DIAGONALS}")
+    (root / "bands/chromosomes.tsv").write_text("\n".join(lines) + "\n")
+    for number, track in enumerate(("atac", "dnase")):
+        np.save(root / track / "bins.npy", tracks_of(seed + number).ravel())
+        sizes = "".join(f"{chrom}\t{N_BINS * BIN_BP}\t{TRACK_BP}\n" for chrom in ("chr1", "chr2"))
+        (root / track / "chromosomes.tsv").write_text("name\tlength_bp\tbin_bp\n" + sizes)
+    table = pd.DataFrame(
+        [
+            ("chr1", 40, 60, 1, "train"),
+            ("chr1", 50, 90, 0, "train"),
+            ("chr1", 55, 62, 1, "train"),
+            ("chr1", 60, 70, 0, "train"),
+            ("chr2", 30, 80, 1, "test"),
+            ("chr2", 33, 40, 0, "validation"),
+        ],
+        columns=["chrom", "x", "y", "label", "role"],
+    )
+    table.to_csv(root / "pairs/pairs.tsv", sep="\t", index=False)
+    windows = pd.DataFrame({"chrom": ["chr1", "chr2"], "x": [80, 100], "role": ["train", "test"]})
+    windows.assign(cage_role=["test", "train"]).to_csv(root / "pairs/windows.tsv", sep="\t", index=False)
+    np.save(root / "pairs/cage.npy", np.arange(100, dtype=np.float32).reshape(2, 50))
+    return Sample(name, root / "pairs", root / "bands", (root / "atac", root / "dnase"))
+
+
+@pytest.fixture
+def sample(tmp_path):
+    return make_sample(tmp_path, "alpha", 0)
+
+
+def dataset(sample, task="loop", roles=("train",), **settings):
+    settings = {"reads": ALL - ({"cage"} if task != "cage" else set()), "protocol": "corrected"} | settings
+    return PairDataset(sample if isinstance(sample, list) else [sample], task, roles, bin_bp=BIN_BP, **settings)
+
+
+def test_values_are_those_cut_by_hand(sample):
+    """Of the pair (50, 90) on chr1: rows 25 ... 74, columns 65 ... 114, tracks of both stretches."""
+    item = dataset(sample)[1]
+    dense = dense_map(0)
+    scale = max(np.diagonal(dense, d).max() for d in range(N_DIAGONALS))
+    expected = (dense / scale).astype(np.float32)
+    np.testing.assert_allclose(item["map"][0], expected[25:75, 65:115], rtol=1e-6)
+    kept = np.nan_to_num(np.stack([tracks_of(seed)[0] for seed in (0, 1)], axis=1).astype(float))
+    by_hand = [np.log2(kept[start * 4 : start * 4 + 200] + 1) for start in (25, 65)]
+    np.testing.assert_allclose(item["tracks"], np.concatenate(by_hand), rtol=1e-6)
+    assert (item["tracks"][300 - 4 * 65 + 200 : 310 - 4 * 65 + 200] == 0).all()  # no data there
+    assert item["label"].tolist() == [0.0] and item["pair"].tolist() == [50, 90] and item["index"] == 1
+    plain = dataset(sample, log=False)[1]["tracks"]
+    np.testing.assert_array_equal(plain[:200], kept[100:300].astype(np.float32))
+    np.testing.assert_allclose(np.log2(plain + 1), item["tracks"], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("task", "roles", "pairs"),
+    [
+        ("pretraining", ["train"], [(40, 60), (55, 62)]),
+        ("pretraining", None, [(40, 60), (55, 62), (30, 80)]),
+        ("loop", ["train"], [(40, 60), (50, 90), (55, 62), (60, 70)]),
+        ("loop", ["validation", "test"], [(30, 80), (33, 40)]),
+        ("map", ["train"], [(80, 80)]),
+        ("cage", ["train"], [(80, 80)]),
+    ],
+)
+def test_each_task_has_its_samples(sample, task, roles, pairs):
+    data = dataset(sample, task, roles)
+    assert list(data.table[["x", "y"]].itertuples(index=False, name=None)) == pairs
+
+
+def test_published_cage_has_the_roles_drawn_at_random(sample):
+    assert dataset(sample, "cage", ["train"], protocol="published").table["x"].tolist() == [100]
+    assert dataset(sample, "map", ["train"], protocol="published").table["x"].tolist() == [80]
+    cage = dataset(sample, "cage", ["train"], protocol="published")[0]["cage"]
+    np.testing.assert_allclose(cage, np.log2(np.tile(np.arange(50, 100), 2) + 1), rtol=1e-6)
+
+
+def test_samples_follow_each_other(tmp_path, sample):
+    other = make_sample(tmp_path, "beta", 50)
+    both = dataset([sample, other])
+    assert both.table["sample"].tolist() == ["alpha"] * 4 + ["beta"] * 4
+    for name in ("map", "tracks"):
+        assert torch.equal(both[5][name], dataset(other)[1][name])
+        assert not torch.equal(both[5][name], both[1][name])
+
+
+def test_few_labels_are_a_draw_by_the_seed(sample):
+    few = [dataset(sample, roles=None, fraction=0.5, seed=seed).table for seed in (1, 1, 2, 3, 4)]
+    whole = dataset(sample, roles=None).table
+    for table in few:
+        assert len(table) == 3 and table["row"].is_monotonic_increasing
+        pd.testing.assert_frame_equal(table, whole.iloc[table["row"]].reset_index(drop=True))
+    drawn = [tuple(table["row"]) for table in few]
+    assert drawn[0] == drawn[1] and len(set(drawn)) > 1
+
+
+def test_mixed_order_holds_the_same_samples(sample):
+    plain, mixed = (dataset(sample, roles=None, mixed=mixed, seed=3) for mixed in (False, True))
+    order = mixed.table["row"].tolist()
+    assert sorted(order) == plain.table["row"].tolist() != order
+    for index, row in enumerate(order):
+        assert torch.equal(mixed[index]["map"], plain[row]["map"])
+
+
+def test_workers_serve_the_same(sample):
+    data = dataset(sample)
+    item = data[2]
+    # Fresh processes: one that has loaded hictkpy warns when it is forked.
+    loader = DataLoader(data, 4, num_workers=1, multiprocessing_context="spawn", collate_fn=data.collate)
+    batch = next(iter(loader))
+    assert {name: tuple(values.shape) for name, values in batch.items()} == {
+        "pair": (4, 2),
+        "index": (4,),
+        "map": (4, 1, 50, 50),
+        "tracks": (4, 400, 2),
+        "label": (4, 1),
+    }
+    assert torch.equal(batch["map"][2], item["map"]) and torch.equal(batch["tracks"][2], item["tracks"])
+
+
+def test_a_batch_is_its_samples(tmp_path, sample):
+    """Of two cell types and chromosomes, in any order."""
+    data = dataset([sample, make_sample(tmp_path, "beta", 50)], roles=None, noise=True)
+    order = [11, 0, 4, 6, 5, 1]
+    batch = data.__getitems__(order)
+    assert data.table.loc[order, ["sample", "chrom"]].drop_duplicates().shape[0] == 4
+    for place, index in enumerate(order):
+        assert all(torch.equal(batch[name][place], values) for name, values in data[index].items())
+
+
+def test_only_what_is_read_is_there(sample):
+    assert set(dataset(sample, reads={"tracks"})[0]) == {"pair", "index", "tracks"}
+
+
+# ---------------------------------------------------------------- noise
+
+
+def test_noise_is_of_the_released_kind():
+    """Shares of what becomes of a constant map: half of what is left after salt and pepper is dropped."""
+    window = np.full((500, 500), 0.4, dtype=np.float32)
+    found = pair_dataset.noisy(window, np.random.default_rng(0))
+    assert (window == 0.4).all() and found.dtype == np.float32
+    # Zero: pepper 1/4, and half of the remaining 3/4. One: salt 1/4, halved. The rest, 1/2 halved, half of it noisy.
+    shares = {value: np.mean(found == np.float32(value)) for value in (0, 1, 0.4)}
+    assert shares == pytest.approx({0: 0.625, 1: 0.125, 0.4: 0.125}, abs=0.01)
+    noisy = found[(found != 0) & (found != 1) & (found != np.float32(0.4))]
+    assert noisy.mean() == pytest.approx(0.4, abs=0.005) and noisy.std() == pytest.approx(0.1, abs=0.005)
+
+
+def test_noise_depends_on_seed_epoch_and_index(sample):
+    data = dataset(sample, noise=True, seed=4)
+    first = data[0]["map"]
+    assert torch.equal(data[0]["map"], first) and torch.equal(dataset(sample, noise=True, seed=4)[0]["map"], first)
+    assert not torch.equal(dataset(sample, noise=True, seed=5)[0]["map"], first)
+    data.set_epoch(1)
+    assert not torch.equal(data[0]["map"], first)
+    clean = dataset(sample)[0]
+    assert not torch.equal(clean["map"], first) and torch.equal(clean["tracks"], data[0]["tracks"])
+
+
+# ---------------------------------------------------------------- refusals
+
+
+def test_refuses_what_leaves_nothing(sample):
+    with pytest.raises(InputError, match="no map sample with the role validation in alpha"):
+        dataset(sample, "map", ["validation"])
+    with pytest.raises(InputError, match=r"no loop sample with the role train in alpha; .* raise fraction"):
+        dataset(sample, fraction=0.01)
+    (sample.pairs / "cage.npy").unlink()
+    with pytest.raises(InputError, match=r"cage\.npy: not found; give the sample 'alpha' the tracks of"):
+        dataset(sample, "cage")
+    (sample.pairs / "windows.tsv").unlink()
+    with pytest.raises(InputError, match=r"windows\.tsv: not found; give start sites"):
+        dataset(sample, "cage")
+    with pytest.raises(IndexError, match="sample 4 of 4"):
+        dataset(sample)[4]

@@ -1,0 +1,260 @@
+"""Loops of whole chromosomes: candidates and peaks against the reference and against loops written out."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.stats import poisson
+from sklearn.isotonic import IsotonicRegression
+
+from trifold import loops
+from trifold.data import bands, pairs
+from trifold.data.tracks import TrackStore
+from trifold.errors import InputError
+from trifold.io.cool import Band
+from trifold.models.mixhic import Loop
+
+BIN_BP, N_BINS, WIDTH = 1000, 160, 110
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def reference(parity):
+    """RefHiC's candidates as `peaks` takes them, and what it made of them."""
+    known = parity("multimodal/refhic_pool")
+    places = {"x": known["cand_start1"] // 5000, "y": known["cand_start2"] // 5000}
+    found = {"chrom": known["cand_chrom"], **places, "score": known["cand_score"], "decoy": ~known["cand_is_target"]}
+    return pd.DataFrame(found), known
+
+
+def test_peaks_are_refhics(reference):
+    found, known = reference
+    ours = loops.peaks(found).set_index(["chrom", "x", "y", "decoy"]).sort_index()
+    keys = [known["kept_chrom"], known["kept_start1"] // 5000, known["kept_start2"] // 5000, ~known["kept_is_target"]]
+    theirs = pd.DataFrame(
+        {"rho": known["rho"], "delta": known["delta"]}, index=pd.MultiIndex.from_arrays(keys, names=ours.index.names)
+    ).sort_index()
+    assert len(ours) == 1085 and ours.index.equals(theirs.index)
+    np.testing.assert_allclose(ours["rho"], theirs["rho"], rtol=1e-12)
+    top = np.isinf(ours["delta"])
+    assert top.sum() == 4 and (theirs["delta"][top] > 900).all()  # one of each chromosome and map
+    np.testing.assert_array_equal(ours["delta"][~top], theirs["delta"][~top])
+
+
+def test_loops_are_refhics_and_the_papers_are_the_densest_of_the_same_clusters(reference):
+    found, known = reference
+    assert loops.cutoff(loops.peaks(found)) == pytest.approx(float(known["rho_cutoff"]), rel=1e-12)
+    ours = loops.cluster(found, protocol="published")
+    theirs = sorted(zip(known["loop_chrom"], known["loop_start1"] // 5000, known["loop_start2"] // 5000))
+    assert sorted(ours[["chrom", "x", "y"]].itertuples(index=False, name=None)) == theirs
+    np.testing.assert_allclose(ours["score"], np.sort(known["loop_score"])[::-1], rtol=1e-12)
+    corrected = loops.cluster(found, protocol="corrected")
+    assert sorted(corrected["density"]) == sorted(ours["density"])
+    rho = loops.peaks(found).query("~decoy").set_index(["chrom", "x", "y"])["rho"]
+    for row in corrected.itertuples():
+        assert rho[row.chrom, row.x, row.y] == row.density > float(known["rho_cutoff"])
+    assert (corrected["score"].to_numpy() <= ours["score"].max()).all()
+
+
+def square(x, y, score, decoy=False, chrom="chr1"):
+    """Nine candidates about (x, y), the middle one of the highest density."""
+    places = [(x + i, y + j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+    return [(chrom, *place, score, decoy) for place in places]
+
+
+def frame(rows):
+    return pd.DataFrame(rows, columns=loops.CANDIDATES)
+
+
+def test_a_cluster_stands_once_and_as_the_protocol_says():
+    rows = square(50, 80, 0.8) + square(90, 130, 0.6)
+    rows[0] = ("chr1", 49, 79, 0.95, False)  # a corner scores best, and the middle stays the densest
+    ours = loops.cluster(frame(rows), protocol="corrected")
+    assert ours[["x", "y", "candidates"]].to_numpy().tolist() == [[50, 80, 9], [90, 130, 9]]
+    published = loops.cluster(frame(rows), protocol="published")
+    assert published.loc[0, ["x", "y", "score"]].tolist() == [49, 79, 0.95]
+    weights = np.exp(-np.array([0, *[1] * 8]) / 25)
+    assert ours.loc[0, "density"] == pytest.approx(0.95 * weights[1] + 0.8 * weights[np.arange(9) != 1].sum())
+
+
+def test_few_alone_near_the_diagonal_or_below_the_score_are_no_loops():
+    rows = [
+        *square(50, 80, 0.8),
+        *square(90, 130, 0.8)[:5],  # five in the radius
+        *square(200, 210, 0.9),  # 10 bins apart; two of the nine are 12
+        *square(300, 340, 0.5),
+    ]
+    assert loops.cluster(frame(rows), protocol="corrected")[["x", "y"]].to_numpy().tolist() == [[50, 80]]
+    assert loops.cluster(frame(rows), protocol="corrected", min_bins=4)["x"].tolist() == [200, 50]
+    nothing = loops.cluster(frame(rows[-9:]), protocol="published")
+    assert list(nothing) == loops.LOOPS and nothing.empty
+    with pytest.raises(InputError, match="the protocol 'both' is not known"):
+        loops.cluster(frame(rows), protocol="both")
+
+
+def test_the_density_that_counts_is_the_first_with_too_many_decoys():
+    targets = [row for i, score in enumerate((0.9, 0.85, 0.7)) for row in square(100 * i, 100 * i + 40, score)]
+    decoys = square(50, 90, 0.8, decoy=True)
+    both = loops.cluster(frame(targets + decoys), protocol="corrected")
+    assert both["score"].tolist() == [0.9, 0.85]
+    assert loops.cutoff(loops.peaks(frame(targets + decoys)), fdr=0.5) == -np.inf
+    assert len(loops.cluster(frame(targets + decoys), protocol="corrected", fdr=0.5)) == 3
+    assert len(loops.cluster(frame(targets), protocol="corrected")) == 3
+
+
+@pytest.fixture(scope="module")
+def band():
+    """Poisson contacts that fall with the distance, biases, two bad bins and three strong pixels."""
+    rng = np.random.default_rng(4)
+    bias = rng.uniform(0.5, 2, N_BINS)
+    d = np.arange(WIDTH)
+    mean = 60 / (1 + d)[None] * bias[:, None]
+    columns = np.minimum(np.arange(N_BINS)[:, None] + d, N_BINS - 1)
+    counts = rng.poisson(mean * bias[columns]).astype(float)
+    for x, y in ((40, 60), (70, 120), (90, 95)):
+        counts[x, y - x] = 12 * max(1.0, mean[x, y - x] * bias[y])
+    weight = 0.1 / bias
+    weight[[30, 31]] = np.nan
+    counts[np.arange(N_BINS)[:, None] + d >= N_BINS] = 0
+    return Band("chr1", BIN_BP, counts, weight)
+
+
+def test_candidates_are_pixels_beyond_their_distance_and_biases(band):
+    found = loops.candidates(band, 4, 80)
+    places = {tuple(pair) for pair in found}
+    assert {(40, 60), (70, 120), (90, 95)} <= places
+    distances = found[:, 1] - found[:, 0]
+    assert distances.min() >= 4 and distances.max() <= 80
+    assert not np.isin(found, (30, 31)).any()
+    assert (np.lexsort((found[:, 1], found[:, 0])) == np.arange(len(found))).all()
+    # Of pixels without a loop so many are as unlikely as the p-value says, or fewer: counts are whole numbers.
+    tested = np.isfinite(band.balanced[:, 4:81]).sum()
+    assert 0.001 * tested < len(found) - 3 < 0.02 * tested
+    assert len(loops.candidates(band, 4, 80, p_value=1e-6)) < len(found)
+
+
+def test_a_candidates_p_value_is_poissons(band):
+    balanced = band.balanced[:, :41]
+    weights = np.isfinite(balanced).sum(axis=0)
+    falling = IsotonicRegression(increasing=False).fit(np.arange(41), np.nanmean(balanced, axis=0), weights)
+    found = loops.candidates(band, 20, 40)
+    for d in range(20, 41):
+        x = np.flatnonzero(np.isfinite(balanced[:, d]))
+        expected = falling.predict([d])[0] / (band.weight[x] * band.weight[x + d])
+        unlikely = x[poisson.sf(band.counts[x, d] - 1, expected) < 0.01]
+        assert found[found[:, 1] - found[:, 0] == d, 0].tolist() == unlikely.tolist()
+
+
+def test_decoys_keep_every_diagonal_and_move_candidates_with_their_pixel(band):
+    found = loops.candidates(band, 4, 80)
+    good = np.isfinite(band.weight)
+    values = np.where(np.isfinite(band.balanced), band.balanced, 0)
+    decoy, moved = loops.relocated(values, good, found, np.random.default_rng(0))
+    for d in range(WIDTH):
+        places = np.flatnonzero(good[: N_BINS - d] & good[d:])
+        np.testing.assert_array_equal(np.sort(decoy[places, d]), np.sort(values[places, d]))
+        assert (decoy[np.setdiff1d(np.arange(N_BINS), places), d] == 0).all()
+    at = [each[pair[:, 0], pair[:, 1] - pair[:, 0]] for each, pair in ((values, found), (decoy, moved))]
+    np.testing.assert_array_equal(np.sort(at[0]), np.sort(at[1]))
+    assert len(np.unique(moved, axis=0)) == len(found)
+    assert (moved != found).any(axis=1).mean() > 0.9
+    inside = [((each >= 25) & (each <= N_BINS - 25)).all(axis=1).sum() for each in (found, moved)]
+    assert inside[0] == inside[1] > 0
+
+
+class TrackArray(TrackStore):
+    """A track held in memory."""
+
+    def __init__(self, values, bin_bp):
+        self.folder, self.bin_bp = "track", bin_bp
+        self.chromsizes = {"chr1": len(values) * bin_bp}
+        self._bins_of, self._offsets, self._bins = {"chr1": len(values)}, {"chr1": 0}, values
+
+
+@pytest.fixture(scope="module")
+def tracks():
+    rng = np.random.default_rng(6)
+    values = [rng.gamma(1, size=N_BINS * 50).astype(np.float32) for _ in range(2)]
+    values[0][100:200] = np.nan
+    return [TrackArray(each, 20) for each in values]
+
+
+@pytest.fixture(scope="module")
+def store(band, tmp_path_factory):
+    values = band.balanced * bands.scale(band, band.balanced)
+    return bands.BandStore.write(tmp_path_factory.mktemp("bands") / "chr1.npy", values)
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(3)
+    return Loop(protocol="corrected", embed_dim=8, heads=2, depth=1, track_bins=50).eval()
+
+
+def test_scores_are_those_of_single_pairs(model, store, tracks):
+    chosen = np.array([[40, 60], [70, 100], [25, 25], [90, 95], [135, 135]])
+    signal = loops.signals(tracks, "chr1", N_BINS, bin_bp=BIN_BP)
+    assert signal.shape == (N_BINS * 50, 2)
+    ours = loops.score(model, store, signal, chosen, batch_size=2, device=CPU)
+    for (x, y), value in zip(chosen, ours):
+        batch = {
+            "map": torch.from_numpy(store.windows(np.array([[x, y]])))[:, None],
+            "tracks": torch.from_numpy(pairs.segments(tracks, "chr1", [x, y], bin_bp=BIN_BP)),
+        }
+        with torch.inference_mode():
+            assert value == pytest.approx(model(batch).item(), abs=1e-6)
+    assert loops.score(model, store, signal, chosen[:0], batch_size=2, device=CPU).shape == (0,)
+
+
+def test_a_search_scores_candidates_and_as_many_decoys(model, band, store, tracks, caplog):
+    settings = {"bin_bp": BIN_BP, "min_bins": 4, "max_bins": 400, "batch_size": 32, "device": CPU}
+    with caplog.at_level("INFO"):
+        found = loops.search(model, band, store, tracks, **settings)
+    assert list(found) == loops.CANDIDATES
+    expected = loops.candidates(band, 4, store.farthest_bins)
+    expected = expected[store.inside(expected)]
+    targets = found[~found["decoy"]]
+    np.testing.assert_array_equal(targets[["x", "y"]], expected)
+    signal = loops.signals(tracks, "chr1", N_BINS, bin_bp=BIN_BP)
+    scores = loops.score(model, store, signal, expected, batch_size=32, device=CPU)
+    np.testing.assert_allclose(targets["score"], scores, atol=1e-6)
+    decoys = found[found["decoy"]]
+    assert len(decoys) == len(targets)
+    assert not np.array_equal(decoys[["x", "y"]].to_numpy()[: len(targets)], expected[: len(decoys)])
+    pd.testing.assert_frame_equal(found, loops.search(model, band, store, tracks, **settings))
+    assert f"{len(targets)} candidates and {len(decoys)} decoys" in caplog.text
+
+
+def test_validation_counts_loops_and_those_seen():
+    found = pd.DataFrame(
+        [("chr1", 10, 30, 0.9), ("chr1", 50, 90, 0.8), ("chr2", 10, 30, 0.7), ("chr1", 11, 31, 0.6)],
+        columns=["chrom", "x", "y", "score"],
+    )
+    seen = {"chr1": np.array([[11, 29], [53, 90], [10, 31], [300, 340]]), "chr2": np.array([[200, 230]])}
+    table = loops.validate(found, seen, 1)
+    assert list(table) == loops.VALIDATION
+    assert table["loops"].tolist() == [0, 1, 2, 3, 4]
+    assert table["validated"].tolist() == [0, 1, 1, 1, 2]
+    assert table["found"].tolist() == [0, 2, 2, 2, 2]
+    np.testing.assert_allclose(table["precision"], [np.nan, 1, 1 / 2, 1 / 3, 2 / 4])
+    np.testing.assert_allclose(table["recall"], [0, *[2 / 5] * 4])
+    np.testing.assert_allclose(table["f1"][:2], [0, 2 * 1 * 0.4 / 1.4])
+    wider = loops.validate(found, seen, 3)
+    assert wider["validated"].tolist() == [0, 1, 2, 2, 3] and wider["recall"].iloc[-1] == 3 / 5
+    nothing = loops.validate(found.iloc[:0], seen, 1)
+    assert nothing[["loops", "recall", "f1"]].to_numpy().tolist() == [[0, 0, 0]] and nothing["precision"].isna().all()
+    with pytest.raises(InputError, match="none was seen on the chromosomes searched"):
+        loops.validate(found, {"chr1": np.empty((0, 2), int)}, 1)
+
+
+def test_a_bedpe_is_read_again(tmp_path):
+    found = loops.cluster(frame(square(50, 80, 0.8) + square(90, 130, 0.6)), protocol="corrected")
+    loops.write_bedpe(found, tmp_path / "loops.bedpe", 5000)
+    again = pairs.read_loops(tmp_path / "loops.bedpe")
+    assert again["chr1"].tolist() == [[50, 80], [90, 130]]
+    table = pd.read_csv(tmp_path / "loops.bedpe", sep="\t")
+    assert list(table)[:8] == ["#chrom1", "start1", "end1", "chrom2", "start2", "end2", "name", "score"]
+    assert table.loc[0, ["start1", "end1", "start2", "name", "score", "candidates"]].tolist() == [
+        *[250_000, 255_000, 400_000],
+        *["loop1", 0.8, 9],
+    ]

@@ -1,0 +1,263 @@
+"""The diagonals of a map that MIX-HIC's windows are cut from, kept once per chromosome (Yang et al. 2025).
+
+Values are balanced ones with the raw counts' total, clipped at 255 or less, over their maximum: [0, 1], 0 on bad bins.
+What is kept of a prepared map is less: its counts, most of them in four bits, and a factor for every bin, so that a
+deep map of 450 diagonals takes some 300 bytes a bin where float32 takes 1,800. Windows are decoded as they are cut.
+"""
+
+import logging
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+import numba
+import numpy as np
+import pandas as pd
+
+from trifold.errors import InputError
+from trifold.io.cool import Band, open_map
+
+logger = logging.getLogger(__name__)
+
+WINDOW_BINS = 50
+HALF_BINS = WINDOW_BINS // 2
+CLIP = 255.0  # as published: contacts, on the scale of counts
+# Counts of the first diagonals take two bytes, the others half a byte; the largest number that fits stands for "see
+# the large ones".
+NEAR_BINS, NEAR_LARGE, FAR_LARGE = 32, 0xFFFF, 0xF
+LARGE = np.dtype([("distance", "<u4"), ("count", "<u4")])
+BINS = np.dtype([("factor", "<f8"), ("large", "<i8")])  # large: where the bin's own begin
+
+
+def scale(band: Band, balanced: np.ndarray) -> float:
+    """What gives the band's balanced values the raw counts' total, so that they are on the scale of counts.
+
+    KR-normalised contacts of a .hic file lie there, and so does the 255 they are clipped at. Raises InputError where no
+    balanced contact is.
+    """
+    known = np.isfinite(balanced)
+    total = balanced[known].sum()
+    if not total > 0:
+        raise InputError(f"{band.chrom}: the map has no balanced contact here; leave the chromosome out or balance it")
+    return band.counts[known].sum() / total
+
+
+class BandStore:
+    """Windows of one chromosome's map on [0, 1], cut from a band: ``.npy``, float32 (n_bins, n_diagonals).
+
+    Column d holds the pixels (i, i + d). The file is mapped on first use in each process; the store pickles.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        if not self.path.exists():
+            raise InputError(f"{self.path}: not found; write the band of this chromosome first")
+        self.n_bins, self.n_diagonals = np.load(self.path, mmap_mode="r").shape
+        self._arrays: tuple[np.ndarray, ...] | None = None
+
+    @classmethod
+    def write(cls, path: str | os.PathLike, values: np.ndarray) -> "BandStore":
+        """Keep a band of contacts (n_bins, n_diagonals): not finite ones as 0, clipped at 255, over their maximum."""
+        values = np.minimum(np.where(np.isfinite(values), values, 0), CLIP)
+        maximum = values.max(initial=0)
+        if not maximum > 0:
+            raise InputError(f"{path}: the band holds no contact; leave the chromosome out")
+        with open(path, "wb") as handle:
+            np.save(handle, (values / maximum).astype(np.float32))
+        return cls(path)
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_arrays": None}
+
+    @property
+    def files(self) -> list[Path]:
+        return [self.path]
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """The files, mapped."""
+        if self._arrays is None:
+            self._arrays = tuple(np.asarray(np.load(path, mmap_mode="r")) for path in self.files)
+        return self._arrays
+
+    @property
+    def values(self) -> np.ndarray:
+        """The whole band, float32 (n_bins, n_diagonals)."""
+        return self.arrays[0]
+
+    @property
+    def farthest_bins(self) -> int:
+        """Greatest y - x whose window the band holds."""
+        return self.n_diagonals - WINDOW_BINS
+
+    def inside(self, pairs: np.ndarray) -> np.ndarray:
+        """Which (x, y) of (n, 2) have a whole window on the chromosome: bool (n,)."""
+        return ((pairs >= HALF_BINS) & (pairs <= self.n_bins - HALF_BINS)).all(axis=1)
+
+    def windows(self, pairs: np.ndarray, out: np.ndarray | None = None, places: np.ndarray | None = None) -> np.ndarray:
+        """(n, 2) bins (x, y) -> (n, 50, 50) float32, x along the rows; or into `out`, at its `places` (n,).
+
+        Raises InputError for windows that leave the chromosome or the band.
+        """
+        pairs = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
+        outside = ~self.inside(pairs) | (np.abs(pairs[:, 1] - pairs[:, 0]) > self.farthest_bins)
+        if outside.any():
+            x, y = pairs[outside][0]
+            raise InputError(
+                f"{self.path}: the window about ({x}, {y}) leaves the chromosome ({self.n_bins} bins) or the band "
+                f"({self.n_diagonals} diagonals); leave the pair out, or write a wider band"
+            )
+        if out is None:
+            out = np.empty((len(pairs), WINDOW_BINS, WINDOW_BINS), dtype=np.float32)
+        self._cut(pairs, out, np.arange(len(pairs)) if places is None else places)
+        return out
+
+    def _cut(self, pairs: np.ndarray, out: np.ndarray, places: np.ndarray) -> None:
+        around = np.arange(-HALF_BINS, HALF_BINS)
+        rows, columns = pairs[:, 0, None, None] + around[:, None], pairs[:, 1, None, None] + around
+        out[places] = self.values[np.minimum(rows, columns), np.abs(columns - rows)]
+
+
+class CountStore(BandStore):
+    """The same of a prepared map, as counts and factors: equal up to the rounding of float32.
+
+    ``<chrom>.npy`` uint16 (n_bins, 32), ``<chrom>.far.npy`` uint8, two diagonals to a byte, the nearer one in its lower
+    half, ``<chrom>.large.npy`` what fits neither, by bin and distance, ``<chrom>.bins.npy`` of every bin its factor (0:
+    bad) and where its large ones begin. A value is count · factor · factor, 1 at most.
+    """
+
+    def __init__(self, path: str | os.PathLike, n_diagonals: int):
+        super().__init__(path)
+        self.n_diagonals = n_diagonals
+
+    @classmethod
+    def write(cls, path: str | os.PathLike, band: Band, clip: float = CLIP) -> "CountStore":
+        """Keep a band of counts with its weights; values are clipped at `clip`, over their maximum.
+
+        Raises InputError where no balanced contact is, or counts are not whole numbers.
+        """
+        path, balanced = Path(path), band.balanced
+        factor = scale(band, balanced)
+        maximum = min(factor * np.nanmax(balanced), clip)
+        counts = np.where(np.isfinite(balanced), band.counts, 0)
+        if (counts != np.floor(counts)).any() or counts.max() > np.iinfo(np.uint32).max:
+            raise InputError(f"{path}: {band.chrom} holds contacts that are no whole numbers; give a map of raw counts")
+        near, far = counts[:, :NEAR_BINS], counts[:, NEAR_BINS:]
+        far = np.pad(far, ((0, 0), (0, far.shape[1] % 2)))
+        limits = np.full(counts.shape[1], FAR_LARGE)
+        limits[:NEAR_BINS] = NEAR_LARGE
+        rows, distances = np.nonzero(counts >= limits)
+        large = np.empty(len(rows), dtype=LARGE)
+        large["distance"], large["count"] = distances, counts[rows, distances]
+        bins = np.empty(len(counts), dtype=BINS)
+        bins["factor"] = np.nan_to_num(band.weight) * np.sqrt(factor / maximum)
+        bins["large"] = np.searchsorted(rows, np.arange(len(counts)))
+        halves = np.minimum(far, FAR_LARGE).astype(np.uint8)
+        np.save(path, np.minimum(near, NEAR_LARGE).astype(np.uint16))
+        np.save(path.with_suffix(".far.npy"), halves[:, ::2] | halves[:, 1::2] << 4)
+        np.save(path.with_suffix(".large.npy"), large)
+        np.save(path.with_suffix(".bins.npy"), bins)
+        return cls(path, counts.shape[1])
+
+    @property
+    def files(self) -> list[Path]:
+        return [self.path, *(self.path.with_suffix(f".{name}.npy") for name in ("far", "large", "bins"))]
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """Counts near and far, the large ones' distances and numbers, the bins' factors and where their large begin."""
+        if self._arrays is None:
+            near, far, large, bins = (np.asarray(np.load(path, mmap_mode="r")) for path in self.files)
+            self._arrays = (near, far, large["distance"], large["count"], bins["factor"], bins["large"])
+        return self._arrays
+
+    @property
+    def values(self) -> np.ndarray:
+        """The whole band, float32 (n_bins, n_diagonals); decoded at each call."""
+        out = np.empty((self.n_bins, self.n_diagonals), dtype=np.float32)
+        _whole(*self.arrays, out)
+        return out
+
+    def _cut(self, pairs: np.ndarray, out: np.ndarray, places: np.ndarray) -> None:
+        _windows(*self.arrays, pairs, out, places)
+
+
+@numba.njit(cache=True, nogil=True)
+def _run(near, far, distances, counts, factors, begins, i, first, out):
+    """Pixels (i, i + first) and on, as many as `out` holds."""
+    n, factor = out.shape[0], factors[i]
+    split = min(max(NEAR_BINS - first, 0), n)
+    for k in range(split):
+        out[k] = min(near[i, first + k] * factor * factors[i + first + k], 1.0)
+    # Two diagonals share a byte; a run may begin with the farther one.
+    if split < n and (first + split) % 2:
+        d = first + split
+        out[split] = min((far[i, (d - NEAR_BINS) // 2] >> 4) * factor * factors[i + d], 1.0)
+        split += 1
+    for k in range(split, n, 2):
+        d = first + k
+        both = far[i, (d - NEAR_BINS) // 2]
+        out[k] = min((both & FAR_LARGE) * factor * factors[i + d], 1.0)
+        if k + 1 < n:
+            out[k + 1] = min((both >> 4) * factor * factors[i + d + 1], 1.0)
+    end = begins[i + 1] if i + 1 < begins.shape[0] else distances.shape[0]
+    for k in range(begins[i], end):
+        d = np.int64(distances[k])
+        if first <= d < first + n:
+            out[d - first] = min(counts[k] * factor * factors[i + d], 1.0)
+
+
+@numba.njit(cache=True, nogil=True)
+def _windows(near, far, distances, counts, factors, begins, pairs, out, places):
+    """Windows about (n, 2) pairs into their places of (m, 50, 50): by rows above the diagonal, by columns below it."""
+    for n in range(pairs.shape[0]):
+        x, y, window = pairs[n, 0] - HALF_BINS, pairs[n, 1] - HALF_BINS, out[places[n]]
+        for r in range(WINDOW_BINS):
+            c = max(0, x + r - y)
+            if c < WINDOW_BINS:
+                _run(near, far, distances, counts, factors, begins, x + r, y + c - x - r, window[r, c:])
+        for c in range(WINDOW_BINS):
+            r = max(0, y + c + 1 - x)
+            if r < WINDOW_BINS:
+                _run(near, far, distances, counts, factors, begins, y + c, x + r - y - c, window[r:, c])
+
+
+@numba.njit(cache=True, nogil=True)
+def _whole(near, far, distances, counts, factors, begins, out):
+    """All pixels into (n_bins, n_diagonals); 0 past the end."""
+    for i in range(out.shape[0]):
+        last = min(out.shape[1], out.shape[0] - i)
+        _run(near, far, distances, counts, factors, begins, i, 0, out[i, :last])
+        out[i, last:] = 0
+
+
+# ---------------------------------------------------------------- all chromosomes
+
+
+def write_bands(
+    map_path: str | os.PathLike, out: Path, width_bins: int, exclude: Collection[str] = (), clip: float = CLIP
+) -> None:
+    """Write the bands of a balanced map: the files of every chromosome, and chromosomes.tsv.
+
+    A chromosome without a balanced contact is left out, as are those of `exclude`.
+    """
+    lines = ["name\tn_bins\tn_diagonals"]
+    for chrom in open_map(map_path).chromnames:
+        if chrom in exclude:
+            continue
+        band = Band.read(map_path, chrom, width_bins)
+        if not np.nansum(band.balanced) > 0:
+            logger.warning("%s: no balanced contact on %s; it is left out", map_path, chrom)
+            continue
+        store = CountStore.write(out / f"{chrom}.npy", band, clip)
+        lines.append(f"{chrom}\t{store.n_bins}\t{store.n_diagonals}")
+    if len(lines) == 1:
+        raise InputError(f"{map_path}: no chromosome with a balanced contact; balance the map, or give a deeper one")
+    (out / "chromosomes.tsv").write_text("\n".join(lines) + "\n")
+
+
+def open_bands(folder: str | os.PathLike) -> dict[str, BandStore]:
+    """chromosome -> its band, of a folder that `write_bands` wrote."""
+    table = pd.read_csv(Path(folder) / "chromosomes.tsv", sep="\t", dtype={"name": str})
+    rows = table[["name", "n_diagonals"]].itertuples(index=False, name=None)
+    return {name: CountStore(Path(folder) / f"{name}.npy", n_diagonals) for name, n_diagonals in rows}

@@ -1,0 +1,201 @@
+"""MIX-HIC's samples as a torch Dataset: windows are cut on the fly, nothing is stored beforehand.
+
+A sample's folders: `bands` (``<chrom>.npy`` and ``chromosomes.tsv``: name, n_bins, n_diagonals), the prepared tracks,
+and `pairs`: ``pairs.tsv`` (chrom, x, y, label, role), ``windows.tsv`` (chrom, x, role, cage_role) and ``cage.npy``
+(windows × 50, mean signal).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.data import Dataset
+
+from trifold.data import pairs
+from trifold.data.bands import WINDOW_BINS, open_bands
+from trifold.data.splits import ROLES
+from trifold.data.tracks import TrackStore
+from trifold.errors import InputError
+
+TASKS = ("pretraining", "loop", "map", "cage")
+# The noise that the released loop script leaves in: sd of the Gaussian, shares of the entries that are changed.
+NOISE_SD, NOISE_SHARE = 0.1, 0.5
+
+
+# ---------------------------------------------------------------- noise
+
+
+def noisy(window: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """A map window with the noise of the released loop script, in its order, float32.
+
+    Half of the entries get Gaussian noise, half become 0 or 1, then half of those that are not 0 become 0.
+    """
+    window = window.copy()
+    chosen = generator.random(window.shape) < NOISE_SHARE
+    window[chosen] += generator.normal(0, NOISE_SD, int(chosen.sum())).astype(np.float32)
+    chosen = generator.random(window.shape) < NOISE_SHARE
+    window[chosen] = generator.integers(0, 2, int(chosen.sum()))
+    window[(window != 0) & (generator.random(window.shape) < NOISE_SHARE)] = 0
+    return window
+
+
+# ---------------------------------------------------------------- the data set
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Where one cell type lies."""
+
+    name: str
+    pairs: Path
+    bands: Path
+    tracks: tuple[Path, ...]
+
+
+def gather(
+    names: Sequence[str],
+    pairs: Sequence[str | Path],
+    bands: Sequence[str | Path],
+    tracks: Sequence[str | Path],
+) -> list[Sample]:
+    """Samples from files of their folders, in the order of the names; of tracks, each sample's one after the other."""
+    folders = [[Path(path).parent for path in paths] for paths in (pairs, bands, tracks)]
+    per_sample = len(tracks) // len(names)
+    return [
+        Sample(name, folders[0][i], folders[1][i], tuple(folders[2][i * per_sample : (i + 1) * per_sample]))
+        for i, name in enumerate(names)
+    ]
+
+
+class PairDataset(Dataset):
+    """Samples of a task in one or several roles, as dicts of tensors: `pair` (x, y), `index`, and what `reads` names.
+
+    task      "pretraining": positive pairs; "loop": all pairs; "map", "cage": windows about TSS, x = y
+    roles     of train, validation, test; None: all
+    reads     of "map" (1, 50, 50), "tracks" (track bins of both stretches, tracks), "label" (1,), "cage" (100,), the 50
+              bins twice as log2(x + 1)
+    protocol  "published": CAGE windows have the role that was drawn at random
+    log       tracks as log2(x + 1)
+    noise     maps as the released loop script gives them: noise by (seed, epoch, index)
+    fraction  share of the samples, drawn without replacement by the seed
+    mixed     in an order drawn by the seed, so that batches of networks that attend across samples hold both labels;
+              otherwise in the order of the tables
+    `table` holds the samples in order: sample, chrom, x, y, label. Raises InputError where no sample is left.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        task: str,
+        roles: Sequence[str] | None,
+        *,
+        reads: set[str],
+        bin_bp: int,
+        protocol: str,
+        log: bool = True,
+        noise: bool = False,
+        fraction: float = 1.0,
+        seed: int = 0,
+        mixed: bool = False,
+    ):
+        self.task, self.reads, self.bin_bp, self.log, self.noise = task, reads, bin_bp, log, noise
+        self.seed, self.epoch = seed, 0
+        self.bands = [open_bands(sample.bands) if "map" in reads else {} for sample in samples]
+        self.tracks = [[TrackStore(path) for path in sample.tracks] for sample in samples]
+        tables = [self._read(number, sample, roles, protocol) for number, sample in enumerate(samples)]
+        table = pd.concat(tables, ignore_index=True)
+        generator = np.random.default_rng(seed)
+        if fraction < 1:
+            kept = generator.choice(len(table), size=int(fraction * len(table)), replace=False)
+            table = table.iloc[np.sort(kept)]
+        if mixed:
+            table = table.iloc[generator.permutation(len(table))]
+        self.table = table.reset_index(drop=True)
+        if self.table.empty:
+            raise InputError(
+                f"config: mixhic2025: no {task} sample with the role {' or '.join(roles or ROLES)} in "
+                f"{', '.join(sample.name for sample in samples)}; name other chromosomes, or raise fraction"
+            )
+        # Plain arrays: workers copy what they touch of a table.
+        self._numbers = self.table["number"].to_numpy()
+        self._codes, names = pd.factorize(self.table["chrom"])
+        self._names = list(names)
+        self._xy = self.table[["x", "y"]].to_numpy(dtype=np.int64)
+        self._labels = self.table["label"].to_numpy(dtype=np.float32)
+        if "cage" in reads:
+            stored = [self._expression(sample) for sample in samples]
+            rows = zip(self._numbers, self.table["row"])
+            self._cage = np.stack([stored[number][row] for number, row in rows])
+
+    def _read(self, number: int, sample: Sample, roles: Sequence[str] | None, protocol: str) -> pd.DataFrame:
+        pairwise = self.task in ("pretraining", "loop")
+        path = sample.pairs / ("pairs.tsv" if pairwise else "windows.tsv")
+        if not path.exists():
+            raise InputError(f"{path}: not found; give start sites (config: mixhic2025/tss) and make the pairs again")
+        table = pd.read_csv(path, sep="\t", dtype={"chrom": str})
+        table["row"] = np.arange(len(table))
+        if self.task == "pretraining":
+            table = table[table["label"] == 1]
+        if not pairwise:
+            table = table.assign(y=table["x"], label=1)
+        if roles is not None:
+            role = "cage_role" if self.task == "cage" and protocol == "published" else "role"
+            table = table[table[role].isin(roles)]
+        return table[["chrom", "x", "y", "label", "row"]].assign(number=number, sample=sample.name)
+
+    @staticmethod
+    def _expression(sample: Sample) -> np.ndarray:
+        if not (path := sample.pairs / "cage.npy").exists():
+            raise InputError(
+                f"{path}: not found; give the sample {sample.name!r} the tracks of config: mixhic2025/expression"
+            )
+        return np.load(path)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw the noise of this epoch from now on."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._xy)
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        if not 0 <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        return {name: values[0] for name, values in self.__getitems__([index]).items()}
+
+    def __getitems__(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
+        """A batch, cut into its own memory; a DataLoader asks for it and is given `collate`."""
+        indices = np.asarray(indices, dtype=np.int64)
+        n, pairs_xy = len(indices), self._xy[indices]
+        batch = {"pair": pairs_xy, "index": indices}
+        if "map" in self.reads:
+            batch["map"] = np.empty((n, 1, WINDOW_BINS, WINDOW_BINS), dtype=np.float32)
+        if "tracks" in self.reads:
+            length = 2 * WINDOW_BINS * self.bin_bp // self.tracks[0][0].bin_bp
+            batch["tracks"] = np.empty((n, length, len(self.tracks[0])), dtype=np.float32)
+        chromosomes = self._numbers[indices] * len(self._names) + self._codes[indices]
+        for each in np.unique(chromosomes):
+            places = np.flatnonzero(chromosomes == each)
+            number, code = divmod(int(each), len(self._names))
+            chrom, own = self._names[code], pairs_xy[places]
+            if "map" in self.reads:
+                self.bands[number][chrom].windows(own, out=batch["map"][:, 0], places=places)
+            if "tracks" in self.reads:
+                settings = {"bin_bp": self.bin_bp, "log": self.log, "out": batch["tracks"], "places": places}
+                pairs.segments(self.tracks[number], chrom, own, **settings)
+        if "map" in self.reads and self.noise:
+            for window, index in zip(batch["map"][:, 0], indices):
+                window[:] = noisy(window, np.random.default_rng((self.seed, self.epoch, index)))
+        if "label" in self.reads:
+            batch["label"] = self._labels[indices, None]
+        if "cage" in self.reads:
+            batch["cage"] = np.log2(np.tile(self._cage[indices], 2) + 1)
+        return {name: torch.from_numpy(values) for name, values in batch.items()}
+
+    @staticmethod
+    def collate(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """It is whole already."""
+        return batch

@@ -1,0 +1,402 @@
+"""Loops of whole chromosomes (MIX-HIC, Yang et al. 2025, appendix A.2), and how many of them ChIA-PET has seen.
+
+Three steps. `candidates`: pixels with more contacts than their distance explains (Poisson). `score`: what a loop model
+says of each. `cluster`: density peaks of the pixels that score well; a density counts as a loop's where, from there
+upwards, few peaks are of a decoy map, in which every pixel has moved to another place of its diagonal.
+
+The released MIX-HIC has no code of this; the clustering is RefHiC's (Zhang & Blanchette 2022), which the paper names,
+the candidates are Peakachu's. In both a peak needs 12 bins between its anchors (55 kb at 5 kb).
+
+- "published": a cluster stands as its candidate of the highest score, as RefHiC has it.
+- "corrected": as that of the highest density, as the paper has it.
+- Both: where there are never too many decoys every density counts (RefHiC's search does not end there), and the
+  densest candidate of a chromosome is a peak however near the others are.
+"""
+
+import logging
+import os
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.optimize import isotonic_regression
+from scipy.spatial import cKDTree
+from scipy.special import pdtrc
+from torch import Tensor
+
+from trifold.data.bands import HALF_BINS, WINDOW_BINS, BandStore, open_bands
+from trifold.data.pairs import read_loops
+from trifold.data.tracks import TrackStore
+from trifold.errors import InputError
+from trifold.inference import device_of
+from trifold.io.cool import Band
+from trifold.models import references, stored
+
+logger = logging.getLogger(__name__)
+
+P_VALUE = 0.01  # of a candidate
+MIN_SCORE = 0.5
+MIN_BINS = 12  # between the anchors of a peak
+ISOLATED_RADIUS, ISOLATED_POINTS = 2, 5  # a candidate with so few in that radius, itself included, is dropped
+DENSITY_RADIUS = 5  # bins; 25 kb at 5 kb
+MIN_DELTA = 5  # bins between a peak and the next denser candidate
+FDR = 0.05
+NEIGHBOURS = 64  # searched for a denser one before all are
+CANDIDATES = ["chrom", "x", "y", "score", "decoy"]
+# A loop model: a batch as `trifold.models.mixhic` has it -> (B, 1), a probability.
+Predictor = Callable[[dict[str, Tensor]], Tensor]
+LOOPS = ["chrom", "x", "y", "score", "density", "candidates"]
+VALIDATION = ["loops", "validated", "found", "precision", "recall", "f1"]
+BEDPE = ["chrom1", "start1", "end1", "chrom2", "start2", "end2", "name", "score", "strand1", "strand2"]
+
+
+# ---------------------------------------------------------------- candidates
+
+
+def candidates(band: Band, min_bins: int, max_bins: int, p_value: float = P_VALUE) -> np.ndarray:
+    """Pixels (x, y), min_bins <= y - x <= max_bins, with significantly many contacts: (n, 2), by x and then y.
+
+    Expected is the mean balanced value of the diagonal, made to fall with the distance, over the weights of both bins;
+    a pixel is taken where as many contacts or more have a probability below `p_value`. Pixels of bad bins are not.
+    """
+    last = min(max_bins, band.counts.shape[1] - 1)
+    balanced = band.balanced[:, : last + 1]
+    good = np.isfinite(balanced)
+    numbers = good.sum(axis=0)
+    means = np.where(good, balanced, 0).sum(axis=0) / np.maximum(numbers, 1)
+    known = np.flatnonzero(numbers)
+    falling = np.zeros(last + 1)
+    falling[known] = isotonic_regression(means[known], weights=numbers[known], increasing=False).x
+    counts = band.counts[:, : last + 1]
+    x, distance = np.nonzero(good & (counts > 0))
+    inside = distance >= min_bins
+    x, distance = x[inside], distance[inside]
+    expected = falling[distance] / (band.weight[x] * band.weight[x + distance])
+    chosen = pdtrc(counts[x, distance] - 1, expected) < p_value
+    return np.stack([x[chosen], x[chosen] + distance[chosen]], axis=1)
+
+
+def relocated(
+    values: np.ndarray, good_bins: np.ndarray, pairs: np.ndarray, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """A decoy of a band (n_bins, n_diagonals): on every diagonal the pixels of good bins change places at random.
+
+    Pixels whose window lies on the chromosome do so among themselves, the others among themselves, so that there are as
+    many decoys as candidates. Returns the decoy and the `pairs` (n, 2) where they have moved to, by x and then y.
+    """
+    n_bins, n_diagonals = values.shape
+    decoy, moved = np.array(values), np.array(pairs)
+    distances = pairs[:, 1] - pairs[:, 0]
+    by_distance = np.argsort(distances, kind="stable")
+    edges = np.searchsorted(distances[by_distance], np.arange(n_diagonals + 1))
+    bins = np.arange(n_bins)
+    for d in range(n_diagonals):
+        good = good_bins[: n_bins - d] & good_bins[d:]
+        inside = (bins[: n_bins - d] >= HALF_BINS) & (bins[d:] <= n_bins - HALF_BINS)
+        target = bins[: n_bins - d].copy()
+        for places in (np.flatnonzero(good & inside), np.flatnonzero(good & ~inside)):
+            target[places] = generator.permutation(places)
+        decoy[target, d] = values[: n_bins - d, d]
+        own = by_distance[edges[d] : edges[d + 1]]
+        moved[own, 0] = target[pairs[own, 0]]
+        moved[own, 1] = moved[own, 0] + d
+    return decoy, moved[np.lexsort((moved[:, 1], moved[:, 0]))]
+
+
+# ---------------------------------------------------------------- scores
+
+
+def signals(
+    tracks: Sequence[TrackStore], chrom: str, n_bins: int, *, bin_bp: int = 5000, log: bool = True
+) -> np.ndarray:
+    """Tracks of a whole chromosome, (n_bins · bin_bp / track bin, n_tracks) float32; what `pairs.segments` cuts."""
+    read = [track.window(chrom, 0, n_bins * bin_bp)[0] for track in tracks]
+    values = np.stack(read, axis=1)
+    return np.log2(values + 1) if log else values
+
+
+@torch.inference_mode()
+def score(
+    predictor: Predictor,
+    store: BandStore,
+    signal: np.ndarray,
+    pairs: np.ndarray,
+    *,
+    batch_size: int,
+    device: torch.device,
+) -> np.ndarray:
+    """The predictor's probability of every pair (n, 2), (n,) float32, in batches in the order of the pairs.
+
+    signal  `signals` of the chromosome. Every pair must have its whole window in the store (`BandStore.inside`).
+    """
+    per_bin = len(signal) // store.n_bins
+    # Every stretch of 50 bins that starts on a bin is a view: (n_bins - 49, n_tracks, 50 · per_bin).
+    stretches = torch.from_numpy(signal).to(device).unfold(0, WINDOW_BINS * per_bin, per_bin)
+    scores = np.empty(len(pairs), dtype=np.float32)
+    for start in range(0, len(pairs), batch_size):
+        own = pairs[start : start + batch_size]
+        at = torch.from_numpy(own - HALF_BINS).to(device)
+        batch = {
+            "map": torch.from_numpy(store.windows(own)).to(device)[:, None],
+            "tracks": torch.cat([stretches[at[:, 0]], stretches[at[:, 1]]], dim=2).transpose(1, 2),
+        }
+        scores[start : start + len(own)] = predictor(batch)[:, 0].float().cpu().numpy()
+    return scores
+
+
+def search(
+    predictor: Predictor,
+    band: Band,
+    store: BandStore,
+    tracks: Sequence[TrackStore],
+    *,
+    bin_bp: int,
+    min_bins: int,
+    max_bins: int,
+    batch_size: int,
+    device: torch.device,
+    p_value: float = P_VALUE,
+) -> pd.DataFrame:
+    """Scored candidates of one chromosome and as many of its decoy: columns `CANDIDATES`.
+
+    band   raw counts and weights, for the candidates; store, the windows the predictor reads
+    Candidates whose window leaves the chromosome or the store's band are left out. They are scored in an order drawn at
+    random, so that networks that attend across a batch see no neighbours in it. Decoy and order are drawn by the name
+    of the chromosome alone.
+    """
+    start = time.perf_counter()
+    found = candidates(band, min_bins, min(max_bins, store.farthest_bins), p_value)
+    generator = np.random.default_rng([0, zlib.crc32(band.chrom.encode())])
+    signal = signals(tracks, band.chrom, store.n_bins, bin_bp=bin_bp)
+    parts, settings = [], {"batch_size": batch_size, "device": device}
+    with tempfile.TemporaryDirectory() as folder:
+        values, moved = relocated(store.values, np.isfinite(band.weight), found, generator)
+        decoy = BandStore.write(Path(folder) / "decoy.npy", values)
+        for of, pairs, is_decoy in ((store, found, False), (decoy, moved, True)):
+            pairs = pairs[of.inside(pairs)]
+            order, scores = generator.permutation(len(pairs)), np.empty(len(pairs), dtype=np.float32)
+            scores[order] = score(predictor, of, signal, pairs[order], **settings)
+            parts.append(
+                pd.DataFrame(
+                    {"chrom": band.chrom, "x": pairs[:, 0], "y": pairs[:, 1], "score": scores, "decoy": is_decoy}
+                )
+            )
+    frame = pd.concat(parts, ignore_index=True)
+    seconds = time.perf_counter() - start
+    logger.info(
+        "%s: %d candidates and %d decoys, %d and %d above %g; %.3g ms each",
+        band.chrom,
+        *(len(part) for part in parts),
+        *(int((part["score"] > MIN_SCORE).sum()) for part in parts),
+        MIN_SCORE,
+        1000 * seconds / max(1, len(frame)),
+    )
+    return frame
+
+
+# ---------------------------------------------------------------- density peaks
+
+
+def peaks(found: pd.DataFrame, *, min_score: float = MIN_SCORE, min_bins: int = MIN_BINS) -> pd.DataFrame:
+    """Candidates that score above `min_score` and are not alone, with what density peaks are chosen by.
+
+    `found`: columns `CANDIDATES`, bins; decoy (bool) says of which map. Columns added: rho, the scores within 5 bins
+    weighted by exp(-(d / 5)²), d the larger of both differences; delta, the distance to the nearest candidate of larger
+    rho (infinite without one); parent, the row of that candidate (-1: none). Chromosomes and maps are taken apart.
+    """
+    parts, rows = [], 0
+    taken = found[(found["score"] > min_score) & (found["y"] - found["x"] >= min_bins)]
+    for _, own in taken.groupby(["chrom", "decoy"], sort=False):
+        places = own[["x", "y"]].to_numpy(float)
+        near = cKDTree(places).query_ball_point(places, ISOLATED_RADIUS, p=np.inf, return_length=True)
+        own, places = own[near > ISOLATED_POINTS], places[near > ISOLATED_POINTS]
+        if not len(own):
+            continue
+        tree = cKDTree(places)
+        near = tree.sparse_distance_matrix(tree, DENSITY_RADIUS, p=np.inf, output_type="coo_matrix")
+        weights = np.exp(-((near.data / DENSITY_RADIUS) ** 2)) * own["score"].to_numpy()[near.col]
+        rho = np.bincount(near.row, weights, minlength=len(own))
+        delta, parent = _denser(places, rho, tree)
+        parent = np.where(parent < 0, -1, parent + rows)
+        parts.append(own.assign(rho=rho, delta=delta, parent=parent))
+        rows += len(own)
+    if not parts:
+        return taken.iloc[:0].assign(rho=0.0, delta=0.0, parent=-1)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _denser(places: np.ndarray, rho: np.ndarray, tree: cKDTree) -> tuple[np.ndarray, np.ndarray]:
+    """Distance to the nearest place of larger rho, and which (of several the densest; -1 without one)."""
+    delta, parent = np.full(len(rho), np.inf), np.full(len(rho), -1)
+    k = min(NEIGHBOURS, len(rho))
+    distances, neighbours = (each.reshape(len(rho), k) for each in tree.query(places, k=k, p=np.inf))
+    larger = rho[neighbours] > rho[:, None]
+    nearest = np.where(larger, distances, np.inf).min(axis=1)
+    # Beyond the last neighbour there may be others as near as it.
+    known = nearest < distances[:, -1]
+    densest = np.where(larger & (distances == nearest[:, None]), rho[neighbours], -np.inf).argmax(axis=1)
+    delta[known] = nearest[known]
+    parent[known] = neighbours[known, densest[known]]
+    for i in np.flatnonzero(~known):
+        away = np.abs(places - places[i]).max(axis=1)
+        larger = np.flatnonzero(rho > rho[i])
+        if len(larger):
+            delta[i] = away[larger].min()
+            near = larger[away[larger] == delta[i]]
+            parent[i] = near[rho[near].argmax()]
+    return delta, parent
+
+
+def cutoff(of: pd.DataFrame, *, fdr: float = FDR, min_delta: float = MIN_DELTA) -> float:
+    """The density that a loop must exceed: that of the first decoy, from the densest peak downwards, with which there
+    are more than `fdr` decoys to a target; -inf where there are never."""
+    chosen = of[of["delta"] > min_delta].sort_values("rho", ascending=False, kind="stable")
+    decoys = chosen["decoy"].cumsum().to_numpy()
+    targets = np.arange(1, len(chosen) + 1) - decoys
+    over = np.flatnonzero(decoys > fdr * targets)
+    return float(chosen["rho"].iloc[over[0]]) if len(over) else -np.inf
+
+
+def cluster(
+    found: pd.DataFrame,
+    *,
+    protocol: str,
+    min_score: float = MIN_SCORE,
+    min_bins: int = MIN_BINS,
+    fdr: float = FDR,
+) -> pd.DataFrame:
+    """Scored candidates of target and decoy maps (`peaks`) -> loops: columns `LOOPS`, best score first.
+
+    density is the largest rho of a loop's cluster, candidates their number. One loop stands for each cluster:
+    "published" its highest score, "corrected" its highest density. Raises InputError for another protocol.
+    """
+    if protocol not in ("published", "corrected"):
+        raise InputError(f"config: the protocol {protocol!r} is not known; choose from published, corrected")
+    of = peaks(found, min_score=min_score, min_bins=min_bins)
+    centre = (~of["decoy"] & (of["rho"] > cutoff(of, fdr=fdr)) & (of["delta"] > MIN_DELTA)).to_numpy()
+    label = np.where(centre, np.arange(len(of)), -1)
+    parent = of["parent"].to_numpy()
+    for i in of.index[np.argsort(-of["rho"].to_numpy(), kind="stable")]:
+        if not centre[i] and parent[i] >= 0:
+            label[i] = label[parent[i]]
+    of = of.assign(cluster=label)[label >= 0]
+    by = "score" if protocol == "published" else "rho"
+    best = of.sort_values(by, ascending=False, kind="stable").drop_duplicates("cluster")
+    sizes = of.groupby("cluster")["rho"].agg(["max", "size"])
+    loops = best.assign(
+        density=sizes.loc[best["cluster"], "max"].to_numpy(), candidates=sizes.loc[best["cluster"], "size"].to_numpy()
+    )
+    return loops.sort_values("score", ascending=False, kind="stable")[LOOPS].reset_index(drop=True)
+
+
+# ---------------------------------------------------------------- ChIA-PET
+
+
+def validate(loops: pd.DataFrame, seen: Mapping[str, np.ndarray], tolerance_bins: int) -> pd.DataFrame:
+    """Loops against those an experiment has seen, for every number of them from none to all, best score first.
+
+    `loops`: columns chrom, x, y, score, best first; `seen`: chromosome -> (n, 2) bins, of the chromosomes searched. Two
+    are the same where neither anchor is more than `tolerance_bins` away. Columns `VALIDATION`: loops, the number
+    taken; validated, those of them that were seen; found, the seen ones among them; precision (NaN of none), recall,
+    f1. Raises InputError where nothing was seen.
+    """
+    total = sum(map(len, seen.values()))
+    if not total:
+        raise InputError("loops: none was seen on the chromosomes searched; name chromosomes as the map does")
+    validated = np.zeros(len(loops) + 1, dtype=int)
+    first = np.zeros(len(loops) + 1, dtype=int)  # seen loops that this one is the first to find
+    for chrom, places in seen.items():
+        own = np.flatnonzero(loops["chrom"] == chrom)
+        if not (len(own) and len(places)):
+            continue
+        tree = cKDTree(loops.loc[own, ["x", "y"]].to_numpy(float))
+        for near in tree.query_ball_point(places.astype(float), tolerance_bins, p=np.inf):
+            if near:
+                validated[own[near] + 1] = 1
+                first[own[min(near)] + 1] += 1
+    frame = pd.DataFrame({"loops": np.arange(len(loops) + 1), "validated": validated.cumsum(), "found": first.cumsum()})
+    frame["precision"] = frame["validated"] / frame["loops"].where(frame["loops"] > 0)
+    frame["recall"] = frame["found"] / total
+    both = frame["precision"] + frame["recall"]
+    frame["f1"] = (2 * frame["precision"] * frame["recall"] / both.where(both > 0)).fillna(0.0)
+    return frame[VALIDATION]
+
+
+def write_bedpe(loops: pd.DataFrame, path: str | Path, bin_bp: int) -> None:
+    """Loops (`cluster`) as a BEDPE with a header: anchors of one bin, the score, then density and candidates."""
+    frame = pd.DataFrame({"chrom1": loops["chrom"], "start1": loops["x"] * bin_bp, "end1": (loops["x"] + 1) * bin_bp})
+    frame = frame.assign(chrom2=loops["chrom"], start2=loops["y"] * bin_bp, end2=(loops["y"] + 1) * bin_bp)
+    frame = frame.assign(name=[f"loop{i}" for i in range(1, len(loops) + 1)], score=loops["score"])
+    frame = frame.assign(strand1=".", strand2=".")[BEDPE]
+    frame = frame.assign(density=loops["density"], candidates=loops["candidates"])
+    frame.rename(columns={"chrom1": "#chrom1"}).to_csv(path, sep="\t", index=False, float_format="%.6g")
+
+
+# ---------------------------------------------------------------- all of a sample
+
+
+def annotate(
+    out: Path,
+    *,
+    name: str,
+    run: dict,
+    model: str | os.PathLike | None,
+    sample: str,
+    map_path: str | os.PathLike,
+    bands: str | os.PathLike,
+    tracks: Sequence[str | os.PathLike],
+    seen: Sequence[str | os.PathLike],
+    rename: Mapping[str, str],
+    chroms: Sequence[str],
+    max_loop_bins: int,
+    settings: Mapping,
+    bin_bp: int,
+    seed: int,
+    device: str,
+    threads: int,
+) -> None:
+    """Write loops.bedpe and validation.tsv of a resolved run on chromosomes of one sample into the folder `out`.
+
+    model: the folder of the trained network; None: a row without a model. seen: BEDPE of ChIA-PET; `settings`: the
+    config's mixhic2025/loops. Chromosomes without a band are left out; InputError where none is left.
+    """
+    torch.set_num_threads(threads)
+    where = device_of(device)
+    predictor = (
+        references.REFERENCES[run["architecture"]]() if model is None else stored.load_mixhic(model)[0].to(where)
+    )
+    stores = {chrom: store for chrom, store in open_bands(bands).items() if chrom in chroms}
+    if not stores:
+        raise InputError(f"config: mixhic2025/test: the map of {sample!r} has none of {list(chroms)}; name others")
+    opened = [TrackStore(path) for path in tracks]
+    parts = []
+    for chrom, store in stores.items():
+        band = Band.read(map_path, chrom, min(max_loop_bins + 1, store.n_diagonals))
+        found = search(
+            predictor,
+            band,
+            store,
+            opened,
+            bin_bp=bin_bp,
+            min_bins=settings["min_bins"],
+            max_bins=max_loop_bins,
+            batch_size=run["training"]["batch_size"],
+            device=where,
+            p_value=settings["p_value"],
+        )
+        parts.append(found)
+    chosen = {"min_bins": settings["min_bins"], "fdr": settings["fdr"]}
+    loops = cluster(pd.concat(parts, ignore_index=True), protocol=run["protocol"], **chosen)
+    listed = read_loops(seen, bin_bp, max_bins=max_loop_bins, rename=rename)
+    known = {chrom: listed[chrom] for chrom in stores if chrom in listed}
+    known = {chrom: own[own[:, 1] - own[:, 0] >= settings["min_bins"]] for chrom, own in known.items()}
+    table = validate(loops, known, settings["tolerance_bins"])
+    write_bedpe(loops, out / "loops.bedpe", bin_bp)
+    labels = {"run": name, "protocol": run["protocol"], "sample": sample, "seed": seed}
+    table.assign(**labels).to_csv(out / "validation.tsv", sep="\t", index=False, float_format="%.9g")
+    logger.info("%s on %s, seed %d: %s", name, sample, seed, table.iloc[-1].to_dict())

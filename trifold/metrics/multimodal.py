@@ -1,0 +1,227 @@
+"""Scores of MIX-HIC's three tasks (Yang et al. 2025): loops, maps, CAGE.
+
+As in the paper, each is taken over a whole test set at once: pairs, or the pixels or bins of all windows together. R²
+stands in both orders of its arguments: `r2` divides by the variance of the target, `r2_swapped` by that of the
+prediction, as the released code does. The paper's PCC and R² of maps take every pixel, both triangles and the diagonal
+included, and so follow the decay with distance; the same by distance and the SCC of HiCRep, which the paper does not
+give, do not.
+
+`loop_metrics`, `map_metrics` and `cage_metrics` score one prediction. `loop_resamples`, `map_resamples` and
+`cage_resamples` give the same scores of resampled windows, from which `compare` takes paired differences.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from trifold.errors import InputError
+from trifold.metrics import pixels, scc
+from trifold.metrics.classification import auprc, auroc, f1, precision, recall
+from trifold.metrics.pixels import FLAT, ratio
+
+LOOP_METRICS = ("precision", "recall", "f1", "auroc", "auprc")
+MAP_METRICS = ("pearson", "r2", "r2_swapped", "scc_hicrep")
+CAGE_METRICS = ("pearson", "r2", "r2_swapped", "pearson_tss", "r2_tss", "r2_swapped_tss")
+MAP_COLUMNS = ["metric", "distance_bp", "n", "value"]
+# Half-width of HiCRep's mean filter. What HiCRep advises for fine maps would cover half of a window of 50 bins.
+SCC_H = 1
+_INTERVAL = (0.025, 0.975)
+# Resamples are taken so many entries at a time.
+_BLOCK = 1 << 24
+
+# Weights (B, n), how often each of n windows counts, -> metric -> (B,).
+Resamples = Callable[[np.ndarray], dict[str, np.ndarray]]
+
+
+# ---------------------------------------------------------------- one prediction
+
+
+def loop_metrics(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> dict[str, float]:
+    """precision, recall and f1 above the threshold, auroc, auprc of labels and scores (n,); NaN where not defined.
+
+    Raises InputError for labels other than 0 and 1 and for scores that are not finite.
+    """
+    return {name: float(values[0]) for name, values in loop_resamples(labels, scores, threshold)(_ones(labels)).items()}
+
+
+def map_metrics(
+    predicted: np.ndarray, target: np.ndarray, x: np.ndarray, y: np.ndarray, bin_bp: int, h: int = SCC_H
+) -> pd.DataFrame:
+    """Scores of windows (n, W, W) about the pixels (x, y) (bins): columns `MAP_COLUMNS`.
+
+    distance_bp  NaN: over all pixels, or the mean over windows of scc_hicrep; else the pixels at that distance, or the
+                 mean over windows of the correlation that HiCRep weighs there
+    n            pixels, or windows of scc_hicrep
+    scc_hicrep is taken of windows on the diagonal (x = y), symmetrised, and has no row without one.
+    """
+    predicted, target = _alike(predicted, target, "maps", 3)
+    x, y = (np.asarray(each, dtype=np.int64) for each in (x, y))
+    distance = _distances(x, y, predicted.shape[-1]).ravel()
+    lines = _pixel_scores(np.nan, predicted.ravel(), target.ravel())
+    # Pixels of one distance side by side, so that every score is of a slice.
+    order = np.argsort(distance, kind="stable")
+    values, starts = np.unique(distance[order], return_index=True)
+    flat = predicted.ravel()[order], target.ravel()[order]
+    for value, start, end in zip(values, starts, [*starts[1:], len(order)]):
+        lines += _pixel_scores(value * bin_bp, *(each[start:end] for each in flat))
+    lines += _scc_rows(predicted[x == y], target[x == y], bin_bp, h)
+    return pd.DataFrame(lines, columns=MAP_COLUMNS).astype({"distance_bp": float, "n": int, "value": float})
+
+
+def cage_metrics(predicted: np.ndarray, target: np.ndarray, tss: np.ndarray) -> dict[str, float]:
+    """pearson, r2 and r2_swapped of all bins (n, bins), as in the paper, and of the bins that hold a TSS (`_tss`).
+
+    tss  bool, (n, bins) or (bins,). Windows overlap: mark a TSS in the window about it alone, to count it once.
+    """
+    return {name: float(values[0]) for name, values in cage_resamples(predicted, target, tss)(_ones(target)).items()}
+
+
+def _distances(x: np.ndarray, y: np.ndarray, size: int) -> np.ndarray:
+    """Distance of every pixel of windows about (x, y), bins: (n, size, size)."""
+    around = np.arange(size) - size // 2
+    return np.abs((y[:, None] + around)[:, None, :] - (x[:, None] + around)[:, :, None])
+
+
+def _pixel_scores(distance_bp: float, predicted: np.ndarray, target: np.ndarray) -> list[list]:
+    pair = predicted[None], target[None], np.ones((1, len(target)), dtype=bool)
+    n = pixels.n_pixels(*pair)[0]
+    scores = {"pearson": pixels.pearson, "r2": pixels.r2, "r2_swapped": pixels.r2_swapped}
+    return [[name, distance_bp, n, score(*pair)[0]] for name, score in scores.items()]
+
+
+def _scc_rows(predicted: np.ndarray, target: np.ndarray, bin_bp: int, h: int) -> list[list]:
+    """Rows of scc_hicrep of windows on the diagonal: over all distances, then at each."""
+    if not len(predicted):
+        return []
+    size = predicted.shape[-1]
+    bands = [pixels.to_bands(_symmetric(each), size) for each in (predicted, target)]
+    correlation, weight = scc.hicrep_strata(*bands, h, size)
+    whole = scc.over_strata(correlation, weight)
+    lines = [[np.nan, whole], *([d * bin_bp, correlation[:, d]] for d in range(1, size))]
+    scored = [(distance_bp, values[np.isfinite(values)]) for distance_bp, values in lines]
+    return [["scc_hicrep", distance_bp, len(values), values.mean()] for distance_bp, values in scored if len(values)]
+
+
+def _symmetric(windows: np.ndarray) -> np.ndarray:
+    return (windows + windows.transpose(0, 2, 1)) / 2
+
+
+# ---------------------------------------------------------------- resampled windows
+
+
+def loop_resamples(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> Resamples:
+    """`loop_metrics` of resampled pairs."""
+    labels, scores = (np.asarray(each, dtype=np.float64).ravel() for each in (labels, scores))
+    if len(labels) != len(scores) or not np.isin(labels, (0, 1)).all():
+        raise InputError(f"loops: {len(scores)} scores need as many labels, each 0 or 1; make the predictions again")
+    if not np.isfinite(scores).all():
+        raise InputError("loops: the model's scores are not finite; train it again, at a lower learning rate")
+
+    def resample(weights: np.ndarray) -> dict[str, np.ndarray]:
+        found = {each.__name__: each(labels, scores, threshold, weights) for each in (precision, recall, f1)}
+        return found | {each.__name__: each(labels, scores, weights) for each in (auroc, auprc)}
+
+    return resample
+
+
+def map_resamples(predicted: np.ndarray, target: np.ndarray, x: np.ndarray, y: np.ndarray, h: int = SCC_H) -> Resamples:
+    """The values over all distances of `map_metrics` for resampled windows; scc_hicrep NaN off the diagonal."""
+    predicted, target = _alike(predicted, target, "maps", 3)
+    of_all = _pooled(predicted, target)
+    on_diagonal = np.asarray(x) == np.asarray(y)
+    values = np.full(len(predicted), np.nan)
+    maps = (_symmetric(each[on_diagonal]) for each in (predicted, target))
+    values[on_diagonal] = scc.hicrep(*maps, h, predicted.shape[-1])
+    known = np.isfinite(values)
+
+    def resample(weights: np.ndarray) -> dict[str, np.ndarray]:
+        mean = ratio(weights @ np.where(known, values, 0), weights @ known.astype(float))
+        return {**of_all(weights), "scc_hicrep": mean}
+
+    return resample
+
+
+def cage_resamples(predicted: np.ndarray, target: np.ndarray, tss: np.ndarray) -> Resamples:
+    """`cage_metrics` of resampled windows."""
+    predicted, target = _alike(predicted, target, "CAGE", 2)
+    tss = np.broadcast_to(np.asarray(tss, dtype=bool), target.shape)
+    of_all = _pooled(predicted, target)
+    of_tss = _pooled(*(np.where(tss, each, np.nan) for each in (predicted, target)))
+
+    def resample(weights: np.ndarray) -> dict[str, np.ndarray]:
+        return of_all(weights) | {f"{name}_tss": values for name, values in of_tss(weights).items()}
+
+    return resample
+
+
+def compare(
+    ours: Sequence[Resamples], others: Sequence[Resamples], n_windows: int, n_bootstrap: int, seed: int
+) -> pd.DataFrame:
+    """Paired differences of the means over two lists of predictions (seeds), with a 95 % interval over windows.
+
+    All predictions are of the same windows, which are drawn with replacement `n_bootstrap` times, for both at once
+    (percentiles). Columns: metric, difference, ci_low, ci_high (NaN with fewer than two windows, or where a score is
+    not defined).
+    """
+
+    def difference(weights: np.ndarray) -> pd.DataFrame:
+        means = [
+            sum((pd.DataFrame(each(weights)) for each in predictions), start=0.0) / len(predictions)
+            for predictions in (ours, others)
+        ]
+        return means[0] - means[1]
+
+    whole = difference(np.ones((1, n_windows))).iloc[0]
+    rng, step = np.random.default_rng(seed), max(1, _BLOCK // n_windows)
+    share = np.full(n_windows, 1 / n_windows)
+    drawn = pd.concat(
+        difference(rng.multinomial(n_windows, share, size=min(step, n_bootstrap - start)).astype(float))
+        for start in range(0, n_bootstrap, step)
+    )
+    edges = np.full((2, len(whole)), np.nan)
+    defined = drawn.notna().any().to_numpy() & (n_windows > 1)
+    edges[:, defined] = np.nanquantile(drawn.to_numpy()[:, defined], _INTERVAL, axis=0)
+    return pd.DataFrame(
+        {"metric": whole.index, "difference": whole.to_numpy(), "ci_low": edges[0], "ci_high": edges[1]}
+    )
+
+
+def _pooled(predicted: np.ndarray, target: np.ndarray) -> Resamples:
+    """pearson, r2 and r2_swapped over the values of windows (n, ...) together, NaN left out."""
+    predicted, target = (each.reshape(len(each), -1) for each in (predicted, target))
+    known = np.isfinite(predicted) & np.isfinite(target)
+    means = [each[known].mean() if known.any() else 0.0 for each in (predicted, target)]
+    # About the means, so that sums of squares keep their digits.
+    first, second = (np.where(known, each - mean, 0) for each, mean in zip((predicted, target), means))
+    residual = np.where(known, target - predicted, 0)
+    parts = (known, first, second, first**2, second**2, first * second, residual**2)
+    sums = np.stack([each.sum(axis=1, dtype=np.float64) for each in parts], axis=1)  # (n, 7)
+
+    def resample(weights: np.ndarray) -> dict[str, np.ndarray]:
+        n, p, t, pp, tt, pt, squares = (weights @ sums).T
+        n = np.maximum(n, 1)
+        of_prediction, of_target = pp - p**2 / n, tt - t**2 / n
+        varies = [square > n * (FLAT * mean) ** 2 for square, mean in zip((of_prediction, of_target), means)]
+        both = np.where(varies[0] & varies[1] & (n >= 3), np.sqrt(np.abs(of_prediction * of_target)), 0)
+        return {
+            "pearson": ratio(pt - p * t / n, both),
+            "r2": 1 - ratio(squares, np.where(varies[1], of_target, 0)),
+            "r2_swapped": 1 - ratio(squares, np.where(varies[0], of_prediction, 0)),
+        }
+
+    return resample
+
+
+def _alike(predicted: np.ndarray, target: np.ndarray, what: str, ndim: int) -> tuple[np.ndarray, np.ndarray]:
+    predicted, target = (np.asarray(each, dtype=np.float64) for each in (predicted, target))
+    if predicted.shape != target.shape or predicted.ndim != ndim or not len(target):
+        raise InputError(
+            f"{what}: predictions {predicted.shape} and targets {target.shape} must be alike, and at least one window; "
+            "make the predictions again"
+        )
+    return predicted, target
+
+
+def _ones(windows: np.ndarray) -> np.ndarray:
+    return np.ones((1, len(windows)))
