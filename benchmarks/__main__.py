@@ -6,7 +6,20 @@ Each runs in a process of its own, so that peak memory is its own.
 import subprocess
 import sys
 
-BENCHMARKS = ("scc", "sequence", "examples", "scale", "prediction", "graph", "akita")
+BENCHMARKS = (
+    "scc",
+    "sequence",
+    "examples",
+    "scale",
+    "prediction",
+    "graph",
+    "akita",
+    "hicfoundation",
+    "mixhic",
+    "pretraining",
+    "loops",
+    "jobs",
+)
 
 for name in BENCHMARKS:
     print(f"\n== {name}", flush=True)

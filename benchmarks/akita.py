@@ -6,21 +6,19 @@ of 5 kb (a quarter of the published length, same layers), one window a step. Tim
 load of the machine does not enter. Memory is that of a process of its own, above what it held before the first step.
 Fails beyond the bounds.
 
-    python benchmarks/akita.py
+    python -m benchmarks.akita
 """
 
 import json
-import re
-import subprocess
 import sys
-import time
-from pathlib import Path
+from functools import partial
 from statistics import median
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks import added_mb, elsewhere, in_turns, step
 from trifold.config import Geometry
 from trifold.models import registry
 from trifold.models.blocks import DilatedResidual
@@ -115,54 +113,27 @@ def make_batch() -> tuple[dict[str, Tensor], Tensor]:
     return {"sequence": codes}, torch.randn(1, 1, side, side, generator=generator)
 
 
-def step(model: nn.Module, batch: dict[str, Tensor], target: Tensor) -> Tensor:
-    """Loss, and its gradients in the parameters."""
-    model.zero_grad()
-    loss = (model(batch) - target).square().mean()
-    loss.backward()
-    return loss.detach()
-
-
 def peak_mb(name: str) -> float:
-    """What one kind adds to the memory of this process at its peak, MB."""
     model, (batch, target) = make(name), make_batch()
-    status = Path("/proc/self/status")
-
-    def read_kb(field: str) -> int:
-        return int(re.search(rf"{field}:\s+(\d+)", status.read_text())[1])
-
-    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
-    before = read_kb("VmRSS")
-    step(model, batch, target)
-    return (read_kb("VmHWM") - before) * 1024 / 1e6
-
-
-def peak_mb_elsewhere(name: str) -> float:
-    run = subprocess.run([sys.executable, "-m", "benchmarks.akita", name], check=True, capture_output=True, text=True)
-    return float(run.stdout)
+    return added_mb(lambda: step(model, batch, target))
 
 
 def main() -> None:
     torch.set_num_threads(1)
     models, (batch, target) = {name: make(name) for name in ("package", "plain")}, make_batch()
-    seconds = {name: [] for name in models}
-    for _ in range(1 + STEPS):  # the first warms up
-        losses = []
-        for name, model in models.items():
-            start = time.process_time()
-            losses.append(step(model.train(), batch, target))
-            seconds[name].append(time.process_time() - start)
-        torch.testing.assert_close(*losses, atol=0, rtol=1e-4)
+    works = {name: partial(step, model.train(), batch, target) for name, model in models.items()}
+    seconds, losses = in_turns(works, STEPS)
+    torch.testing.assert_close(*losses, atol=0, rtol=1e-4)
     # As a whole and roughly: of 250,000 positions a few ReLUs and maxima fall the other way by rounding.
     ours, theirs = (
         torch.cat([p.grad.flatten() for _, p in sorted(model.named_parameters())]) for model in models.values()
     )
     assert (ours - theirs).norm() < 0.03 * theirs.norm()
-    memory = {name: peak_mb_elsewhere(name) for name in models}
+    memory = {name: elsewhere("akita", name) for name in models}
     row = {
-        **{f"{name}_s": round(median(times[1:]), 2) for name, times in seconds.items()},
+        **{f"{name}_s": round(median(times), 2) for name, times in seconds.items()},
         **{f"{name}_mb": round(mb) for name, mb in memory.items()},
-        "times_faster": round(median(b / a for a, b in list(zip(*seconds.values()))[1:]), 2),
+        "times_faster": round(median(b / a for a, b in zip(*seconds.values())), 2),
         "memory_ratio": round(memory["package"] / memory["plain"], 2),
     }
     print(json.dumps(row))

@@ -3,7 +3,7 @@
 Both write the maps of every window of a synthetic chromosome (5 kb, 200 bins): Akita's O/E target, the observed deep
 and the observed low map. Prints the CPU times, their ratio, and the largest difference; fails below 5 x or above 1e-5.
 
-    python benchmarks/examples.py
+    python -m benchmarks.examples
 """
 
 import tempfile

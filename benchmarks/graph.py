@@ -5,22 +5,20 @@ backward, as published (a bin attends to those before it: 29,890 edges) and corr
 seconds of one thread: other load of the machine does not enter. Memory is that of a process of its own, above what it
 held before the first step. Fails below the bounds.
 
-    python benchmarks/graph.py
+    python -m benchmarks.graph
 """
 
 import json
-import re
-import subprocess
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from statistics import median
 
 import torch
 from torch import Tensor
 from torch_geometric.nn import TransformerConv
 
+from benchmarks import added_mb, elsewhere, in_turns
 from trifold.models.akita_graph import EdgeAttention
 
 BINS, WINDOWS, STEPS = 244, 2, 5
@@ -52,41 +50,23 @@ def step(layer: Callable, inputs: list[Tensor]) -> tuple[Tensor, ...]:
 
 
 def peak_mb(name: str, causal: bool) -> float:
-    """What one kind adds to the memory of this process at its peak, MB."""
     layers, inputs = make(causal)
-    status = Path("/proc/self/status")
 
-    def read_kb(field: str) -> int:
-        return int(re.search(rf"{field}:\s+(\d+)", status.read_text())[1])
+    def twice() -> None:
+        for _ in range(2):
+            step(layers[name], inputs)
 
-    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far: importing takes more than the layers do
-    before = read_kb("VmRSS")
-    for _ in range(2):
-        step(layers[name], inputs)
-    return (read_kb("VmHWM") - before) * 1024 / 1e6
-
-
-def peak_mb_elsewhere(name: str, causal: bool) -> float:
-    run = subprocess.run(
-        [sys.executable, "-m", "benchmarks.graph", name, str(int(causal))], check=True, capture_output=True, text=True
-    )
-    return float(run.stdout)
+    return added_mb(twice)
 
 
 def compare(causal: bool) -> dict:
     """One row. Raises AssertionError where outputs or gradients differ."""
     torch.set_num_threads(1)
     layers, inputs = make(causal)
-    seconds = {name: [] for name in layers}
-    for _ in range(STEPS):
-        results = []
-        for name, layer in layers.items():
-            start = time.process_time()
-            results.append(step(layer, inputs))
-            seconds[name].append(time.process_time() - start)
-        for ours, theirs in zip(*results, strict=True):
-            torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
-    memory = {name: peak_mb_elsewhere(name, causal) for name in layers}
+    seconds, results = in_turns({name: partial(step, layer, inputs) for name, layer in layers.items()}, STEPS)
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+    memory = {name: elsewhere("graph", name, str(int(causal))) for name in layers}
     return {
         "case": "published" if causal else "corrected",
         **{f"{name}_ms": round(median(times) * 1000, 1) for name, times in seconds.items()},

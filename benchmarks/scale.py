@@ -3,7 +3,7 @@
 Each length runs in a process of its own. Prints peak memory and CPU seconds per step; fails above 4 GB, or where the
 time per Mb of 100 Mb is more than 1.5 x that of 25 Mb.
 
-    python benchmarks/scale.py
+    python -m benchmarks.scale
 """
 
 import json

@@ -5,7 +5,7 @@ letters with this package's table, which leaves the reading itself to compare. C
 reads: models make them one-hot on their device. Each ratio is the median over windows that both read in turn; fails
 where windows differ or a ratio is below its bound.
 
-    python benchmarks/sequence.py
+    python -m benchmarks.sequence
 """
 
 import json
