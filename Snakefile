@@ -28,15 +28,24 @@ include: "rules/predict.smk"
 include: "rules/evaluate.smk"
 include: "rules/kriukov2021.smk"
 include: "rules/lau2025.smk"
+include: "rules/mixhic2025.smk"
+include: "rules/mixhic2025_report.smk"
 include: "rules/report.smk"
 include: "rules/depth.smk"
+include: "rules/verify.smk"
 
 
 rule all:
     default_target: True
     input:
         "<results>/report/index.html",
+        # What a person reads is asked for by name, so that a file that was lost is made again.
+        collect("<results>/tables/{table}.tsv", table=["windows", "regions", "distance", "scores", "comparisons"]),
+        "<results>/tables/summary.md",
+        "<results>/figures",
         "<results>/manifest.json",
+        "<results>/ro-crate-metadata.json",
+        "<results>/manifest.artifact.json",
     localrule: True
 
 

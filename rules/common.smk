@@ -5,7 +5,7 @@ import pandas as pd
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-from trifold import plan
+from trifold import plan, plan_mixhic2025
 from trifold.errors import InputError
 from trifold.portals import lock
 from trifold.provenance import code_version
@@ -24,6 +24,7 @@ datasets = datasets.set_index("file", drop=False)
 try:
     locked = lock.read("resources/datasets.lock.tsv")
     arms = {name: plan.resolve_arm(config, name) for name in config["arms"]}
+    MIXHIC2025 = plan_mixhic2025.resolve(config)
 except InputError as error:
     raise WorkflowError(error)
 
@@ -50,6 +51,16 @@ wildcard_constraints:
     protocol="|".join(PROTOCOLS),
     own="|".join(config["enhance"]) or "none",
     seed=r"\d+",
+
+
+def gigabytes(number):
+    """Memory of a job, MB: twice as much with every further attempt, of which a profile says how many (`retries`)."""
+    return lambda wildcards, attempt: 1000 * number * 2 ** (attempt - 1)
+
+
+def hours(number):
+    """Time limit of a job, minutes: twice as long with every further attempt."""
+    return lambda wildcards, attempt: 60 * number * 2 ** (attempt - 1)
 
 
 def locate(name):
@@ -117,6 +128,38 @@ def get_loss_networks(wildcards):
     """Models an arm's loss looks through: of the same fold and seed."""
     networks = arms[wildcards.arm]["loss_networks"].values()
     return [path for name in networks for path in locate_model(name, wildcards.fold, wildcards.seed)]
+
+
+def get_training(wildcards):
+    """How an arm, a pre-training or a run of MIX-HIC is trained."""
+    if "arm" in wildcards.keys():
+        return arms[wildcards.arm]["training"]
+    if "run" in wildcards.keys():
+        return MIXHIC2025["runs"][wildcards.run]["training"]
+    return MIXHIC2025["pretrainings"][wildcards.pretraining]["training"]
+
+
+def get_training_threads(wildcards):
+    """CPUs of a training on one node."""
+    return config["threads"]["train"] * get_training(wildcards)["devices"]
+
+
+def get_training_gpus(wildcards):
+    """GPUs of a training on all its nodes."""
+    training = get_training(wildcards)
+    return training["devices"] * training["nodes"] if config["accelerator"] == "gpu" else 0
+
+
+def get_training_gpus_per_node(wildcards):
+    """Their even share, which SLURM has to be told where there are several nodes."""
+    several = get_training_nodes(wildcards) and get_training_gpus(wildcards)
+    return f"--gpus-per-node={get_training(wildcards)['devices']}" if several else None
+
+
+def get_training_nodes(wildcards):
+    """Nodes of a training; nothing where one is enough."""
+    nodes = get_training(wildcards)["nodes"]
+    return nodes if nodes > 1 else None
 
 
 def get_pretrained(wildcards):
@@ -225,15 +268,36 @@ def get_histories(wildcards):
     ]
 
 
-def get_used_datasets(wildcards):
-    """Rows of datasets.tsv the experiment names."""
+def get_named_data():
+    """Genome, maps and tracks as the configuration names them."""
     genome = config["genome"]["fasta"]
     named = {genome} if isinstance(genome, str) else set(genome)
     for sample in config["samples"].values():
         named |= {sample["contacts"], *sample.get("low", {}).values()}
         for sources in sample.get("tracks", {}).values():
             named |= {sources} if isinstance(sources, str) else set(sources)
-    return datasets[datasets.index.isin(named)].to_dict("records")
+    for sample in MIXHIC2025["samples"].values():
+        named |= {sample["loops"]} if isinstance(sample["loops"], str) else set(sample["loops"])
+    if MIXHIC2025["samples"] and "tss" in config["mixhic2025"]:
+        named.add(config["mixhic2025"]["tss"])
+    return named
+
+
+def get_used_datasets(wildcards):
+    """Rows of datasets.tsv the experiment names."""
+    return datasets[datasets.index.isin(get_named_data())].to_dict("records")
+
+
+def get_downloads(wildcards):
+    """What the files that the experiment downloads must be, by name: data, own maps and published weights."""
+    named = get_named_data() | {own["contacts"] for own in config["enhance"].values()}
+    named |= {arms[name]["weights"] for name in IMPORTED}
+    rows, lines = datasets.to_dict("index"), {line.file for line in locked}
+    files = sorted({file for name in named for file in files_of(name) if file in rows or file in lines})
+    try:
+        return {file: lock.wanted(file, rows, locked) for file in files}
+    except InputError as error:
+        raise WorkflowError(error)
 
 
 # ---------------------------------------------------------------- Kriukov et al. 2021
@@ -346,3 +410,155 @@ def get_lau2025_histories(wildcards):
 def get_lau2025_on_page(wildcards):
     """Table 1, where the experiment fine-tunes."""
     return ["<results>/tables/lau2025_table1.tsv"] if get_lau2025_histories(wildcards) else []
+
+
+# ---------------------------------------------------------------- MIX-HIC
+
+
+def get_mixhic2025_tss(wildcards):
+    """Transcription start sites, where the experiment has them."""
+    return locate_all(config["mixhic2025"].get("tss", []))
+
+
+def get_mixhic2025_expression(wildcards):
+    """Expression tracks of a sample that has them; nothing where there are no start sites."""
+    names = config["mixhic2025"]["expression"]
+    if "tss" not in config["mixhic2025"] or not set(names) <= set(TRACKS[wildcards.sample]):
+        return []
+    return [f"<results>/tracks/{wildcards.sample}/{track}/artifact.json" for track in names]
+
+
+def _mixhic2025_samples(kind, name, test=None):
+    """(protocol, samples) that a pre-training or a run reads: to be trained, or to be scored on `test`.
+
+    A row without a model learns what it needs when it is scored.
+    """
+    entry = MIXHIC2025[kind][name]
+    if test is None:
+        return entry["protocol"], entry["samples"]
+    trained_on = [] if entry["architecture"] == "mixhic" else entry["samples"]
+    return entry["protocol"], [*trained_on, test]
+
+
+def get_mixhic2025_pairs(kind, name, test=None):
+    protocol, samples = _mixhic2025_samples(kind, name, test)
+    return [f"<results>/mixhic2025/samples/{protocol}/{sample}/artifact.json" for sample in samples]
+
+
+def get_mixhic2025_bands(kind, name, test=None):
+    samples = _mixhic2025_samples(kind, name, test)[1]
+    return [f"<results>/mixhic2025/bands/{sample}/artifact.json" for sample in samples]
+
+
+def get_mixhic2025_tracks(kind, name, test=None):
+    samples, tracks = _mixhic2025_samples(kind, name, test)[1], config["mixhic2025"]["tracks"]
+    return [f"<results>/tracks/{sample}/{track}/artifact.json" for sample in samples for track in tracks]
+
+
+def get_mixhic2025_pretrained(wildcards):
+    """The pre-training a run starts from: of the same seed, where there is one."""
+    start = MIXHIC2025["runs"][wildcards.run]["pretrained"]
+    if start is None:
+        return []
+    seed = plan_mixhic2025.pretraining_seed(MIXHIC2025["pretrainings"][start], int(wildcards.seed))
+    return [f"<results>/mixhic2025/pretrained/{start}/seed-{seed}/artifact.json"]
+
+
+def get_mixhic2025_model(wildcards):
+    """The model of a run; nothing for a row without one."""
+    if MIXHIC2025["runs"][wildcards.run]["architecture"] != "mixhic":
+        return []
+    return ["<results>/mixhic2025/models/{run}/seed-{seed}/artifact.json"]
+
+
+def get_mixhic2025_scores(wildcards):
+    """Scores of every run, those of other systems too."""
+    own = [
+        f"<results>/mixhic2025/scores/{one.run}/seed-{one.seed}/{one.sample}/scores.tsv"
+        for one in plan_mixhic2025.scored(MIXHIC2025)
+    ]
+    return own + [locate(run["scores"]) for run in MIXHIC2025["runs"].values() if run["scores"]]
+
+
+def get_mixhic2025_counts(wildcards):
+    """Numbers of pairs and windows before and after the filters, of every sample as its entries read it."""
+    entries = [*MIXHIC2025["pretrainings"].values(), *MIXHIC2025["runs"].values()]
+    used = {(entry["protocol"], sample) for entry in entries for sample in entry["samples"]}
+    return [f"<results>/mixhic2025/samples/{protocol}/{sample}/counts.tsv" for protocol, sample in sorted(used)]
+
+
+MIXHIC2025_SHOWN = plan_mixhic2025.shown(config, MIXHIC2025)
+# Figures that the experiment has runs for.
+MIXHIC2025_FIGURES = [
+    *(["figure3", "figures1"] if MIXHIC2025_SHOWN["tables2"] else []),
+    *[name for name, rows in MIXHIC2025_SHOWN.items() if name.startswith("figure") and rows],
+]
+
+
+def _mixhic2025_runs(names):
+    """Runs of some tables and figures."""
+    return {run for name in names for runs in MIXHIC2025_SHOWN.get(name, {}).values() for run in runs}
+
+
+def get_mixhic2025_scores_of(names):
+    """Scores behind some tables and figures, those of other systems too."""
+    runs = _mixhic2025_runs(names)
+    own = [
+        f"<results>/mixhic2025/scores/{one.run}/seed-{one.seed}/{one.sample}/scores.tsv"
+        for one in plan_mixhic2025.scored_of(MIXHIC2025, runs)
+    ]
+    foreign = {name: MIXHIC2025["runs"][name]["scores"] for name in sorted(runs)}
+    return own + [locate(path) for path in foreign.values() if path]
+
+
+def get_mixhic2025_predictions(table):
+    """Predictions behind a table: run, sample and the path of predictions.npz, seed by seed."""
+    if not get_mixhic2025_against(table):
+        return []
+    return [
+        {**one._asdict(), "path": f"{RESULTS}/mixhic2025/scores/{one.run}/seed-{one.seed}/{one.sample}/predictions.npz"}
+        for one in plan_mixhic2025.scored_of(MIXHIC2025, _mixhic2025_runs([f"table{table}"]))
+    ]
+
+
+def get_mixhic2025_against(table):
+    """The row that the others of a table are held against, where there is one."""
+    return config["mixhic2025"]["tables"]["against"].get(f"table{table}")
+
+
+def get_mixhic2025_searches(wildcards=None):
+    """Whole-chromosome loops of every run of Table S2: run, seed, sample and the folder."""
+    return [
+        {**one._asdict(), "path": f"{RESULTS}/mixhic2025/loops/{one.run}/seed-{one.seed}/{one.sample}"}
+        for one in plan_mixhic2025.searched(MIXHIC2025, _mixhic2025_runs(["tables2"]))
+    ]
+
+
+def get_mixhic2025_table_inputs(table):
+    """What a table is made of: scores; numbers of pairs (Table 1); loops of whole chromosomes (Table S2)."""
+    if table == "1":
+        return get_mixhic2025_counts(None)
+    if table == "s2":
+        return [f"{one['path']}/validation.tsv" for one in get_mixhic2025_searches()]
+    return get_mixhic2025_scores_of([f"table{table}"])
+
+
+def get_mixhic2025_maps(wildcards):
+    """Bands of the sample that Figure S1 shows."""
+    return [f"<results>/mixhic2025/bands/{one['sample']}/artifact.json" for one in get_mixhic2025_searches()[:1]]
+
+
+def get_mixhic2025_seen(wildcards):
+    """ChIA-PET loops of the sample that Figure S1 shows."""
+    return [
+        path
+        for one in get_mixhic2025_searches()[:1]
+        for path in locate_all(MIXHIC2025["samples"][one["sample"]]["loops"])
+    ]
+
+
+def get_mixhic2025_on_page(wildcards):
+    """Tables of scores that this experiment has rows for."""
+    return [
+        f"<results>/tables/mixhic2025_{name}.tsv" for name in ("table2", "table3", "table4") if MIXHIC2025_SHOWN[name]
+    ]

@@ -12,7 +12,8 @@ rule prepare_contacts:
     conda:
         "../envs/data.yaml"
     resources:
-        mem="8GB",
+        mem_mb=gigabytes(8),
+        runtime=hours(4),
     params:
         bin_bp=lookup("geometry/bin_bp", within=config),
         genome=lookup("genome", within=config),
@@ -37,7 +38,8 @@ rule degrade:
     conda:
         "../envs/data.yaml"
     resources:
-        mem="8GB",
+        mem_mb=gigabytes(8),
+        runtime=hours(4),
     params:
         degradation=lookup("degradations/{degradation}", within=config),
         bin_bp=lookup("geometry/bin_bp", within=config),

@@ -24,6 +24,9 @@ rule depth:
         "<benchmarks>/depth.jsonl"
     conda:
         "../envs/report.yaml"
+    resources:
+        mem_mb=gigabytes(4),
+        runtime=hours(1),
     params:
         chosen=DEPTH,
         degradations=lookup("degradations", within=config),

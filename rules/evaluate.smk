@@ -19,7 +19,8 @@ rule evaluate:
     conda:
         "../envs/data.yaml"
     resources:
-        mem="4GB",
+        mem_mb=gigabytes(4),
+        runtime=hours(1),
     params:
         geometry=lookup("geometry", within=config),
         recipes=lookup("recipes/corrected", within=config),

@@ -49,7 +49,8 @@ rule examples:
     conda:
         "../envs/data.yaml"
     resources:
-        mem="8GB",
+        mem_mb=gigabytes(8),
+        runtime=hours(4),
     params:
         geometry=lookup("geometry", within=config),
         recipes=lookup("recipes/{protocol}", within=config),

@@ -20,7 +20,8 @@ rule score:
         "../envs/torch.yaml"
     threads: lookup("threads/predict", within=config)
     resources:
-        mem="8GB",
+        mem_mb=gigabytes(8),
+        runtime=hours(4),
         gpu=1 if config["accelerator"] == "gpu" else 0,
     params:
         arm=lambda wildcards: arms[wildcards.arm],
@@ -57,6 +58,9 @@ rule kriukov2021_table:
         table="[123]",
     conda:
         "../envs/report.yaml"
+    resources:
+        mem_mb=gigabytes(4),
+        runtime=hours(1),
     params:
         rows=lambda wildcards: get_kriukov2021_rows(wildcards.table),
         code=code_version("kriukov2021_table.py"),
@@ -93,7 +97,8 @@ rule kriukov2021_draw:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem="8GB",
+        mem_mb=gigabytes(8),
+        runtime=hours(1),
     params:
         arms=arms,
         figures=KRIUKOV2021.get("figures", {}),

@@ -24,6 +24,9 @@ rule lau2025_table:
         "<benchmarks>/lau2025_table1.jsonl"
     conda:
         "../envs/report.yaml"
+    resources:
+        mem_mb=gigabytes(4),
+        runtime=hours(1),
     params:
         rows=LAU2025.get("table1", {}),
         differences=LAU2025.get("differences", {}),
@@ -59,6 +62,9 @@ rule lau2025_draw:
         "<benchmarks>/lau2025_draw.jsonl"
     conda:
         "../envs/report.yaml"
+    resources:
+        mem_mb=gigabytes(4),
+        runtime=hours(1),
     params:
         arms=arms,
         panels=LAU2025.get("figure1", {}),

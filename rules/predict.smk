@@ -19,7 +19,8 @@ rule predict:
         "../envs/torch.yaml"
     threads: lookup("threads/predict", within=config)
     resources:
-        mem="8GB",
+        mem_mb=gigabytes(8),
+        runtime=hours(4),
         gpu=1 if config["accelerator"] == "gpu" else 0,
     params:
         name=lambda wildcards: wildcards.arm,

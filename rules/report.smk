@@ -16,6 +16,9 @@ rule tables:
         "<benchmarks>/tables.jsonl"
     conda:
         "../envs/report.yaml"
+    resources:
+        mem_mb=gigabytes(8),
+        runtime=hours(2),
     params:
         arms=arms,
         comparison=lookup("evaluate/comparison", within=config),
@@ -46,6 +49,7 @@ rule report:
         motifs=get_motifs,
         kriukov2021=get_kriukov2021_on_page,
         lau2025=get_lau2025_on_page,
+        mixhic2025=get_mixhic2025_on_page,
     output:
         figures=report(
             directory("<results>/figures"),
@@ -66,7 +70,8 @@ rule report:
     conda:
         "../envs/report.yaml"
     resources:
-        mem="4GB",
+        mem_mb=gigabytes(4),
+        runtime=hours(1),
     params:
         config=config,
         shown=SHOWN,
@@ -81,14 +86,19 @@ rule report:
 rule manifest:
     input:
         "<results>/report/index.html",
+        get_mixhic2025_scores,
     output:
-        "<results>/manifest.json",
+        record="<results>/manifest.artifact.json",
+        files=collect("<results>/{name}.json", name=["manifest", "ro-crate-metadata"]),
+        workflow=directory("<results>/workflow"),
     log:
         "<logs>/manifest.log",
     localrule: True
     conda:
         "../envs/report.yaml"
     params:
+        config=config,
+        datasets=get_downloads,
         code=code_version("manifest.py"),
     script:
         "../workflow_scripts/manifest.py"

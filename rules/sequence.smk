@@ -12,6 +12,9 @@ rule encode_sequence:
         "<benchmarks>/encode_sequence.jsonl"
     conda:
         "../envs/data.yaml"
+    resources:
+        mem_mb=gigabytes(8),
+        runtime=hours(1),
     params:
         genome=lookup("genome", within=config),
         bin_bp=lookup("geometry/bin_bp", within=config),

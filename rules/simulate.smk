@@ -18,7 +18,8 @@ rule simulate:
     conda:
         "../envs/data.yaml"
     resources:
-        mem="4GB",
+        mem_mb=gigabytes(4),
+        runtime=hours(1),
     params:
         settings=lookup("simulate", within=config),
         code=code_version("simulate.py"),

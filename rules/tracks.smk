@@ -15,7 +15,8 @@ rule prepare_track:
         "../envs/data.yaml"
     threads: 2
     resources:
-        mem="8GB",
+        mem_mb=gigabytes(8),
+        runtime=hours(8),
     params:
         tracks=lookup("tracks", within=config),
         rename=lookup("genome/rename", within=config),

@@ -26,11 +26,18 @@ rule train:
         arm="|".join(TRAINED) or "none",
     conda:
         "../envs/torch.yaml"
-    threads: lookup("threads/train", within=config)
+    threads: get_training_threads
     resources:
-        mem="16GB",
-        runtime="1d",
-        gpu=config["training"]["devices"] if config["accelerator"] == "gpu" else 0,
+        mem_mb=gigabytes(16),
+        runtime=hours(24),
+        gpu=get_training_gpus,
+        # On several nodes SLURM starts one task on each, which starts the node's processes (`training.processes`); "mpi"
+        # is how its executor is told that the job does so itself.
+        nodes=get_training_nodes,
+        tasks=get_training_nodes,
+        tasks_per_gpu=0,
+        mpi=lambda wildcards: "srun" if get_training_nodes(wildcards) else None,
+        slurm_extra=get_training_gpus_per_node,
     params:
         arm=lambda wildcards: arms[wildcards.arm],
         geometry=lookup("geometry", within=config),
@@ -60,7 +67,8 @@ rule import_weights:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem="8GB",
+        mem_mb=gigabytes(8),
+        runtime=hours(1),
     params:
         arm=lambda wildcards: arms[wildcards.arm],
         geometry=lookup("geometry", within=config),

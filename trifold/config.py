@@ -118,7 +118,8 @@ class Training:
     clip_gradient_norm: float  # 0 = none
     early_stop_epochs: int  # epochs without a better validation loss; 0 = never
     precision: str  # 32-true | bf16-mixed
-    devices: int
+    devices: int  # processes on a node, of a GPU each where there are GPUs
+    nodes: int
     workers: int
     stride_bins: int | None  # only training windows that start at a multiple of it, bins; None = all
     reverse_complement: bool

@@ -24,14 +24,13 @@ import numpy as np
 import torch
 
 from trifold.config import Geometry, Recipes
-from trifold.data.dataset import read_tracks
 from trifold.data.examples import log_bias
 from trifold.data.normalise import CountsScale, Log10Scale, ObservedScale, contacts, observed, upsample
 from trifold.data.sequence import SequenceStore, bins_with_n
-from trifold.data.tracks import TrackStore
+from trifold.data.tracks import TrackStore, read_tracks
 from trifold.errors import InputError
 from trifold.genome import n_bins
-from trifold.io.cool import Band, Pixels, open_map, write_cool
+from trifold.io.cool import Band, Pixels, open_map, undate, write_cool
 
 log = logging.getLogger(__name__)
 
@@ -385,3 +384,4 @@ def write_zoom_levels(cool: Path, mcool: Path, metadata: dict | None = None, ass
         number = np.concatenate(children)
         weight = np.where(number > 0, np.sqrt(zoom) / np.maximum(number, 1), np.nan)
         _write_weight(f"{mcool}::resolutions/{base.binsize * zoom}", weight)
+    undate(mcool)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from trifold import log, provenance
-from trifold.report import build, kriukov2021, lau2025
+from trifold.report import build, kriukov2021, lau2025, mixhic2025
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -17,6 +17,7 @@ def main(inputs, outputs, params) -> None:
     data = build.ReportData.read(Path(inputs.tables).parent, params.histories)
     parameters = {"config": params.config}
     sources = [inputs.tables, *inputs.models, *inputs.maps, *inputs.low, inputs.deep, inputs.examples]
+    sources += [inputs.sequence, *inputs.tracks, *filter(None, (inputs.truth, inputs.motifs))]
     with provenance.artifact(
         Path(outputs.figures), "figures", parameters=parameters, code=params.code, inputs=sources
     ) as partial:
@@ -34,13 +35,22 @@ def main(inputs, outputs, params) -> None:
             tracks=dict(zip(params.tracks, (Path(path).parent for path in inputs.tracks))),
             motifs=inputs.motifs or None,
         )
+    # Each has a record of its own beside it.
+    tables = (*inputs.kriukov2021, *inputs.lau2025, *inputs.mixhic2025)
+    of_papers = [Path(path).with_suffix(f".{provenance.RECORD}") for path in tables]
     papers = []
     if inputs.kriukov2021:
         papers.append(kriukov2021.section([kriukov2021.read(path) for path in inputs.kriukov2021]))
     if inputs.lau2025:
         papers.append(lau2025.section(*lau2025.read(Path(inputs.lau2025[0]).parent)))
+    if inputs.mixhic2025:
+        papers.append(mixhic2025.section([mixhic2025.read(path) for path in inputs.mixhic2025]))
     with provenance.artifact(
-        page.parent, "report", parameters=parameters, code=params.code, inputs=[*sources, outputs.figures]
+        page.parent,
+        "report",
+        parameters=parameters,
+        code=params.code,
+        inputs=[*sources, outputs.figures, *of_papers],
     ) as partial:
         build.write_page(
             partial,

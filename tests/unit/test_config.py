@@ -1,5 +1,6 @@
 """Schema, defaults, dataclasses and environments say the same thing."""
 
+import re
 from dataclasses import fields
 
 import jsonschema
@@ -84,3 +85,24 @@ def test_every_requirement_is_locked(repository):
     ]
     assert [name for name in wanted if name not in pins] == []
     assert "torch==2.13.0" in (repository / "requirements.txt").read_text()
+
+
+def test_every_job_of_a_cluster_says_what_it_needs(repository):
+    """A rule with a script that is sent to a scheduler names memory and time."""
+    silent, asked = [], 0
+    for path in sorted((repository / "rules").glob("*.smk")):
+        for rule in re.split(r"^(?=rule |use rule )", path.read_text(), flags=re.MULTILINE)[1:]:
+            if "script:" in rule and "localrule: True" not in rule:
+                asked += 1
+                silent += [rule.split(":")[0]] if not re.search(r"mem_mb=.*\n\s+runtime=", rule) else []
+    assert silent == []
+    assert asked > 15
+
+
+def test_the_container_takes_the_lock(repository):
+    """One list of versions: the image installs what `make setup` installs, on the Python the environments name."""
+    text = (repository / "Containerfile").read_text()
+    assert "pip install --no-cache-dir -r requirements.txt -c constraints.txt" in text
+    (base,) = re.findall(r"^FROM python:(\S+)-slim", text, flags=re.MULTILINE)
+    for path in sorted((repository / "envs").glob("*.yaml")):
+        assert f"python ={base}" in yaml.safe_load(path.read_text())["dependencies"], path.name

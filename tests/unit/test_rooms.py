@@ -5,14 +5,14 @@ import ast
 # Highest first, as in docs/architecture.md; rooms on one line do not know each other.
 FLOORS = [
     {"report"},
-    {"evaluate", "score"},
+    {"evaluate", "score", "score_pairs", "loops"},
     {"inference"},
     {"training"},
     {"models"},
     {"data"},
     {"metrics", "simulate", "portals"},
     {"io"},
-    {"plan"},
+    {"plan", "plan_mixhic2025"},
     {"config", "provenance", "log", "genome"},
     {"errors"},
 ]

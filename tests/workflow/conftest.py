@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 HERE = Path(__file__).parent
 PARTS = (
@@ -40,6 +41,13 @@ class Workspace:
                 shutil.copy(source, folder / name)
         shutil.copy(HERE / "smoke.yaml", folder / "smoke.yaml")
 
+    @classmethod
+    def there(cls, folder: Path) -> "Workspace":
+        """One that is there already."""
+        workspace = cls.__new__(cls)
+        workspace.folder = folder
+        return workspace
+
     def command(self, *arguments: str, configfile: str | None = "smoke.yaml") -> list[str]:
         config = ["--configfile", configfile] if configfile else []
         # --configfile takes every word that follows it, so it goes last.
@@ -47,7 +55,9 @@ class Workspace:
 
     def environment(self, **extra: str) -> dict:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", **extra}
+        # A workspace keeps its bytecode, whatever the tests do: every job would compile the package again.
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return {**kept, "PATH": path, "OMP_NUM_THREADS": "1", **extra}
 
     def run(self, *arguments: str, configfile: str | None = "smoke.yaml", check: bool = True, **extra: str):
         """Run to the end; the output of a failure is the test's message. The result's `text` is all it printed."""
@@ -111,19 +121,37 @@ def make_workspace(repository):
     return lambda folder: Workspace(folder, repository)
 
 
+def _copy(workspace: Workspace, folder: Path) -> Workspace:
+    """With the time stamps and Snakemake's own records, so that nothing is to be done in it."""
+    shutil.copytree(workspace.folder, folder, symlinks=True)
+    return Workspace.there(folder)
+
+
 @pytest.fixture(scope="session")
-def finished(make_workspace, tmp_path_factory) -> Workspace:
-    """The smoke experiment run to its end; tests that change it work on a copy."""
-    workspace = make_workspace(tmp_path_factory.mktemp("finished") / "trifold")
-    workspace.run()
-    return workspace
+def _finished_once(repository, tmp_path_factory) -> Workspace:
+    """The smoke experiment run to its end, once for all test processes; nobody works in it."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, done = base / "finished" / "trifold", base / "finished" / "done"
+    with FileLock(base / "finished.lock"):
+        if not done.exists():
+            Workspace(folder, repository).run()
+            done.touch()
+    return Workspace.there(folder)
+
+
+@pytest.fixture(scope="session")
+def finished(_finished_once, tmp_path_factory) -> Workspace:
+    """The smoke experiment run to its end; tests that change it work on a copy of their own."""
+    return _copy(_finished_once, tmp_path_factory.mktemp("finished") / "trifold")
+
+
+@pytest.fixture(scope="session")
+def begun(_finished_once, tmp_path_factory):
+    """A function: a copy of the finished experiment for larger ones, which find most of their data made."""
+    return lambda name: _copy(_finished_once, tmp_path_factory.mktemp(name) / "trifold")
 
 
 @pytest.fixture
-def copy_of_finished(finished, tmp_path) -> Workspace:
-    """A copy with the time stamps and Snakemake's own records, so that nothing is to be done in it."""
-    target = tmp_path / "trifold"
-    shutil.copytree(finished.folder, target, symlinks=True)
-    workspace = Workspace.__new__(Workspace)
-    workspace.folder = target
-    return workspace
+def copy_of_finished(_finished_once, tmp_path) -> Workspace:
+    return _copy(_finished_once, tmp_path / "trifold")

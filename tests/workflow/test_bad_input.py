@@ -121,6 +121,31 @@ def test_a_model_that_does_not_fit_its_arm(copy_of_finished):
     fails(copy_of_finished, target, ["mine/weights.safetensors", "do not fit", "image"], overlay)
 
 
+@pytest.mark.chaos
+def test_a_damaged_intermediate(copy_of_finished):
+    """A flipped bit: who reads it refuses, `verify` names it, `mend` takes it away, and it is made again as it was."""
+    name = f"{RESULTS}/contacts/alpha/low/map.cool"
+    path = copy_of_finished.folder / name
+    whole = path.read_bytes()
+    body = bytearray(whole)
+    body[len(body) // 2] ^= 1
+    stamp = path.stat().st_mtime_ns
+    path.write_bytes(body)
+    os.utime(path, ns=(stamp, stamp))  # as a disk does it
+    assert copy_of_finished.jobs() == {}, "Snakemake itself compares no contents"
+    words = ["results/smoke/contacts/alpha/low", "map.cool is changed", "snakemake mend"]
+    for arguments in (("verify",), ("--forcerun", "examples", "--until", "examples")):
+        done = copy_of_finished.run(*arguments, check=False)
+        assert done.returncode != 0
+        for word in words:
+            assert word in done.text, done.text[-3000:]
+    copy_of_finished.run("mend")
+    assert not list(path.parent.iterdir())
+    copy_of_finished.run(name)
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.chaos
 @pytest.mark.skipif(os.geteuid() != 0, reason="a full disk is made by mounting a small tmpfs, which needs root")
 def test_a_full_disk(copy_of_finished):
     """The examples meet a full disk: the error says so, nothing half-written stays, and with room the run goes on."""

@@ -11,15 +11,16 @@ import pytest
 
 from trifold import provenance
 
+pytestmark = pytest.mark.chaos
 RESULTS = "results/smoke"
 
 
 def digests(folder):
-    """Contents of an artifact, TensorBoard's time-stamped events left out."""
+    """Contents of a folder, records and TensorBoard's time-stamped events left out."""
     return {
         str(path.relative_to(folder)): provenance.digest_file(path)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "artifact.json" and "tensorboard" not in path.parts
+        if path.is_file() and not path.name.endswith(provenance.RECORD) and "tensorboard" not in path.parts
     }
 
 

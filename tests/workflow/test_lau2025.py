@@ -1,6 +1,7 @@
 """Lau2025: the job graph at the report's size and with its overlays, and its table and figure at the smallest."""
 
 import re
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -36,6 +37,7 @@ def dry(make_workspace, tmp_path_factory):
     """Jobs of a dry run of the report's experiment, with overlays."""
     workspace = make_workspace(tmp_path_factory.mktemp("report") / "trifold")
 
+    @cache
     def jobs(*overlays):
         files = [PAPER, *(f"experiments/lau2025/{name}.yaml" for name in overlays)]
         text = workspace.run("-n", "--configfile", *files, "--", *TARGETS, configfile=None).text
@@ -71,11 +73,11 @@ def test_overlays_swap_the_data_and_short_the_networks(dry, overlay, first):
     jobs = dry(overlay)
     report = dry()
     assert jobs == report | first
-    short = dry(overlay, "short")
-    assert short.pop("train") == report["train"] + 1  # the base model is trained here
-    fetched = short.pop("fetch", 0)
-    assert fetched == first["fetch"] - 1
-    assert short == {rule: n for rule, n in jobs.items() if rule not in ("train", "fetch", "import_weights")}
+    if overlay == "yeast":
+        short = dict(dry(overlay, "short"))
+        assert short.pop("train") == report["train"] + 1  # the base model is trained here
+        assert short.pop("fetch") == first["fetch"] - 1
+        assert short == {rule: n for rule, n in jobs.items() if rule not in ("train", "fetch", "import_weights")}
 
 
 def test_the_reports_settings(repository):
@@ -91,8 +93,8 @@ def test_the_reports_settings(repository):
 
 
 @pytest.fixture(scope="module")
-def results(make_workspace, tmp_path_factory):
-    workspace = make_workspace(tmp_path_factory.mktemp("lau2025") / "trifold")
+def results(begun):
+    workspace = begun("lau2025")
     workspace.overlay("small.yaml", SMALL)
     workspace.run("--configfile", "smoke.yaml", "small.yaml", "--", *TARGETS, configfile=None)
     return workspace.folder / "results" / "smoke"

@@ -4,15 +4,14 @@ import pandas as pd
 import pytest
 
 SHORT = """
-arms_used: [identity-coarsened, gaussian-coarsened, bicubic-coarsened, identity-thinned, gaussian-thinned, sequence,
-            image-coarsened, hybrid-coarsened]
+arms_used: [identity-coarsened, identity-thinned, gaussian-thinned, sequence, image-coarsened, hybrid-coarsened]
 arms:
   sequence:
     options: {channels: 8, bottleneck: 8, head_channels: 8, trunk_blocks: 1, head_blocks: 1}
     training: {epochs: 1}
   image-coarsened: {options: {channels: 4, residual_blocks: 1}, training: {epochs: 1}}
   hybrid-coarsened: {training: {epochs: 1, head_epochs: 1}}
-evaluate: {comparison: {reference_arms: [identity-coarsened, gaussian-coarsened], bootstrap: 200}}
+evaluate: {comparison: {reference_arms: [identity-coarsened], bootstrap: 200}}
 geometry: {stride_bins: {train: 32}}
 report: {gallery_windows: 1}
 """

@@ -110,7 +110,8 @@ def _styled(draw):
 
 
 def _figure(width: float, height: float, layout: str | None = "constrained") -> Figure:
-    figure = Figure(figsize=(width, height), layout=layout, facecolor="white")
+    # Rounded: a hair below a whole number of pixels would be cut to another number here than in matplotlib.
+    figure = Figure(figsize=(round(width, 2), round(height, 2)), layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 

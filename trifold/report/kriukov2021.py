@@ -24,7 +24,7 @@ from matplotlib.ticker import MaxNLocator
 from trifold.report import paper, tables
 from trifold.report.figures import CHANGE, CONTACTS, INK, MUTED, _figure, _legend_right, _log_axis, _styled, palette
 from trifold.report.page import PaperSection, PaperTable
-from trifold.report.paper import PROTOCOLS, WINDOW, cell, merged, span
+from trifold.report.paper import PROTOCOLS, WINDOW, merged, span
 from trifold.report.tables import Format
 
 SETS = {"train": "Train", "validation": "Val", "test": "Test"}  # role -> what the paper calls it
@@ -172,20 +172,8 @@ def _formatted(rows: pd.DataFrame) -> tuple[PaperTable, list[tuple[str, Format]]
     """One table, and (metric, format) of its groups of columns."""
     table = rows["table"].iloc[0]
     layout = LAYOUTS[table]
-    styles = [(metric, Format.of(rows.loc[rows["metric"] == metric, "mean"])) for metric in layout.metrics]
-    present = set(rows[["metric", "protocol"]].itertuples(index=False, name=None))
-    columns = [
-        (name, style, protocol) for name, style in styles for protocol in PROTOCOLS if (name, protocol) in present
-    ]
-    found = {(row.row, row.set, row.metric, row.protocol): row for row in rows.itertuples()}
-    lines = []
-    for name, role in rows[["row", "set"]].drop_duplicates().itertuples(index=False):
-        cells = [cell(found[name, role, metric, protocol], style) for metric, style, protocol in columns]
-        lines.append(([name, role][: len(layout.heads)], cells))
-    groups = [
-        (tables.heading(name, style), [protocol for own, _, protocol in columns if own == name])
-        for name, style in styles
-    ]
+    groups, lines, styles = paper.arrange(rows, layout.metrics, ["row", "set"])
+    lines = [(names[: len(layout.heads)], cells) for names, cells in lines]
     title = f"Table {table} of Kriukov et al. 2021: {layout.title}"
     return PaperTable(title, layout.heads, groups, lines, _note(rows)), styles
 

@@ -15,12 +15,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from trifold.metrics.aggregate import HIGHER_IS_BETTER, bootstrap
+from trifold.metrics.aggregate import bootstrap
 from trifold.report import paper, tables
 from trifold.report.figures import MUTED, _figure, _log_axis, _styled, palette
 from trifold.report.page import PaperSection, PaperTable
 from trifold.report.paper import PROTOCOLS, WINDOW
-from trifold.report.tables import Cell, Format
+from trifold.report.tables import Format
 
 METRICS = ("mse", "pearson", "ssim", "scc_hicrep")
 COLUMNS = [
@@ -94,16 +94,10 @@ def gains(
                     means = [each.groupby(WINDOW)[list(METRICS)].mean() for each in pair]
                     n, *numbers = bootstrap((means[0] - means[1]).to_numpy(float), n_bootstrap, seed)
                     for metric, count, difference, low, high in zip(METRICS, n, *numbers):
-                        better = _better(metric, low, high)
+                        better = paper.better(metric, low, high)
                         key = [sample, degradation, row, other, protocol, metric]
                         lines.append([*key, count, difference, low, high, better])
     return pd.DataFrame(lines, columns=GAIN_COLUMNS)
-
-
-def _better(metric: str, low: float, high: float) -> str:
-    if not (low > 0 or high < 0):
-        return "undecided"
-    return "row" if (low > 0) == HIGHER_IS_BETTER[metric] else "against"
 
 
 def _tested(scores: pd.DataFrame, rows: Mapping[str, Sequence[str]]) -> pd.DataFrame:
@@ -136,20 +130,7 @@ def _parts(frame: pd.DataFrame, against: pd.DataFrame) -> list[Part]:
 
 
 def _scores_part(rows: pd.DataFrame) -> Part:
-    styles = [(metric, Format.of(rows.loc[rows["metric"] == metric, "mean"])) for metric in METRICS]
-    present = set(rows[["metric", "protocol"]].itertuples(index=False, name=None))
-    columns = [
-        (name, style, protocol) for name, style in styles for protocol in PROTOCOLS if (name, protocol) in present
-    ]
-    found = {(row.row, row.metric, row.protocol): row for row in rows.itertuples()}
-    lines = [
-        ([name], [paper.cell(found[name, metric, protocol], style) for metric, style, protocol in columns])
-        for name in dict.fromkeys(rows["row"])
-    ]
-    groups = [
-        (tables.heading(name, style), [protocol for own, _, protocol in columns if own == name])
-        for name, style in styles
-    ]
+    groups, lines, styles = paper.arrange(rows, METRICS, ["row"])
     return PaperTable("Table 1 of Lau 2025: enhanced maps", ["model"], groups, lines, _note(rows)), styles
 
 
@@ -176,7 +157,7 @@ def _gains_part(rows: pd.DataFrame) -> Part:
     lines = []
     for (row, other, protocol), own in rows.groupby(["row", "against", "protocol"], sort=False):
         found = {each.metric: each for each in own.itertuples()}
-        lines.append(([row, other, protocol], [_gain(found[metric], style) for metric, style in styles]))
+        lines.append(([row, other, protocol], [paper.gain_cell(found[metric], style) for metric, style in styles]))
     groups = [(tables.heading(metric, style), ["difference"]) for metric, style in styles]
     title = "What the sequence adds to Table 1: paired differences"
     note = (
@@ -189,13 +170,6 @@ def _gains_part(rows: pd.DataFrame) -> Part:
 
 def _counts(rows: pd.DataFrame) -> tuple[int, int]:
     return rows["n_windows"].min(), rows["n_windows"].max()
-
-
-def _gain(row, style: Format) -> Cell:
-    if math.isnan(row.difference):
-        return Cell()
-    interval = "" if math.isnan(row.ci_low) else style.interval(row.ci_low, row.ci_high)
-    return Cell(style.number(row.difference, sign=True), interval)
 
 
 def write(frame: pd.DataFrame, against: pd.DataFrame, folder: str | Path) -> list[Path]:

@@ -10,10 +10,20 @@ import pandas as pd
 from trifold.errors import InputError
 from trifold.report import tables
 from trifold.report.page import PaperTable
-from trifold.report.tables import METRICS, Cell, Format
+from trifold.report.tables import METRICS, Cell, Format, Metric
 
 PROTOCOLS = ("paper", "published", "corrected")
 WINDOW = ["fold", "chrom", "start_bp", "end_bp"]
+# Columns of a paper's tables that are no scores.
+_COUNTS = {
+    "before": ("before cleaning", None),
+    "after": ("after cleaning", None),
+    "share": ("remain, %", None),
+    "validated": ("validated loops", None),
+    "predicted": ("predicted loops", None),
+    "proportion": ("proportion", True),
+}
+COUNTS = {name: Metric(label, label.replace("%", r"\%"), better) for name, (label, better) in _COUNTS.items()}
 _PUBLISHED = ["table", "row", "set", "metric", "value", "source"]
 
 
@@ -22,12 +32,18 @@ def read_published(path: str | Path) -> pd.DataFrame:
     published = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
     if missing := [name for name in _PUBLISHED if name not in published]:
         raise InputError(f"{path}: columns {missing} are missing; it needs {_PUBLISHED}")
-    if unknown := set(published["metric"]) - set(METRICS):
-        raise InputError(f"{path}: column metric: {sorted(unknown)} is not one of {sorted(METRICS)}")
+    if unknown := set(published["metric"]) - set(METRICS | COUNTS):
+        raise InputError(f"{path}: column metric: {sorted(unknown)} is not one of {sorted(METRICS | COUNTS)}")
     if (twice := published.duplicated(_PUBLISHED[:4])).any():
         named = published.loc[twice, _PUBLISHED[:4]].iloc[0].tolist()
         raise InputError(f"{path}: {named} stands there twice; keep one row")
     return published
+
+
+def read_scores(paths: Sequence[str | Path]) -> pd.DataFrame:
+    """Tables of several runs, one below the other; chromosomes, samples and lists of samples are text."""
+    text = dict.fromkeys(("chrom", "sample", "train_samples", "pretraining", "variant"), str)
+    return pd.concat([pd.read_csv(path, sep="\t", dtype=text) for path in paths], ignore_index=True)
 
 
 def check_scores(scores: pd.DataFrame, metrics: Sequence[str], paper: str) -> None:
@@ -63,9 +79,16 @@ def merged(windows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(spans, columns=WINDOW[1:])
 
 
+def better(metric: str, low: float, high: float) -> str:
+    """Of an interval of row minus other: "row", "against", or "undecided" where it holds zero or is not known."""
+    if not (low > 0 or high < 0):
+        return "undecided"
+    return "row" if (low > 0) == METRICS[metric].higher_is_better else "against"
+
+
 def cell(row, style: Format) -> Cell:
     """A cell of a row with mean, sd and printed (the paper's own digits)."""
-    if math.isnan(row.mean):
+    if row is None or math.isnan(row.mean):
         return Cell()
     if row.printed:
         # The paper's own digits, on the scale of the column.
@@ -73,11 +96,54 @@ def cell(row, style: Format) -> Cell:
     return Cell(style.number(row.mean), "" if math.isnan(row.sd) else f"± {style.number(row.sd)}")
 
 
+def gain_cell(row, style: Format) -> Cell:
+    """A cell of a row with difference, ci_low and ci_high."""
+    if row is None or math.isnan(row.difference):
+        return Cell()
+    interval = "" if math.isnan(row.ci_low) else style.interval(row.ci_low, row.ci_high)
+    return Cell(style.number(row.difference, sign=True), interval)
+
+
 def span(low: int, high: int) -> str:
     return f"{low}" if low == high else f"{low}–{high}"
 
 
 # ---------------------------------------------------------------- tables to read
+
+
+def heading(metric: str, style: Format) -> str:
+    """Column heading: label, the direction that is better, the shared power of ten."""
+    known = (METRICS | COUNTS)[metric]
+    return f"{known.label} {known.arrow}{style.power}".strip()
+
+
+def style_of(metric: str, values: pd.Series) -> Format:
+    """One format for a column. Counts are whole; R², which has no lower end, has digits as if it had."""
+    if metric in COUNTS and metric not in ("share", "proportion"):
+        return Format(0, 0)
+    return Format.of(values.clip(-1, 1) if metric.startswith("r2") else values)
+
+
+def arrange(rows: pd.DataFrame, metrics: Sequence[str], keys: Sequence[str]):
+    """Columns metric × protocol and a line for every value of the columns `keys`, as `PaperTable` takes them.
+
+    `rows`: columns metric, protocol, mean, sd, printed and the keys. Returns groups, lines (names, cells), and
+    (metric, format) of the groups.
+    """
+    styles = [(name, style_of(name, own)) for name in metrics if len(own := rows.loc[rows["metric"] == name, "mean"])]
+    present = set(rows[["metric", "protocol"]].itertuples(index=False, name=None))
+    columns = [
+        (name, style, protocol) for name, style in styles for protocol in PROTOCOLS if (name, protocol) in present
+    ]
+    found = {(*(getattr(row, key) for key in keys), row.metric, row.protocol): row for row in rows.itertuples()}
+    lines = []
+    for names in rows[list(keys)].drop_duplicates().itertuples(index=False, name=None):
+        cells = (found.get((*names, metric, protocol)) for metric, _, protocol in columns)
+        lines.append((list(names), [cell(row, style) for row, (_, style, _) in zip(cells, columns)]))
+    groups = [
+        (heading(name, style), [protocol for own, _, protocol in columns if own == name]) for name, style in styles
+    ]
+    return groups, lines, styles
 
 
 def markdown(parts: Sequence[PaperTable]) -> str:
@@ -101,9 +167,10 @@ def tex(parts: Sequence[tuple[PaperTable, list[tuple[str, Format]]]]) -> str:
         upper, lower, rules = [""] * len(table.heads), list(table.heads), []
         for (metric, style), (_, own) in zip(styles, table.groups):
             power = rf" $\times 10^{{{style.exponent}}}$" if style.exponent else ""
-            heading = f"{METRICS[metric].tex} {tables.escape_tex(METRICS[metric].arrow)}{power}"
+            known = (METRICS | COUNTS)[metric]
+            text = f"{known.tex} {tables.escape_tex(known.arrow)}{power}"
             rules.append(rf"\cmidrule(lr){{{len(lower) + 1}-{len(lower) + len(own)}}}")
-            upper.append(rf"\multicolumn{{{len(own)}}}{{c}}{{{heading}}}")
+            upper.append(rf"\multicolumn{{{len(own)}}}{{c}}{{{text}}}")
             lower += own
         lines, above = [], table.rows[0][0][0]
         for names, cells in table.rows:

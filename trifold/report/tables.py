@@ -28,11 +28,11 @@ class Metric(NamedTuple):
 
     label: str
     tex: str
-    higher_is_better: bool
+    higher_is_better: bool | None  # None: neither way
 
     @property
     def arrow(self) -> str:
-        return "↑" if self.higher_is_better else "↓"
+        return {True: "↑", False: "↓", None: ""}[self.higher_is_better]
 
 
 _LABELS = {
@@ -44,6 +44,16 @@ _LABELS = {
     "scc_hicrep": ("SCC (HiCRep)", "SCC (HiCRep)"),
     "scc_hicreppy": ("SCC (hicreppy)", "SCC (hicreppy)"),
     "scc_kriukov2021": ("SCC (Kriukov 2021)", "SCC (Kriukov 2021)"),
+    "r2": ("R²", "$R^2$"),
+    "r2_swapped": ("R², swapped", "$R^2$, swapped"),
+    "pearson_tss": ("Pearson r at TSS", "Pearson $r$ at TSS"),
+    "r2_tss": ("R² at TSS", "$R^2$ at TSS"),
+    "r2_swapped_tss": ("R², swapped, at TSS", "$R^2$, swapped, at TSS"),
+    "precision": ("precision", "precision"),
+    "recall": ("recall", "recall"),
+    "f1": ("F1", "F1"),
+    "auroc": ("AUROC", "AUROC"),
+    "auprc": ("AUPRC", "AUPRC"),
 }
 METRICS = {name: Metric(*labels, HIGHER_IS_BETTER[name]) for name, labels in _LABELS.items()}
 # What the sentences at the top of the page speak of.

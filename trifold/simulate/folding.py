@@ -17,6 +17,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import oaconvolve
 from scipy.sparse import dia_array
 
+from trifold.io.cool import undate
 from trifold.simulate.genome import Chromosome, Settings, stream
 
 CHAIN_EXPONENT = 0.7  # of contacts along the chain without loops
@@ -239,6 +240,7 @@ def _create(path: Path, bins: pd.DataFrame, pixels: pd.DataFrame, dtype: type) -
         dupcheck=False,
         triucheck=False,
     )
+    undate(path)
 
 
 def write_truth(
@@ -276,3 +278,4 @@ def write_mcool(path: Path, bins: pd.DataFrame, pixels: pd.DataFrame, resolution
     for resolution in resolutions:
         clr = cooler.Cooler(f"{path}::/resolutions/{resolution}")
         cooler.balance_cooler(clr, x0=_first_weights(clr), tol=ROW_SUM_SPREAD**2, store=True, chunksize=CHUNK_PIXELS)
+    undate(path)
