@@ -4,7 +4,6 @@ Normalisation vectors of a .hic are not read: KR there divides, a cooler's `weig
 balanced here anyway.
 """
 
-import logging
 import os
 from collections.abc import Iterator
 
@@ -16,8 +15,6 @@ from trifold.io.cool import CHUNK_PIXELS, Pixels
 os.environ["HICTK_NO_TELEMETRY"] = "1"
 import hictkpy
 
-# It reports every allocation, whatever level its logger has.
-logging.getLogger("hictkpy").addFilter(lambda record: record.levelno >= logging.WARNING)
 BLOCK_BINS = 2_000  # rows of one chromosome read at once
 
 

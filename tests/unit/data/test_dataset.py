@@ -201,7 +201,7 @@ def test_workers_and_pickling_change_nothing(two):
     data.set_epoch(4)
     here = [data[index] for index in range(len(data))]
     copy = pickle.loads(pickle.dumps(data))
-    with_workers = DataLoader(data, batch_size=None, num_workers=2, multiprocessing_context="spawn")
+    with_workers = DataLoader(data, batch_size=None, num_workers=2)
     for others in ([copy[index] for index in range(len(copy))], with_workers):
         for a, b in zip(here, others, strict=True):
             for key in a:

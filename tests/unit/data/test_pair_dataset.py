@@ -144,8 +144,7 @@ def test_mixed_order_holds_the_same_samples(sample):
 def test_workers_serve_the_same(sample):
     data = dataset(sample)
     item = data[2]
-    # Fresh processes: one that has loaded hictkpy warns when it is forked.
-    loader = DataLoader(data, 4, num_workers=1, multiprocessing_context="spawn", collate_fn=data.collate)
+    loader = DataLoader(data, 4, num_workers=1, collate_fn=data.collate)
     batch = next(iter(loader))
     assert {name: tuple(values.shape) for name, values in batch.items()} == {
         "pair": (4, 2),
