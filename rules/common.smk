@@ -6,9 +6,9 @@ from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 from trifold import plan, plan_mixhic2025
+from trifold.code import code_version
 from trifold.errors import InputError
 from trifold.portals import lock
-from trifold.provenance import code_version
 
 # Every job keeps to its own threads. NumPy's libraries would take every core in each.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

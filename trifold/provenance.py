@@ -5,7 +5,6 @@ code that ran and the versions of the inputs: known before the work starts and t
 of every file is recorded beside it: a job refuses inputs that are no longer what was written, `verify` finds them.
 """
 
-import ast
 import datetime
 import importlib.metadata
 import json
@@ -14,15 +13,12 @@ import platform
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from trifold.errors import InputError
 
-ROOT = Path(__file__).parent.parent
-PACKAGE = Path(__file__).parent.name
 RECORD = "artifact.json"
 MADE = "results"  # what lies below it is made by rules and has a record
 SCHEMA_VERSION = 1
@@ -32,7 +28,6 @@ FIELDS = {
 }
 OWN_DIGEST = "record_sha256"  # of the record without it; the records of early versions have none
 REMEDY = "run `snakemake mend` and start again (a folder of your own: copy it anew)"
-UNCOUNTED = ("log.py", "provenance.py", "errors.py")
 # Distributions whose version can change a number.
 RECORDED_PACKAGES = [
     "cooler",
@@ -63,72 +58,6 @@ def digest_file(path: str | os.PathLike) -> str:
         while block := handle.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-# ---------------------------------------------------------------- code
-
-
-def _path_of_module(name: str) -> Path | None:
-    stem = ROOT / name.replace(".", "/")
-    for path in (stem.with_suffix(".py"), stem / "__init__.py"):
-        if path.exists():
-            return path
-    return None
-
-
-@cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
-
-
-@cache
-def _imports(path: Path) -> frozenset[Path]:
-    """Files of the package that one file imports by name (packages' __init__ files on the way included)."""
-    found = set()
-    for node in ast.walk(_tree(path)):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
-        for name in names:
-            if name != PACKAGE and not name.startswith(PACKAGE + "."):
-                continue
-            parts = name.split(".")
-            for depth in range(1, len(parts) + 1):
-                if target := _path_of_module(".".join(parts[:depth])):
-                    found.add(target)
-    return frozenset(found)
-
-
-def modules_of(source: Path) -> set[Path]:
-    """Files of the package that `source` reaches by import, directly or through other files of the package."""
-    found: set[Path] = set()
-    todo = [source]
-    while todo:
-        new = _imports(todo.pop()) - found
-        found |= new
-        todo.extend(new)
-    return found
-
-
-@cache
-def _digest_of_code(path: Path) -> str:
-    # The syntax tree rather than the bytes: a comment or a blank line is no new version.
-    return digest_text(ast.dump(_tree(path)))
-
-
-@cache
-def code_version(script: str) -> str:
-    """Digest of a workflow script and of the package code it reaches by import; a rule's `params` carry it.
-
-    How a result is logged and recorded is no part of it (`UNCOUNTED`).
-    """
-    source = ROOT / "workflow_scripts" / script
-    paths = [*sorted(modules_of(source)), source]
-    return digest_text(
-        "\n".join(f"{path.relative_to(ROOT)} {_digest_of_code(path)}" for path in paths if path.name not in UNCOUNTED)
-    )
 
 
 # ---------------------------------------------------------------- artifacts

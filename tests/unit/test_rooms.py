@@ -13,7 +13,7 @@ FLOORS = [
     {"metrics", "simulate", "portals"},
     {"io"},
     {"plan", "plan_mixhic2025"},
-    {"config", "provenance", "log", "genome"},
+    {"config", "provenance", "code", "log", "genome"},
     {"errors"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -16,6 +16,7 @@ import yaml
 
 import trifold
 from trifold import provenance
+from trifold.code import PACKAGE, ROOT, code_version
 from trifold.errors import InputError
 from trifold.log import redact
 
@@ -53,9 +54,9 @@ FORMATS = {
 def copy_workflow(out: Path, config: dict) -> None:
     """Write the workflow that the crate describes: Snakefile, rules, scripts, package, and the configuration used."""
     out.mkdir()
-    shutil.copy(provenance.ROOT / "Snakefile", out)
-    for name in ("rules", "workflow_scripts", provenance.PACKAGE):
-        shutil.copytree(provenance.ROOT / name, out / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Snakefile", out)
+    for name in ("rules", "workflow_scripts", PACKAGE):
+        shutil.copytree(ROOT / name, out / name, ignore=shutil.ignore_patterns("__pycache__"))
     (out / "config.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(config, default=str)), sort_keys=False))
 
 
@@ -149,8 +150,8 @@ def _steps(
 ) -> tuple[list[dict], list[dict], list[dict]]:
     """Add an action for each artifact; returns the steps of the workflow, the actions, and their controls."""
     scripts = {}
-    for path in sorted((provenance.ROOT / SCRIPTS).glob("*.py")):
-        version = provenance.code_version(path.name)
+    for path in sorted((ROOT / SCRIPTS).glob("*.py")):
+        version = code_version(path.name)
         scripts[version] = path.name
         crate.entities[f"{WORKFLOW}/{SCRIPTS}/{path.name}"]["version"] = version
     steps, actions, controls = {}, [], []

@@ -27,8 +27,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trifold import log as logs
+from trifold.code import ROOT
 from trifold.errors import InputError
-from trifold.provenance import ROOT
 
 log = logging.getLogger(__name__)
 

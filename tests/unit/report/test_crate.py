@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from trifold import provenance
+from trifold.code import code_version
 from trifold.errors import InputError
 from trifold.report import crate
 
@@ -36,7 +37,7 @@ def experiment(tmp_path, monkeypatch):
     own.write_text("chr1\t0\t1\n")
     root = Path("results/x")
     raw = [f"resources/raw/{name}" for name in ("map.cool", "level.cool", "by-hand.bed")]
-    code = provenance.code_version("prepare_contacts.py")
+    code = code_version("prepare_contacts.py")
     with provenance.artifact(
         root / "contacts/a b/deep", "contacts", parameters={"bin_bp": 5}, code=code, inputs=[*raw, own]
     ) as partial:

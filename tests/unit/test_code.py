@@ -1,0 +1,72 @@
+"""The digest of the code behind a result: what changes it, what does not, and what is kept of it between processes."""
+
+import pytest
+
+from trifold import code
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package of three modules and a script that reaches two of them."""
+    monkeypatch.setattr(code, "ROOT", tmp_path)
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
+    folder = tmp_path / "trifold"
+    folder.mkdir()
+    (tmp_path / "workflow_scripts").mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "far.py").write_text("x = 1\n")
+    (folder / "near.py").write_text("from trifold.far import x\n")
+    (folder / "other.py").write_text("y = 1\n")
+    (tmp_path / "workflow_scripts" / "s.py").write_text("from trifold import near\n")
+    yield folder
+    forget()
+
+
+def forget():
+    """As a new process begins."""
+    for function in (code._kept, code._source, code._imports, code.code_version):
+        function.cache_clear()
+
+
+def version():
+    forget()
+    return code.code_version("s.py")
+
+
+def test_it_sees_code_behind_imports_and_no_comment(package):
+    base = version()
+    (package / "far.py").write_text("# a comment\nx = 1\n")
+    (package / "other.py").write_text("y = 2\n")
+    assert version() == base
+    (package / "far.py").write_text("x = 2\n")
+    assert version() != base
+
+
+def test_an_import_that_is_added_is_followed(package):
+    before = version()
+    (package / "far.py").write_text("from trifold import other\nx = 1\n")
+    assert version() != before
+    before = version()
+    (package / "other.py").write_text("y = 2\n")
+    assert version() != before
+
+
+def test_sources_are_read_once(package, monkeypatch):
+    base = version()
+    (kept,) = (package / "__pycache__").iterdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(code, "_read", lambda text: pytest.fail("read again"))
+        assert version() == base
+    kept.write_text("{")
+    assert version() == base, "what was kept is damaged: it is read anew"
+
+
+def test_a_package_that_cannot_be_written_to(package):
+    (package / "__pycache__").write_text("in the way")
+    assert version() == version()
+
+
+def test_every_script_reaches_the_package(repository):
+    for script in sorted((repository / "workflow_scripts").glob("*.py")):
+        names = {path.name for path in code.modules_of(script)}
+        assert {"log.py", "__init__.py"} <= names, script.name

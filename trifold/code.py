@@ -1,0 +1,124 @@
+"""Which code made a result: a digest over a workflow script and the package code it reaches by import.
+
+Snakemake itself sees a script's edits and none of the modules behind it; as a parameter of a rule, this digest does.
+"""
+
+import ast
+import json
+import os
+import sys
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = Path(__file__).parent.name
+# How a result is logged and recorded is no part of what made it.
+UNCOUNTED = ("log.py", "provenance.py", "errors.py", "code.py")
+
+
+class Source(NamedTuple):
+    """What counts of a source file: names of the package that it imports, and the digest of its syntax tree."""
+
+    imports: list[str]
+    digest: str
+
+
+def _read(text: str) -> Source:
+    tree, names = ast.parse(text), []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    own = sorted({name for name in names if name.split(".")[0] == PACKAGE})
+    # The syntax tree rather than the bytes: a comment or a blank line is no new version.
+    return Source(own, sha256(ast.dump(tree).encode()).hexdigest()[:12])
+
+
+class _Kept:
+    """Sources that were read before, by their sha256: every start of Snakemake asks for all of them.
+
+    Kept where Python keeps its bytecode, and like it for one version of Python; where that cannot be written, no more
+    than time is lost.
+    """
+
+    def __init__(self):
+        self.path = ROOT / PACKAGE / "__pycache__" / f"sources.{sys.implementation.cache_tag}.json"
+        self.new = False
+        try:
+            self.sources = {key: Source(*facts) for key, facts in json.loads(self.path.read_text()).items()}
+        except (AttributeError, OSError, TypeError, ValueError):
+            self.sources = {}
+
+    def source(self, path: Path) -> Source:
+        text = path.read_text()
+        key = sha256(text.encode()).hexdigest()
+        if key not in self.sources:
+            self.sources[key], self.new = _read(text), True
+        return self.sources[key]
+
+    def save(self) -> None:
+        if not self.new or sys.dont_write_bytecode:
+            return
+        beside = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+        try:
+            self.path.parent.mkdir(exist_ok=True)
+            beside.write_text(json.dumps(self.sources))
+            os.replace(beside, self.path)
+        except OSError:
+            return
+        self.new = False
+
+
+@cache
+def _kept() -> _Kept:
+    return _Kept()
+
+
+@cache
+def _source(path: Path) -> Source:
+    return _kept().source(path)
+
+
+def _path_of_module(name: str) -> Path | None:
+    stem = ROOT / name.replace(".", "/")
+    for path in (stem.with_suffix(".py"), stem / "__init__.py"):
+        if path.exists():
+            return path
+    return None
+
+
+@cache
+def _imports(path: Path) -> frozenset[Path]:
+    """Files of the package that one file imports by name (packages' __init__ files on the way included)."""
+    found = set()
+    for name in _source(path).imports:
+        parts = name.split(".")
+        found |= {_path_of_module(".".join(parts[:depth])) for depth in range(1, len(parts) + 1)}
+    return frozenset(found - {None})
+
+
+def modules_of(source: Path) -> set[Path]:
+    """Files of the package that `source` reaches by import, directly or through other files of the package."""
+    found: set[Path] = set()
+    todo = [source]
+    while todo:
+        new = _imports(todo.pop()) - found
+        found |= new
+        todo.extend(new)
+    return found
+
+
+@cache
+def code_version(script: str) -> str:
+    """Digest of a script of `workflow_scripts/` and of the package code it reaches; a rule's `params` carry it.
+
+    How a result is logged and recorded is no part of it (`UNCOUNTED`).
+    """
+    source = ROOT / "workflow_scripts" / script
+    paths = [*sorted(modules_of(source)), source]
+    counted = [f"{path.relative_to(ROOT)} {_source(path).digest}" for path in paths if path.name not in UNCOUNTED]
+    _kept().save()
+    return sha256("\n".join(counted).encode()).hexdigest()[:12]
