@@ -21,7 +21,7 @@ def main(inputs, outputs, params) -> None:
     with provenance.artifact(
         Path(outputs.figures), "figures", parameters=parameters, code=params.code, inputs=sources
     ) as partial:
-        panels = build.draw(
+        drawings = build.draw(
             partial,
             data,
             config=params.config,
@@ -55,7 +55,7 @@ def main(inputs, outputs, params) -> None:
         build.write_page(
             partial,
             data,
-            panels,
+            drawings,
             config=params.config,
             manifest=provenance.manifest(page.parent.parent),
             datasets=pd.DataFrame(params.datasets),

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from trifold.genome import Region
 from trifold.io.cool import Band
@@ -55,6 +54,32 @@ def decay(
     return pd.concat(rows, ignore_index=True)
 
 
+def curves(folder: Path, data: ReportData, config: dict) -> page.Drawings:
+    """Save the figures of the tables into `folder`: by distance, intervals and training; the gallery is left empty."""
+    arms, reference_arms = config["arms"], config["evaluate"]["comparison"]["reference_arms"]
+    table = tables.summary_table(
+        data.scores,
+        data.comparisons,
+        arms,
+        reference_arms=reference_arms,
+        test_regions=tables.name_regions(data.regions),
+    )
+    distance, intervals, training = {}, {}, None
+    for view, _ in tables.views(table):
+        stem = "-".join(view)
+        if len(view.of(data.distance)):
+            figure = figures.distance_curves(data.distance, arms, view)
+            distance[view] = figures.save(figure, folder / f"distance-{stem}")
+        own = view.of(data.comparisons)
+        for name in reference_arms:
+            if own.loc[own["reference_arm"] == name, "difference"].notna().any():
+                figure = figures.intervals(data.comparisons, arms, view, name)
+                intervals[view, name] = figures.save(figure, folder / f"intervals-{stem}-against-{name}")
+    if len(data.histories):
+        training = figures.save(figures.training_curves(data.histories, arms), folder / "training")
+    return page.Drawings(distance, intervals, training, gallery=())
+
+
 def draw(
     folder: Path,
     data: ReportData,
@@ -69,33 +94,13 @@ def draw(
     sequence: Path,
     tracks: Mapping[str, Path],
     motifs: str | os.PathLike | None,
-) -> list[tuple[str, Figure]]:
-    """Save every figure into `folder` as PNG and SVG; the panels of maps come back with their captions.
+) -> page.Drawings:
+    """Save every figure into `folder` as PNG and SVG; what was drawn comes back for the page.
 
     shown: the predictions of `plan.shown`, in the order of `maps`; low: degradation -> the low map.
     examples: the dataset directory whose test windows are chosen from.
     """
     arms, geometry = config["arms"], config["geometry"]
-    reference_arms = config["evaluate"]["comparison"]["reference_arms"]
-    table = tables.summary_table(
-        data.scores,
-        data.comparisons,
-        arms,
-        reference_arms=reference_arms,
-        test_regions=tables.name_regions(data.regions),
-    )
-    for view, _ in tables.views(table):
-        stem = "-".join(view)
-        if len(view.of(data.distance)):
-            figures.save(figures.distance_curves(data.distance, arms, view), folder / f"distance-{stem}")
-        own = view.of(data.comparisons)
-        for name in reference_arms:
-            if own.loc[own["reference_arm"] == name, "difference"].notna().any():
-                figure = figures.intervals(data.comparisons, arms, view, name)
-                figures.save(figure, folder / f"intervals-{stem}-against-{name}")
-    if len(data.histories):
-        figures.save(figures.training_curves(data.histories, arms), folder / "training")
-
     tiles = pd.read_csv(examples / "tiles.tsv", sep="\t", dtype={"chrom": str})
     regions = gallery.choose(
         tiles, np.load(examples / "deep_oe.npy", mmap_mode="r"), config["report"]["gallery_windows"]
@@ -116,20 +121,20 @@ def draw(
                 motifs=motifs,
             )
             figure = figures.map_panel(window, arms)
-            figures.save(figure, folder / f"maps-{degradation}-{number}")
-            panels.append((f"{region}, low map “{degradation}”", figure))
+            drawn = figures.save(figure, folder / f"maps-{degradation}-{number}")
+            panels.append((f"{region}, low map “{degradation}”", drawn))
         whole_region = Region(*data.regions[["chrom", "start_bp", "end_bp"]].iloc[0])
         table = decay(whole, (path, coarsen), whole_region, geometry["window_bins"])
         figure = figures.contact_decay(table, arms)
-        figures.save(figure, folder / f"decay-{degradation}")
-        panels.append((f"Contact frequency by distance in {whole_region}, low map “{degradation}”", figure))
-    return panels
+        drawn = figures.save(figure, folder / f"decay-{degradation}")
+        panels.append((f"Contact frequency by distance in {whole_region}, low map “{degradation}”", drawn))
+    return curves(folder, data, config)._replace(gallery=panels)
 
 
 def write_page(
     folder: Path,
     data: ReportData,
-    panels: Sequence[tuple[str, Figure]],
+    drawings: page.Drawings,
     *,
     config: dict,
     manifest: list[dict],
@@ -145,9 +150,7 @@ def write_page(
         scores=data.scores,
         comparisons=data.comparisons,
         regions=data.regions,
-        distance=data.distance,
-        histories=data.histories,
-        gallery_figures=panels,
+        drawings=drawings,
         manifest=manifest,
         datasets=datasets,
         notes=config["report"]["notes"],

@@ -477,14 +477,25 @@ def _position_axis(axes: Axes, limits: tuple, chrom: str) -> None:
 # ---------------------------------------------------------------- files
 
 
-@_styled
-def save(figure: Figure, stem: str | Path) -> list[Path]:
-    """Write `<stem>.png` (twice the size on screen) and `<stem>.svg`; returns both paths."""
+class Drawn(NamedTuple):
+    """A figure as it is written, and as the page shows it."""
+
+    png: bytes  # twice the size on screen
+    svg: str
+    width: int  # on screen, px
+
+
+def drawn(figure: Figure, name: str) -> Drawn:
+    return Drawn(png_bytes(figure), svg_text(figure, name), round(figure.get_figwidth() * DPI))
+
+
+def save(figure: Figure, stem: str | Path) -> Drawn:
+    """Write `<stem>.png` and `<stem>.svg`; returns what they hold."""
     stem = Path(stem)
-    paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in ("png", "svg")]
-    paths[0].write_bytes(png_bytes(figure))
-    paths[1].write_text(svg_text(figure, stem.name))
-    return paths
+    what = drawn(figure, stem.name)
+    stem.with_name(f"{stem.name}.png").write_bytes(what.png)
+    stem.with_name(f"{stem.name}.svg").write_text(what.svg)
+    return what
 
 
 @_styled
@@ -502,7 +513,7 @@ def png_bytes(figure: Figure) -> bytes:
     figure.savefig(buffer := io.BytesIO(), format="raw", dpi=2 * DPI)
     width, height = (int(inches * 2 * DPI) for inches in figure.get_size_inches())
     pixels = np.frombuffer(buffer.getvalue(), np.uint8).reshape(-1, 4)[:, :3].astype(np.uint32)
-    found, place = np.unique(pixels @ np.array([1 << 16, 1 << 8, 1], np.uint32), return_inverse=True)
+    place, found = pd.factorize(pixels @ np.array([1 << 16, 1 << 8, 1], np.uint32))
     colours = _png_palette()
     _, nearest = cKDTree(colours).query(np.stack([found >> 16, found >> 8 & 255, found & 255], axis=1))
     image = Image.fromarray(nearest.astype(np.uint8)[place].reshape(height, width)).convert("P")

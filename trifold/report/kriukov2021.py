@@ -229,8 +229,8 @@ def read(path: str | Path) -> pd.DataFrame:
     return frame.assign(**{name: frame[name].fillna("") for name in text}, **numbers)
 
 
-def section(frames: Sequence[pd.DataFrame], drawn: Sequence[tuple[str, Figure]] = ()) -> PaperSection:
-    """The page's section: the tables of the frames in their order, then the figures (caption, figure)."""
+def section(frames: Sequence[pd.DataFrame]) -> PaperSection:
+    """The page's section: the tables of the frames in their order."""
     names = list(dict.fromkeys(name for frame in frames for name in frame["table"]))
     subject = f"Table{'s' if len(names) > 1 else ''} {' and '.join(filter(None, [', '.join(names[:-1]), names[-1]]))}"
     text = (
@@ -243,7 +243,6 @@ def section(frames: Sequence[pd.DataFrame], drawn: Sequence[tuple[str, Figure]] 
         subject,
         text,
         [one for frame in frames for one in formatted(frame)],
-        drawn,
     )
 
 

@@ -194,14 +194,14 @@ def read(folder: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     return frame.assign(**{name: frame[name].fillna("") for name in text}), against
 
 
-def section(frame: pd.DataFrame, against: pd.DataFrame, drawn: Sequence[tuple[str, Figure]] = ()) -> PaperSection:
-    """The page's section: Table 1, what the sequence adds, then the figures (caption, figure)."""
+def section(frame: pd.DataFrame, against: pd.DataFrame) -> PaperSection:
+    """The page's section: Table 1, then what the sequence adds."""
     text = (
         "The report's numbers as printed, beside arms that repeat its released code (published) and arms that do what "
         "its text means (corrected). A dash is a number that the report or this experiment does not have."
     )
     parts = [table for table, _ in _parts(frame, against)]
-    return PaperSection("lau2025", "Lau 2025", "Table 1", text, parts, drawn)
+    return PaperSection("lau2025", "Lau 2025", "Table 1", text, parts)
 
 
 # ---------------------------------------------------------------- figure

@@ -16,11 +16,11 @@ import jinja2
 import pandas as pd
 import yaml
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from trifold import plan
 from trifold.genome import Region
 from trifold.report import figures, tables
+from trifold.report.figures import Drawn
 from trifold.report.tables import KEYS, METRICS, NO_MODEL, View
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -57,7 +57,15 @@ class PaperSection(NamedTuple):
     subject: str
     text: str
     tables: Sequence[PaperTable]
-    figures: Sequence[tuple[str, Figure]] = ()  # (caption, figure)
+
+
+class Drawings(NamedTuple):
+    """The figures of an experiment, drawn: `trifold.report.build`."""
+
+    distance: Mapping[View, Drawn]
+    intervals: Mapping[tuple[View, str], Drawn]  # by view and the arm that the others are compared with
+    training: Drawn | None
+    gallery: Sequence[tuple[str, Drawn]]  # (caption, panel)
 
 
 class ArmRow(NamedTuple):
@@ -76,9 +84,7 @@ def build(
     scores: pd.DataFrame,
     comparisons: pd.DataFrame,
     regions: pd.DataFrame,
-    distance: pd.DataFrame,
-    histories: pd.DataFrame,
-    gallery_figures: Iterable[tuple[str, Figure]],
+    drawings: Drawings,
     manifest: list[dict],
     datasets: pd.DataFrame,
     notes: Iterable[str] = (),
@@ -86,10 +92,9 @@ def build(
 ) -> Path:
     """Write `index.html` into a folder and return its path.
 
-    scores, comparisons: `trifold.metrics.aggregate`; regions, distance: regions.tsv and distance.tsv of every run,
-    concatenated; histories: history.csv of every training with the columns arm, fold, seed (may be empty);
-    gallery_figures: (caption, figure); manifest: `trifold.provenance.manifest`; datasets: the rows of
-    resources/datasets.tsv that were used (may be empty); papers: a section each, after the scores.
+    scores, comparisons: `trifold.metrics.aggregate`; regions: regions.tsv of every run, concatenated; manifest:
+    `trifold.provenance.manifest`; datasets: the rows of resources/datasets.tsv that were used (may be empty); papers:
+    a section each, after the scores.
     """
     arms = config["arms"]
     test_regions = tables.name_regions(regions)
@@ -119,12 +124,12 @@ def build(
         cautions=tables.cautions(scores, arms),
         findings=_finding_blocks(scores, comparisons, arms, views),
         scores=_score_blocks(by_reference),
-        intervals=_interval_blocks(comparisons, arms, views, reference_arms),
+        intervals=_interval_blocks(drawings.intervals),
         by_region=_region_blocks(regions, arms, views),
-        distance=_distance_blocks(distance, arms, views),
-        training=_inline(figures.training_curves(histories, arms), "training") if len(histories) else None,
-        gallery=_pngs(gallery_figures),
-        papers=[section._replace(figures=_pngs(section.figures)) for section in papers],
+        distance=_distance_blocks(drawings.distance),
+        training=_inline(drawings.training.svg) if drawings.training else None,
+        gallery=_pngs(drawings.gallery),
+        papers=papers,
         arms=_arms(config),
         datasets=datasets.fillna("").astype(str).to_dict("records"),
         manifest=_manifest(manifest),
@@ -179,28 +184,20 @@ def _against(reference_arm: str | None) -> dict[str, str]:
     return {"against": reference_arm} if reference_arm else {}
 
 
-def _interval_blocks(comparisons, arms: Mapping, views: list[View], reference_arms: list[str]) -> list[Block]:
-    blocks = []
-    for view in views:
-        own = view.of(comparisons)
-        for name in reference_arms:
-            rows = own[(own["reference_arm"] == name) & (own["arm"] != name)]
-            if rows["difference"].notna().any():
-                figure = figures.intervals(comparisons, arms, view, name)
-                alt = f"Differences of every arm from {name} with 95 % intervals: {view}."
-                key = "intervals " + " ".join([*view, name])
-                blocks.append(Block({**view._asdict(), "against": name}, alt, _inline(figure, key)))
-    return blocks
+def _interval_blocks(drawn: Mapping[tuple[View, str], Drawn]) -> list[Block]:
+    return [
+        Block(
+            {**view._asdict(), "against": name},
+            f"Differences of every arm from {name} with 95 % intervals: {view}.",
+            _inline(figure.svg),
+        )
+        for (view, name), figure in drawn.items()
+    ]
 
 
-def _distance_blocks(distance: pd.DataFrame, arms: Mapping, views: list[View]) -> list[Block]:
-    blocks = []
-    for view in views:
-        if len(view.of(distance)):
-            figure = figures.distance_curves(distance, arms, view)
-            alt = f"Pearson correlation and mean squared error of every arm by genomic distance: {view}."
-            blocks.append(Block(view._asdict(), alt, _inline(figure, "distance " + " ".join(view))))
-    return blocks
+def _distance_blocks(drawn: Mapping[View, Drawn]) -> list[Block]:
+    alt = "Pearson correlation and mean squared error of every arm by genomic distance"
+    return [Block(view._asdict(), f"{alt}: {view}.", _inline(figure.svg)) for view, figure in drawn.items()]
 
 
 def _region_blocks(regions: pd.DataFrame, arms: Mapping, views: list[View]) -> list[Block]:
@@ -288,9 +285,8 @@ def _plain(value):
 # ---------------------------------------------------------------- figures in the page
 
 
-def _inline(figure: Figure, key: str) -> Markup:
+def _inline(svg: str) -> Markup:
     """SVG to stand in HTML: no XML prolog or metadata, ids of its own, the page's fonts, scaled by CSS."""
-    svg = figures.svg_text(figure, key)
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
     # Hundredths of a point are enough, and half the bytes.
@@ -300,11 +296,7 @@ def _inline(figure: Figure, key: str) -> Markup:
     return Markup(re.sub(r'<g id="[^"]*">', "<g>", svg))
 
 
-def _pngs(drawn: Iterable[tuple[str, Figure]]) -> list[tuple[str, tuple[str, int]]]:
-    return [(caption, _png(figure)) for caption, figure in drawn]
-
-
-def _png(figure: Figure) -> tuple[str, int]:
-    """(data URI, width on screen) of a figure as PNG."""
-    data = base64.b64encode(figures.png_bytes(figure)).decode()
-    return f"data:image/png;base64,{data}", round(figure.get_figwidth() * figures.DPI)
+def _pngs(drawn: Iterable[tuple[str, Drawn]]) -> list[tuple[str, tuple[str, int]]]:
+    """(caption, (data URI, width on screen)) of every figure as PNG."""
+    encoded = [(caption, base64.b64encode(figure.png).decode(), figure.width) for caption, figure in drawn]
+    return [(caption, (f"data:image/png;base64,{data}", width)) for caption, data, width in encoded]

@@ -1,5 +1,6 @@
 """A made-up experiment for the report's tests: six arms, three seeds, simulated maps with loops and compartments."""
 
+import tempfile
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from trifold.genome import Region
 from trifold.metrics import aggregate
-from trifold.report import figures, page
+from trifold.report import build, figures, page
 from trifold.report.gallery import Window
 
 BIN_BP, N_BINS = 1024, 64
@@ -187,26 +188,36 @@ def manifest(settings: dict) -> list[dict]:
     return records
 
 
+def gallery(settings: dict) -> list[tuple[str, figures.Drawn]]:
+    own, arms = window(settings), settings["arms"]
+    panels = [(f"{own.region}, {scale} scale", figures.map_panel(own, arms, scale)) for scale in ("balanced", "oe")]
+    panels.append(("Contact frequency by distance", figures.contact_decay(decay(settings), arms)))
+    return [(caption, figures.drawn(panel, caption)) for caption, panel in panels]
+
+
 def built(folder: Path, settings: dict | None = None, notes=("The data are made up.",), **changes) -> Path:
-    """A whole page in a folder; `changes` replace arguments of trifold.report.page.build."""
+    """A whole page in a folder; `changes` replace its tables or arguments of trifold.report.page.build."""
     settings = settings or config()
     windows = window_scores(settings)
     scores, comparisons = aggregates(windows, settings["evaluate"]["comparison"]["reference_arms"])
-    gallery = []
-    own, arms = window(settings), settings["arms"]
-    for scale in ("balanced", "oe"):
-        gallery.append((f"{own.region}, {scale} scale, fold a, seed 1", figures.map_panel(own, arms, scale)))
-    gallery.append(("Contact frequency by distance", figures.contact_decay(decay(settings), arms)))
-    arguments = {
-        "title": "Hi-C resolution enhancement",
-        "experiment": settings["experiment"],
-        "config": settings,
+    tables = {
         "scores": scores,
         "comparisons": comparisons,
         "regions": region_scores(windows),
         "distance": distances(windows),
         "histories": histories(settings),
-        "gallery_figures": gallery,
+    }
+    data = build.ReportData(**{name: changes.pop(name, table) for name, table in tables.items()})
+    with tempfile.TemporaryDirectory() as drawn:
+        drawings = build.curves(Path(drawn), data, settings)
+    arguments = {
+        "title": "Hi-C resolution enhancement",
+        "experiment": settings["experiment"],
+        "config": settings,
+        "scores": data.scores,
+        "comparisons": data.comparisons,
+        "regions": data.regions,
+        "drawings": drawings._replace(gallery=changes.pop("gallery") if "gallery" in changes else gallery(settings)),
         "manifest": manifest(settings),
         "datasets": pd.DataFrame([{"file": "own.cool", "sha256": "cd" * 32, "source": "a package"}]),
         "notes": list(notes),

@@ -131,9 +131,10 @@ def test_save_is_deterministic_and_leaves_settings_alone(tmp_path, windows):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         figure = figures.intervals(comparisons, ARMS, VIEW, "identity", metrics=["mse"])
-        png, svg = figures.save(figure, tmp_path / name / "intervals.mse")
-        assert (png.name, svg.name) == ("intervals.mse.png", "intervals.mse.svg")
-        texts.append(svg.read_text())
+        drawn = figures.save(figure, tmp_path / name / "intervals.mse")
+        png, svg = (tmp_path / name / f"intervals.mse.{suffix}" for suffix in ("png", "svg"))
+        assert (png.read_bytes(), svg.read_text()) == (drawn.png, drawn.svg)
+        texts.append(drawn.svg)
     assert texts[0] == texts[1]
     assert "dc:date" not in texts[0]
     with Image.open(png) as image:

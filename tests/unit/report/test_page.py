@@ -5,7 +5,7 @@ import made_up
 import pandas as pd
 import pytest
 
-from trifold.report import page
+from trifold.report import figures, page
 
 VOID = {"meta", "link", "br", "img", "input"}
 SECTIONS = ["findings", "scores", "distance", "gallery", "training", "run", "data", "provenance", "configuration"]
@@ -115,7 +115,7 @@ def test_a_bare_experiment_still_makes_a_page(tmp_path):
     settings = made_up.config(seeds=(1,))
     settings["arms"] = {"identity": {"architecture": "identity"}}
     settings["evaluate"]["comparison"]["reference_arms"] = []
-    nothing = {"gallery_figures": [], "histories": pd.DataFrame(), "datasets": pd.DataFrame(), "manifest": []}
+    nothing = {"gallery": [], "histories": pd.DataFrame(), "datasets": pd.DataFrame(), "manifest": []}
     path = made_up.built(tmp_path, settings, **nothing)
     text = " ".join(Reader(path.read_text()).text)
     for said in ("No learned arm was", "No windows were asked for", "No arm was trained", "Nothing was downloaded"):
@@ -124,7 +124,8 @@ def test_a_bare_experiment_still_makes_a_page(tmp_path):
 
 def test_inline_svg_carries_no_ids_but_those_it_refers_to():
     settings = made_up.config(seeds=(1,))
-    svg = page._inline(page.figures.training_curves(made_up.histories(settings), settings["arms"]), "key")
+    figure = figures.training_curves(made_up.histories(settings), settings["arms"])
+    svg = page._inline(figures.svg_text(figure, "key"))
     assert svg.startswith("<svg")
     used = set(re.findall(r"#([\w-]+)", svg))
     assert set(re.findall(r'id="([^"]+)"', svg)) <= used
