@@ -13,6 +13,8 @@ import pytest
 from filelock import FileLock
 
 HERE = Path(__file__).parent
+# Test processes side by side share the machine; twice as many jobs as cores would take longer, not less long.
+CORES = max(1, 2 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 PARTS = (
     "Snakefile",
     "config.yaml",
@@ -51,7 +53,7 @@ class Workspace:
     def command(self, *arguments: str, configfile: str | None = "smoke.yaml") -> list[str]:
         config = ["--configfile", configfile] if configfile else []
         # --configfile takes every word that follows it, so it goes last.
-        return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, *config]
+        return [sys.executable, "-m", "snakemake", "--cores", str(CORES), *arguments, *config]
 
     def environment(self, **extra: str) -> dict:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
