@@ -190,26 +190,28 @@ class Chaos:
                 body[self.random.randrange(len(body))] ^= 1 << self.random.randrange(8)
         path.write_bytes(body)
 
-    def record_of(self, path: Path) -> str:
-        """What a user asks for to have a file again: the record of its artifact; the figures are a folder."""
+    def artifact_of(self, path: Path) -> tuple[Path, str]:
+        """The folder of a file's artifact, and what a user asks for to have it again: its record; the figures are a
+        folder."""
         for one in provenance.manifest(self.root):
             place = self.root / one["folder"]
             if path in (place / one["record"], *(place / name for name in one["files"])):
                 asked = place if one["kind"] == "figures" else place / one["record"]
-                return str(asked.relative_to(self.workspace.folder))
+                return place, str(asked.relative_to(self.workspace.folder))
         raise Failure(f"{path}: belongs to no artifact")
 
     def spoil(self, kind: str) -> None:
         """Damage to the finished experiment: `verify` names it, `mend` takes it away, the workflow makes it again."""
         path = self.random.choice(self.finished())
-        before, record = provenance.digest_file(path), self.record_of(path)
+        before, (folder, record) = provenance.digest_file(path), self.artifact_of(path)
         self.damage(kind, path)
         if path.exists() and provenance.digest_file(path) == before:
             return  # the same bit twice
         self.tried[kind] += 1
         told = self.snakemake("verify")
         name = path.relative_to(self.workspace.folder)
-        if not told.returncode or str(name.parent) not in told.stdout:
+        # Files in folders of their own (TensorBoard's events) are named within the artifact's.
+        if not told.returncode or f"{RESULTS}/{folder.relative_to(self.root)}" not in told.stdout:
             raise Failure(f"{name}: verify does not name it\n{told.stdout[-3000:]}")
         self.must("mend")
         if path.exists():
