@@ -99,6 +99,14 @@ def get_wanted(wildcards):
         raise WorkflowError(error)
 
 
+def get_track_settings(wildcards):
+    """How a track is made."""
+    try:
+        return plan.track_settings(config, wildcards.track)
+    except InputError as error:
+        raise WorkflowError(error)
+
+
 def get_measured_low_map(wildcards):
     """A low map that was measured, not made; nothing where there is none."""
     measured = config["samples"][wildcards.sample].get("low", {})

@@ -18,7 +18,7 @@ rule prepare_track:
         mem_mb=gigabytes(8),
         runtime=hours(8),
     params:
-        tracks=lookup("tracks", within=config),
+        tracks=get_track_settings,
         rename=lookup("genome/rename", within=config),
         code=code_version("prepare_track.py"),
     script:

@@ -83,6 +83,16 @@ def without_nulls(settings):
     return settings
 
 
+def track_settings(config: dict, track: str) -> dict:
+    """How a track is made: `tracks` of the configuration, with `uncovered` (zero, missing) in place of its list."""
+    settings = dict(config["tracks"])
+    zero = settings.pop("zero_where_uncovered")
+    known = {name for sample in config["samples"].values() for name in sample.get("tracks", {})}
+    if unknown := set(zero) - known:
+        raise InputError(f"config: tracks/zero_where_uncovered: {sorted(unknown)} is not one of {sorted(known)}")
+    return {**settings, "uncovered": "zero" if track in zero else "missing"}
+
+
 def resolve_arm(config: dict, name: str) -> dict:
     """One arm with everything it inherits: degradation, samples, the merged training settings.
 

@@ -150,6 +150,16 @@ def test_an_arm_starts_from_another_of_the_same_split(config):
     assert plan.resolve_arm(config, "sequence")["pretrained"] == "image"
 
 
+def test_a_track_is_zero_where_it_says_so(config):
+    config["samples"] = {"a": {"tracks": {"atac": "a.bw", "plus": "b.bw"}}}
+    config["tracks"] = {"bin_bp": 40, "zero_where_uncovered": ["plus"]}
+    assert plan.track_settings(config, "plus") == {"bin_bp": 40, "uncovered": "zero"}
+    assert plan.track_settings(config, "atac") == {"bin_bp": 40, "uncovered": "missing"}
+    config["tracks"]["zero_where_uncovered"] = ["minus"]
+    with pytest.raises(InputError, match=r"zero_where_uncovered: \['minus'\] is not one of \['atac', 'plus'\]"):
+        plan.track_settings(config, "atac")
+
+
 def test_null_removes_an_entry():
     assert plan.without_nulls({"a": None, "b": {"c": None, "d": 0}, "e": [1]}) == {"b": {"d": 0}, "e": [1]}
 

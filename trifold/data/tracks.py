@@ -4,7 +4,8 @@ A folder holds ``coverage.bw``, ``bins.npy`` (float16 means, the chromosomes one
 ``chromosomes.tsv`` (name, length_bp, bin_bp, in that order). Each strand of a stranded assay is a track of its own.
 
 No data means: no base of the bin has a value in the bigWig. Coverage made here from a BAM has a value everywhere, 0
-where no read lies, save in blacklisted regions and on chromosomes the BAM does not know.
+where no read lies, save in blacklisted regions and on chromosomes the BAM does not know. A bigWig of one's own may
+leave out the bases without a read (5' and 3' ends of PRO-seq, NET-seq): `uncovered` says so, and they count as 0.
 """
 
 import logging
@@ -38,6 +39,7 @@ class Settings:
     ignore_for_normalisation: tuple[str, ...] = ()
     min_mapping_quality: int = 0
     extend_reads: int | bool = False
+    uncovered: str = "missing"  # bases without a value in a bigWig of one's own: missing, or zero
 
 
 # ---------------------------------------------------------------- prepare
@@ -141,8 +143,9 @@ def prepare(
         )
     # A bigWig may hold part of a genome; a BAM's header never does.
     report["absent"] = bam.check_genome(listed, bigwig.chromsizes(out / "coverage.bw"), chromsizes, max_absent=1.0)
+    zeros = all(packed) and settings.uncovered == "zero"
     means = [
-        bigwig.binned_means(out / "coverage.bw", chrom, length_bp, settings.bin_bp)
+        bigwig.binned_means(out / "coverage.bw", chrom, length_bp, settings.bin_bp, zeros)
         for chrom, length_bp in chromsizes.items()
     ]
     bins = np.concatenate(means)

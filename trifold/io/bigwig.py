@@ -40,9 +40,12 @@ def chromsizes(path: str | os.PathLike) -> dict[str, int]:
         return {name: int(length_bp) for name, length_bp in handle.chroms().items()}
 
 
-def binned_means(path: str | os.PathLike, chrom: str, length_bp: int, bin_bp: int) -> np.ndarray:
+def binned_means(
+    path: str | os.PathLike, chrom: str, length_bp: int, bin_bp: int, uncovered_is_zero: bool = False
+) -> np.ndarray:
     """Mean over the bases with a value of each bin, float32 (n_bins,); NaN where a bin has none, or no such chromosome.
 
+    uncovered_is_zero: over all bases of the bin, those without a value counting 0; NaN on a chromosome not in the file.
     Exact: from the values themselves, not from the zoom levels that bigWig summaries use. The last bin may be shorter.
     """
     means = np.full(n_bins(length_bp, bin_bp), np.nan, dtype=np.float32)
@@ -60,6 +63,8 @@ def binned_means(path: str | os.PathLike, chrom: str, length_bp: int, bin_bp: in
                 ) from error
             edges = np.arange(0, len(values), bin_bp)
             known = np.isfinite(values)
+            if uncovered_is_zero:
+                values, known = np.where(known, values, 0), np.ones_like(known)
             number = np.add.reduceat(known, edges, dtype=np.int64)
             total = np.add.reduceat(np.where(known, values, 0), edges, dtype=np.float64)
             some = number > 0

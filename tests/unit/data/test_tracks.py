@@ -66,6 +66,14 @@ def store(tmp_path, out):
 # ---------------------------------------------------------------- from a bigWig
 
 
+def test_bases_left_out_may_be_zero(tmp_path, out):
+    path = write_bigwig(tmp_path / "a.bw", {"chr1": 20_000}, [("chr1", 0, 5, 4)])
+    tracks.prepare(path, out, SIZES, {"bin_bp": 10, "uncovered": "zero"})
+    bins = np.load(out / "bins.npy")
+    assert bins[:3].tolist() == [2, 0, 0]
+    assert np.isnan(bins[2000:]).all(), "a chromosome that the file does not have stays missing"
+
+
 def test_files(store, out, tmp_path):
     assert sorted(path.name for path in out.iterdir()) == ["bins.npy", "chromosomes.tsv", "coverage.bw"]
     assert (out / "coverage.bw").read_bytes() == (tmp_path / "a.bw").read_bytes()
@@ -144,6 +152,8 @@ def test_settings_are_those_of_the_configuration(repository):
 
     schema = yaml.safe_load((repository / "resources/schemas/config.schema.yaml").read_text())
     described = schema["properties"]["tracks"]["properties"]
+    # The list of tracks becomes each track's own `uncovered`: `plan.track_settings`.
+    described["uncovered"] = {"default": "missing"} if described.pop("zero_where_uncovered")["default"] == [] else {}
     assert {name: entry["default"] for name, entry in described.items()} == {
         **vars(Settings()),
         "ignore_for_normalisation": list(Settings().ignore_for_normalisation),

@@ -36,6 +36,13 @@ def test_means_by_hand(tmp_path):
     np.testing.assert_array_equal(means, np.float32([2, 5, np.nan, np.nan]))
 
 
+def test_means_where_uncovered_is_zero(tmp_path):
+    path = write_bigwig(tmp_path / "a.bw", {"chr1": 34}, [("chr1", 0, 5, 1), ("chr1", 5, 10, 3), ("chr1", 12, 14, 5)])
+    means = bigwig.binned_means(path, "chr1", 34, 10, uncovered_is_zero=True)
+    np.testing.assert_array_equal(means, np.float32([2, 1, 0, 0]))
+    assert np.isnan(bigwig.binned_means(path, "chr2", 34, 10, uncovered_is_zero=True)).all(), "nothing is said of chr2"
+
+
 @pytest.mark.parametrize("bin_bp", [1, 7, 128, 5000, 100_000])
 @pytest.mark.parametrize("chunk_bp", [1000, 1 << 22])
 def test_means_against_bases(tmp_path, monkeypatch, bin_bp, chunk_bp):
