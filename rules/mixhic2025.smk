@@ -11,6 +11,7 @@ rule mixhic_bands:
         "<logs>/mixhic_bands/{sample}.log",
     benchmark:
         "<benchmarks>/mixhic_bands/{sample}.jsonl"
+    priority: 1
     conda:
         "../envs/data.yaml"
     resources:
@@ -41,6 +42,7 @@ rule mixhic_pairs:
         "<benchmarks>/mixhic_pairs/{protocol}/{sample}.jsonl"
     wildcard_constraints:
         protocol="published|corrected",
+    priority: 1
     conda:
         "../envs/data.yaml"
     resources:
@@ -72,6 +74,7 @@ rule mixhic_pretrain:
         "<benchmarks>/mixhic_pretrain/{pretraining}/seed-{seed}.jsonl"
     wildcard_constraints:
         pretraining="|".join(MIXHIC2025["pretrainings"]) or "none",
+    priority: 1
     conda:
         "../envs/torch.yaml"
     threads: get_training_threads

@@ -11,6 +11,8 @@ rule prepare_track:
         "<logs>/prepare_track/{sample}/{track}.log",
     benchmark:
         "<benchmarks>/prepare_track/{sample}/{track}.jsonl"
+    # Trainings wait for it.
+    priority: 1
     conda:
         "../envs/data.yaml"
     threads: 2

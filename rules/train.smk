@@ -24,6 +24,8 @@ rule train:
         "<benchmarks>/train/{arm}/fold-{fold}/seed-{seed}.jsonl"
     wildcard_constraints:
         arm="|".join(TRAINED) or "none",
+    # Chains of trainings are long: they go first, and scores fill what room is left.
+    priority: 1
     conda:
         "../envs/torch.yaml"
     threads: get_training_threads
