@@ -199,20 +199,18 @@ class Chaos:
                 body[self.random.randrange(len(body))] ^= 1 << self.random.randrange(8)
         path.write_bytes(body)
 
-    def artifact_of(self, path: Path) -> tuple[Path, str]:
-        """The folder of a file's artifact, and what a user asks for to have it again: its record; the figures are a
-        folder."""
+    def record_of(self, path: Path) -> Path:
+        """The record of the artifact that a file belongs to."""
         for one in provenance.manifest(self.root):
             place = self.root / one["folder"]
             if path in (place / one["record"], *(place / name for name in one["files"])):
-                asked = place if one["kind"] == "figures" else place / one["record"]
-                return place, str(asked.relative_to(self.workspace.folder))
+                return place / one["record"]
         raise Failure(f"{path}: belongs to no artifact")
 
     def spoil(self, kind: str) -> None:
         """Damage to the finished experiment: `verify` names it, `mend` takes it away, the workflow makes it again."""
         path = self.random.choice(self.finished())
-        before, (folder, record) = provenance.digest_file(path), self.artifact_of(path)
+        before, record = provenance.digest_file(path), self.record_of(path)
         self.damage(kind, path)
         if path.exists() and provenance.digest_file(path) == before:
             return  # the same bit twice
@@ -220,17 +218,16 @@ class Chaos:
         told = self.snakemake("verify")
         name = path.relative_to(self.workspace.folder)
         # Files in folders of their own (TensorBoard's events) are named within the artifact's.
-        if not told.returncode or f"{RESULTS}/{folder.relative_to(self.root)}" not in told.stdout:
+        if not told.returncode or f"{RESULTS}/{record.parent.relative_to(self.root)}" not in told.stdout:
             raise Failure(f"{name}: verify does not name it\n{told.stdout[-3000:]}")
         self.must("mend")
         if path.exists():
             raise Failure(f"{name}: mend leaves it")
         self.must()
         # The name of TensorBoard's events has the time in it.
-        again = self.workspace.folder / record if "tensorboard" in name.parts else path
+        again = record if "tensorboard" in name.parts else path
         if not again.exists():  # nothing needed it
-            self.must(record)
-            self.must()
+            self.complete()
         if not again.exists():
             raise Failure(f"{name}: is not made again")
         self.survived[kind] += 1
