@@ -63,9 +63,7 @@ def binned_means(
                 ) from error
             edges = np.arange(0, len(values), bin_bp)
             known = np.isfinite(values)
-            if uncovered_is_zero:
-                values, known = np.where(known, values, 0), np.ones_like(known)
-            number = np.add.reduceat(known, edges, dtype=np.int64)
+            number = np.add.reduceat(known | uncovered_is_zero, edges, dtype=np.int64)
             total = np.add.reduceat(np.where(known, values, 0), edges, dtype=np.float64)
             some = number > 0
             means[start_bp // bin_bp : start_bp // bin_bp + len(edges)][some] = total[some] / number[some]

@@ -153,7 +153,8 @@ def test_settings_are_those_of_the_configuration(repository):
     schema = yaml.safe_load((repository / "resources/schemas/config.schema.yaml").read_text())
     described = schema["properties"]["tracks"]["properties"]
     # The list of tracks becomes each track's own `uncovered`: `plan.track_settings`.
-    described["uncovered"] = {"default": "missing"} if described.pop("zero_where_uncovered")["default"] == [] else {}
+    assert described.pop("zero_where_uncovered")["default"] == []
+    described["uncovered"] = {"default": "missing"}
     assert {name: entry["default"] for name, entry in described.items()} == {
         **vars(Settings()),
         "ignore_for_normalisation": list(Settings().ignore_for_normalisation),
