@@ -12,7 +12,7 @@ import os
 import platform
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from typing import NamedTuple
 from trifold.errors import InputError
 
 RECORD = "artifact.json"
+OUTPUT_MARK = ".snakemake_timestamp"  # Snakemake's, in a folder that is an output as a whole
 MADE = "results"  # what lies below it is made by rules and has a record
 SCHEMA_VERSION = 1
 FIELDS = {
@@ -271,6 +272,8 @@ def _artifact_paths(record: Path) -> list[Path]:
             for path in record.parent.iterdir()
             if path.is_file() and path not in kept and not path.name.startswith(".")
         }
+    if (mark := record.with_name(OUTPUT_MARK)).exists():
+        listed.add(mark)
     return sorted(listed)
 
 
@@ -334,7 +337,11 @@ def verify(root: str | os.PathLike) -> tuple[list[Damaged], list[str]]:
 
 
 def remove(damaged: Iterable[Damaged]) -> None:
-    """Delete what is damaged, the whole artifact each time."""
+    """Delete what is damaged, the whole artifact each time, and folders that it leaves empty."""
     for one in damaged:
         for path in one.paths:
             path.unlink(missing_ok=True)
+        # Where the folder itself is an output, Snakemake would take an empty one for made.
+        for folder in sorted({path.parent for path in one.paths}, reverse=True):
+            with suppress(OSError):
+                folder.rmdir()

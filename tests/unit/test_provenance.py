@@ -170,9 +170,25 @@ def test_verify_names_all_and_remove_takes_whole_artifacts(tmp_path):
     }
     assert missing == [str(gone)]
     provenance.remove(found)
-    assert [path.name for path in (root / "tables").iterdir()] == []
-    assert list((root / "kept/source").iterdir()) == []
+    assert not (root / "tables").exists() and not (root / "kept/source").exists()
+    assert [path.name for path in (root / "made").glob("*.json")] == ["artifact.json"], "the whole one is kept"
     assert provenance.verify(root) == ([], [str(source.parent), str(gone)]), "what stands is whole"
+
+
+def test_a_folder_that_is_an_output_goes_with_its_artifact(tmp_path):
+    """With Snakemake's mark in it, which would make it take an empty folder for made."""
+    data = beside(tmp_path / "figures")
+    mark = tmp_path / "figures/.snakemake_timestamp"
+    for lost in ([data], [data.with_name("artifact.json")], [data, data.with_name("artifact.json")]):
+        beside(tmp_path / "figures")
+        mark.touch()
+        (tmp_path / "manifest.json").write_text(json.dumps(provenance.manifest(tmp_path)))
+        for path in lost:
+            path.unlink()
+        found, absent = provenance.verify(tmp_path)
+        assert [one.name for one in found] == [str(data.parent)] and not absent
+        provenance.remove(found)
+        assert not data.parent.exists()
 
 
 def test_a_record_that_is_missing(tmp_path, monkeypatch):

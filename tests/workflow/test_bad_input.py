@@ -140,9 +140,25 @@ def test_a_damaged_intermediate(copy_of_finished):
         for word in words:
             assert word in done.text, done.text[-3000:]
     copy_of_finished.run("mend")
-    assert not list(path.parent.iterdir())
+    assert not path.parent.exists()
     copy_of_finished.run(name)
     assert path.read_bytes() == whole
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize(
+    "name", ["figures/artifact.json", "tables/scores.tsv", "tables/artifact.json", "report/index.html", "manifest.json"]
+)
+def test_what_a_person_reads_is_made_again(copy_of_finished, name):
+    """Nothing is made from it, but after `mend` plain `snakemake` makes it, and what lies beside it, as it was."""
+    root = copy_of_finished.folder / RESULTS
+    before = {path: path.read_bytes() for kind in ("svg", "png", "tsv") for path in root.glob(f"*/*.{kind}")}
+    (root / name).unlink()
+    copy_of_finished.run("mend")
+    copy_of_finished.run()
+    assert (root / name).exists()
+    assert {path for path in before if not path.exists() or path.read_bytes() != before[path]} == set()
+    copy_of_finished.run("verify")
 
 
 @pytest.mark.chaos
