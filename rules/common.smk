@@ -566,7 +566,7 @@ def get_mixhic2025_seen(wildcards):
 
 
 def get_mixhic2025_on_page(wildcards):
-    """Tables of scores that this experiment has rows for."""
+    """Tables of scores that are on the page and have rows."""
     return [
-        f"<results>/tables/mixhic2025_{name}.tsv" for name in ("table2", "table3", "table4") if MIXHIC2025_SHOWN[name]
+        f"<results>/tables/mixhic2025_{name}.tsv" for name in config["mixhic2025"]["page"] if MIXHIC2025_SHOWN[name]
     ]

@@ -86,7 +86,6 @@ rule report:
 rule manifest:
     input:
         "<results>/report/index.html",
-        get_mixhic2025_scores,
     output:
         record="<results>/manifest.artifact.json",
         files=collect("<results>/{name}.json", name=["manifest", "ro-crate-metadata"]),

@@ -127,6 +127,19 @@ def test_tables_and_figures_add_searches_alone(dry):
     assert wider["mixhic_train"] <= dry()["mixhic_train"] + 3 * 12
 
 
+def test_the_demo_leaves_maps_and_cage_to_the_tables(paper):
+    own = ("mixhic_pretrain", "mixhic_train", "mixhic_test", "mixhic_loops", "mixhic2025_table", "mixhic2025_draw")
+    tables = ("mixhic2025_tables", "mixhic2025_figures")
+
+    def jobs(*targets):
+        found = paper.jobs(*targets, configfile=None)
+        return tuple(found.get(name, 0) for name in own)
+
+    assert jobs() == (1, 1, 2, 0, 1, 0)
+    assert jobs("mixhic2025") == (1, 3, 6, 0, 0, 0)
+    assert jobs(*tables) == (1, 3, 6, 2, 5, 1)
+
+
 def test_the_papers_settings(repository):
     section = yaml.safe_load((repository / PAPER).read_text())["mixhic2025"]
     assert (section["validation"], section["test"]) == (["chr10", "chr11"], ["chr3", "chr13", "chr17"])
