@@ -13,7 +13,7 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9 -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 $(VENV)/.installed: requirements.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "trifold needs Python >= 3.11; name one: make PYTHON=python3.12 ...")'
@@ -31,6 +31,9 @@ simulated: setup ## the simulated genome with three seeds, tables and figures of
 	$(RUN) snakemake --cores $(CORES) --configfile experiments/simulated.yaml -- all \
 		kriukov2021_tables kriukov2021_figures lau2025_tables lau2025_figures mixhic2025_tables mixhic2025_figures
 	@echo "The report: $(CURDIR)/results/simulated/report/index.html"
+
+# GM12878's maps are enhanced by the fly's model too.
+gm12878: fly
 
 yeast fly gm12878: setup ## real data: yeast (fly, gm12878 likewise)
 	$(RUN) snakemake --cores $(CORES) --configfile experiments/$@.yaml

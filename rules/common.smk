@@ -118,7 +118,15 @@ def locate_model(arm, fold, seed):
     if arm in TRAINED or arm in IMPORTED:
         seed = seed if arm in TRAINED else 0
         return [f"<results>/models/{arm}/fold-{fold}/seed-{seed}/artifact.json"]
-    return [f"{arms[arm]['weights']}/artifact.json"] if "weights" in arms[arm] else []
+    if "weights" not in arms[arm]:
+        return []
+    record = f"{arms[arm]['weights']}/artifact.json"
+    if not Path(record).exists():
+        raise WorkflowError(
+            f"config: arms/{arm}/weights: {record} is not there; run the experiment that trains it first, name the "
+            "folder of another model, or leave the arm out (arms_used)"
+        )
+    return [record]
 
 
 def get_weights(wildcards):

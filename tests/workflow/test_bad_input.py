@@ -27,6 +27,7 @@ def workspace(make_workspace, tmp_path):
         ("arms: {image: {training: {epoch: 3}}}", ["arms/image/training", "epoch", "epochs"]),
         ("samples: {alpha: {contacts: nowhere.mcool}}", ["nowhere.mcool", "resources/datasets.tsv"]),
         ("seeds: []", ["seeds"]),
+        ("arms: {image: {weights: results/fly/mine}}", ["arms/image/weights", "results/fly/mine/artifact.json"]),
     ],
 )
 def test_a_wrong_config_is_refused_before_anything_runs(workspace, overlay, words):
