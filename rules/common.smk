@@ -344,7 +344,7 @@ def get_kriukov2021_folders(wildcards):
     """Where the arms of the figures lie: the first fold, seed and sample of each."""
     chosen = KRIUKOV2021["figures"]
     folders = {}
-    for name in [*chosen["sequence"], *chosen["maps"], chosen["zeroed"]]:
+    for name in [*chosen["sequence"], *chosen["maps"], *chosen["zeroed"]]:
         one = plan.scored(config, [name])[0]
         model = locate_model(name, one.fold, one.seed)
         where = f"examples/{one.protocol}/{arms[name]['degradation']}/{one.sample}/fold-{one.fold}"

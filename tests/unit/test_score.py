@@ -201,10 +201,13 @@ class Nothing(Hybrid):
     inputs = frozenset({"map"})
 
 
-@pytest.mark.parametrize(("protocol", "leaks"), [("published", True), ("corrected", False)])
-def test_only_published_hybrids_are_scored_with_the_leak(examples, protocol, leaks):
+@pytest.mark.parametrize(
+    ("protocol", "asked", "leaks"),
+    [("published", {}, True), ("published", {"overwrite": False}, False), ("corrected", {}, False)],
+)
+def test_only_published_hybrids_are_scored_with_the_leak(examples, protocol, asked, leaks):
     folder, _ = examples()
-    predicted, target, _ = next(Windows(folder, "test", Nothing(), protocol).predict(batch_size=2))
+    predicted, target, _ = next(Windows(folder, "test", Nothing(), protocol).predict(batch_size=2, **asked))
     size = W - 2 * C
     leaked = np.zeros((size, size), bool)
     leaked[0], leaked[:, 0], leaked[np.diag_indices(size)] = True, True, True

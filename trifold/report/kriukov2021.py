@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -282,10 +283,10 @@ def figure5(
 def figure6(maps: Mapping[str, np.ndarray], zoom: tuple[slice, slice]) -> Figure:
     """Figure 6: maps of one region on [0, 1] whole (above) and the fragment `zoom` of each (below), in bins.
 
-    Maps are (W, W), NaN where missing, all of one size and on one colour scale.
+    Maps are (W, W), NaN where missing, all of one size and on the colour scale of the one named "target".
     """
     figure, grid = _map_grid(2, list(maps))
-    norm = _shared_norm(maps)
+    norm = _scale_of(maps["target"])
     rows, columns = zoom
     for j, values in enumerate(maps.values()):
         image = _show(grid[0, j], values, CONTACTS, norm)
@@ -300,16 +301,24 @@ def figure6(maps: Mapping[str, np.ndarray], zoom: tuple[slice, slice]) -> Figure
 
 
 @_styled
-def figure7(maps: Mapping[str, np.ndarray]) -> Figure:
-    """Figure 7: what the hybrid gives with both backbones and with either replaced by zeros, beside the target.
+def figure7(hybrids: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
+    """Figure 7: a row per hybrid: the target, and its map with both backbones and with either replaced by zeros.
 
-    `maps`: name -> (W, W) on [0, 1], NaN where missing; the one called "target", where given, sets the colour scale.
+    `hybrids`: arm -> name -> (W, W) on the arm's [0, 1], NaN where missing; the same names in all. Each row has the
+    colour scale of its map "target"; a map that lies beyond it altogether says where.
     """
-    figure, grid = _map_grid(1, list(maps))
-    norm = _shared_norm(maps)
-    for axes, values in zip(grid[0], maps.values()):
-        image = _show(axes, values, CONTACTS, norm)
-    _bar(figure, image, grid, "observed, on [0, 1]")
+    figure, grid = _map_grid(len(hybrids), list(next(iter(hybrids.values()))), bar=False)
+    for line, (arm, maps) in zip(grid, hybrids.items()):
+        norm = _scale_of(maps["target"])
+        for axes, values in zip(line, maps.values()):
+            image = _show(axes, values, CONTACTS, norm)
+            low, high = np.nanmin(values), np.nanmax(values)
+            if high < norm.vmin or low > norm.vmax:
+                where = f"{low:.2f} to {high:.2f},\n{'below' if high < norm.vmin else 'above'} the scale"
+                colour = MUTED if high < norm.vmin else "white"
+                axes.text(0.5, 0.5, where, transform=axes.transAxes, ha="center", va="center", color=colour, fontsize=9)
+        line[0].set_ylabel(arm, fontsize=8.5)
+        _bar_right(figure, image, line, "observed, on [0, 1]")
     return figure
 
 
@@ -348,10 +357,11 @@ def figure8(histories: pd.DataFrame, arms: Mapping, preheated: tuple[str, str]) 
     return figure
 
 
-def _map_grid(lines: int, names: list[str]) -> tuple[Figure, np.ndarray]:
-    """Square axes, `lines` x names, the names above; room for a colour bar below."""
-    side = min(2.6, (_WIDTH_IN - 0.3) / len(names) - 0.1)
-    figure = _figure(0.3 + len(names) * (side + 0.1), lines * (side + 0.1) + 0.85)
+def _map_grid(lines: int, names: list[str], bar: bool = True) -> tuple[Figure, np.ndarray]:
+    """Square axes, `lines` x names, the names above; room for a colour bar below, or for one beside each line."""
+    beside = 0.0 if bar else 0.8
+    side = min(2.6, (_WIDTH_IN - 0.3 - beside) / len(names) - 0.1)
+    figure = _figure(0.3 + beside + len(names) * (side + 0.1), lines * (side + 0.1) + (0.85 if bar else 0.35))
     figure.get_layout_engine().set(w_pad=0.05, h_pad=0.05, wspace=0, hspace=0)
     grid = figure.subplots(lines, len(names), squeeze=False)
     for axes, name in zip(grid[0], names):
@@ -368,15 +378,22 @@ def _show(axes: Axes, values: np.ndarray, cmap, norm: Normalize):
     return image
 
 
-def _shared_norm(maps: Mapping[str, np.ndarray]) -> Normalize:
-    """From the 1 % to the 99.5 % quantile of the target's pixels; of all maps' where there is no target."""
-    shown = [maps["target"]] if "target" in maps else list(maps.values())
-    return Normalize(*np.nanpercentile(np.concatenate([np.ravel(values) for values in shown]), (1, 99.5)))
+def _scale_of(target: np.ndarray) -> Normalize:
+    """From the 1 % to the 99.5 % quantile of the target's pixels."""
+    return Normalize(*np.nanpercentile(target, (1, 99.5)))
 
 
 def _bar(figure: Figure, image, grid: np.ndarray, label: str) -> None:
     """A colour bar under the first column."""
-    bar = figure.colorbar(image, ax=grid, orientation="horizontal", shrink=0.3, aspect=22, pad=0.03, anchor=(0, 1))
+    _plain(figure.colorbar(image, ax=grid, location="bottom", shrink=0.3, aspect=22, pad=0.03, anchor=(0, 1)), label)
+
+
+def _bar_right(figure: Figure, image, line: np.ndarray, label: str) -> None:
+    """A colour bar beside a line of maps."""
+    _plain(figure.colorbar(image, ax=line, location="right", shrink=0.8, aspect=18, pad=0.02), label)
+
+
+def _plain(bar: Colorbar, label: str) -> None:
     bar.set_label(label, color=MUTED, fontsize=8.5)
     bar.ax.tick_params(labelsize=7.5, length=2)
     bar.ax.grid(False)

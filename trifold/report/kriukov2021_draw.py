@@ -46,18 +46,29 @@ def choose(tiles: pd.DataFrame, windows: int) -> list[int]:
 
 
 def predict(arm: Arm, model: Architecture, sequence: SequenceStore, windows: int, margin: int | None = None) -> Maps:
-    """Maps of test windows, `margin` bins off every side in all (None: the model's own crop)."""
+    """Maps of test windows as the model gives them, `margin` bins off every side (None: the model's own crop)."""
     given = Windows(arm.examples, "test", model, arm.settings["protocol"], sequence=sequence)
     numbers = choose(given.tiles, windows)
     extra = 0 if margin is None else margin - model.crop_bins
     targets, predictions = [], []
-    for predicted, target, _ in given.predict(batch_size=4, only=numbers):
+    for predicted, target, _ in given.predict(batch_size=4, only=numbers, overwrite=False):
         inner = slice(extra, predicted.shape[1] - extra)
         predictions += list(predicted[:, inner, inner])
         targets += list(target[:, inner, inner])
     places = given.tiles.iloc[numbers]
     regions = [Region(*place) for place in places[["chrom", "start_bp", "end_bp"]].itertuples(index=False)]
     return Maps(targets, predictions, regions)
+
+
+def without_backbones(arm: Arm, geometry: dict, sequence: SequenceStore) -> dict[str, np.ndarray]:
+    """A test window's target, and what the hybrid makes of it with both backbones and with either's map zeroed."""
+    model = load(arm, geometry)
+    maps = {}
+    for role, name in ((None, "both backbones"), ("sequence", "sequence zeroed"), ("image", "image zeroed")):
+        model.zeroed = role
+        found = predict(arm, model, sequence, 1, CROP_BINS)
+        maps |= {"target": found.targets[0], name: found.predictions[0]}
+    return maps
 
 
 def draw(
@@ -92,14 +103,8 @@ def draw(
     third = len(maps["target"]) // 3
     figures.save(kriukov2021.figure6(maps, (slice(third, 2 * third),) * 2), folder / "figure6")
 
-    hybrid = arms[chosen["zeroed"]]
-    model = load(hybrid, geometry)
-    zeroed = {}
-    for role, name in ((None, "both backbones"), ("sequence", "sequence zeroed"), ("image", "image zeroed")):
-        model.zeroed = role
-        found = predict(hybrid, model, store, 1, CROP_BINS)
-        zeroed[name] = found.predictions[0]
-    figures.save(kriukov2021.figure7({"target": found.targets[0], **zeroed}), folder / "figure7")
+    zeroed = {name: without_backbones(arms[name], geometry, store) for name in chosen["zeroed"]}
+    figures.save(kriukov2021.figure7(zeroed), folder / "figure7")
 
     runs = [pd.read_csv(row["path"]).assign(arm=row["arm"], seed=row["seed"]) for row in histories]
     curves = kriukov2021.figure8(pd.concat(runs, ignore_index=True), settings, tuple(chosen["preheated"]))

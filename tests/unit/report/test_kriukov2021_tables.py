@@ -410,16 +410,35 @@ def test_figure_6_frames_the_fragment_it_shows_below():
     assert {image.cmap.name for image in images} == {figures.CONTACTS.name}
 
 
-def test_figure_7_shares_the_scale_of_the_target():
-    maps = _maps(10, "hybrid", "sequence zeroed", "image zeroed", "target")
-    maps["image zeroed"] *= 50
-    figure = kriukov2021.figure7(maps)
-    limits = tuple(np.percentile(maps["target"], (1, 99.5)))
-    assert {(image.norm.vmin, image.norm.vmax) for image in _images(figure)} == {limits}
-    assert [axes.get_title(loc="left") for axes in figure.axes[:4]] == list(maps)
-    alone = kriukov2021.figure7({"a": maps["hybrid"], "b": maps["target"]})
-    both = tuple(np.percentile([maps["hybrid"], maps["target"]], (1, 99.5)))
-    assert {(image.norm.vmin, image.norm.vmax) for image in _images(alone)} == {both}
+def test_figure_7_has_a_row_per_hybrid_on_the_scale_of_its_target():
+    names = ("target", "both backbones", "sequence zeroed", "image zeroed")
+    hybrids = {arm: _maps(10, *names) for arm in ("hybrid", "hybrid-published")}
+    for name in names:
+        hybrids["hybrid-published"][name] = hybrids["hybrid-published"][name] / 3
+    figure = kriukov2021.figure7(hybrids)
+    images = _images(figure)
+    expected = [values for maps in hybrids.values() for values in maps.values()]
+    for image, values in zip(images, expected, strict=True):
+        np.testing.assert_array_equal(image.get_array().filled(np.nan), values)
+    for line, maps in zip((images[:4], images[4:]), hybrids.values()):
+        limits = tuple(np.percentile(maps["target"], (1, 99.5)))
+        assert {(image.norm.vmin, image.norm.vmax) for image in line} == {limits}
+    assert [axes.get_title(loc="left") for axes in figure.axes[:4]] == list(names)
+    assert [axes.get_ylabel() for axes in figure.axes[:8:4]] == list(hybrids)
+    assert not any(image.axes.texts for image in images)
+
+
+@pytest.mark.parametrize(
+    ("factor", "added", "said"), [(0.01, 0, "0.00 to 0.01,\nbelow the scale"), (1, 4, " to .*,\nabove the scale")]
+)
+def test_figure_7_says_where_a_map_lies_that_its_colours_cannot_show(factor, added, said):
+    maps = _maps(10, "target", "image zeroed")
+    maps["target"] += 1
+    maps["image zeroed"] = maps["image zeroed"] * factor + added
+    shown, beyond = _images(kriukov2021.figure7({"hybrid": maps}))
+    assert not shown.axes.texts
+    (text,) = beyond.axes.texts
+    assert re.search(said, text.get_text())
 
 
 def test_figure_8_draws_mean_and_spread_over_seeds():
