@@ -6,8 +6,18 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from matplotlib.image import imread
+from torch.utils.data import DataLoader
+
+from trifold.data.dataset import WindowDataset
+from trifold.data.sequence import SequenceStore
+from trifold.models import stored
+from trifold.models.blocks import crop
+from trifold.models.hybrid import stack
+from trifold.models.vehicle import CROP_BINS
+from trifold.report.kriukov2021_draw import Arm, without_backbones
 
 PAPER = "experiments/kriukov2021.yaml"
 TARGETS = ("kriukov2021_tables", "kriukov2021_figures")
@@ -126,6 +136,25 @@ def test_both_protocols_stand_beside_the_paper(results):
     assert mse.loc["Downsampled", "paper"] == 0.0024
     assert mse.loc[["Downsampled", "Hybrid"], ["published", "corrected"]].notna().all(axis=None)
     assert np.isnan(mse.loc["HiCSR", "published"]) and np.isfinite(mse.loc["HiCSR", "corrected"])
+
+
+@torch.inference_mode()
+def test_figure_7_zeroes_a_backbones_map_and_copies_nothing(results):
+    model, examples = results / "models/hybrid-published/fold-a/seed-1", results / "examples/published/low/alpha/fold-a"
+    sequence = SequenceStore(results / "sequence")
+    shown = without_backbones(Arm({"protocol": "published"}, model, examples), {}, sequence)
+    trained = stored.load_arm(model)[0].eval()
+    windows = WindowDataset(examples, "test", inputs=trained.inputs, target="observed", sequence=sequence)
+    batch = next(iter(DataLoader(windows, 1)))
+    akita, image = crop(trained.sequence.full_map(batch), CROP_BINS), trained.image(batch)
+    for name, maps in {
+        "both backbones": (akita, image),
+        "sequence zeroed": (0 * akita, image),
+        "image zeroed": (akita, 0 * image),
+    }.items():
+        np.testing.assert_allclose(shown[name], trained.head(stack(*maps))[0, 0].numpy(), atol=1e-6)
+        assert not np.allclose(np.diag(shown[name]), np.diag(shown["target"]), atol=1e-3)
+    np.testing.assert_array_equal(shown["target"], crop(batch["observed"], CROP_BINS)[0, 0].numpy())
 
 
 @pytest.mark.parametrize("number", [5, 6, 7, 8])

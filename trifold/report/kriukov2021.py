@@ -313,10 +313,11 @@ def figure7(hybrids: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
         for axes, values in zip(line, maps.values()):
             image = _show(axes, values, CONTACTS, norm)
             low, high = np.nanmin(values), np.nanmax(values)
-            if high < norm.vmin or low > norm.vmax:
-                where = f"{low:.2f} to {high:.2f},\n{'below' if high < norm.vmin else 'above'} the scale"
-                colour = MUTED if high < norm.vmin else "white"
-                axes.text(0.5, 0.5, where, transform=axes.transAxes, ha="center", va="center", color=colour, fontsize=9)
+            beyond = "below" if high < norm.vmin else "above" if low > norm.vmax else ""
+            if beyond:
+                said = f"{low:.2f} to {high:.2f},\n{beyond} the scale"
+                colour = MUTED if beyond == "below" else "white"
+                axes.text(0.5, 0.5, said, transform=axes.transAxes, ha="center", va="center", color=colour, fontsize=9)
         line[0].set_ylabel(arm, fontsize=8.5)
         _bar_right(figure, image, line, "observed, on [0, 1]")
     return figure
