@@ -527,14 +527,27 @@ def get_mixhic2025_scores_of(names):
     return own + [locate(path) for path in foreign.values() if path]
 
 
-def get_mixhic2025_predictions(table):
-    """Predictions behind a table: run, sample and the path of predictions.npz, seed by seed."""
-    if not get_mixhic2025_against(table):
-        return []
+def _mixhic2025_predictions(runs):
+    """Predictions of some runs: run, seed, sample and the path of predictions.npz."""
     return [
         {**one._asdict(), "path": f"{RESULTS}/mixhic2025/scores/{one.run}/seed-{one.seed}/{one.sample}/predictions.npz"}
-        for one in plan_mixhic2025.scored_of(MIXHIC2025, _mixhic2025_runs([f"table{table}"]))
+        for one in plan_mixhic2025.scored_of(MIXHIC2025, runs)
     ]
+
+
+def get_mixhic2025_predictions(table):
+    """Predictions behind a table's differences."""
+    return _mixhic2025_predictions(_mixhic2025_runs([f"table{table}"])) if get_mixhic2025_against(table) else []
+
+
+MIXHIC2025_COMPARED = [one._asdict() for one in plan_mixhic2025.compared(config, MIXHIC2025)]
+
+
+def get_mixhic2025_compared(wildcards=None):
+    """Predictions behind the comparisons."""
+    needed = {(one[side], one["sample"]) for one in MIXHIC2025_COMPARED for side in ("run", "against")}
+    found = _mixhic2025_predictions({run for run, _ in needed})
+    return [one for one in found if (one["run"], one["sample"]) in needed]
 
 
 def get_mixhic2025_against(table):
@@ -576,5 +589,11 @@ def get_mixhic2025_seen(wildcards):
 def get_mixhic2025_on_page(wildcards):
     """Tables of scores that are on the page and have rows."""
     return [
-        f"<results>/tables/mixhic2025_{name}.tsv" for name in config["mixhic2025"]["page"] if MIXHIC2025_SHOWN[name]
+        f"<results>/tables/mixhic2025_{name}.tsv" for name in config["mixhic2025"]["page"] if MIXHIC2025_SHOWN.get(name)
     ]
+
+
+def get_mixhic2025_compared_on_page(wildcards):
+    """The comparisons, where they are on the page and there are any."""
+    wanted = "comparisons" in config["mixhic2025"]["page"] and MIXHIC2025_COMPARED
+    return ["<results>/tables/mixhic2025_comparisons.tsv"] if wanted else []

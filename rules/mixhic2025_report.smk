@@ -122,7 +122,42 @@ rule mixhic2025_draw:
         "../workflow_scripts/mixhic2025_draw.py"
 
 
+rule mixhic2025_comparisons:
+    input:
+        predictions=[one["path"] for one in get_mixhic2025_compared()],
+    output:
+        report(
+            multiext(
+                "<results>/tables/mixhic2025_comparisons",
+                ".tsv",
+                ".md",
+                ".tex",
+            ),
+            caption="../resources/report/mixhic2025.rst",
+            category="Yang et al. 2025",
+        ),
+        "<results>/tables/mixhic2025_comparisons.artifact.json",
+    log:
+        "<logs>/mixhic2025_comparisons.log",
+    benchmark:
+        "<benchmarks>/mixhic2025_comparisons.jsonl"
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem_mb=gigabytes(8),
+        runtime=hours(1),
+    params:
+        comparisons=MIXHIC2025_COMPARED,
+        predictions=get_mixhic2025_compared,
+        comparison=lookup("evaluate/comparison", within=config),
+        code=code_version("mixhic2025_comparisons.py"),
+    script:
+        "../workflow_scripts/mixhic2025_comparisons.py"
+
+
+# The comparisons are what the figures draw side by side.
 rule mixhic2025_figures:
     input:
         "<results>/mixhic2025/figures/artifact.json",
+        ["<results>/tables/mixhic2025_comparisons.md"] if MIXHIC2025_COMPARED else [],
     localrule: True

@@ -50,6 +50,7 @@ rule report:
         kriukov2021=get_kriukov2021_on_page,
         lau2025=get_lau2025_on_page,
         mixhic2025=get_mixhic2025_on_page,
+        mixhic2025_compared=get_mixhic2025_compared_on_page,
     output:
         figures=report(
             directory("<results>/figures"),

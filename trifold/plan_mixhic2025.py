@@ -219,6 +219,53 @@ def shown(config: dict, resolved: dict) -> dict[str, dict[str, list[str]]]:
     return kept
 
 
+class Comparison(NamedTuple):
+    """Two runs on a test sample of both."""
+
+    comparison: str
+    task: str
+    protocol: str
+    sample: str
+    run: str
+    against: str
+
+
+def compared(config: dict, resolved: dict) -> list[Comparison]:
+    """The config's comparisons, on every test sample that both runs have.
+
+    Those that need a run the experiment does not have are left out. Raises InputError for a run that no experiment has,
+    and for two that were not tested on the same windows.
+    """
+    section = config["mixhic2025"]
+    kept = []
+    for name, pairs in section["comparisons"].items():
+        for pair in pairs:
+            place = f"config: mixhic2025/comparisons/{name}: {pair}"
+            if unknown := set(pair) - set(section["runs"]):
+                raise InputError(f"{place}: no run {sorted(unknown)}; name two of {sorted(section['runs'])}")
+            if set(pair) <= set(resolved["runs"]):
+                kept += _compared(name, *pair, resolved["runs"], place)
+    return kept
+
+
+def _compared(name: str, run: str, against: str, runs: dict, place: str) -> list[Comparison]:
+    one, other = runs[run], runs[against]
+    for field in ("task", "protocol"):
+        if one[field] != other[field]:
+            raise InputError(
+                f"{place}: the {field} is {one[field]!r} and {other[field]!r}, whose test windows differ; name two "
+                f"runs of one {field}"
+            )
+    if foreign := [each for each in (run, against) if runs[each]["scores"]]:
+        raise InputError(
+            f"{place}: {foreign[0]!r} comes with scores alone, without predictions; name a run trained here"
+        )
+    samples = [sample for sample in one["test_samples"] if sample in other["test_samples"]]
+    if not samples:
+        raise InputError(f"{place}: no test sample in common; give them one")
+    return [Comparison(name, one["task"], one["protocol"], sample, run, against) for sample in samples]
+
+
 def _stands(run: dict, within: bool) -> bool:
     """Whether a run is tested on a sample it was trained on, or, not `within`, on another."""
     return any((sample in run["samples"]) == within for sample in run["test_samples"])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from trifold import log, provenance
-from trifold.report import build, kriukov2021, lau2025, mixhic2025
+from trifold.report import build, kriukov2021, lau2025, mixhic2025, mixhic2025_comparisons
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -36,15 +36,17 @@ def main(inputs, outputs, params) -> None:
             motifs=inputs.motifs or None,
         )
     # Each has a record of its own beside it.
-    tables = (*inputs.kriukov2021, *inputs.lau2025, *inputs.mixhic2025)
+    tables = (*inputs.kriukov2021, *inputs.lau2025, *inputs.mixhic2025, *inputs.mixhic2025_compared)
     of_papers = [Path(path).with_suffix(f".{provenance.RECORD}") for path in tables]
     papers = []
     if inputs.kriukov2021:
         papers.append(kriukov2021.section([kriukov2021.read(path) for path in inputs.kriukov2021]))
     if inputs.lau2025:
         papers.append(lau2025.section(*lau2025.read(Path(inputs.lau2025[0]).parent)))
-    if inputs.mixhic2025:
-        papers.append(mixhic2025.section([mixhic2025.read(path) for path in inputs.mixhic2025]))
+    if inputs.mixhic2025 or inputs.mixhic2025_compared:
+        compared = [mixhic2025_comparisons.read(path) for path in inputs.mixhic2025_compared]
+        comparisons = [table for frame in compared for table, _ in mixhic2025_comparisons.parts(frame)]
+        papers.append(mixhic2025.section([mixhic2025.read(path) for path in inputs.mixhic2025], comparisons))
     with provenance.artifact(
         page.parent,
         "report",

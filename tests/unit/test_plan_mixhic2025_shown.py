@@ -1,4 +1,4 @@
-"""Which runs stand in MIX-HIC's tables and figures."""
+"""Which runs stand in MIX-HIC's tables and figures, and which are compared."""
 
 import pytest
 
@@ -6,8 +6,9 @@ from trifold import plan_mixhic2025 as planned
 from trifold.errors import InputError
 
 
-def run(task, samples, tests, seeds=(1,), scores=None):
-    return {"task": task, "samples": samples, "test_samples": tests, "seeds": list(seeds), "scores": scores}
+def run(task, samples, tests, seeds=(1,), scores=None, protocol="corrected"):
+    own = {"task": task, "protocol": protocol, "samples": samples, "test_samples": tests, "seeds": list(seeds)}
+    return {**own, "scores": scores}
 
 
 RESOLVED = {
@@ -49,3 +50,38 @@ def test_loops_are_looked_for_where_a_run_was_trained_and_not_of_other_systems()
         planned.Scored("loop", seed, sample) for seed in (1, 2) for sample in ("alpha", "beta")
     ]
     assert planned.searched(RESOLVED, names) == [planned.Scored("loop", seed, "alpha") for seed in (1, 2)]
+
+
+RUNS = RESOLVED["runs"] | {
+    "twin": run("loop", ["alpha"], ["beta", "alpha", "gamma"]),
+    "released": run("loop", ["alpha"], ["alpha"], protocol="published"),
+    "far": run("loop", ["alpha"], ["gamma"]),
+}
+
+
+def compared(pairs):
+    section = {"runs": dict.fromkeys([*RUNS, "absent"]), "comparisons": {"Which?": pairs}}
+    return planned.compared({"mixhic2025": section}, {"runs": RUNS})
+
+
+def test_runs_are_compared_on_the_samples_both_were_tested_on():
+    assert compared([["loop", "twin"], ["loop", "absent"], ["map", "map"]]) == [
+        planned.Comparison("Which?", "loop", "corrected", "alpha", "loop", "twin"),
+        planned.Comparison("Which?", "loop", "corrected", "beta", "loop", "twin"),
+        planned.Comparison("Which?", "map", "corrected", "alpha", "map", "map"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        (["loop", "lop"], r"no run \['lop'\]; name two of"),
+        (["loop", "map"], "the task is 'loop' and 'map'"),
+        (["released", "loop"], "the protocol is 'published' and 'corrected'"),
+        (["loop", "theirs"], "'theirs' comes with scores alone"),
+        (["loop", "far"], "no test sample in common"),
+    ],
+)
+def test_runs_that_cannot_be_compared_are_refused(pair, message):
+    with pytest.raises(InputError, match=rf"config: mixhic2025/comparisons/Which\?: .*: {message}"):
+        compared([pair])

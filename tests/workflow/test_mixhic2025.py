@@ -44,6 +44,8 @@ mixhic2025:
     table4: {Nearest: [cage-nearest]}
     tables2: {Corner: [loop-corner]}
     against: {table3: Corner}
+  comparisons:
+    Network, or corner: [[loop-small, loop-corner]]
   figures:
     figure6: {Bimodal: [loop-small], No model: [loop-corner, map-expected, cage-nearest]}
 """
@@ -119,7 +121,8 @@ def test_overlays_swap_the_data_and_short_the_networks(dry, overlay, samples, tr
 def test_tables_and_figures_add_searches_alone(dry):
     targets = ("mixhic2025_tables", "mixhic2025_figures")
     # Of the loops of both cell lines: as corrected and as published with every seed, and without a model.
-    own = {"mixhic_loops": 2 * (3 + 3 + 1), "mixhic2025_table": 5, "mixhic2025_draw": 1, **dict.fromkeys(targets, 1)}
+    own = {"mixhic_loops": 2 * (3 + 3 + 1), "mixhic2025_table": 5, "mixhic2025_draw": 1, "mixhic2025_comparisons": 1}
+    own |= dict.fromkeys(targets, 1)
     assert dry(targets=("mixhic2025", *targets)) == dry() | own
     # Three depths, three widths.
     wider = dry("settings", targets=targets)
@@ -138,6 +141,11 @@ def test_the_demo_leaves_maps_and_cage_to_the_tables(paper):
     assert jobs() == (1, 1, 2, 0, 1, 0)
     assert jobs("mixhic2025") == (1, 3, 6, 0, 0, 0)
     assert jobs(*tables) == (1, 3, 6, 2, 5, 1)
+
+
+def test_simulated_page_says_which_run_beats_another(paper):
+    jobs = paper.jobs("all", configfile="experiments/simulated.yaml")
+    assert (jobs["mixhic2025_table"], jobs["mixhic2025_comparisons"]) == (3, 1)
 
 
 def test_the_papers_settings(repository):
@@ -235,6 +243,10 @@ def test_tables_hold_the_scores(results):
     gain = scores(results, "loop-small", 1).set_index("metric")["value"] - found
     assert ours.loc["auroc", "difference"] == pytest.approx(gain["auroc"], abs=1e-6)
     assert ours.loc["auroc", "ci_low"] <= gain["auroc"] <= ours.loc["auroc", "ci_high"]
+    compared = pd.read_csv(results.parent / "tables/mixhic2025_comparisons.tsv", sep="\t").set_index("metric")
+    assert compared.loc["auroc", ["run", "against"]].to_list() == ["loop-small", "loop-corner"]
+    columns = ["n_windows", "difference", "ci_low", "ci_high", "better"]
+    pd.testing.assert_frame_equal(compared[columns], ours.loc[compared.index, columns], check_dtype=False)
     for name in ("1", "2", "4", "s2"):
         table = pd.read_csv(results.parent / f"tables/mixhic2025_table{name}.tsv", sep="\t")
         assert {"paper", "corrected"} <= set(table["protocol"])

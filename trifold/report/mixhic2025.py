@@ -250,11 +250,11 @@ def _frame(lines: list[dict]) -> pd.DataFrame:
 
 # ---------------------------------------------------------------- paired differences
 
-# The array of predictions.npz -> the scores of resampled windows.
+# By task: the arrays of predictions.npz -> the scores of resampled windows.
 _RESAMPLES: dict[str, Callable[[Mapping[str, np.ndarray]], Resamples]] = {
-    "2": lambda own: multimodal.map_resamples(own["prediction"], own["target"], own["x"], own["y"]),
-    "3": lambda own: multimodal.loop_resamples(own["label"], own["prediction"]),
-    "4": lambda own: multimodal.cage_resamples(own["prediction"], own["target"], _tss(own["target"])),
+    "map": lambda own: multimodal.map_resamples(own["prediction"], own["target"], own["x"], own["y"]),
+    "loop": lambda own: multimodal.loop_resamples(own["label"], own["prediction"]),
+    "cage": lambda own: multimodal.cage_resamples(own["prediction"], own["target"], _tss(own["target"])),
 }
 
 
@@ -287,8 +287,7 @@ def with_differences(
         pair = [predictions.get((name, sample)) for name in (run, other)]
         if row == against or not all(pair):
             continue
-        name = frame["table"].iloc[0]
-        n_windows, found = _difference(name, *pair, n_bootstrap, seed)
+        n_windows, found = difference(LAYOUTS[frame["table"].iloc[0]].task, *pair, n_bootstrap, seed)
         chosen = (frame["sample"] == sample) & (frame["protocol"] == protocol) & (frame["row"] == row)
         chosen &= frame["distance_bp"].isna()
         for score in found[found["difference"].notna()].itertuples():
@@ -299,10 +298,13 @@ def with_differences(
     return frame
 
 
-def _difference(
-    name: str, paths: Sequence[str | Path], others: Sequence[str | Path], n_bootstrap: int, seed: int
+def difference(
+    task: str, paths: Sequence[str | Path], others: Sequence[str | Path], n_bootstrap: int, seed: int
 ) -> tuple[int, pd.DataFrame]:
-    """Windows that both have, and `multimodal.compare` over them."""
+    """Windows that all have, and `multimodal.compare` over them, from every seed's predictions.npz of both runs.
+
+    task: "map", "loop" or "cage". Raises InputError for windows whose targets differ.
+    """
     of_all = []
     for path in (*paths, *others):
         with np.load(path) as stored:
@@ -313,13 +315,13 @@ def _difference(
         shared = shared[shared.isin(key)]
     if shared.empty:
         return 0, pd.DataFrame({"metric": [], "difference": [], "ci_low": [], "ci_high": []})
-    target = "label" if name == "3" else "target"
+    target = "label" if task == "loop" else "target"
     rows = [key.get_indexer(shared) for key in keys]
     chosen = [{part: values[at] for part, values in each.items()} for each, at in zip(of_all, rows)]
     for path, each in zip([*paths, *others], chosen):
         if not np.array_equal(each[target], chosen[0][target]):
             raise InputError(f"{path}: its targets are not those of {paths[0]}; make the predictions of both again")
-    resamples = [_RESAMPLES[name](each) for each in chosen]
+    resamples = [_RESAMPLES[task](each) for each in chosen]
     ours, theirs = resamples[: len(paths)], resamples[len(paths) :]
     return len(shared), multimodal.compare(ours, theirs, len(shared), n_bootstrap, seed)
 
@@ -458,17 +460,23 @@ def read(path: str | Path) -> pd.DataFrame:
     return _frame(pd.read_csv(path, sep="\t", dtype=dict.fromkeys(_TEXT, str)))
 
 
-def section(frames: Sequence[pd.DataFrame]) -> PaperSection:
-    """The page's section: the tables of the frames in their order."""
+def section(frames: Sequence[pd.DataFrame], comparisons: Sequence[PaperTable] = ()) -> PaperSection:
+    """The page's section: the tables of the frames in their order, then the comparisons."""
     names = list(dict.fromkeys(name for frame in frames for name in frame["table"]))
     text = (
         "The paper's numbers as printed, beside runs that repeat its released code (published) and runs that do what "
         "its text means (corrected). A dash is a number that the paper or this experiment does not have."
     )
+    subject = f"Table{'s' if len(names) > 1 else ''} {_listed(names)}" if names else ""
+    subjects = [subject, "comparisons of runs" if comparisons else ""]
     return PaperSection(
         "mixhic2025",
         "Yang et al. 2025",
-        f"Table{'s' if len(names) > 1 else ''} {' and '.join(filter(None, [', '.join(names[:-1]), names[-1]]))}",
+        ", ".join(filter(None, subjects)),
         text,
-        [one for frame in frames for one, _ in parts(frame)],
+        [*(one for frame in frames for one, _ in parts(frame)), *comparisons],
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

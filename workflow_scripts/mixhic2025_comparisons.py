@@ -1,0 +1,33 @@
+"""Whether one run of MIX-HIC beats another, as the config asks."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trifold import log, provenance
+from trifold.report import mixhic2025_comparisons
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(inputs, outputs, params) -> None:
+    record = Path(outputs[-1])
+    comparison = {name: params.comparison[name] for name in ("bootstrap", "seed")}
+    by_run: dict[tuple[str, str], list[str]] = {}
+    for one in params.predictions:
+        by_run.setdefault((one["run"], one["sample"]), []).append(one["path"])
+    with provenance.artifact(
+        record.parent,
+        "paper-comparisons",
+        parameters={"comparisons": params.comparisons, **comparison},
+        code=params.code,
+        inputs=inputs.predictions,
+        record=record.name,
+    ) as partial:
+        frame = mixhic2025_comparisons.make(params.comparisons, by_run, *comparison.values())
+        mixhic2025_comparisons.write(frame, partial)
+
+
+if __name__ == "__main__":
+    log.start(snakemake.log)
+    main(snakemake.input, snakemake.output, snakemake.params)
