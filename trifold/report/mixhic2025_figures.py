@@ -106,7 +106,7 @@ def figure_s1(maps: Sequence[LoopMap]) -> Figure:
     columns = min(3, len(maps))
     lines = -(-len(maps) // columns)
     side = (_WIDTH_IN - 0.9) / 3
-    figure = _figure(0.9 + side * columns, 0.75 + (side + 0.15) * lines)
+    figure = _figure(0.9 + side * columns, 0.75 + (side + 0.45) * lines, "compressed")
     grid = figure.subplots(lines, columns, squeeze=False)
     for axes, one in zip(grid.ravel(), maps):
         unit, name = (1e6, "Mb") if one.region.end_bp - one.region.start_bp >= 200_000 else (1e3, "kb")

@@ -134,6 +134,15 @@ def test_figure_s1_has_predicted_loops_below_and_seen_ones_above(tmp_path):
     assert "chr13, mb" in colours_of(figure, tmp_path)
 
 
+@pytest.mark.parametrize("panels", [1, 2, 3, 4])
+def test_figure_s1_is_drawn_whole(panels):
+    figure = draw.figure_s1([loop_map()] * panels)
+    figure.canvas.draw()
+    drawn = figure.get_tightbbox(figure.canvas.get_renderer())
+    width, height = figure.get_size_inches()
+    assert min(drawn.x0, drawn.y0) >= 0 and drawn.x1 <= width and drawn.y1 <= height
+
+
 def test_figure_4_has_a_curve_per_label_over_the_fractions(scores):
     labels = {label: runs_of(scores, label) for label in ("MIX-HIC", "w/o pre-train", "DLoopCaller")}
     frame = draw.points(scores, labels, within=True)
