@@ -54,14 +54,15 @@ def make(
 
 
 def parts(frame: pd.DataFrame) -> list[Part]:
-    """The comparisons as a person reads them, task by task."""
-    return [_part(task, frame[frame["task"] == task]) for task in _SHOWN if (frame["task"] == task).any()]
+    """The comparisons as a person reads them, by task, protocol and sample."""
+    order = frame.sort_values("task", key=lambda column: column.map(list(_SHOWN).index), kind="stable")
+    return [_part(*key, rows) for key, rows in order.groupby(["task", "protocol", "sample"], sort=False)]
 
 
-def _part(task: str, rows: pd.DataFrame) -> Part:
+def _part(task: str, protocol: str, sample: str, rows: pd.DataFrame) -> Part:
     heading, units, metrics = _SHOWN[task]
     styles = [(metric, paper.style_of(metric, rows.loc[rows["metric"] == metric, "difference"])) for metric in metrics]
-    keys, lines = ["comparison", "run", "against", "sample", "protocol"], []
+    keys, lines = ["comparison", "run", "against"], []
     for names, own in rows.groupby(keys, sort=False):
         # A score that one of both does not have (a constant map's correlation) is no verdict.
         found, cells = {one.metric: one for one in own.dropna(subset="difference").itertuples()}, []
@@ -70,15 +71,16 @@ def _part(task: str, rows: pd.DataFrame) -> Part:
             cells += [paper.gain_cell(one, style), tables.Cell(_VERDICTS[one.better]) if one else tables.Cell()]
         lines.append((list(names), cells))
     groups = [(paper.heading(metric, style), ["difference", "verdict"]) for metric, style in styles]
-    seeds = pd.concat([rows["n_seeds"], rows["n_seeds_against"]])
+    counts = pd.concat([rows["n_seeds"], rows["n_seeds_against"]])
+    seeds = paper.span(counts.min(), counts.max())
     windows = paper.span(rows["n_windows"].min(), rows["n_windows"].max())
     note = (
-        f"Run minus against on the same {units}, means over seeds (each {paper.span(seeds.min(), seeds.max())}), with "
-        f"the 95 % interval over {windows} {units}, resampled. Better or worse: the interval does not hold zero. "
-        "Neighbours are resampled as if they were independent; an interval says nothing of other seeds or genomes. The "
-        "paper gives no such number."
+        f"{protocol.capitalize()} runs. Run minus against on the same {units} of {sample}, means over seeds (each "
+        f"{seeds}), with the 95 % interval over {windows} {units}, resampled. Better or worse: the interval does not "
+        "hold zero. Neighbours are resampled as if they were independent; an interval says nothing of other seeds or "
+        "genomes. The paper gives no such number."
     )
-    return PaperTable(f"Whether one run beats another: {heading}", keys, groups, lines, note), styles
+    return PaperTable(f"Whether one run beats another: {heading}, {sample}", keys, groups, lines, note), styles
 
 
 def write(frame: pd.DataFrame, folder: str | Path) -> list[Path]:

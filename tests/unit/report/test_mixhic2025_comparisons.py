@@ -63,18 +63,27 @@ def test_a_task_is_a_table_with_a_verdict_beside_every_difference(predictions, t
     again = mixhic2025_comparisons.read(paths[0])
     pd.testing.assert_frame_equal(again, frame, rtol=1e-6, check_dtype=False)
     loops, maps = (table for table, _ in mixhic2025_comparisons.parts(again))
-    assert (loops.title, maps.title) == ("Whether one run beats another: loops", "Whether one run beats another: maps")
+    assert loops.title == "Whether one run beats another: loops, alpha" and maps.title.endswith(": maps, alpha")
     verdicts = [[cell.value for cell in cells[1::2]] for _, cells in loops.rows]
     assert verdicts == [["better", "better", "better"], ["worse", "worse", "worse"]]
     (names, cells), gain = maps.rows[0], frame.query("metric == 'pearson'")["difference"].item()
-    assert names == ["Seen | guessed", "seen", "mean", "alpha", "corrected"]
+    assert names == ["Seen | guessed", "seen", "mean"]
     assert cells[0].value == f"+{gain:.4f}" and cells[1].value == "better"
     assert f"over {N} windows" in maps.note and f"over {N} pairs" in loops.note and "(each 1–2)" in loops.note
     text = paths[1].read_text()
-    assert r"| Seen \| guessed | seen | mean | alpha | corrected | +" in text
+    assert r"| Seen \| guessed | seen | mean | +" in text
     assert paths[2].read_text().count(r"\toprule") == 2
     section = mixhic2025.section([], [loops, maps])
     assert section.subject == "comparisons of runs" and paper.markdown(section.tables) == text
+
+
+def test_protocols_and_samples_have_tables_of_their_own(predictions):
+    questions = [asked("good", "noise"), asked("noise", "good") | {"protocol": "published"}]
+    tables = [
+        table for table, _ in mixhic2025_comparisons.parts(mixhic2025_comparisons.make(questions, predictions, 10, 1))
+    ]
+    assert [table.note.split(".")[0] for table in tables] == ["Corrected runs", "Published runs"]
+    assert [len(table.rows) for table in tables] == [1, 1]
 
 
 def test_a_score_that_is_not_defined_has_no_verdict(predictions):
