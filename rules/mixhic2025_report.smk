@@ -73,6 +73,7 @@ rule mixhic2025_table:
         rows=lambda wildcards: MIXHIC2025_SHOWN.get(f"table{wildcards.table}", {}),
         against=lambda wildcards: get_mixhic2025_against(wildcards.table),
         predictions=lambda wildcards: get_mixhic2025_predictions(wildcards.table),
+        maps={name: config["samples"][name]["contacts"] for name in MIXHIC2025["samples"]},
         pretraining=sorted({name for one in MIXHIC2025["pretrainings"].values() for name in one["samples"]}),
         comparison=lookup("evaluate/comparison", within=config),
         code=code_version("mixhic2025_table.py"),

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 def main(inputs, outputs, params, wildcards) -> None:
     record = Path(outputs[-1])
+    names = ("rows", "against", "pretraining", "maps")
     comparison = {name: params.comparison[name] for name in ("bootstrap", "seed")}
     with provenance.artifact(
         record.parent,
         "paper-table",
-        parameters={"rows": params.rows, "against": params.against, "pretraining": params.pretraining, **comparison},
+        parameters={**{name: getattr(params, name) for name in names}, **comparison},
         code=params.code,
         inputs=[*inputs.tables, *inputs.predictions, inputs.published],
         record=record.name,
@@ -25,9 +26,7 @@ def main(inputs, outputs, params, wildcards) -> None:
             wildcards.table,
             inputs.tables,
             inputs.published,
-            rows=params.rows,
-            against=params.against,
-            pretraining=params.pretraining,
+            **{name: getattr(params, name) for name in names},
             predictions=params.predictions,
             comparison=comparison,
         )

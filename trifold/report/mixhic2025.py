@@ -33,6 +33,7 @@ TOTAL = "Total"
 _DISTANCES = (0.1, 0.2, 0.4, 0.6, 0.8)
 COLUMNS = [
     *("table", "sample", "row", "metric", "distance_bp", "protocol", "run", "n_seeds", "n", "mean", "sd", "printed"),
+    "map",  # of the sample: an overlay may give a cell line's place to other data
     *("against", "n_windows", "difference", "ci_low", "ci_high", "better"),
 ]
 # What is read of scores.tsv.
@@ -40,7 +41,7 @@ SCORES = ["run", "protocol", "task", "train_samples", "sample", "seed", "role", 
 SEARCHES = ["loops", "validated", "precision", "recall", "f1"]  # of validation.tsv
 _INTEGERS = ["n_seeds", "n", "n_windows"]
 _NUMBERS = ["distance_bp", "mean", "sd", "difference", "ci_low", "ci_high"]
-_TEXT = ["table", "sample", "row", "run", "printed", "against", "better"]
+_TEXT = ["table", "sample", "row", "run", "printed", "map", "against", "better"]
 
 
 class Layout(NamedTuple):
@@ -71,24 +72,27 @@ def make(
     rows: Mapping[str, Sequence[str]],
     against: str | None,
     pretraining: Sequence[str],
+    maps: Mapping[str, str],
     predictions: Sequence[Mapping],
     comparison: Mapping[str, int],
 ) -> pd.DataFrame:
     """A table from files: name 1, 2, 3, 4 or s2; `paths` its counts.tsv, scores.tsv or validation.tsv.
 
-    predictions: run, sample and path of every predictions.npz; comparison: bootstrap and seed. Raises InputError where
+    maps: sample -> its contacts, as the config names them; predictions: run, sample and path of every predictions.npz;
+    comparison: bootstrap and seed. Raises InputError where
     `against` is no row of the table.
     """
     printed = paper.read_published(published)
     if name == "1":
         counts = [pd.read_csv(path, sep="\t").assign(protocol=Path(path).parts[-3]) for path in paths]
         empty = pd.DataFrame(columns=["protocol", "sample", "kind", "label", "before", "after"])
-        return table1(pd.concat(counts or [empty], ignore_index=True), pretraining, printed)
+        return _with_maps(table1(pd.concat(counts or [empty], ignore_index=True), pretraining, printed), "row", maps)
     if name == "s2":
         tables = [pd.read_csv(path, sep="\t", dtype={"sample": str}) for path in paths]
         empty = pd.DataFrame(columns=["run", "protocol", "sample", "seed", *SEARCHES])
-        return table_s2(pd.concat(tables or [empty], ignore_index=True), rows, printed)
+        return _with_maps(table_s2(pd.concat(tables or [empty], ignore_index=True), rows, printed), "sample", maps)
     frame = table(name, paper.read_scores(paths) if paths else pd.DataFrame(columns=SCORES), rows, printed)
+    frame = _with_maps(frame, "sample", maps)
     if against is not None and rows and against not in rows:
         raise InputError(
             f"config: mixhic2025/tables/against/table{name}: {against!r} is none of the rows {sorted(rows)} that this "
@@ -98,6 +102,12 @@ def make(
     for one in predictions:
         by_run.setdefault((one["run"], one["sample"]), []).append(one["path"])
     return with_differences(frame, by_run, against, comparison["bootstrap"], comparison["seed"])
+
+
+def _with_maps(frame: pd.DataFrame, samples: str, maps: Mapping[str, str]) -> pd.DataFrame:
+    """Our numbers with the map of the sample that the column `samples` names."""
+    ours = frame["protocol"] != PROTOCOLS[0]
+    return frame.assign(map=frame[samples].map(maps).where(ours).fillna(""))
 
 
 def table1(counts: pd.DataFrame, pretraining: Sequence[str], published: pd.DataFrame) -> pd.DataFrame:
@@ -361,7 +371,9 @@ def _counts_part(frame: pd.DataFrame) -> Part:
     layout = LAYOUTS["1"]
     rows = _numbered(frame).replace({"sample": _WHAT})
     groups, lines, styles = paper.arrange(rows, layout.metrics, ["sample", "row"])
-    note = (
+    maps = frame.loc[frame["map"] != "", ["row", "map"]].drop_duplicates()
+    ours = ", ".join(f"{row} {of}" for row, of in maps.itertuples(index=False))
+    note = (f"Our maps: {ours}. " if ours else "") + (
         "The paper's samples are human cell lines, hg38, 5-kb bins; its text gives loops before and windows after "
         "cleaning alone. Negative loops are drawn, not listed: “before” is how many were drawn to choose from. "
         "Published and corrected clean by different rules (docs/mixhic2025.md, item 12)."
@@ -400,8 +412,9 @@ def _note(rows: pd.DataFrame) -> str:
         f" {'Pairs' if name == '3' else 'Windows'}: {paper.span(counts.min(), counts.max())}." if len(counts) else ""
     )
     different = " Published and corrected may hold different windows: compare within a column."
+    own = next((f"{sample} ({of})" for of in rows["map"] if of), sample)
     return (
-        f"{source}; published and corrected are of the sample {sample}.{windows} Seeds: {seeds}; ± is the standard "
+        f"{source}; published and corrected are of the sample {own}.{windows} Seeds: {seeds}; ± is the standard "
         f"deviation over seeds.{'' if name == 'S2' else different}{extra}"
     )
 

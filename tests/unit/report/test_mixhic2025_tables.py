@@ -257,6 +257,22 @@ def test_table_s2_takes_all_loops_of_each_search(validations):
     assert line == ["5179", "9", "5893", "15", "0.88", "0.6500", "0.4000", "0.4500"]
 
 
+def test_our_numbers_name_their_map(maps, counts, tmp_path, repository):
+    """A cell line's place may be taken by other data: the paper's number is not of it."""
+    maps.to_csv(tmp_path / "scores.tsv", sep="\t", index=False)
+    (folder := tmp_path / "corrected" / "alpha").mkdir(parents=True)
+    counts[counts["protocol"] == "corrected"].to_csv(folder / "counts.tsv", sep="\t", index=False)
+    common = {"published": repository / "resources/published/mixhic2025.tsv", "against": None, "predictions": []}
+    common |= {"pretraining": ["alpha"], "maps": {"alpha": "yeast.cool"}, "comparison": {"bootstrap": 100, "seed": 1}}
+    scored = mixhic2025.make("2", [tmp_path / "scores.tsv"], rows=ROWS["2"], **common)
+    assert set(scored.loc[(scored["sample"] == "alpha") & (scored["protocol"] != "paper"), "map"]) == {"yeast.cool"}
+    assert set(scored.loc[(scored["sample"] == "K562") | (scored["protocol"] == "paper"), "map"]) == {""}
+    first, *_, last = (table.note for table, _ in mixhic2025.parts(scored))
+    assert "corrected are of the sample alpha (yeast.cool)." in first and "of the sample K562. " in last
+    counted = mixhic2025.make("1", [folder / "counts.tsv"], rows={}, **common)
+    assert mixhic2025.parts(counted)[0][0].note.startswith("Our maps: alpha yeast.cool. The paper's samples are human")
+
+
 def test_renderings_hold_every_number(maps, counts, validations, predictions, tmp_path):
     frame = mixhic2025.table(
         "2",
