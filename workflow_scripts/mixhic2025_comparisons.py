@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from trifold import log, provenance
 from trifold.report import mixhic2025_comparisons
+from trifold.report.mixhic2025 import by_run
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
 def main(inputs, outputs, params) -> None:
     record = Path(outputs[-1])
     comparison = {name: params.comparison[name] for name in ("bootstrap", "seed")}
-    by_run: dict[tuple[str, str], list[str]] = {}
-    for one in params.predictions:
-        by_run.setdefault((one["run"], one["sample"]), []).append(one["path"])
     with provenance.artifact(
         record.parent,
         "paper-comparisons",
@@ -24,7 +22,7 @@ def main(inputs, outputs, params) -> None:
         inputs=inputs.predictions,
         record=record.name,
     ) as partial:
-        frame = mixhic2025_comparisons.make(params.comparisons, by_run, *comparison.values())
+        frame = mixhic2025_comparisons.make(params.comparisons, by_run(params.predictions), *comparison.values())
         mixhic2025_comparisons.write(frame, partial)
 
 

@@ -175,14 +175,9 @@ def _counts(rows: pd.DataFrame) -> tuple[int, int]:
 def write(frame: pd.DataFrame, against: pd.DataFrame, folder: str | Path) -> list[Path]:
     """Write lau2025_table1.tsv and lau2025_gains.tsv (the tidy frames), and lau2025_table1.md and .tex (both, to read)
     into a folder."""
-    folder = Path(folder)
-    paths = [folder / f"lau2025_{name}" for name in ("table1.tsv", "table1.md", "table1.tex", "gains.tsv")]
-    parts = _parts(frame, against)
-    frame.to_csv(paths[0], sep="\t", index=False, float_format="%.8g")
-    paths[1].write_text(paper.markdown([table for table, _ in parts]), encoding="utf-8")
-    paths[2].write_text(paper.tex(parts), encoding="utf-8")
-    against.to_csv(paths[3], sep="\t", index=False, float_format="%.8g")
-    return paths
+    gains = Path(folder) / "lau2025_gains.tsv"
+    against.to_csv(gains, sep="\t", index=False, float_format="%.8g")
+    return [*paper.write(frame, _parts(frame, against), folder, "lau2025_table1"), gains]
 
 
 def read(folder: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:

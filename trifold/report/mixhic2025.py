@@ -98,10 +98,7 @@ def make(
             f"config: mixhic2025/tables/against/table{name}: {against!r} is none of the rows {sorted(rows)} that this "
             "experiment has; name one of them"
         )
-    by_run: dict[tuple[str, str], list[str]] = {}
-    for one in predictions:
-        by_run.setdefault((one["run"], one["sample"]), []).append(one["path"])
-    return with_differences(frame, by_run, against, comparison["bootstrap"], comparison["seed"])
+    return with_differences(frame, by_run(predictions), against, comparison["bootstrap"], comparison["seed"])
 
 
 def _with_maps(frame: pd.DataFrame, samples: str, maps: Mapping[str, str]) -> pd.DataFrame:
@@ -271,6 +268,14 @@ _RESAMPLES: dict[str, Callable[[Mapping[str, np.ndarray]], Resamples]] = {
 def _tss(target: np.ndarray) -> np.ndarray:
     """The bin that holds the TSS a window is about, as where the windows are scored."""
     return np.arange(target.shape[1]) == HALF_BINS
+
+
+def by_run(predictions: Sequence[Mapping]) -> dict[tuple[str, str], list[str]]:
+    """(run, sample) -> predictions.npz of every seed, of rows with run, sample and path."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in predictions:
+        found.setdefault((one["run"], one["sample"]), []).append(one["path"])
+    return found
 
 
 def with_differences(
@@ -459,13 +464,7 @@ def _distance_part(rows: pd.DataFrame) -> Part:
 
 def write(frame: pd.DataFrame, folder: str | Path) -> list[Path]:
     """Write mixhic2025_table<name>.tsv (the tidy frame), .md and .tex (to read) into a folder; names in lower case."""
-    stem = f"mixhic2025_table{frame['table'].iloc[0].lower()}"
-    paths = [Path(folder) / f"{stem}.{suffix}" for suffix in ("tsv", "md", "tex")]
-    found = parts(frame)
-    frame.to_csv(paths[0], sep="\t", index=False, float_format="%.8g")
-    paths[1].write_text(paper.markdown([part for part, _ in found]), encoding="utf-8")
-    paths[2].write_text(paper.tex(found), encoding="utf-8")
-    return paths
+    return paper.write(frame, parts(frame), folder, f"mixhic2025_table{frame['table'].iloc[0].lower()}")
 
 
 def read(path: str | Path) -> pd.DataFrame:

@@ -19,7 +19,6 @@ COLUMNS = [
     *("metric", "difference", "ci_low", "ci_high", "better"),
 ]
 _TEXT = ["comparison", "task", "protocol", "sample", "run", "against", "metric", "better"]
-_STEM = "mixhic2025_comparisons"
 # Task -> heading, what is resampled, and the scores that are shown; the .tsv has all.
 _SHOWN = {
     "loop": ("loops", "pairs", ("auroc", "auprc", "f1")),
@@ -85,12 +84,7 @@ def _part(task: str, protocol: str, sample: str, rows: pd.DataFrame) -> Part:
 
 def write(frame: pd.DataFrame, folder: str | Path) -> list[Path]:
     """Write mixhic2025_comparisons.tsv (the tidy frame), .md and .tex (to read) into a folder."""
-    paths = [Path(folder) / f"{_STEM}.{suffix}" for suffix in ("tsv", "md", "tex")]
-    found = parts(frame)
-    frame.to_csv(paths[0], sep="\t", index=False, float_format="%.8g")
-    paths[1].write_text(paper.markdown([part for part, _ in found]), encoding="utf-8")
-    paths[2].write_text(paper.tex(found), encoding="utf-8")
-    return paths
+    return paper.write(frame, parts(frame), folder, "mixhic2025_comparisons")
 
 
 def read(path: str | Path) -> pd.DataFrame:

@@ -198,6 +198,17 @@ def tex(parts: Sequence[tuple[PaperTable, list[tuple[str, Format]]]]) -> str:
     return "\n".join(texts)
 
 
+def write(
+    frame: pd.DataFrame, parts: Sequence[tuple[PaperTable, list[tuple[str, Format]]]], folder: str | Path, stem: str
+) -> list[Path]:
+    """Write `<stem>.tsv` (the tidy frame), `<stem>.md` and `<stem>.tex` (its parts, to read) into a folder."""
+    paths = [Path(folder) / f"{stem}.{suffix}" for suffix in ("tsv", "md", "tex")]
+    frame.to_csv(paths[0], sep="\t", index=False, float_format="%.8g")
+    paths[1].write_text(markdown([table for table, _ in parts]), encoding="utf-8")
+    paths[2].write_text(tex(parts), encoding="utf-8")
+    return paths
+
+
 def _tex_cell(cell: Cell) -> str:
     spread = rf" {{\scriptsize {tables.escape_tex(cell.spread)}}}" if cell.spread else ""
     return tables.escape_tex(cell.value) + spread

@@ -14,7 +14,7 @@ QUESTION = {"comparison": "Good, or noise", "protocol": "corrected", "sample": "
 
 @pytest.fixture
 def predictions(tmp_path):
-    """Loops: a good run of two seeds, one without any skill, and the good one's twin; maps: the mean and the truth."""
+    """Loops: a good run of two seeds, and one without any skill; maps: near the truth, and likewise without."""
     rng = np.random.default_rng(5)
     keys = {"chrom": np.repeat("chr6", N), "x": np.arange(N), "y": np.arange(N) + 30}
     label = (np.arange(N) % 2).astype(np.float32)
@@ -24,9 +24,8 @@ def predictions(tmp_path):
         ("good", 2): {"label": label, "prediction": 0.5 * label + 0.8 * rng.random(N)},
         ("noise", 1): {"label": label, "prediction": rng.random(N)},
         ("seen", 1): {"target": target, "prediction": target + rng.normal(0, 0.1, target.shape)},
-        ("mean", 0): {"target": target, "prediction": rng.random(target.shape)},
+        ("guess", 0): {"target": target, "prediction": rng.random(target.shape)},
     }
-    parts["twin", 1] = parts["good", 1]
     stored = {}
     for (run, seed), own in parts.items():
         path = tmp_path / f"{run}-{seed}.npz"
@@ -57,7 +56,7 @@ def test_differences_are_of_the_means_over_seeds_and_verdicts_of_their_intervals
 
 
 def test_a_task_is_a_table_with_a_verdict_beside_every_difference(predictions, tmp_path):
-    questions = [asked("seen", "mean", "map", "Seen | guessed"), asked("good", "noise"), asked("noise", "good")]
+    questions = [asked("seen", "guess", "map", "Seen | guessed"), asked("good", "noise"), asked("noise", "good")]
     frame = mixhic2025_comparisons.make(questions, predictions, 100, 1)
     paths = mixhic2025_comparisons.write(frame, tmp_path)
     again = mixhic2025_comparisons.read(paths[0])
@@ -67,11 +66,11 @@ def test_a_task_is_a_table_with_a_verdict_beside_every_difference(predictions, t
     verdicts = [[cell.value for cell in cells[1::2]] for _, cells in loops.rows]
     assert verdicts == [["better", "better", "better"], ["worse", "worse", "worse"]]
     (names, cells), gain = maps.rows[0], frame.query("metric == 'pearson'")["difference"].item()
-    assert names == ["Seen | guessed", "seen", "mean"]
+    assert names == ["Seen | guessed", "seen", "guess"]
     assert cells[0].value == f"+{gain:.4f}" and cells[1].value == "better"
     assert f"over {N} windows" in maps.note and f"over {N} pairs" in loops.note and "(each 1–2)" in loops.note
     text = paths[1].read_text()
-    assert r"| Seen \| guessed | seen | mean | +" in text
+    assert r"| Seen \| guessed | seen | guess | +" in text
     assert paths[2].read_text().count(r"\toprule") == 2
     section = mixhic2025.section([], [loops, maps])
     assert section.subject == "comparisons of runs" and paper.markdown(section.tables) == text
