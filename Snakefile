@@ -1,9 +1,18 @@
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
+
+from trifold import settings
+from trifold.code import ROOT
+from trifold.errors import InputError
 
 min_version("9.25")
 
 
-configfile: "config.yaml"
+# Settings of config.yaml, arms of the papers, and the experiment that --configfile names (none: experiments/demo.yaml).
+try:
+    config = settings.complete(config, ROOT)
+except InputError as error:
+    raise WorkflowError(str(error)) from None
 
 
 pathvars:

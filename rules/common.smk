@@ -5,40 +5,53 @@ import pandas as pd
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-from trifold import plan, plan_mixhic2025
-from trifold.code import code_version
+from trifold import checks, plan, plan_mixhic2025
+from trifold.code import ROOT, code_version, find_package
 from trifold.errors import InputError
 from trifold.portals import lock
 
+find_package(os.environ)
 # Every job keeps to its own threads. NumPy's libraries would take every core in each.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
-config = plan.without_nulls(config)
-validate(config, schema="../resources/schemas/config.schema.yaml")
-config = plan.selected(config)
-datasets = pd.read_csv("resources/datasets.tsv", sep="\t", dtype=str, keep_default_na=False)
+datasets = pd.read_csv(ROOT / "resources/datasets.tsv", sep="\t", dtype=str, keep_default_na=False)
 validate(datasets, schema="../resources/schemas/datasets.schema.yaml")
 datasets = datasets.set_index("file", drop=False)
 
 try:
-    locked = lock.read("resources/datasets.lock.tsv")
+    config = plan.selected(config)
+    locked = lock.read(ROOT / "resources/datasets.lock.tsv")
     arms = {name: plan.resolve_arm(config, name) for name in config["arms"]}
     MIXHIC2025 = plan_mixhic2025.resolve(config)
+    checks.check(config, arms)
 except InputError as error:
-    raise WorkflowError(error)
+    raise WorkflowError(str(error)) from None
 
 validate(pd.DataFrame(map(vars, locked)), schema="../resources/schemas/datasets.lock.schema.yaml")
 
+# What the arms are, without where they are trained.
+MODELS = {name: plan.model_of(arm) for name, arm in arms.items()}
 TRAINED = plan.trained_arms(config)
 # Arms whose weights are a published checkpoint, a row of datasets.tsv.
 IMPORTED = [name for name, arm in arms.items() if arm.get("weights") in datasets.index]
 PROTOCOLS = plan.protocols_read(config)
 # What <results> stands for, where a path is a parameter.
 RESULTS = f"results/{config['experiment']}"
-COARSEN = {name: degradation["coarsen"] for name, degradation in config["degradations"].items()}
 SHOWN = plan.shown(config)
-TRACKS = {sample: settings.get("tracks", {}) for sample, settings in config["samples"].items()}
+TRACKS = {sample: own.get("tracks", {}) for sample, own in config["samples"].items()}
+ENHANCED = {name: checks.enhanced(config, name) for name in config["enhance"]}
+# (sample, map) of what is scored and what it is scored against: the deep map first, then each low map.
+EVALUATED = [
+    (sample, name)
+    for sample in config["evaluate"]["samples"]
+    for name in ["deep", *dict.fromkeys(one.degradation for one in plan.evaluations(config) if one.sample == sample)]
+]
+# Chromosomes and their order: the genome's where it has a sequence, else those of the first sample's map.
+CHROMOSOMES = f"<results>/{'sequence' if config['genome'].get('fasta') else 'genome'}/chromosomes.tsv"
+REFERENCE = next(iter(config["samples"]))
+# Bins that hold an N: none where there is no sequence.
+N_BINS = "<results>/sequence/n_bins.npz" if config["genome"].get("fasta") else []
 
 
 wildcard_constraints:
@@ -63,17 +76,54 @@ def hours(number):
     return lambda wildcards, attempt: 60 * number * 2 ** (attempt - 1)
 
 
+def shipped(path):
+    """Where a file of the workflow itself lies: beside the Snakefile, wherever Snakemake was started."""
+    return path if Path.cwd() == ROOT else str(ROOT / path)
+
+
+def unrecorded(value):
+    """A parameter that says where a job runs: another value of it re-runs nothing, as Snakemake does not compare what
+    a function makes of a job's threads."""
+    return lambda wildcards, threads: value
+
+
+def get_rename(sample):
+    """Chromosome names to change in the files of a sample."""
+    return config["samples"][sample].get("rename", {})
+
+
+def reading(name, rename):
+    """How a map of the configuration is read: the group that its URI names, and the chromosomes' names."""
+    genome = {"assembly": config["genome"]["assembly"], "exclude": config["genome"]["exclude"]}
+    return {**genome, "rename": rename, "group": name.partition("::")[2]}
+
+
+def get_reading(wildcards):
+    """How the deep map of a sample, or its measured low map, is read."""
+    sample = config["samples"][wildcards.sample]
+    measured = sample.get("low", {}).get(wildcards.get("degradation"))
+    return reading(measured or sample["contacts"], sample.get("rename", {}))
+
+
 def locate(name):
     """Where an input of the configuration lies: simulated/<file>, a row of datasets.tsv, or a path of one's own."""
     if name.startswith("simulated/"):
         return f"<results>/simulate/{name.removeprefix('simulated/')}"
     if name in datasets.index or name in {line.file for line in locked}:
         return f"<resources>/raw/{name}"
-    if Path(name).exists():
-        return name
+    file = name.partition("::")[0]  # of the URI of a cooler
+    if Path(file).exists():
+        return file
     raise WorkflowError(
         f"config: {name!r} is neither a file of resources/datasets.tsv, nor simulated/<file>, nor a path that exists"
     )
+
+
+try:
+    checks.check_weights(config, datasets.index)
+    checks.check_maps(config, arms, locate)
+except InputError as error:
+    raise WorkflowError(str(error)) from None
 
 
 def locate_all(names):
@@ -88,7 +138,7 @@ def files_of(name):
     try:
         return lock.files_of(datasets.loc[name], locked)
     except InputError as error:
-        raise WorkflowError(error)
+        raise WorkflowError(str(error)) from None
 
 
 def get_wanted(wildcards):
@@ -96,7 +146,7 @@ def get_wanted(wildcards):
     try:
         return lock.wanted(wildcards.file, datasets.to_dict("index"), locked)
     except InputError as error:
-        raise WorkflowError(error)
+        raise WorkflowError(str(error)) from None
 
 
 def get_track_settings(wildcards):
@@ -104,7 +154,7 @@ def get_track_settings(wildcards):
     try:
         return plan.track_settings(config, wildcards.track)
     except InputError as error:
-        raise WorkflowError(error)
+        raise WorkflowError(str(error)) from None
 
 
 def get_measured_low_map(wildcards):
@@ -118,15 +168,7 @@ def locate_model(arm, fold, seed):
     if arm in TRAINED or arm in IMPORTED:
         seed = seed if arm in TRAINED else 0
         return [f"<results>/models/{arm}/fold-{fold}/seed-{seed}/artifact.json"]
-    if "weights" not in arms[arm]:
-        return []
-    record = f"{arms[arm]['weights']}/artifact.json"
-    if not Path(record).exists():
-        raise WorkflowError(
-            f"config: arms/{arm}/weights: {record} is not there; run the experiment that trains it first, name the "
-            "folder of another model, or leave the arm out (arms_used)"
-        )
-    return [record]
+    return [f"{arms[arm]['weights']}/artifact.json"] if "weights" in arms[arm] else []
 
 
 def get_weights(wildcards):
@@ -148,11 +190,21 @@ def get_loss_networks(wildcards):
 
 def get_training(wildcards):
     """How an arm, a pre-training or a run of MIX-HIC is trained."""
+    return get_trained(wildcards)["training"]
+
+
+def get_trained(wildcards):
+    """The arm, pre-training or run of MIX-HIC that is trained."""
     if "arm" in wildcards.keys():
-        return arms[wildcards.arm]["training"]
+        return arms[wildcards.arm]
     if "run" in wildcards.keys():
-        return MIXHIC2025["runs"][wildcards.run]["training"]
-    return MIXHIC2025["pretrainings"][wildcards.pretraining]["training"]
+        return MIXHIC2025["runs"][wildcards.run]
+    return MIXHIC2025["pretrainings"][wildcards.pretraining]
+
+
+def get_where(wildcards, threads):
+    """Where it is trained; no part of what the model is (see `unrecorded`)."""
+    return plan.where_of(config, get_trained(wildcards))
 
 
 def get_training_threads(wildcards):
@@ -187,6 +239,11 @@ def get_pretrained(wildcards):
 def get_sequence(arm):
     """The sequence, for an arm that reads it."""
     return ["<results>/sequence/artifact.json"] if "sequence" in plan.traits_of(config, arm).inputs else []
+
+
+def get_own_chromosomes(own):
+    """The genome's chromosomes, where the arm that enhances a map of one's own reads its sequence."""
+    return [CHROMOSOMES] if "sequence" in plan.traits_of(config, ENHANCED[own]["arm"]).inputs else []
 
 
 def get_tracks(arm, samples):
@@ -286,7 +343,7 @@ def get_histories(wildcards):
 
 def get_named_data():
     """Genome, maps and tracks as the configuration names them."""
-    genome = config["genome"]["fasta"]
+    genome = config["genome"].get("fasta", [])
     named = {genome} if isinstance(genome, str) else set(genome)
     for sample in config["samples"].values():
         named |= {sample["contacts"], *sample.get("low", {}).values()}
@@ -299,21 +356,16 @@ def get_named_data():
     return named
 
 
-def get_used_datasets(wildcards):
-    """Rows of datasets.tsv the experiment names."""
-    return datasets[datasets.index.isin(get_named_data())].to_dict("records")
-
-
 def get_downloads(wildcards):
     """What the files that the experiment downloads must be, by name: data, own maps and published weights."""
-    named = get_named_data() | {own["contacts"] for own in config["enhance"].values()}
+    named = get_named_data() | {own["contacts"] for own in ENHANCED.values()}
     named |= {arms[name]["weights"] for name in IMPORTED}
     rows, lines = datasets.to_dict("index"), {line.file for line in locked}
     files = sorted({file for name in named for file in files_of(name) if file in rows or file in lines})
     try:
         return {file: lock.wanted(file, rows, locked) for file in files}
     except InputError as error:
-        raise WorkflowError(error)
+        raise WorkflowError(str(error)) from None
 
 
 # ---------------------------------------------------------------- Kriukov et al. 2021

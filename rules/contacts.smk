@@ -1,10 +1,12 @@
 rule prepare_contacts:
     input:
         map=lambda wildcards: locate(config["samples"][wildcards.sample]["contacts"]),
-        sequence="<results>/sequence/chromosomes.tsv",
+        sequence=[CHROMOSOMES],
     output:
-        "<results>/contacts/{sample}/deep/artifact.json",
-        "<results>/contacts/{sample}/deep/map.cool",
+        collect(
+            "<results>/contacts/{{sample}}/deep/{file}",
+            file=["artifact.json", "map.cool", "summary.json"],
+        ),
     log:
         "<logs>/prepare_contacts/{sample}.log",
     benchmark:
@@ -16,7 +18,7 @@ rule prepare_contacts:
         runtime=hours(4),
     params:
         bin_bp=lookup("geometry/bin_bp", within=config),
-        genome=lookup("genome", within=config),
+        genome=get_reading,
         balance=lookup("balance", within=config),
         code=code_version("prepare_contacts.py"),
     script:
@@ -27,10 +29,12 @@ rule degrade:
     input:
         map="<results>/contacts/{sample}/deep/map.cool",
         measured=get_measured_low_map,
-        sequence="<results>/sequence/chromosomes.tsv",
+        sequence=CHROMOSOMES,
     output:
-        "<results>/contacts/{sample}/{degradation}/artifact.json",
-        "<results>/contacts/{sample}/{degradation}/map.cool",
+        collect(
+            "<results>/contacts/{{sample}}/{{degradation}}/{file}",
+            file=["artifact.json", "map.cool", "summary.json"],
+        ),
     log:
         "<logs>/degrade/{sample}/{degradation}.log",
     benchmark:
@@ -43,29 +47,30 @@ rule degrade:
     params:
         degradation=lookup("degradations/{degradation}", within=config),
         bin_bp=lookup("geometry/bin_bp", within=config),
-        genome=lookup("genome", within=config),
+        genome=get_reading,
         balance=lookup("balance", within=config),
         code=code_version("degrade.py"),
     script:
         "../workflow_scripts/degrade.py"
 
 
-# A user's own map, at the resolution the arm's low maps have.
+# A user's own map, at the resolution the arm's low maps have; its own chromosomes, unless the arm reads the genome's
+# sequence.
 use rule prepare_contacts as prepare_own_map with:
     input:
-        map=lambda wildcards: locate(config["enhance"][wildcards.own]["contacts"]),
-        sequence="<results>/sequence/chromosomes.tsv",
+        map=lambda wildcards: locate(ENHANCED[wildcards.own]["contacts"]),
+        sequence=lambda wildcards: get_own_chromosomes(wildcards.own),
     output:
-        "<results>/contacts/own/{own}/artifact.json",
-        "<results>/contacts/own/{own}/map.cool",
+        collect(
+            "<results>/contacts/own/{{own}}/{file}",
+            file=["artifact.json", "map.cool", "summary.json"],
+        ),
     log:
         "<logs>/prepare_own_map/{own}.log",
     benchmark:
         "<benchmarks>/prepare_own_map/{own}.jsonl"
     params:
-        bin_bp=lambda wildcards: (
-            config["geometry"]["bin_bp"] * COARSEN[arms[config["enhance"][wildcards.own]["arm"]]["degradation"]]
-        ),
-        genome=lookup("genome", within=config),
+        bin_bp=lambda wildcards: checks.low_bin_bp(config, arms[ENHANCED[wildcards.own]["arm"]]),
+        genome=lambda wildcards: reading(ENHANCED[wildcards.own]["contacts"], ENHANCED[wildcards.own].get("rename", {})),
         balance=lookup("balance", within=config),
         code=code_version("prepare_contacts.py"),

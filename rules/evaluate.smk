@@ -4,7 +4,7 @@ rule evaluate:
         deep="<results>/contacts/{sample}/deep/map.cool",
         low="<results>/contacts/{sample}/{degradation}/map.cool",
         truth=get_truth,
-        sequence="<results>/sequence/n_bins.npz",
+        sequence=N_BINS,
         regions="<results>/splits/{fold}/regions.bed",
         statistics="<results>/examples/corrected/{degradation}/{sample}/fold-{fold}/statistics.json",
     output:

@@ -1,6 +1,6 @@
 rule split:
     input:
-        sequence="<results>/sequence/chromosomes.tsv",
+        sequence=CHROMOSOMES,
         bed=lambda wildcards: config["splits"][wildcards.fold].get("path", []),
     output:
         "<results>/splits/{fold}/artifact.json",
@@ -26,7 +26,7 @@ rule examples:
     input:
         deep="<results>/contacts/{sample}/deep/map.cool",
         low="<results>/contacts/{sample}/{degradation}/map.cool",
-        sequence="<results>/sequence/n_bins.npz",
+        sequence=N_BINS,
         regions="<results>/splits/{fold}/regions.bed",
     output:
         collect(

@@ -24,11 +24,11 @@ rule score:
         runtime=hours(4),
         gpu=1 if config["accelerator"] == "gpu" else 0,
     params:
-        arm=lambda wildcards: arms[wildcards.arm],
+        arm=lambda wildcards: MODELS[wildcards.arm],
         geometry=lookup("geometry", within=config),
         scoring=lookup("evaluate/scoring", within=config),
         batch_size=lookup("predict/batch_size", within=config),
-        accelerator=lookup("accelerator", within=config),
+        accelerator=unrecorded(config["accelerator"]),
         code=code_version("score.py"),
     script:
         "../workflow_scripts/score.py"
@@ -37,7 +37,7 @@ rule score:
 rule kriukov2021_table:
     input:
         scores=lambda wildcards: get_kriukov2021_scores(wildcards.table),
-        published="resources/published/kriukov2021.tsv",
+        published=shipped("resources/published/kriukov2021.tsv"),
     output:
         report(
             multiext(
@@ -100,7 +100,7 @@ rule kriukov2021_draw:
         mem_mb=gigabytes(8),
         runtime=hours(1),
     params:
-        arms=arms,
+        arms=MODELS,
         figures=KRIUKOV2021.get("figures", {}),
         folders=get_kriukov2021_folders,
         histories=get_kriukov2021_histories,

@@ -4,7 +4,7 @@
 rule lau2025_table:
     input:
         scores=get_lau2025_scores,
-        published="resources/published/lau2025.tsv",
+        published=shipped("resources/published/lau2025.tsv"),
     output:
         report(
             multiext(

@@ -50,7 +50,7 @@ rule mixhic_pairs:
         runtime=hours(4),
     params:
         bin_bp=lookup("geometry/bin_bp", within=config),
-        rename=lookup("genome/rename", within=config),
+        rename=lookup("mixhic2025/rename", within=config),
         settings={name: config["mixhic2025"][name] for name in ("max_loop_bins", "seed", "validation", "test")},
         code=code_version("mixhic_pairs.py"),
     script:
@@ -92,7 +92,7 @@ rule mixhic_pretrain:
         name=lambda wildcards: wildcards.pretraining,
         run=lambda wildcards: plan_mixhic2025.essence(MIXHIC2025["pretrainings"][wildcards.pretraining]),
         bin_bp=lookup("geometry/bin_bp", within=config),
-        accelerator=lookup("accelerator", within=config),
+        where=get_where,
         checkpoints=f"{RESULTS}/checkpoints",
         code=code_version("mixhic_train.py"),
     script:
@@ -120,7 +120,7 @@ use rule mixhic_pretrain as mixhic_train with:
         name=lambda wildcards: wildcards.run,
         run=lambda wildcards: plan_mixhic2025.essence(MIXHIC2025["runs"][wildcards.run]),
         bin_bp=lookup("geometry/bin_bp", within=config),
-        accelerator=lookup("accelerator", within=config),
+        where=get_where,
         checkpoints=f"{RESULTS}/checkpoints",
         code=code_version("mixhic_train.py"),
 
@@ -152,7 +152,7 @@ rule mixhic_test:
     params:
         run=lambda wildcards: plan_mixhic2025.essence(MIXHIC2025["runs"][wildcards.run]),
         bin_bp=lookup("geometry/bin_bp", within=config),
-        accelerator=lookup("accelerator", within=config),
+        accelerator=unrecorded(config["accelerator"]),
         code=code_version("mixhic_test.py"),
     script:
         "../workflow_scripts/mixhic_test.py"

@@ -34,8 +34,8 @@ rule mixhic_loops:
         max_loop_bins=lookup("mixhic2025/max_loop_bins", within=config),
         settings=lookup("mixhic2025/loops", within=config),
         bin_bp=lookup("geometry/bin_bp", within=config),
-        rename=lookup("genome/rename", within=config),
-        accelerator=lookup("accelerator", within=config),
+        rename=lookup("mixhic2025/rename", within=config),
+        accelerator=unrecorded(config["accelerator"]),
         code=code_version("mixhic_loops.py"),
     script:
         "../workflow_scripts/mixhic_loops.py"
@@ -45,7 +45,7 @@ rule mixhic2025_table:
     input:
         tables=lambda wildcards: get_mixhic2025_table_inputs(wildcards.table),
         predictions=lambda wildcards: [one["path"] for one in get_mixhic2025_predictions(wildcards.table)],
-        published="resources/published/mixhic2025.tsv",
+        published=shipped("resources/published/mixhic2025.tsv"),
     output:
         report(
             multiext(
@@ -117,7 +117,7 @@ rule mixhic2025_draw:
         tolerance_bins=lookup("mixhic2025/loops/tolerance_bins", within=config),
         max_loop_bins=lookup("mixhic2025/max_loop_bins", within=config),
         bin_bp=lookup("geometry/bin_bp", within=config),
-        rename=lookup("genome/rename", within=config),
+        rename=lookup("mixhic2025/rename", within=config),
         code=code_version("mixhic2025_draw.py"),
     script:
         "../workflow_scripts/mixhic2025_draw.py"

@@ -2,7 +2,7 @@ rule predict:
     input:
         model=get_weights,
         low=get_low_map,
-        sequence="<results>/sequence/chromosomes.tsv",
+        sequence=[CHROMOSOMES],
         tracks=lambda wildcards: get_tracks(wildcards.arm, [wildcards.sample]),
         regions=["<results>/splits/{fold}/regions.bed"],
         examples=get_statistics,
@@ -24,13 +24,11 @@ rule predict:
         gpu=1 if config["accelerator"] == "gpu" else 0,
     params:
         name=lambda wildcards: wildcards.arm,
-        arm=lambda wildcards: arms[wildcards.arm],
+        arm=lambda wildcards: MODELS[wildcards.arm],
         geometry=lookup("geometry", within=config),
-        recipes=lambda wildcards: config["recipes"][arms[wildcards.arm]["protocol"]],
-        coarsen=lambda wildcards: COARSEN[arms[wildcards.arm]["degradation"]],
         predict=lookup("predict", within=config),
         assembly=lookup("genome/assembly", within=config),
-        accelerator=lookup("accelerator", within=config),
+        accelerator=unrecorded(config["accelerator"]),
         code=code_version("predict.py"),
     script:
         "../workflow_scripts/predict.py"
@@ -38,11 +36,9 @@ rule predict:
 
 use rule predict as enhance_own_map with:
     input:
-        model=lambda wildcards: [
-            "<results>/models/{arm}/fold-{fold}/seed-{seed}/artifact.json".format(**config["enhance"][wildcards.own])
-        ],
+        model=lambda wildcards: locate_model(*[ENHANCED[wildcards.own][name] for name in ("arm", "fold", "seed")]),
         low=["<results>/contacts/own/{own}/map.cool"],
-        sequence="<results>/sequence/chromosomes.tsv",
+        sequence=lambda wildcards: get_own_chromosomes(wildcards.own),
         tracks=[],
         regions=[],
         examples=[],
@@ -56,12 +52,10 @@ use rule predict as enhance_own_map with:
     benchmark:
         "<benchmarks>/enhance/{own}.jsonl"
     params:
-        name=lambda wildcards: config["enhance"][wildcards.own]["arm"],
-        arm=lambda wildcards: arms[config["enhance"][wildcards.own]["arm"]],
+        name=lambda wildcards: ENHANCED[wildcards.own]["arm"],
+        arm=lambda wildcards: MODELS[ENHANCED[wildcards.own]["arm"]],
         geometry=lookup("geometry", within=config),
-        recipes=lambda wildcards: config["recipes"][arms[config["enhance"][wildcards.own]["arm"]]["protocol"]],
-        coarsen=lambda wildcards: COARSEN[arms[config["enhance"][wildcards.own]["arm"]]["degradation"]],
         predict=lambda wildcards: {**config["predict"], "roles": "all"},
         assembly=lookup("genome/assembly", within=config),
-        accelerator=lookup("accelerator", within=config),
+        accelerator=unrecorded(config["accelerator"]),
         code=code_version("predict.py"),

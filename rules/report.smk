@@ -20,7 +20,7 @@ rule tables:
         mem_mb=gigabytes(8),
         runtime=hours(2),
     params:
-        arms=arms,
+        arms=MODELS,
         comparison=lookup("evaluate/comparison", within=config),
         code=code_version("tables.py"),
     script:
@@ -40,13 +40,17 @@ rule report:
         deep=f"<results>/contacts/{SHOWN[0].sample}/deep/map.cool",
         truth=get_shown_truth,
         examples=f"<results>/examples/corrected/{SHOWN[0].degradation}/{SHOWN[0].sample}/fold-{SHOWN[0].fold}/artifact.json",
-        sequence="<results>/sequence/chromosomes.tsv",
+        sequence=["<results>/sequence/chromosomes.tsv"] if config["genome"].get("fasta") else [],
         tracks=collect(
             "<results>/tracks/{sample}/{track}/artifact.json",
             sample=SHOWN[0].sample,
             track=TRACKS[SHOWN[0].sample],
         ),
         motifs=get_motifs,
+        summaries=[f"<results>/contacts/{sample}/{name}/summary.json" for sample, name in EVALUATED],
+        own=collect("<results>/contacts/own/{own}/map.cool", own=ENHANCED),
+        own_summaries=collect("<results>/contacts/own/{own}/summary.json", own=ENHANCED),
+        enhanced=collect("<results>/enhanced/{own}/map.cool", own=ENHANCED),
         kriukov2021=get_kriukov2021_on_page,
         lau2025=get_lau2025_on_page,
         mixhic2025=get_mixhic2025_on_page,
@@ -74,11 +78,13 @@ rule report:
         mem_mb=gigabytes(4),
         runtime=hours(1),
     params:
-        config=config,
+        config=plan.what(config),
         shown=SHOWN,
+        evaluated=EVALUATED,
+        enhance=ENHANCED,
         tracks=list(TRACKS[SHOWN[0].sample]),
         histories=get_histories,
-        datasets=get_used_datasets,
+        datasets=lambda wildcards: list(get_downloads(wildcards).values()),
         code=code_version("report.py"),
     script:
         "../workflow_scripts/report.py"
@@ -97,7 +103,7 @@ rule manifest:
     conda:
         "../envs/report.yaml"
     params:
-        config=config,
+        config=unrecorded(config),
         datasets=get_downloads,
         code=code_version("manifest.py"),
     script:

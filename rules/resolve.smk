@@ -7,7 +7,7 @@ rule resolve:
     conda:
         "../envs/data.yaml"
     params:
-        table="resources/datasets.tsv",
-        lock="resources/datasets.lock.tsv",
+        table=shipped("resources/datasets.tsv"),
+        lock=shipped("resources/datasets.lock.tsv"),
     script:
         "../workflow_scripts/resolve.py"

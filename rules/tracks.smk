@@ -1,7 +1,9 @@
 rule prepare_track:
     input:
         sources=lambda wildcards: locate_all(TRACKS[wildcards.sample][wildcards.track]),
-        sequence="<results>/sequence/chromosomes.tsv",
+        sequence=CHROMOSOMES,
+        # Counted where the effective genome size is not given.
+        bases=["<results>/sequence/codes.npy"] if N_BINS else [],
     output:
         "<results>/tracks/{sample}/{track}/artifact.json",
         "<results>/tracks/{sample}/{track}/coverage.bw",
@@ -21,7 +23,7 @@ rule prepare_track:
         runtime=hours(8),
     params:
         tracks=get_track_settings,
-        rename=lookup("genome/rename", within=config),
+        rename=lambda wildcards: get_rename(wildcards.sample),
         code=code_version("prepare_track.py"),
     script:
         "../workflow_scripts/prepare_track.py"

@@ -41,9 +41,9 @@ rule train:
         mpi=lambda wildcards: "srun" if get_training_nodes(wildcards) else None,
         slurm_extra=get_training_gpus_per_node,
     params:
-        arm=lambda wildcards: arms[wildcards.arm],
+        arm=lambda wildcards: MODELS[wildcards.arm],
         geometry=lookup("geometry", within=config),
-        accelerator=lookup("accelerator", within=config),
+        where=get_where,
         checkpoints=f"{RESULTS}/checkpoints",
         code=code_version("train.py"),
     script:
@@ -72,7 +72,7 @@ rule import_weights:
         mem_mb=gigabytes(8),
         runtime=hours(1),
     params:
-        arm=lambda wildcards: arms[wildcards.arm],
+        arm=lambda wildcards: MODELS[wildcards.arm],
         geometry=lookup("geometry", within=config),
         code=code_version("import_weights.py"),
     script:

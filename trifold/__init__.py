@@ -1,3 +1,20 @@
-"""Trifold: Hi-C resolution enhancement with genome sequence and epigenomic tracks."""
+"""Trifold: Hi-C resolution enhancement with genome sequence and epigenomic tracks.
+
+`enhance`, `score`, `info`, `load_model` and `list_models` are those of `trifold.api`; nothing heavy is imported before
+one of them is asked for.
+"""
+
+from importlib import import_module
 
 __version__ = "0.1.0"
+__all__ = ["enhance", "info", "list_models", "load_model", "score"]
+
+
+def __getattr__(name: str):
+    if name in __all__:
+        return getattr(import_module("trifold.api"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

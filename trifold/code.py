@@ -7,6 +7,7 @@ import ast
 import json
 import os
 import sys
+from collections.abc import MutableMapping
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +17,13 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = Path(__file__).parent.name
 # How a result is logged and recorded is no part of what made it.
 UNCOUNTED = ("log.py", "provenance.py", "errors.py", "code.py")
+
+
+def find_package(environment: MutableMapping[str, str]) -> None:
+    """Have the scripts of jobs, in processes of their own, find this package wherever Snakemake was started."""
+    folders = [folder for folder in environment.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    if str(ROOT) not in folders:
+        environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *folders])
 
 
 class Source(NamedTuple):

@@ -127,6 +127,15 @@ class Training:
     head_epochs: int  # hybrid: epochs of the head alone before everything is tuned together
 
 
+# Of a training: where it runs, not what it learns. No model's version and no model's folder holds them.
+WHERE = ("workers", "devices", "nodes")
+
+
+def placed(training: dict, where: dict) -> Training:
+    """The settings of a training, and of where it runs the fields that `WHERE` names."""
+    return from_dict(Training, {**training, **{name: where[name] for name in WHERE}})
+
+
 @dataclass(frozen=True)
 class Scoring:
     """How one predicted map is scored."""

@@ -59,33 +59,78 @@ def evaluate(
     scoring: Scoring,
     labels: dict,
 ) -> None:
-    """Write windows.tsv, regions.tsv and distance.tsv into the folder `out`.
+    """Write windows.tsv, regions.tsv and distance.tsv into the folder `out`: the tables of `score_maps`.
+
+    regions: BED with a role per region; statistics: statistics.json of the dataset; labels: values of `LABELS`. The
+    other arguments, and what is raised, are those of `score_maps`.
+    """
+    tables = score_maps(
+        prediction=prediction,
+        deep=deep,
+        low=low,
+        truth=truth,
+        with_n=with_n,
+        regions=read_test_regions(regions),
+        statistics=json.loads(Path(statistics).read_text()),
+        geometry=geometry,
+        oe_recipe=oe_recipe,
+        observed_recipe=observed_recipe,
+        scoring=scoring,
+        where=regions,
+    )
+    for name, table in tables.items():
+        table = table.assign(**labels).reindex(columns=COLUMNS[name])
+        path = Path(out) / f"{name}.tsv"
+        # The same bytes wherever it is made: ordered rows, eight digits.
+        table.to_csv(path, sep="\t", index=False, float_format="%.8g", na_rep="nan", lineterminator="\n")
+
+
+def score_maps(
+    *,
+    prediction: str | os.PathLike,
+    deep: str | os.PathLike,
+    low: str | os.PathLike,
+    truth: str | os.PathLike | None,
+    with_n: str | os.PathLike | None,
+    regions: list[Region],
+    statistics: dict,
+    geometry: Geometry,
+    oe_recipe: OERecipe,
+    observed_recipe: ObservedRecipe,
+    scoring: Scoring,
+    where: str | os.PathLike = "regions",
+) -> dict[str, pd.DataFrame]:
+    """The tables windows, regions and distance (`COLUMNS` without `LABELS`), rows in order.
 
     prediction, deep, truth: coolers at the geometry's bin width; low: the degraded map, whose bins may be wider.
     with_n: n_bins.npz of the sequence; None scores bins that hold an N too.
-    regions: BED with a role per region; statistics: statistics.json of the dataset; labels: values of `LABELS`.
-    Raises InputError for maps that do not fit together and for a split without a test window.
+    regions: what is scored, each on its own; where: what they come from, for messages; statistics: `observed` {floor,
+    ceiling} and, for an expected that is global, `expected`.
+    Raises InputError for maps that do not fit together, for regions without a window, and where no pixel can be scored.
     """
-    test_regions = read_test_regions(regions)
     maps = {"prediction": prediction, "deep": deep} | ({"truth": truth} if truth else {})
     strata = Strata.of(scoring, geometry, prediction)
     stacks, tables = [], {"windows": [], "regions": [], "distance": []}
-    for chrom in dict.fromkeys(region.chrom for region in test_regions):
+    for chrom in dict.fromkeys(region.chrom for region in regions):
         bands, good = read_bands(maps, low, chrom, geometry)
         good["scored"] &= scored_bins(len(good["scored"]), with_n, chrom, scoring.edge_bins)
-        for index, region in enumerate(test_regions):
+        for index, region in enumerate(regions):
             if region.chrom == chrom:
                 stacks.append(take_windows(bands, good, region, index, geometry, strata))
                 tables["regions"].append(_score_band(bands, good, region, geometry.bin_bp, strata))
     windows = Windows.concatenate(stacks)
     if not len(windows.start_bp):
         raise InputError(
-            f"{regions}: role test: no window of {geometry.window_bins} bins of {geometry.bin_bp} bp with at most "
+            f"{where}: role test: no window of {geometry.window_bins} bins of {geometry.bin_bp} bp with at most "
             f"{geometry.max_bad_bins:.0%} bad bins lies in a test region; name longer or other test regions"
         )
-    places = windows.places(test_regions, geometry)
-    facts = json.loads(Path(statistics).read_text())
-    for reference, scale, *pair in on_scales(windows, facts, oe_recipe, observed_recipe):
+    if not windows.mask.any():
+        raise InputError(
+            f"{prediction}: no pixel to score: in the test regions every bin is bad in {deep}, in {low} or in the "
+            "prediction, or holds an N; give maps that share good bins"
+        )
+    places = windows.places(regions, geometry)
+    for reference, scale, *pair in on_scales(windows, statistics, oe_recipe, observed_recipe):
         names = {"reference": reference, "scale": scale}
         banded = [pixels.to_bands(each, strata.width) for each in (*pair, windows.mask)]
         of_windows = places.join(pixels.per_window(*banded))
@@ -93,12 +138,11 @@ def evaluate(
             of_windows = of_windows.assign(**strata.scc(*banded))
         tables["windows"].append(of_windows.assign(**names))
         if scale != "balanced":
-            tables["regions"].append(_pool(*banded, windows.region, test_regions).assign(**names))
+            tables["regions"].append(_pool(*banded, windows.region, regions).assign(**names))
         by_distance = pixels.per_distance(*banded)
         by_distance["distance_bp"] = by_distance["distance_bins"] * geometry.bin_bp
         tables["distance"].append(by_distance.assign(**names))
-    for name, parts in tables.items():
-        _write(Path(out) / f"{name}.tsv", pd.concat(parts).assign(**labels), COLUMNS[name])
+    return {name: _ordered(pd.concat(parts), COLUMNS[name][len(LABELS) :]) for name, parts in tables.items()}
 
 
 # ---------------------------------------------------------------- what is scored
@@ -305,8 +349,7 @@ def _pool(
     return pd.concat(tables)
 
 
-def _write(path: Path, table: pd.DataFrame, columns: list[str]) -> None:
-    """A table in the same bytes wherever it is made: ordered rows, eight digits."""
+def _ordered(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """A table with its columns and rows in order."""
     keys = [name for name in columns if name in ("reference", "scale", "distance_bp", *_PLACE)]
-    table = table.reindex(columns=columns).sort_values(keys)
-    table.to_csv(path, sep="\t", index=False, float_format="%.8g", na_rep="nan", lineterminator="\n")
+    return table.reindex(columns=columns).sort_values(keys, ignore_index=True)

@@ -15,7 +15,8 @@ is missing: count x weight x weight is on the balanced scale of that level, and 
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,19 +25,22 @@ import numpy as np
 import torch
 
 from trifold.config import Geometry, Recipes
+from trifold.data import summary
 from trifold.data.examples import log_bias
 from trifold.data.normalise import CountsScale, Log10Scale, ObservedScale, contacts, observed, upsample
 from trifold.data.sequence import SequenceStore, bins_with_n
 from trifold.data.tracks import TrackStore, read_tracks
 from trifold.errors import InputError
 from trifold.genome import n_bins
-from trifold.io.cool import Band, Pixels, open_map, undate, write_cool
+from trifold.io.cool import Band, Pixels, open_map, some_of, undate, write_cool
+from trifold.models.ready import Ready
 
 log = logging.getLogger(__name__)
 
 # Zoom levels are added until the longest chromosome has fewer bins: one tile of a genome browser.
 OVERVIEW_BINS = 256
 ZOOM_CHUNK_PIXELS = 5_000_000
+DEPTH_FACTOR = 2.0  # how many times deeper or shallower than a model's training a map may be without a warning
 Scale = ObservedScale | Log10Scale | CountsScale
 
 
@@ -217,12 +221,24 @@ class Predictor:
         # Interpolation may undershoot, contacts may not.
         return np.maximum(scale.inverse(output), 0.0)
 
+    def tiles(self, chrom_bins: int) -> np.ndarray:
+        """First bins of the tiles of a chromosome."""
+        return tile_starts(chrom_bins, self._sources.geometry.window_bins, self._stride, self._sources.coarsen)
+
     @torch.inference_mode()
-    def chromosome(self, chrom: str, length_bp: int) -> tuple[np.ndarray, np.ndarray]:
-        """Band (chrom_bins, max_distance_bins + 1) on the balanced scale, and which bins are missing (chrom_bins,)."""
+    def chromosome(
+        self, chrom: str, length_bp: int, progress: Callable[[int], None] = lambda tiles: None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Band (chrom_bins, max_distance_bins + 1) on the balanced scale, and which bins are missing (chrom_bins,).
+
+        progress is told of every batch how many tiles are done with it.
+        """
         inputs = ChromosomeInputs(self._sources, self._model.inputs, self._model.target, chrom, length_bp)
         crop, chrom_bins = self._model.crop_bins, len(inputs.missing)
-        starts = tile_starts(chrom_bins, self._sources.geometry.window_bins, self._stride, self._sources.coarsen)
+        every = self.tiles(chrom_bins)
+        # Of a tile without a bin to read, nothing would be kept.
+        starts = every[[not inputs.missing[s : s + self._sources.geometry.window_bins].all() for s in every]]
+        progress(len(every) - len(starts))
         band = BandMean(chrom_bins, self.max_distance_bins + 1, self._size)
         for first in range(0, len(starts), self._batch_size):
             some = starts[first : first + self._batch_size]
@@ -234,6 +250,7 @@ class Predictor:
                 raise InputError(f"{chrom}: the model predicts values that are not numbers; train it again")
             for start, tile in zip(some, self._balanced((output + output.swapaxes(1, 2)) / 2, scale)):
                 band.add(start + crop, tile)
+            progress(len(some))
         mean = band.mean()
         return mean, inputs.missing | np.isnan(mean[:, 0])
 
@@ -267,14 +284,16 @@ def predict(
     threads: int = 1,
     metadata: dict | None = None,
     assembly: str | None = None,
+    progress: Callable[[int, int], None] = lambda tiles, total: None,
 ) -> None:
     """Write `map.cool` and `map.mcool` of the predicted chromosomes into the folder `out`.
 
     chromsizes: name -> length, bp, of the whole genome; chromosomes: those to predict.
     recipes, statistics: of the dataset the model was trained on; low_map, coarsen: the map it reads and its coarsening.
     stride_bins None: a quarter of the window. metadata (arm, version, ...) stands in the file under "trifold", beside
-    `max_distance_bins`, the largest distance predicted, and `scale`.
-    Raises InputError for a missing input, a stride that does not fit, or no chromosome long enough.
+    `max_distance_bins`, the largest distance predicted, and `scale`. progress is told how many tiles more are done, and
+    of how many.
+    Raises InputError for a missing input, a stride that does not fit, no chromosome long enough, or no bin to read.
     """
     torch.set_num_threads(threads)
     coarsen = coarsen if "map" in model.inputs else 1
@@ -286,11 +305,12 @@ def predict(
     bins_of = {chrom: n_bins(length_bp, geometry.bin_bp) for chrom, length_bp in chromsizes.items()}
     first_bin = dict(zip(bins_of, np.cumsum([0, *bins_of.values()]).tolist()))
     weight = np.full(sum(bins_of.values()), np.nan)
+    total = sum(len(predictor.tiles(bins_of[chrom])) for chrom in chosen)
 
     def chunks() -> Iterator[Pixels]:
         for chrom in chosen:
             log.info("predicting %s", chrom)
-            band, missing = predictor.chromosome(chrom, chromsizes[chrom])
+            band, missing = predictor.chromosome(chrom, chromsizes[chrom], lambda tiles: progress(tiles, total))
             weight[first_bin[chrom] : first_bin[chrom] + len(missing)] = np.where(missing, np.nan, 1.0)
             yield _pixels(band, missing, first_bin[chrom])
 
@@ -298,8 +318,77 @@ def predict(
     metadata = {"trifold": {**(metadata or {}), **known}}
     cool, mcool = Path(out) / "map.cool", Path(out) / "map.mcool"
     write_cool(cool, chromsizes, geometry.bin_bp, chunks(), metadata=metadata, assembly=assembly)
+    if not np.isfinite(weight).any():
+        raise InputError(_nothing_read(model.inputs, low_map))
     _write_weight(str(cool), weight)
     write_zoom_levels(cool, mcool, metadata, assembly)
+
+
+def enhance(
+    ready: Ready,
+    out: Path,
+    *,
+    chromsizes: dict[str, int],
+    chromosomes: Sequence[str] | None = None,
+    low_map: Path | None = None,
+    assembly: str | None = None,
+    called: str | os.PathLike | None = None,
+    **settings,
+) -> None:
+    """`predict` with a model that knows how its inputs are prepared; the one way from a model to an enhanced map.
+
+    chromosomes None: all. low_map: a prepared map (`data.contacts.prepare`) at the model's `low_bin_bp`; its depth is
+    compared with that of the maps the model was trained on, and both are written into the files. called: what the
+    map is called in messages, its path unless given. settings: sequence, tracks, stride_bins, batch_size, device,
+    precision, threads and progress of `predict`.
+    """
+    known = dict(ready.facts)
+    if low_map is not None and ready.contacts_per_bin and "map" in ready.network.inputs:
+        found = summary.summarise(low_map)["contacts_per_bin"]
+        known |= {"contacts_per_bin": found, "trained_contacts_per_bin": ready.contacts_per_bin}
+        if advice := depth_advice(found, ready.contacts_per_bin, ready.low_bin_bp):
+            log.warning("%s: %s", called or low_map, advice)
+    predict(
+        ready.network,
+        out,
+        chromsizes=chromsizes,
+        chromosomes=list(chromsizes) if chromosomes is None else chromosomes,
+        geometry=ready.geometry,
+        recipes=ready.recipes,
+        statistics=ready.statistics,
+        low_map=low_map,
+        coarsen=ready.coarsen,
+        metadata=known,
+        assembly=assembly,
+        **settings,
+    )
+
+
+def depth_advice(found: float, trained: float, bin_bp: int) -> str | None:
+    """What to say of a map whose depth is not that of the maps a model was trained on; None where it is close.
+
+    found, trained: cis contacts per bin (`data.summary`) of bins of `bin_bp`.
+    """
+    factor = found / trained
+    if 1 / DEPTH_FACTOR <= factor <= DEPTH_FACTOR:
+        return None
+    depth = f"the map has {found:,.0f} contacts per bin of {bin_bp:,} bp"
+    if factor > 1:
+        return (
+            f"{depth}, {factor:.1f} times as many as the maps the model was trained on ({trained:,.0f}): it expects "
+            f"more noise than there is; use a model trained on maps thinned less, or thin the map to 1/{factor:.1f}"
+        )
+    return (
+        f"{depth}, and those the model was trained on had {1 / factor:.1f} times as many ({trained:,.0f}): it may take "
+        f"noise for structure; use a model trained on maps thinned {1 / factor:.1f} times more, or on wider bins"
+    )
+
+
+def _nothing_read(inputs: frozenset[str], low_map: Path | None) -> str:
+    """Why no bin was predicted."""
+    reasons = {"map": f"bad in {low_map}", "sequence": "one with an N in the sequence", "tracks": "without a track"}
+    listed = " or ".join(reason for name, reason in reasons.items() if name in inputs)
+    return f"nothing to predict: every bin is {listed}; give a map with more contacts, or what belongs to its genome"
 
 
 def _check_inputs(model: torch.nn.Module, sources: Sources) -> None:
@@ -338,11 +427,14 @@ def _predictable(
     wanted = [chrom for chrom in chromsizes if chrom in set(chromosomes)]
     in_map = set(open_map(sources.low_map).chromnames) if "map" in model.inputs else set(chromsizes)
     long_enough = {chrom for chrom in wanted if n_bins(chromsizes[chrom], geometry.bin_bp) >= geometry.window_bins}
-    for chrom in wanted:
-        if chrom not in long_enough:
-            log.warning("%s is shorter than a window (%d bp); its bins are missing", chrom, geometry.window_bp)
-        elif chrom not in in_map:
-            log.warning("%s is not in %s; its bins are missing", chrom, sources.low_map)
+    if short := [chrom for chrom in wanted if chrom not in long_enough]:
+        verb = "is" if len(short) == 1 else "are"
+        log.warning(
+            "%s %s shorter than a window (%d bp); their bins are missing", some_of(short), verb, geometry.window_bp
+        )
+    if absent := [chrom for chrom in wanted if chrom in long_enough - in_map]:
+        verb = "is" if len(absent) == 1 else "are"
+        log.warning("%s %s not in %s; their bins are missing", some_of(absent), verb, sources.low_map)
     if not (chosen := [chrom for chrom in wanted if chrom in long_enough & in_map]):
         raise InputError(
             f"nothing to predict: of {', '.join(wanted)}, none is as long as a window ({geometry.window_bp:,} bp) and "

@@ -3,42 +3,12 @@
 from dataclasses import fields
 from typing import NamedTuple
 
-from trifold.config import Training
+from trifold.architectures import ARCHITECTURES, Traits, check_options
+from trifold.config import WHERE, Training
 from trifold.errors import InputError
-
-
-class Traits(NamedTuple):
-    """What the workflow must know of an architecture without importing torch (a test holds the registry to it)."""
-
-    inputs: frozenset[str]  # of "sequence", "map", "tracks", "bias"
-    target: str  # "oe", "observed" or "counts"
-    learned: bool
-    predicts: bool = True  # False: a network of a loss, trained but never scored
-
 
 # Settings of an arm that say where and when it runs, not what it is.
 _NOT_THE_MODEL = ("folds", "maps", "on_demand")
-_MAP, _SEQUENCE = frozenset({"map"}), frozenset({"sequence"})
-ARCHITECTURES = {
-    "identity": Traits(_MAP, "observed", learned=False),
-    "gaussian": Traits(_MAP, "observed", learned=False),
-    "bicubic": Traits(_MAP, "observed", learned=False),
-    "akita": Traits(_SEQUENCE, "oe", learned=True),
-    "akita-graph": Traits(_SEQUENCE, "oe", learned=True),
-    "aligned": Traits(_MAP | _SEQUENCE, "observed", learned=True),
-    "aligned-bias": Traits(_MAP | frozenset({"bias"}), "observed", learned=True),
-    "vehicle": Traits(_MAP, "observed", learned=True),
-    "vae": Traits(frozenset(), "observed", learned=True, predicts=False),
-    "hybrid": Traits(_MAP | _SEQUENCE, "observed", learned=True),
-    "hicplus": Traits(_MAP, "counts", learned=True),
-    "deephic": Traits(_MAP, "counts", learned=True),
-    "vgg16": Traits(frozenset(), "counts", learned=True, predicts=False),
-    "hicsr": Traits(_MAP, "counts", learned=True),
-    "hicsr-dae": Traits(frozenset(), "counts", learned=True, predicts=False),
-    "hicfoundation": Traits(_MAP, "observed", learned=True),
-    "hicfoundation-seq": Traits(_MAP | _SEQUENCE, "observed", learned=True),
-    "hicfoundation-mae": Traits(frozenset(), "observed", learned=True, predicts=False),
-}
 
 
 class Run(NamedTuple):
@@ -68,19 +38,25 @@ class Evaluation(NamedTuple):
 
 
 def selected(config: dict) -> dict:
-    """The configuration with the arms it uses and, in the sections of papers, the rows that have one."""
+    """The configuration with the arms it uses; arms that are left out are no reference of a comparison either.
+
+    Raises InputError for an arm or an evaluated sample that is not there.
+    """
+    comparison = config["evaluate"]["comparison"]
+    if unknown := sorted(set(config["evaluate"]["samples"]) - set(config["samples"])):
+        raise InputError(f"config: evaluate/samples: {unknown} is not one of {sorted(config['samples'])}")
+    for field, names in (
+        ("arms_used", config["arms_used"]),
+        ("evaluate/comparison/reference_arms", comparison["reference_arms"]),
+    ):
+        if unknown := sorted(set(names or ()) - set(config["arms"])):
+            raise InputError(f"config: {field}: {unknown} is not one of {sorted(config['arms'])}")
     if config["arms_used"] is None:
         return config
-    if unknown := set(config["arms_used"]) - set(config["arms"]):
-        raise InputError(f"config: arms_used: {sorted(unknown)} is not one of {sorted(config['arms'])}")
-    return {**config, "arms": {name: config["arms"][name] for name in config["arms_used"]}}
-
-
-def without_nulls(settings):
-    """A copy of nested settings without the entries set to null: how an experiment file removes what it inherits."""
-    if isinstance(settings, dict):
-        return {key: without_nulls(value) for key, value in settings.items() if value is not None}
-    return settings
+    used = {name: config["arms"][name] for name in config["arms_used"]}
+    kept = [name for name in comparison["reference_arms"] if name in used]
+    evaluate = {**config["evaluate"], "comparison": {**comparison, "reference_arms": kept}}
+    return {**config, "arms": used, "evaluate": evaluate}
 
 
 def track_settings(config: dict, track: str) -> dict:
@@ -114,6 +90,8 @@ def resolve_arm(config: dict, name: str) -> dict:
         refuse("degradation", arm["degradation"], config["degradations"])
     if unknown := set(arm["samples"]) - set(config["samples"]):
         refuse("samples", unknown.pop(), config["samples"])
+    _refuse_idle(config["arms"][name], f"config: arms/{name}")
+    check_options(arm["architecture"], arm["options"], f"config: arms/{name}/options")
     if unknown := set(arm["training"]) - {field.name for field in fields(Training)}:
         refuse("training", unknown.pop(), {field.name for field in fields(Training)})
     if unknown := set(folds_of(config, name)) - set(config["splits"]):
@@ -123,8 +101,6 @@ def resolve_arm(config: dict, name: str) -> dict:
             if other not in config["arms"]:
                 refuse(f"{kind}/{role}", other, config["arms"])
     if (start := arm["pretrained"]) is not None:
-        if "weights" in arm:
-            raise InputError(f"config: arms/{name}: it comes with its weights and is not trained; remove `pretrained`")
         usable = [other for other in config["arms"] if other != name and traits_of(config, other).learned]
         if start not in usable:
             refuse("pretrained", start, usable)
@@ -133,10 +109,59 @@ def resolve_arm(config: dict, name: str) -> dict:
                 f"config: arms/{name}/pretrained: {start!r} is not trained on the split(s) "
                 f"{sorted(set(folds_of(config, name)) - set(folds_of(config, start)))}; give both arms the same folds"
             )
-    for sample in arm["samples"]:
-        if unknown := set(arm["tracks"]) - set(config["samples"][sample].get("tracks", {})):
-            refuse("tracks", unknown.pop(), config["samples"][sample].get("tracks", {}))
     return arm
+
+
+def _refuse_idle(own: dict, place: str) -> None:
+    """Raise InputError for a setting of an arm that would do nothing."""
+    traits = ARCHITECTURES[own["architecture"]]
+    if own.get("tracks"):
+        raise InputError(f"{place}/tracks: {own['architecture']!r} reads no track; leave the setting out")
+    if "weights" in own and (idle := [name for name in ("options", "training", "pretrained") if own.get(name)]):
+        raise InputError(
+            f"{place}/{idle[0]}: the arm comes with its weights, which are neither built nor trained anew; remove "
+            f"`{idle[0]}`, or `weights` to train it here"
+        )
+    if not traits.learned and own.get("training"):
+        raise InputError(f"{place}/training: {own['architecture']!r} is not trained; leave the setting out")
+    if "pretrained_parts" in own and own.get("pretrained") is None:
+        raise InputError(f"{place}/pretrained_parts: it starts from no other arm; name one under `pretrained`")
+    needed, allowed = traits.backbones
+    given = own.get("backbones", {})
+    if extra := sorted(set(given) - set(allowed)):
+        raise InputError(
+            f"{place}/backbones/{extra[0]}: {own['architecture']!r} stands on "
+            f"{' and '.join(allowed) or 'no other arm'}; leave {extra[0]!r} out"
+        )
+    if lacking := [role for role in needed if role not in given and "weights" not in own]:
+        raise InputError(
+            f"{place}/backbones: {own['architecture']!r} stands on trained arms, {' and '.join(needed)}; name one for "
+            f"{lacking[0]!r}"
+        )
+
+
+def model_of(arm: dict) -> dict:
+    """A resolved arm, or a run of MIX-HIC, without where it is trained: what its result depends on."""
+    return {**arm, "training": {key: value for key, value in arm["training"].items() if key not in WHERE}}
+
+
+def where_of(config: dict, arm: dict) -> dict:
+    """Where a resolved arm, or a run of MIX-HIC, is trained: workers, devices, nodes, accelerator."""
+    return {**{key: arm["training"][key] for key in WHERE}, "accelerator": config["accelerator"]}
+
+
+def what(config: dict) -> dict:
+    """The configuration without where its jobs run and where its downloads come from."""
+    kept = {key: value for key, value in config.items() if key not in ("accelerator", "threads", "mirrors")}
+
+    def stripped(settings: dict) -> dict:
+        return {key: value for key, value in settings.items() if key not in WHERE}
+
+    arms = {
+        name: {**arm, "training": stripped(arm["training"])} if "training" in arm else arm
+        for name, arm in config["arms"].items()
+    }
+    return {**kept, "training": stripped(config["training"]), "arms": arms}
 
 
 def folds_of(config: dict, name: str) -> list[str]:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from trifold.config import Training
 from trifold.errors import InputError
+from trifold.plan import model_of
 
 TASKS = ("loop", "map", "cage")
 # Rows without a model, and the task of each.
@@ -160,7 +161,7 @@ def _run(config: dict, own: dict, tests: list[str], shape: dict, pretrainings: d
 
 def essence(entry: dict) -> dict:
     """What of a pre-training or a run its result depends on: another seed or test sample makes no other model."""
-    return {name: value for name, value in entry.items() if name not in ("seeds", "test_samples", "scores")}
+    return {name: value for name, value in model_of(entry).items() if name not in ("seeds", "test_samples", "scores")}
 
 
 def pretraining_seed(pretraining: dict, seed: int) -> int:

@@ -17,6 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+from trifold import log
 from trifold.errors import InputError
 
 RECORD = "artifact.json"
@@ -27,6 +28,8 @@ FIELDS = {
     *("kind", "schema_version", "version", "parameters", "code", "inputs", "seed", "sources", "files", "packages"),
     *("created", "host"),
 }
+# Of records since the second stage: warnings that were logged while the artifact was made.
+OPTIONAL_FIELDS = {"warnings"}
 OWN_DIGEST = "record_sha256"  # of the record without it; the records of early versions have none
 REMEDY = "run `snakemake mend` and start again (a folder of your own: copy it anew)"
 # Distributions whose version can change a number.
@@ -74,7 +77,10 @@ def read_record(path: str | os.PathLike) -> dict:
     """The record of an artifact. Raises InputError for one that is not as it was written."""
     try:
         facts = json.loads(Path(path).read_text())
-        whole = facts.keys() - {OWN_DIGEST} == FIELDS and facts.get(OWN_DIGEST) in (None, _digest_of_record(facts))
+        whole = facts.keys() - {OWN_DIGEST, *OPTIONAL_FIELDS} == FIELDS and facts.get(OWN_DIGEST) in (
+            None,
+            _digest_of_record(facts),
+        )
     except (AttributeError, OSError, ValueError):
         whole = False
     if not whole:
@@ -135,15 +141,24 @@ def input_version(path: str | os.PathLike) -> str:
     return read_record(record)["version"]
 
 
-def version_of(kind: str, parameters: dict, code: str, inputs: dict[str, str]) -> str:
-    """Version of an artifact: a digest of what determines it. `inputs` maps path -> version."""
+class Made(NamedTuple):
+    """What an artifact is made of, and all that its version depends on."""
+
+    kind: str
+    parameters: dict
+    code: str
+    inputs: dict[str, str]  # path -> version
+
+
+def version_of(made: Made) -> str:
+    """Version of an artifact: a digest of what determines it."""
     what = {
-        "kind": kind,
+        "kind": made.kind,
         "schema": SCHEMA_VERSION,
-        "parameters": parameters,
-        "code": code,
+        "parameters": made.parameters,
+        "code": made.code,
         # Paths stay out: the same data elsewhere is the same version.
-        "inputs": sorted(inputs.values()),
+        "inputs": sorted(made.inputs.values()),
     }
     return digest_text(json.dumps(what, sort_keys=True, default=str))
 
@@ -159,9 +174,10 @@ def _package_versions() -> dict[str, str]:
 
 
 class Folder(type(Path())):
-    """The folder a rule writes to before it is complete; `version` is what it will be called."""
+    """The folder a rule writes to before it is complete; `version` is what it will be called, `made` what it is of."""
 
     version: str = ""
+    made: Made | None = None
 
 
 @contextmanager
@@ -180,30 +196,30 @@ def artifact(
 
     Nothing half-written ever carries a final name: files are renamed one by one, ``artifact.json`` last. If the
     block raises, the folder beside is removed and the exception goes on. Files written as subfolders keep them.
-    Artifacts that share a folder have a `record` each, <name>.artifact.json.
+    Artifacts that share a folder have a `record` each, <name>.artifact.json. Warnings that are logged in the block go
+    into the record; the version does not depend on them.
     """
     folder = Path(folder)
-    versions = {str(path): input_version(path) for path in inputs}
+    made = Made(kind, parameters, code, {str(path): input_version(path) for path in inputs})
     partial = Folder(folder.parent / f".{folder.name}{record.removesuffix(RECORD)}.partial")
-    partial.version = version_of(kind, parameters, code, versions)
+    partial.made, partial.version = made, version_of(made)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        yield partial
+        with log.kept() as warnings:
+            yield partial
         files = sorted(path for path in partial.rglob("*") if path.is_file())
         facts = {
-            "kind": kind,
+            **made._asdict(),
             "schema_version": SCHEMA_VERSION,
             "version": partial.version,
-            "parameters": parameters,
-            "code": code,
-            "inputs": versions,
             "seed": seed,
             "sources": sources or [],
             "files": {str(path.relative_to(partial)): digest_file(path) for path in files},
             "packages": _package_versions(),
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "host": platform.node(),
+            "warnings": warnings,
         }
         facts[OWN_DIGEST] = _digest_of_record(facts)
         text = json.dumps(facts, indent=1, sort_keys=True, default=str)
@@ -229,13 +245,14 @@ def _records(root: Path) -> list[Path]:
 
 
 def manifest(root: str | os.PathLike) -> list[dict]:
-    """Every artifact below a folder, by path: `folder` (relative), `record` (its name) and what the record says.
+    """Every artifact below a folder, by path: `folder` (relative), `record` (its name) and what the record says; early
+    records have no warnings.
 
     The record of the manifest itself, which lies in the folder, is left out.
     """
     root = Path(root)
     return [
-        {"folder": str(path.parent.relative_to(root)), "record": path.name, **read_record(path)}
+        {"folder": str(path.parent.relative_to(root)), "record": path.name, "warnings": [], **read_record(path)}
         for path in _records(root)
         if path.parent != root
     ]

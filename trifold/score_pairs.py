@@ -93,9 +93,7 @@ def score(
         predictor.fit(PairDataset(train, task, ["train"], fraction=run["fraction"], seed=seed, **common))
     # Mixed: where a network attends across a batch, its labels must not tell of each other.
     dataset = PairDataset([test], task, ["test"], noise=run["noise"], seed=seed, mixed=True, **common)
-    predicted, target = predict(
-        predictor, dataset, run["training"]["batch_size"], device, workers=run["training"]["workers"]
-    )
+    predicted, target = predict(predictor, dataset, run["training"]["batch_size"], device, workers=threads - 1)
     table, order = dataset.table, np.argsort(dataset.table["row"].to_numpy())
     table, predicted, target = table.iloc[order], predicted[order], target[order]
     pairs = table[["x", "y"]].to_numpy()

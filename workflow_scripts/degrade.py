@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from trifold import log, provenance
 from trifold.config import Degradation, from_dict
-from trifold.data import contacts, degrade
+from trifold.data import contacts, degrade, summary
 from trifold.data.sequence import read_chromosomes
+from trifold.io import cool
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -25,7 +26,7 @@ def main(inputs, outputs, params) -> None:
     ) as partial:
         if inputs.measured:
             contacts.prepare(
-                inputs.measured,
+                cool.uri(inputs.measured, params.genome["group"]),
                 partial / "map.cool",
                 params.bin_bp * settings.coarsen,
                 read_chromosomes(inputs.sequence),
@@ -36,6 +37,7 @@ def main(inputs, outputs, params) -> None:
             )
         else:
             degrade.degrade(inputs.map, partial / "map.cool", settings, balance=params.balance)
+        summary.write(partial)
 
 
 if __name__ == "__main__":

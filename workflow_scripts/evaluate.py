@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 def main(inputs, outputs, params, wildcards) -> None:
     parameters = {"geometry": params.geometry, "recipes": params.recipes, "scoring": params.scoring}
-    sources = [inputs.prediction, inputs.deep, inputs.low, inputs.sequence, inputs.regions, inputs.statistics]
-    truth = inputs.truth or None
+    sources = [inputs.prediction, inputs.deep, inputs.low, inputs.regions, inputs.statistics]
+    truth, with_n = inputs.truth or None, inputs.sequence or None
     with provenance.artifact(
         Path(outputs[0]).parent,
         "metrics",
         parameters=parameters,
         code=params.code,
-        inputs=sources + ([truth] if truth else []),
+        inputs=sources + list(filter(None, (truth, with_n))),
     ) as partial:
         evaluate(
             partial,
@@ -28,7 +28,7 @@ def main(inputs, outputs, params, wildcards) -> None:
             deep=inputs.deep,
             low=inputs.low,
             truth=truth,
-            with_n=inputs.sequence,
+            with_n=with_n,
             regions=inputs.regions,
             statistics=inputs.statistics,
             geometry=from_dict(Geometry, params.geometry),

@@ -18,12 +18,12 @@ def main(inputs, outputs, params) -> None:
         "examples",
         parameters=parameters,
         code=params.code,
-        inputs=[inputs.deep, inputs.low, inputs.sequence, inputs.regions],
+        inputs=[inputs.deep, inputs.low, *([inputs.sequence] if inputs.sequence else []), inputs.regions],
     ) as partial:
         examples.build(
             inputs.deep,
             inputs.low,
-            Path(inputs.sequence).parent,
+            Path(inputs.sequence).parent if inputs.sequence else None,
             inputs.regions,
             from_dict(Geometry, params.geometry),
             from_dict(Recipes, params.recipes),

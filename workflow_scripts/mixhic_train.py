@@ -1,27 +1,25 @@
 """Train MIX-HIC, or one of its tasks, with one seed."""
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trifold import log, provenance
-from trifold.training import mixhic_job
+from trifold.training import checkpoints, mixhic_job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
 def main(inputs, outputs, params, wildcards, threads) -> None:
-    seed = int(wildcards.seed)
+    folder, seed = Path(outputs[0]).parent, int(wildcards.seed)
     with provenance.artifact(
-        Path(outputs[0]).parent,
+        folder,
         "mixhic-model",
         parameters={"name": params.name, "run": params.run, "bin_bp": params.bin_bp, "seed": seed},
         code=params.code,
         inputs=[*inputs.pairs, *inputs.bands, *inputs.tracks, *inputs.pretrained],
         seed=seed,
     ) as partial:
-        checkpoints = Path(params.checkpoints) / partial.version
         mixhic_job.start(
             partial,
             name=params.name,
@@ -32,12 +30,12 @@ def main(inputs, outputs, params, wildcards, threads) -> None:
             bin_bp=params.bin_bp,
             seed=seed,
             pretrained=Path(inputs.pretrained[0]).parent if inputs.pretrained else None,
-            checkpoints=checkpoints,
+            checkpoints=checkpoints.begin(params.checkpoints, folder, partial),
             version=partial.version,
-            accelerator=params.accelerator,
+            where=params.where,
             threads=threads,
         )
-    shutil.rmtree(checkpoints)
+    checkpoints.end(params.checkpoints, folder)
 
 
 if __name__ == "__main__":

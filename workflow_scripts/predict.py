@@ -1,16 +1,15 @@
 """Enhance whole chromosomes with one arm and write them as a map."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trifold import log, provenance
-from trifold.config import Geometry, Recipes, from_dict
 from trifold.data.sequence import SequenceStore, read_chromosomes
 from trifold.data.splits import chromosomes_of
 from trifold.data.tracks import TrackStore
-from trifold.inference import predict
-from trifold.models import stored
+from trifold.inference import enhance
+from trifold.io.cool import chromsizes_of
+from trifold.models import ready
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -18,37 +17,31 @@ if TYPE_CHECKING:
 
 def main(inputs, outputs, params, threads) -> None:
     parameters = {"arm": params.arm, "geometry": params.geometry, "predict": params.predict}
-    sources = [*inputs.model, *inputs.low, inputs.sequence, *inputs.tracks, *inputs.regions, *inputs.examples]
-    chromsizes = read_chromosomes(inputs.sequence)
+    sources = [*inputs.model, *inputs.low, *inputs.sequence, *inputs.tracks, *inputs.regions, *inputs.examples]
+    # A map of one's own has its own chromosomes, unless the genome's sequence is read.
+    chromsizes = read_chromosomes(inputs.sequence[0]) if inputs.sequence else chromsizes_of(inputs.low[0])
     if inputs.model:
-        model, frozen, statistics = stored.load_arm(Path(inputs.model[0]).parent)
-        metadata = {"arm": params.name, "architecture": params.arm["architecture"], "version": frozen["version"]}
+        model = ready.of_folder(Path(inputs.model[0]).parent, params.name)
     else:
-        statistics = json.loads(Path(inputs.examples[0]).read_text())
-        model = stored.build_arm(params.arm, params.geometry, statistics).eval()
-        metadata = {"arm": params.name, "architecture": params.arm["architecture"]}
+        model = ready.of_arm(params.arm, params.name, Path(inputs.examples[0]).parent)
+    model.check_bins(params.geometry["bin_bp"])
     settings = params.predict
     with provenance.artifact(
         Path(outputs[0]).parent, "prediction", parameters=parameters, code=params.code, inputs=sources
     ) as partial:
-        predict(
+        enhance(
             model,
             partial,
             chromsizes=chromsizes,
             chromosomes=list(chromsizes) if settings["roles"] == "all" else chromosomes_of(inputs.regions[0], "test"),
-            geometry=from_dict(Geometry, params.geometry),
-            recipes=from_dict(Recipes, params.recipes),
-            statistics=statistics,
             low_map=inputs.low[0] if inputs.low else None,
-            coarsen=params.coarsen,
-            sequence=SequenceStore(Path(inputs.sequence).parent),
+            sequence=SequenceStore(Path(inputs.sequence[0]).parent) if inputs.sequence else None,
             tracks=[TrackStore(Path(path).parent) for path in inputs.tracks],
             stride_bins=settings["stride_bins"],
             batch_size=settings["batch_size"],
             device=params.accelerator,
             precision=settings["precision"],
             threads=threads,
-            metadata=metadata,
             assembly=params.assembly,
         )
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trifold import log, provenance
-from trifold.data import contacts
+from trifold.data import contacts, summary
 from trifold.data.sequence import read_chromosomes
+from trifold.io import cool
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -19,19 +20,20 @@ def main(inputs, outputs, params) -> None:
         "contacts",
         parameters=parameters,
         code=params.code,
-        inputs=[inputs.map, inputs.sequence],
+        inputs=[inputs.map, *inputs.sequence],
     ) as partial:
         report = contacts.prepare(
-            inputs.map,
+            cool.uri(inputs.map, params.genome["group"]),
             partial / "map.cool",
             params.bin_bp,
-            read_chromosomes(inputs.sequence),
+            read_chromosomes(inputs.sequence[0]) if inputs.sequence else None,
             assembly=params.genome["assembly"],
             exclude=params.genome["exclude"],
             rename=params.genome["rename"],
             balance=params.balance,
         )
         (partial / "checks.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
+        summary.write(partial)
 
 
 if __name__ == "__main__":

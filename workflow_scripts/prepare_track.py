@@ -26,7 +26,7 @@ def main(inputs, outputs, params, threads) -> None:
             read_chromosomes(inputs.sequence),
             params.tracks,
             rename=params.rename,
-            sequence=Path(inputs.sequence).parent,
+            sequence=Path(inputs.bases[0]).parent if inputs.bases else None,
             threads=threads,
         )
 

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from trifold import log, provenance
 from trifold.report import build, kriukov2021, lau2025, mixhic2025, mixhic2025_comparisons
 
@@ -14,10 +12,21 @@ if TYPE_CHECKING:
 
 def main(inputs, outputs, params) -> None:
     page = Path(outputs.page)
+    root = page.parent.parent
     data = build.ReportData.read(Path(inputs.tables).parent, params.histories)
     parameters = {"config": params.config}
     sources = [inputs.tables, *inputs.models, *inputs.maps, *inputs.low, inputs.deep, inputs.examples]
-    sources += [inputs.sequence, *inputs.tracks, *filter(None, (inputs.truth, inputs.motifs))]
+    sources += [*inputs.sequence, *inputs.tracks, *filter(None, (inputs.truth, inputs.motifs))]
+    sources += [*inputs.summaries, *inputs.own, *inputs.enhanced]
+    facts = build.gather(
+        params.config,
+        summaries=dict(zip(params.evaluated, inputs.summaries)),
+        own=dict(zip(params.enhance, zip(inputs.own_summaries, inputs.enhanced))),
+        enhance=params.enhance,
+        datasets=params.datasets,
+        inputs=sources,
+        root=root,
+    )
     with provenance.artifact(
         Path(outputs.figures), "figures", parameters=parameters, code=params.code, inputs=sources
     ) as partial:
@@ -31,13 +40,21 @@ def main(inputs, outputs, params) -> None:
             deep=inputs.deep,
             truth=inputs.truth or None,
             examples=Path(inputs.examples).parent,
-            sequence=Path(inputs.sequence).parent,
+            sequence=Path(inputs.sequence[0]).parent if inputs.sequence else None,
             tracks=dict(zip(params.tracks, (Path(path).parent for path in inputs.tracks))),
             motifs=inputs.motifs or None,
         )
-    # Each has a record of its own beside it.
-    tables = (*inputs.kriukov2021, *inputs.lau2025, *inputs.mixhic2025, *inputs.mixhic2025_compared)
-    of_papers = [Path(path).with_suffix(f".{provenance.RECORD}") for path in tables]
+        own = dict(zip(params.enhance, zip(inputs.own, inputs.enhanced)))
+        facts = build.draw_maps(partial, facts, own, params.config["geometry"]["window_bins"])
+    papers, of_papers = sections(inputs)
+    sources += [outputs.figures, *of_papers]
+    with provenance.artifact(page.parent, "report", parameters=parameters, code=params.code, inputs=sources) as partial:
+        manifest = provenance.manifest(root)
+        build.write_page(partial, data, drawings, config=params.config, manifest=manifest, facts=facts, papers=papers)
+
+
+def sections(inputs) -> tuple[list, list[Path]]:
+    """What the page says of each paper, and the records of the tables it says it from."""
     papers = []
     if inputs.kriukov2021:
         papers.append(kriukov2021.section([kriukov2021.read(path) for path in inputs.kriukov2021]))
@@ -47,22 +64,8 @@ def main(inputs, outputs, params) -> None:
         compared = [mixhic2025_comparisons.read(path) for path in inputs.mixhic2025_compared]
         comparisons = [table for frame in compared for table, _ in mixhic2025_comparisons.parts(frame)]
         papers.append(mixhic2025.section([mixhic2025.read(path) for path in inputs.mixhic2025], comparisons))
-    with provenance.artifact(
-        page.parent,
-        "report",
-        parameters=parameters,
-        code=params.code,
-        inputs=[*sources, outputs.figures, *of_papers],
-    ) as partial:
-        build.write_page(
-            partial,
-            data,
-            drawings,
-            config=params.config,
-            manifest=provenance.manifest(page.parent.parent),
-            datasets=pd.DataFrame(params.datasets),
-            papers=papers,
-        )
+    tables = (*inputs.kriukov2021, *inputs.lau2025, *inputs.mixhic2025, *inputs.mixhic2025_compared)
+    return papers, [Path(path).with_suffix(f".{provenance.RECORD}") for path in tables]
 
 
 if __name__ == "__main__":

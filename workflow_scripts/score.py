@@ -8,7 +8,7 @@ from trifold.config import Scoring, from_dict
 from trifold.data.sequence import SequenceStore
 from trifold.data.tracks import TrackStore
 from trifold.models import stored
-from trifold.score import score
+from trifold.score_windows import score
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

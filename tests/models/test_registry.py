@@ -1,10 +1,12 @@
 """The contract every architecture keeps (docs/architecture.md), on all of them."""
 
+import contextlib
+
 import pytest
 import torch
 from torch import nn
 
-from trifold import plan
+from trifold.architectures import ARCHITECTURES, windows_of
 from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import registry, weights
@@ -121,10 +123,28 @@ def test_shape_and_symmetry(name, protocol, geometry):
 
 def test_the_plan_knows_every_architecture():
     traits = {
-        name: plan.Traits(entry.kind.inputs, entry.kind.target, entry.kind.learned, entry.kind.predicts)
+        name: (entry.kind.inputs, entry.kind.target, entry.kind.learned, entry.kind.predicts)
         for name, entry in registry.ARCHITECTURES.items()
     }
-    assert traits == plan.ARCHITECTURES
+    assert traits == {name: known[:4] for name, known in ARCHITECTURES.items()}
+
+
+def predicted(name, protocol, window_bins):
+    geometry = Geometry(bin_bp=32, window_bins=window_bins, stride_bins={}, max_bad_bins=0.25, max_n_bins=0)
+    model = make(name, protocol, geometry)
+    reads = model.inputs if model.predicts else {model.target}
+    batch = {key: value for key, value in batch_of(model, geometry).items() if key.removesuffix("_coarse") in reads}
+    return model(batch)
+
+
+@pytest.mark.parametrize(("name", "protocol"), sorted({case[:2] for case in CASES}))
+def test_d18_the_least_window_is_what_the_network_needs(name, protocol):
+    """On it there is a prediction of a pixel or more; on the next smaller one there is none where a map is cropped."""
+    least, step = windows_of(name, OPTIONS.get(name, {}))
+    assert predicted(name, protocol, least).numel() >= 2
+    if least > 8 and protocol == "corrected":  # DeepHiC as released pads instead
+        with contextlib.suppress(InputError, RuntimeError):
+            assert predicted(name, protocol, least - step).numel() == 0
 
 
 @every_learned_model

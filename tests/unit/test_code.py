@@ -70,3 +70,12 @@ def test_every_script_reaches_the_package(repository):
     for script in sorted((repository / "workflow_scripts").glob("*.py")):
         names = {path.name for path in code.modules_of(script)}
         assert {"log.py", "__init__.py"} <= names, script.name
+
+
+def test_scripts_find_the_package_first_and_once(repository):
+    environment = {"PYTHONPATH": "/a"}
+    for _ in range(2):
+        code.find_package(environment)
+    assert environment == {"PYTHONPATH": f"{repository}:/a"}
+    code.find_package(empty := {})
+    assert empty == {"PYTHONPATH": str(repository)}

@@ -303,3 +303,10 @@ def test_bins_with_an_n_and_the_ends_of_a_chromosome_are_scored_for_no_arm(input
     narrower = inputs | {"scoring": Scoring(2, None, edge_bins=4, scc_h=1, scc_max_bp=None)}
     edged = tables_of(narrower, tmp_path / "edged")["windows"]
     assert edged["n_pixels"].sum() < whole["n_pixels"].sum()
+
+
+def test_d14_without_a_pixel_to_score_nothing_is_scored(inputs, tmp_path, maps):
+    """A prediction that has no bin in the test region: no table of NaN."""
+    absent = write_map(tmp_path / "absent.cool", maps[1], {"chr2": list(range(100))})
+    with pytest.raises(InputError, match=r"absent\.cool: no pixel to score"):
+        tables_of({**inputs, "prediction": absent}, tmp_path / "out")

@@ -279,6 +279,19 @@ def test_chromosomes_that_the_low_map_lacks_are_missing(low, tmp_path, caplog):
     np.testing.assert_array_equal(matrix_of(clr, "chr2"), matrix_of(run(Nearest(), tmp_path / "all", low[0]), "chr2"))
 
 
+def test_d14_without_a_bin_to_read_nothing_is_predicted(tmp_path):
+    """A low map without a balanced bin, and a sequence of N only."""
+    pixels = [{"bin1_id": [0], "bin2_id": [1], "count": np.array([3])}]
+    bins = sum(-(-n // K) for n in N_BINS.values())
+    write_cool(tmp_path / "bad.cool", SIZES, BIN * K, pixels, weight=np.full(bins, np.nan))
+    with pytest.raises(InputError, match=r"every bin is bad in .*bad\.cool"):
+        run(Nearest(), tmp_path / "map", tmp_path / "bad.cool")
+    unknown = Genome()
+    unknown.codes = {chrom: np.full(size, 4, dtype=np.uint8) for chrom, size in SIZES.items()}
+    with pytest.raises(InputError, match="every bin is one with an N in the sequence"):
+        run(Markers(), tmp_path / "sequence", sequence=unknown)
+
+
 @pytest.mark.parametrize("crop_bins", [0, 3])
 def test_sequence_model_in_genome_coordinates(tmp_path, crop_bins):
     genome = Genome(("chr1", 7_050, 1), ("chr1", 8_299, 2), ("chr1", 3_000, 4), ("chr2", 1_000, 1), ("chr2", 900, 2))

@@ -1,8 +1,11 @@
 """Runs and evaluations as pure functions of the configuration."""
 
+import re
+
 import pytest
 
 from trifold import plan
+from trifold.architectures import ARCHITECTURES, OPTIONS
 from trifold.errors import InputError
 
 
@@ -14,7 +17,7 @@ def config():
         "samples": {"alpha": {"tracks": {"atac": "x"}}, "beta": {}},
         "degradations": {"low": {}, "thin": {}},
         "training": {"epochs": 5, "batch_size": 4},
-        "evaluate": {"samples": ["alpha"]},
+        "evaluate": {"samples": ["alpha"], "comparison": {"reference_arms": []}},
         "arms_used": None,
         "arms": {
             "identity": {"architecture": "identity"},
@@ -106,6 +109,64 @@ def test_an_experiment_uses_some_arms_and_their_rows(config):
         plan.selected(config | {"arms_used": ["imagee"]})
 
 
+def test_t6_settings_that_do_nothing_are_refused(config):
+    """Each names the arm and the setting."""
+    for name, setting, idle in [
+        ("image", {"tracks": ["atac"]}, "tracks: 'vehicle' reads no track"),
+        ("image", {"weights": "x", "options": {"channels": 8}}, "options: the arm comes with its weights"),
+        ("image", {"weights": "x", "training": {"epochs": 1}}, "training: the arm comes with its weights"),
+        ("identity", {"training": {"epochs": 1}}, "training: 'identity' is not trained"),
+        ("image", {"pretrained_parts": "all"}, "pretrained_parts: it starts from no other arm"),
+        ("image", {"backbones": {"sequence": "sequence"}}, "backbones/sequence: 'vehicle' stands on no other arm"),
+        (
+            "image",
+            {"architecture": "hybrid", "backbones": {"sequence": "sequence"}},
+            "backbones: .* name one for 'image'",
+        ),
+    ]:
+        arm = {**config["arms"][name], **setting}
+        with pytest.raises(InputError, match=f"config: arms/{name}/{idle}"):
+            plan.resolve_arm({**config, "arms": {**config["arms"], name: arm}}, name)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"channel": 16}, "channel: the architecture 'vehicle' has no such option; did you mean channels?"),
+        ({"channels": "16"}, "channels: '16' is not a whole number; the default is 64"),
+        ({"channels": 0}, "channels: 0 is too small"),
+        ({"channels": True}, "channels: True is not a whole number"),
+        ({"residual": 1}, "residual: 1 is not true or false"),
+        ({"activation": "relu"}, "activation: 'relu' is not one of sigmoid, tanh"),
+    ],
+)
+def test_d11_options_are_checked_against_the_architecture(config, options, message):
+    config["arms"]["image"]["options"] = options
+    with pytest.raises(InputError, match=re.escape(f"config: arms/image/options/{message}")):
+        plan.resolve_arm(config, "image")
+
+
+def test_t12_where_a_training_runs_is_no_part_of_the_model(config):
+    config |= {"accelerator": "cpu", "threads": {}, "mirrors": []}
+    config["training"] |= {"workers": 2, "devices": 1, "nodes": 1}
+    config["arms"]["image"]["training"] = {"workers": 4}
+    arm = plan.resolve_arm(config, "image")
+    assert plan.model_of(arm)["training"] == {"epochs": 5, "batch_size": 4}
+    assert plan.where_of(config, arm) == {"workers": 4, "devices": 1, "nodes": 1, "accelerator": "cpu"}
+    told = plan.what(config)
+    assert {"accelerator", "threads", "mirrors"}.isdisjoint(told)
+    assert told["training"] == {"epochs": 5, "batch_size": 4} and told["arms"]["image"]["training"] == {}
+
+
+def test_d6_reference_arms_are_there_or_left_out_with_arms_used(config):
+    config["evaluate"]["comparison"]["reference_arms"] = ["identity", "image"]
+    used = plan.selected({**config, "arms_used": ["image", "sequence"]})
+    assert used["evaluate"]["comparison"]["reference_arms"] == ["image"]
+    config["evaluate"]["comparison"]["reference_arms"] = ["bicubic"]
+    with pytest.raises(InputError, match=r"evaluate/comparison/reference_arms: \['bicubic'\] is not one of"):
+        plan.selected(config)
+
+
 def test_an_arm_inherits_and_overrides(config):
     arm = plan.resolve_arm(config, "sequence")
     assert arm["training"] == {"epochs": 2, "batch_size": 4}
@@ -143,7 +204,7 @@ def test_an_arm_starts_from_another_of_the_same_split(config):
     with pytest.raises(InputError, match=r"arms/sequence/pretrained: 'image' is not trained on the split\(s\) \['b'\]"):
         plan.resolve_arm(config, "sequence")
     config["arms"]["image"]["weights"] = "image.pth"
-    with pytest.raises(InputError, match="arms/image: it comes with its weights"):
+    with pytest.raises(InputError, match="arms/image/pretrained: the arm comes with its weights"):
         plan.resolve_arm(
             config | {"arms": {**config["arms"], "image": config["arms"]["image"] | {"pretrained": "x"}}}, "image"
         )
@@ -160,14 +221,10 @@ def test_a_track_is_zero_where_it_says_so(config):
         plan.track_settings(config, "atac")
 
 
-def test_null_removes_an_entry():
-    assert plan.without_nulls({"a": None, "b": {"c": None, "d": 0}, "e": [1]}) == {"b": {"d": 0}, "e": [1]}
-
-
 def test_traits_are_those_of_the_registry():
     from trifold.models import registry
 
-    for name, traits in plan.ARCHITECTURES.items():
-        kind = registry.ARCHITECTURES[name][0]
-        assert (frozenset(kind.inputs), kind.target, kind.learned, kind.predicts) == tuple(traits), name
-    assert set(plan.ARCHITECTURES) == set(registry.ARCHITECTURES)
+    for name, traits in ARCHITECTURES.items():
+        kind = registry.KINDS[name]
+        assert (frozenset(kind.inputs), kind.target, kind.learned, kind.predicts) == traits[:4], name
+    assert set(ARCHITECTURES) == set(registry.KINDS) == set(OPTIONS)

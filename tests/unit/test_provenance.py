@@ -1,6 +1,7 @@
 """Artifacts: whole or absent, and their versions change exactly when something that matters does."""
 
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -232,3 +233,37 @@ def test_manifest_lists_every_artifact(tmp_path):
     make(tmp_path / "b" / "one")
     make(tmp_path / "a")
     assert [record["folder"] for record in provenance.manifest(tmp_path)] == ["a", "b/one"]
+
+
+def test_t13_warnings_stand_in_the_record_and_the_manifest(tmp_path):
+    """Those of the block alone; the version is that of an artifact without."""
+    logger = logging.getLogger("trifold.test")
+    logger.warning("before")
+    quiet = make(tmp_path / "all" / "quiet")
+    with provenance.artifact(tmp_path / "all" / "loud", "test", parameters={"a": 1}, code="c0", inputs=[]) as partial:
+        (partial / "data.txt").write_text("x")
+        logger.warning("chr1: %s of https://me:word@host/a", "no window")
+    loud = provenance.read_record(tmp_path / "all/loud/artifact.json")
+    assert loud["warnings"] == ["chr1: no window of https://***@host/a"]
+    assert quiet["warnings"] == []
+    assert loud["version"] == quiet["version"]
+    found = {one["folder"]: one["warnings"] for one in provenance.manifest(tmp_path)}
+    assert found == {"all/loud": loud["warnings"], "all/quiet": []}
+
+
+def test_t13_records_of_before_hold_no_warnings_and_are_whole(tmp_path):
+    record = make(tmp_path / "one")
+    del record["warnings"], record["record_sha256"]
+    record["record_sha256"] = provenance._digest_of_record(record)
+    (tmp_path / "one/artifact.json").write_text(json.dumps(record))
+    assert provenance.read_record(tmp_path / "one/artifact.json") == record
+    assert [one["warnings"] for one in provenance.manifest(tmp_path)] == [[]]
+
+
+def test_an_artifact_says_what_it_is_made_of(tmp_path):
+    made = make(tmp_path / "first")
+    with provenance.artifact(
+        tmp_path / "second", "test", parameters={"b": 2}, code="c1", inputs=[tmp_path / "first"]
+    ) as partial:
+        assert partial.made == ("test", {"b": 2}, "c1", {str(tmp_path / "first"): made["version"]})
+        assert partial.version == provenance.version_of(partial.made)

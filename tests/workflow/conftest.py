@@ -25,6 +25,7 @@ PARTS = (
     "resources",
     "trifold",
     "experiments",
+    "papers",
 )
 
 

@@ -41,11 +41,12 @@ def test_killed_examples_are_the_same_examples(copy_of_finished):
     assert not partial.exists()
 
 
-def test_a_killed_training_resumes_to_the_same_weights(copy_of_finished):
-    folder = copy_of_finished.folder / RESULTS / "models/image/fold-a/seed-1"
+def killed_training(workspace):
+    """Kill the training of the image arm after its first epoch; the model's folder and what it held before."""
+    folder = workspace.folder / RESULTS / "models/image/fold-a/seed-1"
     before = digests(folder)
-    checkpoints = copy_of_finished.folder / RESULTS / "checkpoints"
-    copy_of_finished.kill_when(
+    checkpoints = workspace.folder / RESULTS / "checkpoints"
+    workspace.kill_when(
         lambda: any(checkpoints.glob("*/last.ckpt")),
         "--forcerun",
         "train",
@@ -54,10 +55,32 @@ def test_a_killed_training_resumes_to_the_same_weights(copy_of_finished):
     )
     assert not (folder / "artifact.json").exists()
     assert any(checkpoints.glob("*/last.ckpt")), "the checkpoint outlives the kill"
-    copy_of_finished.run("--until", f"{RESULTS}/models/image/fold-a/seed-1/artifact.json")
-    log = (copy_of_finished.folder / "logs/smoke/train/image/fold-a/seed-1.log").read_text()
+    return folder, before
+
+
+def trained_again(workspace, settings: str) -> str:
+    """Train it with other settings of the arm's training; returns the log."""
+    overlay = workspace.overlay("changed.yaml", f"arms: {{image: {{training: {settings}}}}}")
+    target = f"{RESULTS}/models/image/fold-a/seed-1/artifact.json"
+    workspace.run(target, "--configfile", "smoke.yaml", overlay, configfile=None)
+    assert list((workspace.folder / RESULTS / "checkpoints").iterdir()) == [], "those of earlier versions are gone too"
+    return (workspace.folder / "logs/smoke/train/image/fold-a/seed-1.log").read_text()
+
+
+def test_t12_a_killed_training_resumes_to_the_same_weights_with_other_workers(copy_of_finished):
+    folder, before = killed_training(copy_of_finished)
+    log = trained_again(copy_of_finished, "{workers: 1}")
     assert "resuming after 1 epochs" in log
     assert digests(folder) == before
+
+
+def test_t12_a_killed_training_of_other_settings_says_why_it_starts_anew(copy_of_finished):
+    folder, before = killed_training(copy_of_finished)
+    log = trained_again(copy_of_finished, "{learning_rate: 0.002}")
+    assert "resuming" not in log
+    assert "training starts from epoch 1" in log
+    assert "the parameters (arm/training/learning_rate 0.001 -> 0.002)" in log
+    assert digests(folder)["weights.safetensors"] != before["weights.safetensors"]
 
 
 class SlowHandler(http.server.SimpleHTTPRequestHandler):

@@ -11,6 +11,7 @@ import yaml
 from matplotlib.image import imread
 from torch.utils.data import DataLoader
 
+from trifold import settings
 from trifold.data.dataset import WindowDataset
 from trifold.data.sequence import SequenceStore
 from trifold.models import stored
@@ -25,6 +26,9 @@ TARGETS = ("kriukov2021_tables", "kriukov2021_figures")
 # One network of every kind at the size of the smoke experiment; each job takes seconds to start, so no more than that.
 SMALL = """
 experiment: smoke
+papers: [kriukov2021]
+size: demo
+splits: {random: {kind: random, fractions: {validation: 0.15, test: 0.15}, seed: 1, on_demand: true}}
 arms_used: [identity, sequence, sequence-published, graph, image, vae-published, vehicle-published, hybrid,
             hybrid-published, hybrid-joint, dae, hicsr, sequence-random]
 arms:
@@ -41,18 +45,20 @@ arms:
   hicsr: {options: {channels: 4, residual_blocks: 1}, training: *once}
   sequence-random: {options: *akita, training: *once}
 kriukov2021:
+  table1: {Akita-like: [sequence, sequence-published]}
+  table2: {Hybrid: [hybrid, hybrid-published]}
   figures: {windows: 2}
 """
 
 
 @pytest.fixture(scope="module")
 def dry(make_workspace, tmp_path_factory):
-    """Jobs of a dry run of the paper's experiment, with overlays."""
+    """Jobs of a dry run of the paper's experiment, or of one on other data."""
     workspace = make_workspace(tmp_path_factory.mktemp("paper") / "trifold")
 
     @cache
     def jobs(*overlays):
-        files = [PAPER, *(f"experiments/kriukov2021/{name}.yaml" for name in overlays)]
+        files = [f"experiments/kriukov2021/{name}.yaml" for name in overlays] or [PAPER]
         text = workspace.run("-n", "--configfile", *files, "--", *TARGETS, configfile=None).text
         counts = dict(re.findall(r"^(\w+)\s+(\d+)$", text[text.index("Job stats:") :], flags=re.MULTILINE))
         return {rule: int(count) for rule, count in counts.items() if rule != "total"}
@@ -61,7 +67,7 @@ def dry(make_workspace, tmp_path_factory):
 
 
 def test_the_papers_job_graph(dry, repository):
-    arms = yaml.safe_load((repository / PAPER).read_text())["arms_used"]
+    arms = settings.complete(yaml.safe_load((repository / PAPER).read_text()), repository)["arms"]
     no_model = {"identity", "gaussian", "bicubic"}
     assert dry() == {
         "fetch": 2,  # the genome and the map
@@ -81,7 +87,7 @@ def test_the_papers_job_graph(dry, repository):
 
 
 @pytest.mark.parametrize(("overlay", "first"), [("simulated", {"simulate": 1}), ("yeast", {"fetch": 2})])
-def test_overlays_swap_the_data_and_nothing_else(dry, overlay, first):
+def test_other_data_change_nothing_else(dry, overlay, first):
     jobs = dry(overlay)
     paper = {rule: n for rule, n in dry().items() if rule != "fetch"}
     assert jobs == paper | first
@@ -91,14 +97,14 @@ def test_overlays_swap_the_data_and_nothing_else(dry, overlay, first):
 
 def test_the_papers_settings(repository):
     """What the text states: geometry, chromosomes, optimisation."""
-    config = yaml.safe_load((repository / PAPER).read_text())
+    config = settings.complete(yaml.safe_load((repository / PAPER).read_text()), repository)
     assert (config["geometry"]["bin_bp"], config["geometry"]["window_bins"]) == (5000, 200)
     assert config["splits"]["a"] == {
         "kind": "chromosomes",
         "validation": ["chr11", "chr14"],
         "test": ["chrX", "chr8"],
     }
-    assert config["degradations"] == {"low": {"coarsen": 2, "thin": 1}}
+    assert config["degradations"] == {"low": {"coarsen": 2, "thin": 1, "seed": 1}}
     training = config["training"]
     assert (training["epochs"], training["batch_size"], training["learning_rate"]) == (100, 2, 0.001)
     released = config["arms"]["hybrid-published"]["training"]

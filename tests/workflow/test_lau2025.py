@@ -9,12 +9,16 @@ import pytest
 import yaml
 from matplotlib.image import imread
 
+from trifold import settings
+
 PAPER = "experiments/lau2025.yaml"
 TARGETS = ("lau2025_tables", "lau2025_figures")
 
 # Every link of the chain: pre-training, base model, fine-tuning without and with the sequence, under both protocols.
 SMALL = """
 experiment: smoke
+papers: [lau2025]
+size: demo
 recipes: {published: {observed: {scale: window, variant: lau2025, low_span: published}}}
 arms_used: [identity, foundation-mae, foundation, lau-noseq, lau-seq, lau-seq-published]
 arms:
@@ -34,12 +38,12 @@ lau2025:
 
 @pytest.fixture(scope="module")
 def dry(make_workspace, tmp_path_factory):
-    """Jobs of a dry run of the report's experiment, with overlays."""
+    """Jobs of a dry run of the report's experiment, or of one on other data."""
     workspace = make_workspace(tmp_path_factory.mktemp("report") / "trifold")
 
     @cache
     def jobs(*overlays):
-        files = [PAPER, *(f"experiments/lau2025/{name}.yaml" for name in overlays)]
+        files = [f"experiments/lau2025/{name}.yaml" for name in overlays] or [PAPER]
         text = workspace.run("-n", "--configfile", *files, "--", *TARGETS, configfile=None).text
         counts = dict(re.findall(r"^(\w+)\s+(\d+)$", text[text.index("Job stats:") :], flags=re.MULTILINE))
         return {rule: int(count) for rule, count in counts.items() if rule != "total"}
@@ -48,7 +52,7 @@ def dry(make_workspace, tmp_path_factory):
 
 
 def test_the_reports_job_graph(dry, repository):
-    arms = yaml.safe_load((repository / PAPER).read_text())["arms_used"]
+    arms = settings.complete(yaml.safe_load((repository / PAPER).read_text()), repository)["arms"]
     no_model = {name for name in arms if name.startswith(("identity", "bicubic"))}
     assert dry() == {
         "fetch": 4,  # the genome, two maps, the base model
@@ -69,7 +73,7 @@ def test_the_reports_job_graph(dry, repository):
 
 
 @pytest.mark.parametrize(("overlay", "first"), [("simulated", {"simulate": 1, "fetch": 1}), ("yeast", {"fetch": 4})])
-def test_overlays_swap_the_data_and_short_the_networks(dry, overlay, first):
+def test_other_data_and_short_networks(dry, overlay, first):
     jobs = dry(overlay)
     report = dry()
     assert jobs == report | first
@@ -81,7 +85,7 @@ def test_overlays_swap_the_data_and_short_the_networks(dry, overlay, first):
 
 
 def test_the_reports_settings(repository):
-    config = yaml.safe_load((repository / PAPER).read_text())
+    config = settings.complete(yaml.safe_load((repository / PAPER).read_text()), repository)
     assert (config["geometry"]["bin_bp"], config["geometry"]["window_bins"]) == (4000, 224)
     assert [config["degradations"][low]["coarsen"] for low in ("low", "low16")] == [2, 4]
     training = config["training"]

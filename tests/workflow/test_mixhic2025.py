@@ -9,6 +9,7 @@ import pytest
 import yaml
 from matplotlib.image import imread
 
+from trifold import settings
 from trifold.metrics import multimodal
 from trifold.models import stored, weights
 from trifold.portals import lock
@@ -72,11 +73,12 @@ def paper(make_workspace, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def dry(paper):
-    """Jobs of a dry run of the paper's experiment, with overlays."""
+    """Jobs of a dry run of the paper's experiment, with overlays, or of one on other data."""
 
     @cache
     def jobs(*overlays, targets=("mixhic2025",)):
-        files = [PAPER, *(f"experiments/mixhic2025/{name}.yaml" for name in overlays)]
+        own = [f"experiments/mixhic2025/{name}.yaml" for name in overlays]
+        files = own if {"simulated", "yeast"} & set(overlays) else [PAPER, *own]
         text = paper.run("-n", "--configfile", *files, "--", *targets, configfile=None).text
         counts = dict(re.findall(r"^(\w+)\s+(\d+)$", text[text.index("Job stats:") :], flags=re.MULTILINE))
         return {rule: int(count) for rule, count in counts.items() if rule != "total"}
@@ -85,8 +87,8 @@ def dry(paper):
 
 
 def test_the_papers_job_graph(dry, repository):
-    section = yaml.safe_load((repository / PAPER).read_text())["mixhic2025"]
-    runs = {name: run for name, run in section["runs"].items() if run}
+    section = settings.complete(yaml.safe_load((repository / PAPER).read_text()), repository)["mixhic2025"]
+    runs = section["runs"]
     learned = [name for name, run in runs.items() if "architecture" not in run]
     tests = {name: len(run.get("test_samples", run["train_samples"])) for name, run in runs.items()}
     assert dry() == {
@@ -104,7 +106,7 @@ def test_the_papers_job_graph(dry, repository):
 
 
 @pytest.mark.parametrize(("overlay", "samples", "tracks"), [("simulated", 3, 8), ("yeast", 2, 4)])
-def test_overlays_swap_the_data_and_short_the_networks(dry, overlay, samples, tracks):
+def test_other_data_and_short_networks(dry, overlay, samples, tracks):
     jobs = dry(overlay)
     paper = dry()
     assert jobs["mixhic_bands"] == samples and jobs["prepare_track"] == tracks
@@ -149,12 +151,12 @@ def test_simulated_page_says_which_run_beats_another(paper):
 
 
 def test_the_papers_settings(repository):
-    section = yaml.safe_load((repository / PAPER).read_text())["mixhic2025"]
+    section = settings.complete(yaml.safe_load((repository / PAPER).read_text()), repository)["mixhic2025"]
     assert (section["validation"], section["test"]) == (["chr10", "chr11"], ["chr3", "chr13", "chr17"])
     before = section["pretrainings"]
     assert before["pretrain"] == {"samples": ["HepG2", "HCT116", "IMR90", "WTC11"], "dim": 128}
     assert before["pretrain-256"]["dim"] == 256 and before["published"]["protocol"] == "published"
-    fractions = {run["fraction"] for run in section["runs"].values() if run and "fraction" in run}
+    fractions = {run["fraction"] for run in section["runs"].values() if "fraction" in run}
     assert fractions == {0.0001, 0.001, 0.01, 0.1}
 
 

@@ -71,7 +71,15 @@ def test_words_re_run_nothing(copy_of_finished):
     path = copy_of_finished.folder / "trifold/metrics/scc.py"
     path.write_text("# A comment.\n" + path.read_text())
     (copy_of_finished.folder / "README.md").write_text("A word.\n")
-    copy_of_finished.edit("config.yaml", "# How the low map is made", "# This is how the low map is made")
+    copy_of_finished.edit("config.yaml", "# ---- data", "# ---- of the data")
+    assert copy_of_finished.jobs() == {}
+
+
+def test_t12_where_jobs_run_re_runs_nothing(copy_of_finished):
+    copy_of_finished.edit("config.yaml", "accelerator: cpu ", "accelerator: auto ")
+    copy_of_finished.edit("config.yaml", "workers: 0 ", "workers: 1 ")
+    copy_of_finished.edit("config.yaml", "{train: 1, predict: 1}", "{train: 2, predict: 1}")
+    copy_of_finished.edit("config.yaml", "devices: 1 ", "devices: 2 ")
     assert copy_of_finished.jobs() == {}
 
 

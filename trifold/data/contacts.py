@@ -81,13 +81,14 @@ def renumber(chromsizes: dict[str, int], bin_bp: int, factor: int = 1, kept: Ite
 
 
 @dataclass(frozen=True)
-class _Raw:
-    """A map as stored: `chunks()` streams its pixels anew each time."""
+class Raw:
+    """A map as stored: `chunks()` streams its pixels anew each time, `weight()` is the column of that name, if any."""
 
     path: Path
     chromsizes: dict[str, int]
     bin_bp: int
     chunks: Callable[[], Iterator[Pixels]]
+    weight: Callable[[], np.ndarray | None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -104,21 +105,43 @@ class _Scan:
         return self.duplicates == 0 and self.sorted_rows
 
 
-def _resolutions(path: Path) -> list[int]:
-    return hic.resolutions(path) if path.suffix == ".hic" else list(cool.resolutions(path))
+def is_hic(path: str | os.PathLike) -> bool:
+    """Whether a file is one of Juicer's, by its name."""
+    return Path(path).suffix.lower() == ".hic"
 
 
-def _open(path: Path, bin_bp: int) -> _Raw:
-    if path.suffix == ".hic":
-        return _Raw(path, hic.chromsizes(path), bin_bp, lambda: hic.read_pixels(path, bin_bp))
-    clr = cool.open_map(path, bin_bp)
-    sizes = {name: int(length) for name, length in clr.chromsizes.items()}
-    return _Raw(path, sizes, bin_bp, lambda: cool.read_pixels(clr))
+def resolutions(source: str | os.PathLike) -> list[int]:
+    """Bin widths of a .cool, .mcool, .hic or cooler URI, bp, finest first."""
+    return hic.resolutions(source) if is_hic(source) else list(cool.resolutions(source))
+
+
+def open_raw(source: str | os.PathLike, bin_bp: int | None = None) -> Raw:
+    """One bin width of a .cool, .mcool, .hic or cooler URI; `bin_bp` None is allowed where there is only one.
+
+    Raises InputError where the file has no such map.
+    """
+    path = Path(source)
+    if not is_hic(path):
+        clr = cool.open_map(path, bin_bp)
+        sizes = {name: int(length) for name, length in clr.chromsizes.items()}
+        return Raw(path, sizes, int(clr.binsize), lambda: cool.read_pixels(clr), lambda: _weight_column(clr))
+    present = hic.resolutions(path)
+    if bin_bp is None and len(present) == 1:
+        bin_bp = present[0]
+    if bin_bp not in present:
+        raise InputError(f"{path}: bin_bp {bin_bp} is not in the file; it has {', '.join(map(str, present))}")
+    return Raw(path, hic.chromsizes(path), bin_bp, lambda: hic.read_pixels(path, bin_bp))
+
+
+def _weight_column(clr: cooler.Cooler) -> np.ndarray | None:
+    if "weight" not in clr.bins().columns:
+        return None
+    return clr.bins()["weight"][:].to_numpy(dtype=np.float64)
 
 
 def _choose_resolution(path: Path, bin_bp: int) -> int:
     """The bin width asked for, or the widest one that divides it."""
-    present = _resolutions(path)
+    present = resolutions(path)
     if not (dividing := [width for width in present if bin_bp % width == 0]):
         raise InputError(
             f"{path}: cannot give bins of {bin_bp} bp: the file has {', '.join(map(str, present))}; "
@@ -127,7 +150,7 @@ def _choose_resolution(path: Path, bin_bp: int) -> int:
     return max(dividing)
 
 
-def _scan(raw: _Raw) -> _Scan:
+def _scan(raw: Raw) -> _Scan:
     """Read every pixel once. Raises InputError for counts that are not whole and pixels below the diagonal."""
     edges = np.cumsum([0] + [n_bins(length, raw.bin_bp) for length in raw.chromsizes.values()])
     seen = np.zeros(edges[-1], dtype=bool)
@@ -152,7 +175,7 @@ def _scan(raw: _Raw) -> _Scan:
 
 
 def _match_chromosomes(
-    raw: _Raw, occupied: Iterable[str], genome: dict[str, int], exclude: Iterable[str], rename: dict[str, str]
+    raw: Raw, occupied: Iterable[str], genome: dict[str, int], exclude: Iterable[str], rename: dict[str, str]
 ) -> tuple[dict[str, int], list[str]]:
     """The map's chromosomes under the genome's names (all of them, with sizes), and which of them are kept.
 
@@ -160,14 +183,14 @@ def _match_chromosomes(
     """
     sizes = {rename.get(name, name): length for name, length in raw.chromsizes.items()}
     if len(sizes) < len(raw.chromsizes):
-        raise InputError(f"{raw.path}: genome/rename gives two chromosomes one name: {sorted(rename)}")
+        raise InputError(f"{raw.path}: rename gives two chromosomes one name: {sorted(rename)}")
     occupied = {rename.get(name, name) for name in occupied}
     wanted = [name for name in sizes if name not in set(exclude)]
     kept = [name for name in wanted if name in genome]
     if not kept or (occupied & set(wanted)) - set(kept):
         raise InputError(
             f"{raw.path}: the map's chromosomes {', '.join(wanted)} are not those of the genome, {', '.join(genome)}; "
-            "use genome/rename ({map's name: genome's name}) or genome/exclude"
+            "use `rename` beside this map ({map's name: genome's name}) or genome/exclude"
         )
     if differing := [name for name in kept if sizes[name] != genome[name]]:
         lengths = ", ".join(f"{name} {sizes[name]:,} bp against {genome[name]:,}" for name in differing)
@@ -195,15 +218,16 @@ def _row_sums(bin1: np.ndarray, bin2: np.ndarray, value: np.ndarray, ignore_diag
     return np.bincount(bin1, value, total) + np.bincount(bin2, value * (bin1 != bin2), total)
 
 
-def balance(path: str | os.PathLike, options: dict | None = None) -> dict:
+def balance(path: str | os.PathLike, options: dict | None = None, called: str | os.PathLike | None = None) -> dict:
     """Iterative correction of a cooler, stored as its `weight`; cis only where the map has no trans contact.
 
     options  ignore_diags, mad_max, min_nnz as cooler takes them; a bin without a contact is bad whatever min_nnz says
+    called   what the map is called in messages; its path, unless it was made of another
     It ends when the rows are equal to 0.1 % (cooler's own tolerance is in contacts, so a deep map never gets there).
     Returns the options with `cis_only`, `converged` and `bad_bins` (their number). Raises InputError where no bin is
     left.
     """
-    options = {**BALANCE, **(options or {})}
+    options, called = {**BALANCE, **(options or {})}, called or path
     clr = cooler.Cooler(str(path))
     trans, row_sum = _survey(clr, options["ignore_diags"])
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -219,26 +243,25 @@ def balance(path: str | os.PathLike, options: dict | None = None) -> dict:
         )
     if not np.isfinite(weight).any():
         raise InputError(
-            f"{path}: too few contacts, no bin is left to balance; use wider bins, thin less, or lower balance/min_nnz"
+            f"{called}: too few contacts, no bin is left to balance; use wider bins, thin less, or lower "
+            "balance/min_nnz"
         )
     if not (converged := bool(np.all(statistics["converged"]))):
-        logger.warning("%s: balancing did not converge", path)
+        logger.warning("%s: balancing did not converge", called)
     bad_bins = int(np.isnan(weight).sum())
     logger.info("%s: balanced%s, %d of %d bins bad", path, " within chromosomes" * (not trans), bad_bins, len(weight))
     return {**options, "cis_only": not trans, "converged": converged, "bad_bins": bad_bins}
 
 
-def _stored_weight(raw: _Raw, options: dict) -> np.ndarray | None:
+def _stored_weight(raw: Raw, options: dict) -> np.ndarray | None:
     """The `weight` column of a cooler where it multiplies and was made with these options."""
-    if raw.path.suffix == ".hic":
+    weight = raw.weight()
+    if weight is None:
         return None
-    clr = cool.open_map(raw.path, raw.bin_bp)
-    if "weight" not in clr.bins().columns:
-        return None
-    with clr.open("r") as group:
+    with cool.open_map(raw.path, raw.bin_bp).open("r") as group:
         made = dict(group["bins/weight"].attrs)
     same = not made.get("divisive_weights", False) and all(made.get(name) == options[name] for name in options)
-    return clr.bins()["weight"][:].to_numpy(dtype=np.float64) if same else None
+    return weight if same else None
 
 
 def _rows_sum_to_one(path: str | os.PathLike, weight: np.ndarray, ignore_diags: int) -> bool:
@@ -269,7 +292,7 @@ def prepare(
 ) -> dict:
     """Check, repair, coarsen where needed, and balance one map; writes the cooler `target`.
 
-    source      .cool, .mcool or .hic; its bin width is `bin_bp` or a divisor
+    source      .cool, .mcool, .hic, or the URI of a cooler; its bin width is `bin_bp` or a divisor
     chromsizes  the genome's chromosome lengths, bp; None takes the map's own
     exclude     chromosomes dropped, by the genome's names
     rename      {map's name: genome's name}
@@ -279,12 +302,12 @@ def prepare(
     """
     path, rename, options = Path(source), rename or {}, {**BALANCE, **(balance or {})}
     repairs = []
-    raw = _open(path, _choose_resolution(path, bin_bp))
+    raw = open_raw(path, _choose_resolution(path, bin_bp))
     scan = _scan(raw)
     duplicates = scan.duplicates
     if not scan.clean:
         found = f"{duplicates} duplicate pixels" + ("" if scan.sorted_rows else " and unsorted rows")
-        base = _open(path, min(width for width in _resolutions(path) if bin_bp % width == 0))
+        base = open_raw(path, min(width for width in resolutions(path) if bin_bp % width == 0))
         if base.bin_bp < raw.bin_bp and (base_scan := _scan(base)).clean:
             repairs.append(f"{found} at {raw.bin_bp} bp: coarsened anew from {base.bin_bp} bp, which is sound")
             raw, scan = base, base_scan
@@ -299,7 +322,7 @@ def prepare(
     new_ids = renumber(sizes, raw.bin_bp, bin_bp // raw.bin_bp, kept)
     weight = _stored_weight(raw, options) if not repairs else None
     report = {
-        "source": path.name,
+        "source": Path(cool.split_uri(path)[0]).name,
         "source_bin_bp": raw.bin_bp,
         "bin_bp": bin_bp,
         "duplicate_pixels": duplicates,
@@ -319,10 +342,30 @@ def prepare(
         assembly=assembly,
         ordered=scan.sorted_rows,
     )
-    return report | _finish(target, weight is not None, options)
+    return report | _finish(target, weight is not None, options, path)
 
 
-def _finish(target: str | os.PathLike, weighted: bool, options: dict) -> dict:
+def write_chromosomes(
+    source: str | os.PathLike, out: str | os.PathLike, exclude: Iterable[str] = (), rename: dict[str, str] | None = None
+) -> dict[str, int]:
+    """Write ``chromosomes.tsv`` (name, length_bp) of a genome that is known by a map alone, in the map's order.
+
+    source   .cool, .mcool, .hic or the URI of a cooler
+    exclude  chromosomes dropped, by their new names; rename: {map's name: new name}
+    Returns name -> length, bp. Raises InputError where none is left, or two get one name.
+    """
+    raw, rename = open_raw(source, resolutions(source)[0]), rename or {}
+    sizes = {rename.get(name, name): length_bp for name, length_bp in raw.chromsizes.items()}
+    if len(sizes) < len(raw.chromsizes):
+        raise InputError(f"{source}: rename gives two chromosomes one name: {sorted(rename)}")
+    if not (kept := {name: length_bp for name, length_bp in sizes.items() if name not in set(exclude)}):
+        raise InputError(f"{source}: no chromosome is left after genome/exclude {sorted(exclude)}")
+    lines = ["name\tlength_bp", *(f"{name}\t{length_bp}" for name, length_bp in kept.items())]
+    (Path(out) / "chromosomes.tsv").write_text("\n".join(lines) + "\n")
+    return kept
+
+
+def _finish(target: str | os.PathLike, weighted: bool, options: dict, source: Path) -> dict:
     """Balance the written map, unless the weight it came with still holds; the last part of the report."""
     clr = cooler.Cooler(str(target))
     totals = {"contacts": int(clr.info["sum"]), "pixels": int(clr.info["nnz"])}
@@ -331,4 +374,4 @@ def _finish(target: str | os.PathLike, weighted: bool, options: dict) -> dict:
         if _rows_sum_to_one(target, weight, options["ignore_diags"]):
             bad_bins = int(np.isnan(weight).sum())
             return totals | {"balanced": "the map's own weight", "balance": {**options, "bad_bins": bad_bins}}
-    return totals | {"balanced": "anew", "balance": balance(target, options)}
+    return totals | {"balanced": "anew", "balance": balance(target, options, source)}

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from trifold.config import CountsRecipe, Geometry, Recipes
-from trifold.data import normalise, splits, tiles
+from trifold.data import normalise, splits, summary, tiles
 from trifold.errors import InputError
 from trifold.io.cool import Band, open_map
 
@@ -60,7 +60,7 @@ class Moments:
         return {"mean": float(mean), "sd": float(max(self.squares / self.number - mean**2, 0.0) ** 0.5)}
 
 
-def _stacks(windows: pd.DataFrame, geometry: Geometry) -> Iterator[tuple[str, pd.DataFrame]]:
+def stacks(windows: pd.DataFrame, geometry: Geometry) -> Iterator[tuple[str, pd.DataFrame]]:
     """Windows chromosome by chromosome, in stacks of about `STACK_PIXELS`."""
     size = max(1, STACK_PIXELS // geometry.window_bins**2)
     for chrom, ours in windows.groupby("chrom", sort=False):
@@ -68,7 +68,7 @@ def _stacks(windows: pd.DataFrame, geometry: Geometry) -> Iterator[tuple[str, pd
             yield chrom, ours.iloc[lo : lo + size]
 
 
-class _Maps:
+class Maps:
     """Windows of one map; the band of one chromosome is kept."""
 
     def __init__(self, path: str | os.PathLike, bin_bp: int, window_bins: int):
@@ -87,7 +87,7 @@ class _Maps:
         return self.band
 
 
-def expected_by_distance(deep: _Maps, regions: pd.DataFrame) -> np.ndarray:
+def expected_by_distance(deep: Maps, regions: pd.DataFrame) -> np.ndarray:
     """Mean balanced value per diagonal over the valid pixels inside the regions, (window_bins,).
 
     A diagonal without a valid pixel takes the value interpolated from its neighbours.
@@ -130,7 +130,7 @@ class _Contacts:
 
 
 def count_contacts(
-    deep: _Maps, low: _Maps, training: list[tuple[str, pd.DataFrame]], recipe: CountsRecipe, coarsen: int
+    deep: Maps, low: Maps, training: list[tuple[str, pd.DataFrame]], recipe: CountsRecipe, coarsen: int
 ) -> dict[str, float]:
     """What the training windows say of contacts: statistics["counts"].
 
@@ -152,7 +152,7 @@ def count_contacts(
     return facts
 
 
-def mean_log_weight(low: _Maps, regions: pd.DataFrame) -> float:
+def mean_log_weight(low: Maps, regions: pd.DataFrame) -> float:
     """Mean ln of the balancing weights of the good bins in the regions."""
     logs = []
     for chrom, ours in regions.groupby("chrom", sort=False):
@@ -160,12 +160,26 @@ def mean_log_weight(low: _Maps, regions: pd.DataFrame) -> float:
         for region in ours.itertuples():
             inside = weight[-(-region.start_bp // low.bin_bp) : -(-region.end_bp // low.bin_bp)]
             logs.append(np.log(inside[np.isfinite(inside)]))
-    return float(np.concatenate(logs).mean())
+    values = np.concatenate(logs)
+    if not len(values):
+        raise InputError(
+            f"{low.path}: no bin of the training regions is balanced; thin less or coarsen more (degradations), loosen "
+            "`balance`, or choose other regions (splits)"
+        )
+    return float(values.mean())
 
 
 def log_bias(weight: np.ndarray, mean: float) -> np.ndarray:
     """ln of balancing weights over their mean in the training regions, float32; NaN where a bin is missing."""
     return (np.log(weight) - mean).astype(np.float32)
+
+
+def _bins_with_n(folder: str | os.PathLike | None, bad: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Per chromosome, which bins hold an N; none of a genome without a sequence."""
+    if folder is None:
+        return {name: np.zeros_like(bins) for name, bins in bad.items()}
+    with np.load(Path(folder) / "n_bins.npz") as stored:
+        return {name: stored[name] for name in bad}
 
 
 def _check_bins(deep: str | os.PathLike, low: str | os.PathLike, bin_bp: int, coarsen: int) -> None:
@@ -174,10 +188,60 @@ def _check_bins(deep: str | os.PathLike, low: str | os.PathLike, bin_bp: int, co
             raise InputError(f"{path}: bins of {found} bp, not {wanted}; make it again with this geometry/bin_bp")
 
 
+def _check_pixels(
+    deep_cool: str | os.PathLike,
+    windows: pd.DataFrame,
+    bin_bp: int,
+    window_bins: int,
+    bad: dict[str, np.ndarray],
+    with_n: dict[str, np.ndarray],
+) -> None:
+    """Refuse a role in whose windows no pixel counts: two bins, two or more apart, neither missing nor with an N."""
+    for role, ours in windows.groupby("role", sort=False):
+        missing, unknown, counted = 0.0, 0.0, False
+        for chrom, own in ours.groupby("chrom", sort=False):
+            bins = own["start_bp"].to_numpy()[:, None] // bin_bp + np.arange(window_bins)
+            missing += bad[chrom][bins].sum() / (len(ours) * window_bins)
+            unknown += with_n[chrom][bins].sum() / (len(ours) * window_bins)
+            valid = ~(bad[chrom] | with_n[chrom])[bins]
+            span = window_bins - valid.argmax(axis=1) - valid[:, ::-1].argmax(axis=1)
+            counted |= bool((valid.any(axis=1) & (span > 2)).any())
+        if not counted:
+            raise InputError(
+                f"{deep_cool}: no pixel of the {role} windows counts: {missing:.0%} of their bins are missing in the "
+                f"map (no balancing weight), {unknown:.0%} hold an N; {_THIN if missing > unknown else _MASKED}"
+            )
+
+
+_MASKED = (
+    "genome/fasta may be masked, or not the one of this map: name another, or lower geometry/max_n_bins, which lets "
+    "such windows pass"
+)
+_THIN = (
+    "lower geometry/max_bad_bins, which lets such windows pass, widen geometry/bin_bp or loosen `balance` (the map is "
+    "thin), or choose other regions (splits)"
+)
+
+
+def _check_statistics(deep_cool: str | os.PathLike, statistics: dict) -> None:
+    """Refuse a scale that brings every pixel to NaN."""
+    found = {
+        f"{part}/{name}": value for part in ("observed", "counts", "oe") for name, value in statistics[part].items()
+    }
+    wrong = [f"{name} is {value}" for name, value in found.items() if not np.isfinite(value)]
+    if found["observed/floor"] >= found["observed/ceiling"]:
+        wrong.append(f"observed/floor and observed/ceiling are both {found['observed/floor']:.4g}")
+    if wrong:
+        raise InputError(
+            f"{deep_cool}: its training windows give no scale (statistics.json: {', '.join(wrong)}); choose other "
+            "training regions (splits) or a deeper map"
+        )
+
+
 def build(
     deep_cool: str | os.PathLike,
     low_cool: str | os.PathLike,
-    sequence_folder: str | os.PathLike,
+    sequence_folder: str | os.PathLike | None,
     regions_bed: str | os.PathLike,
     geometry: Geometry,
     recipes: Recipes,
@@ -190,19 +254,18 @@ def build(
 
     deep_cool        prepared map at `geometry.bin_bp`
     low_cool         its degraded map at `geometry.bin_bp * coarsen`
-    sequence_folder  holds n_bins.npz: chromosome -> (n_bins,) bool, bin holds an N
+    sequence_folder  holds n_bins.npz: chromosome -> (n_bins,) bool, bin holds an N; None: no bin does
     regions_bed      regions of the fold
     with_counts      write the contacts too
     Where the recipe's low windows are wider than the deep ones, what runs past the end of a chromosome is 0.
-    Raises InputError for maps of other bins and regions without windows.
+    Raises InputError for maps of other bins, regions without windows, and a role whose windows have no valid pixel.
     """
     out = Path(out)
     _check_bins(deep_cool, low_cool, geometry.bin_bp, coarsen)
     clr = open_map(deep_cool)
     chromsizes = {name: int(length) for name, length in clr.chromsizes.items()}
     bad = {name: clr.bins().fetch(name)["weight"].isna().to_numpy() for name in chromsizes}
-    with np.load(Path(sequence_folder) / "n_bins.npz") as stored:
-        with_n = {name: stored[name] for name in chromsizes}
+    with_n = _bins_with_n(sequence_folder, bad)
     regions = splits.read(regions_bed)
     if absent := sorted(set(regions["chrom"]) - set(chromsizes)):
         logger.warning("%s: not in the map, without windows: %s", deep_cool, ", ".join(absent))
@@ -211,19 +274,20 @@ def build(
     training = windows[windows["role"] == "train"]
 
     size = geometry.window_bins
-    deep = _Maps(deep_cool, geometry.bin_bp, size)
-    low = _Maps(low_cool, geometry.bin_bp * coarsen, size // coarsen)
+    _check_pixels(deep_cool, windows, geometry.bin_bp, size, bad, with_n)
+    deep = Maps(deep_cool, geometry.bin_bp, size)
+    low = Maps(low_cool, geometry.bin_bp * coarsen, size // coarsen)
     low_size = recipes.observed.low_bins(size, coarsen)
-    wide = _Maps(low_cool, geometry.bin_bp * coarsen, low_size) if low_size > size // coarsen else None
+    wide = Maps(low_cool, geometry.bin_bp * coarsen, low_size) if low_size > size // coarsen else None
     expected = expected_by_distance(deep, regions[regions["role"] == "train"])
     recipe = (recipes.observed.cutoff, recipes.observed.max_levels)
     scale = normalise.training_scale(
         normalise.adaptive_coarsegrain(*deep.windows(chrom, stack), *recipe)
-        for chrom, stack in _stacks(training, geometry)
+        for chrom, stack in stacks(training, geometry)
     )
 
-    counts = count_contacts(deep, low, list(_stacks(training, geometry)), recipes.counts, coarsen)
     mean_weight = mean_log_weight(low, regions[regions["role"] == "train"])
+    counts = count_contacts(deep, low, list(stacks(training, geometry)), recipes.counts, coarsen)
 
     moments = {"oe": Moments(), "observed_deep": Moments()}
     shapes = {
@@ -242,7 +306,7 @@ def build(
             )
             for name, shape in shapes.items()
         }
-        for chrom, stack in _stacks(windows, geometry):
+        for chrom, stack in stacks(windows, geometry):
             pixels = deep.windows(chrom, stack)
             low_pixels = low.windows(chrom, stack)
             observed, _ = normalise.observed(*pixels, recipes.observed, scale)
@@ -269,6 +333,11 @@ def build(
         "geometry": asdict(geometry),
         "recipes": asdict(recipes),
         "coarsen": coarsen,
+        "low": {
+            "bin_bp": geometry.bin_bp * coarsen,
+            "coarsen": coarsen,
+            "contacts_per_bin": summary.contacts_per_bin(low_cool, regions[regions["role"] == "train"]),
+        },
         "tiles": {role: int((windows["role"] == role).sum()) for role in splits.ROLES},
         "observed": scale,
         "expected": expected.tolist(),
@@ -276,6 +345,7 @@ def build(
         "low_bias": {"mean_log_weight": mean_weight},
         **{name: moment.summary() for name, moment in moments.items()},
     }
+    _check_statistics(deep_cool, statistics)
     (out / "statistics.json").write_text(json.dumps(statistics, indent=1) + "\n")
     logger.info("%s: %s windows", out, statistics["tiles"])
     return statistics

@@ -49,7 +49,7 @@ def check_genome(
     if not common or sum(chromsizes[name] for name in absent) > max_absent * sum(chromsizes.values()):
         raise InputError(
             f"{path}: lacks {_some(absent)} of the genome; its own chromosomes are {_some(list(sizes))}; use "
-            "genome/rename ({file's name: genome's name}), or give data aligned to the genome's assembly"
+            "`rename` of its sample ({file's name: genome's name}), or give data aligned to the genome's assembly"
         )
     if absent:
         logger.warning("%s: no data for %s", path, _some(absent))
@@ -111,7 +111,7 @@ def sort_and_merge(
         if chromsizes is not None:
             check_genome(path, sizes, chromsizes)
         if len(sizes) < len(own[path]):
-            raise InputError(f"{path}: genome/rename gives two of its chromosomes one name: {sorted(rename)}")
+            raise InputError(f"{path}: rename gives two of its chromosomes one name: {sorted(rename)}")
         if own[path] != own[paths[0]]:
             raise InputError(
                 f"{path}: other reference sequences than {paths[0]}; replicates are merged only if they were aligned "

@@ -81,7 +81,7 @@ def copy(source: str | os.PathLike, target: str | os.PathLike, rename: Mapping[s
         shutil.copyfile(source, target)
         return
     if len(set(named.values())) < len(named):
-        raise InputError(f"{source}: genome/rename gives two of its chromosomes one name: {sorted(rename)}")
+        raise InputError(f"{source}: rename gives two of its chromosomes one name: {sorted(rename)}")
     # A bigWig's chromosomes lie in the order of their names.
     order = sorted(sizes, key=named.get)
     with closing(open_bigwig(source)) as handle, closing(pyBigWig.open(str(target), "w")) as renamed:

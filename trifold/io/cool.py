@@ -23,23 +23,59 @@ CHUNK_PIXELS = 2_000_000
 UNDATED = "1970-01-01T00:00:00.000000"
 
 
-def resolutions(path: str | os.PathLike) -> dict[int, str]:
-    """Bin width (bp) -> cooler URI of every map in a .cool or .mcool, finest first.
+def split_uri(path: str | os.PathLike) -> tuple[str, str]:
+    """File and group of a cooler URI: `file.mcool::/resolutions/5000` -> its file, `/resolutions/5000`; the group of a
+    plain path is `/`."""
+    file, _, group = os.fspath(path).partition("::")
+    return file, "/" + group.strip("/")
 
-    Raises InputError for a missing, truncated or foreign file, bins of varying width, or a square (not symmetric) map.
-    """
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such file; give a .cool, .mcool or .hic map")
+
+def uri(file: str | os.PathLike, group: str) -> str:
+    """The inverse of `split_uri`; a plain path for the group ""."""
+    return f"{file}::/{group.strip('/')}" if group.strip("/") else os.fspath(file)
+
+
+def _groups(path: str | os.PathLike) -> list[str]:
+    """Groups of the maps in a file, or of those at or below the group that a URI names."""
+    file, wanted = split_uri(path)
+    if not Path(file).is_file():
+        raise InputError(f"{file}: no such file; give a .cool, .mcool or .hic map")
     try:
-        maps = [cooler.Cooler(f"{path}::{group}") for group in cooler.fileops.list_coolers(str(path))]
+        groups = cooler.fileops.list_coolers(file)
+    except (OSError, KeyError, RuntimeError) as error:
+        raise InputError(f"{file}: not a readable cooler ({error}); if it is truncated, fetch it again") from error
+    if not groups:
+        raise InputError(f"{file}: HDF5, but no cooler inside; give a .cool, .mcool or .hic map")
+    if not (below := [group for group in groups if f"{group}/".startswith(f"{wanted}/") or wanted == "/"]):
+        present = some_of(f"{file}::{group}" for group in groups)
+        raise InputError(f"{path}: no map {wanted} in the file; it has {present}")
+    return below
+
+
+def some_of(names: Iterable[str], most: int = 12) -> str:
+    """Names for a message: the first few, and how many more there are."""
+    names = list(names)
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def resolutions(path: str | os.PathLike) -> dict[int, str]:
+    """Bin width (bp) -> cooler URI of every map in a .cool or .mcool, finest first; of a URI, of that group.
+
+    Raises InputError for a missing, truncated or foreign file, bins of varying width, a square (not symmetric) map, or
+    several maps of one bin width (.scool), with the list to choose from.
+    """
+    file, groups = split_uri(path)[0], _groups(path)
+    try:
+        maps = [cooler.Cooler(f"{file}::{group}") for group in groups]
         widths = {clr.binsize and int(clr.binsize): clr.uri for clr in maps}
         square = any(clr.storage_mode != "symmetric-upper" for clr in maps)
     except (OSError, KeyError, RuntimeError) as error:
         raise InputError(f"{path}: not a readable cooler ({error}); if it is truncated, fetch it again") from error
-    if not maps:
-        raise InputError(f"{path}: HDF5, but no cooler inside; give a .cool, .mcool or .hic map")
     if None in widths or square:
         raise InputError(f"{path}: needs bins of one width and symmetric-upper storage; make it with `cooler cload`")
+    if len(widths) < len(maps):
+        choices = some_of(f"{file}::{group}" for group in groups)
+        raise InputError(f"{path}: holds {len(maps)} maps of {len(widths)} bin widths; choose one of {choices}")
     return dict(sorted(widths.items()))
 
 
@@ -51,6 +87,11 @@ def open_map(path: str | os.PathLike, bin_bp: int | None = None) -> cooler.Coole
     if bin_bp not in present:
         raise InputError(f"{path}: bin_bp {bin_bp} is not in the file; it has {', '.join(map(str, present))}")
     return cooler.Cooler(present[bin_bp])
+
+
+def chromsizes_of(path: str | os.PathLike) -> dict[str, int]:
+    """Name -> length, bp, of the chromosomes of a map with bins of one width, in its order."""
+    return {name: int(length_bp) for name, length_bp in open_map(path).chromsizes.items()}
 
 
 def read_pixels(clr: cooler.Cooler, chunk_pixels: int = CHUNK_PIXELS, chrom: str | None = None) -> Iterator[Pixels]:

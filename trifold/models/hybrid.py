@@ -5,7 +5,7 @@ The head sees (akita + 2) / 4, which brings ln O/E in ±2 to [0, 1], and the ima
 - "published": two 3 × 3 convolutions, each with ReLU and symmetrised; everything is trained at one learning rate. The
   released forward path computes akita + 2/4 by operator precedence, and its test step copies parts of the target into
   the prediction: `published_forward_bug` reproduces the first, which nothing uses, and
-  `published_test_overwrite` the second, which `trifold.score` applies to published hybrids.
+  `published_test_overwrite` the second, which `trifold.score_windows` applies to published hybrids.
 - "corrected" departs from the paper: the head's output, its last convolution zero at the start and without the last
   ReLU, is added to the image arm's map, so that the hybrid starts at the image arm's result and sequence has to earn
   its place; negative values are cut in predictions only. The backbones keep their batch-norm statistics and use no

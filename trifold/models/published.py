@@ -25,7 +25,8 @@ class Checkpoint(NamedTuple):
     """What a published file holds.
 
     expects: the data it was trained on: `bin_bp`; `window_bins`, the side of its maps; `bias` "raw" or "balanced" (KR);
-    `depth`, reads of the deep map per read of the low one; None where not stated. Bounds of contacts are `options`.
+    `depth`, reads of the deep map per read of the low one; None where not stated; `contacts_per_bin` of its low maps
+    (`data.summary`), about. Bounds of contacts are `options`.
     parts: prefixes of our keys; the tensors of each are looked for under any prefix in the file.
     whole: the file holds nothing else. Training checkpoints and stacks of several networks do.
     backbones: role -> (architecture, options), hybrids only.
@@ -40,8 +41,13 @@ class Checkpoint(NamedTuple):
     protocol: str = "published"
 
 
+# Contacts per bin of 10 kb of chr22 at 1/16 of GM12878's reads, the example that DeepHiC's authors give.
+_GM12878_16_PER_BIN = 413.0
+
+
 def _contacts(bias: str | None, depth: int | None) -> dict:
-    return {"bin_bp": 10_000, "window_bins": 40, "bias": bias, "depth": depth}
+    per_bin = {"contacts_per_bin": _GM12878_16_PER_BIN * 16 / depth} if depth else {}
+    return {"bin_bp": 10_000, "window_bins": 40, "bias": bias, "depth": depth, **per_bin}
 
 
 # HiCARN prepared the data of the networks it retrained as DeepHiC does, and cut low maps of every depth at 100.

@@ -1,9 +1,10 @@
-"""Names of architectures, their hyper-parameters and how one is built."""
+"""Names of architectures and how one is built; their options stand in `trifold.architectures`."""
 
 from typing import NamedTuple
 
 import torch
 
+from trifold.architectures import OPTIONS
 from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models.akita import Akita
@@ -30,109 +31,27 @@ class Entry(NamedTuple):
     options: dict  # hyper-parameter -> default, as published
 
 
-# The same image network for sequence and for its control.
-ALIGNED_IMAGE = {"pair_channels": 16, "distance_channels": 8, "image_channels": 64, "residual_blocks": 15}
-# ViT-L/16 and HiCFoundation's decoder, in pre-training and in both fine-tuning arms.
-VIT = {
-    "patch_size": 16,
-    "width": 1024,
-    "depth": 24,
-    "heads": 16,
-    "decoder_width": 512,
-    "decoder_depth": 8,
-    "decoder_heads": 16,
-    "gradient_checkpointing": False,
+KINDS: dict[str, type[Architecture]] = {
+    "identity": Identity,
+    "gaussian": Gaussian,
+    "bicubic": Bicubic,
+    "akita": Akita,
+    "akita-graph": AkitaGraph,
+    "aligned": Aligned,
+    "aligned-bias": AlignedBias,
+    "vehicle": Generator,
+    "vae": VAE,
+    "hybrid": Hybrid,
+    "hicplus": HiCPlus,
+    "deephic": DeepHiC,
+    "vgg16": VGG16Features,
+    "hicsr": HiCSR,
+    "hicsr-dae": DenoisingAutoEncoder,
+    "hicfoundation": HiCFoundation,
+    "hicfoundation-seq": HiCFoundationSequence,
+    "hicfoundation-mae": MaskedAutoencoder,
 }
-ARCHITECTURES: dict[str, Entry] = {
-    "identity": Entry(Identity, {}),
-    "gaussian": Entry(Gaussian, {"sigma_bins": 1.0}),
-    "bicubic": Entry(Bicubic, {}),
-    "akita": Entry(
-        Akita,
-        {
-            "channels": 96,
-            "bottleneck": 64,
-            "head_channels": 48,
-            "trunk_blocks": 8,
-            "head_blocks": 6,
-            "trunk_dropout": 0.4,
-            "head_dropout": 0.1,
-            "bn_eps": None,
-            "clip": 2.0,
-            "crop_bins": None,
-            "targets": 1,
-        },
-    ),
-    "akita-graph": Entry(
-        AkitaGraph,
-        {
-            "channels": 96,
-            "bottleneck": 64,
-            "trunk_blocks": 8,
-            "trunk_dropout": 0.4,
-            "graph_blocks": 4,
-            "heads": 2,
-            "head_width": 64,
-            "edge_features": 8,
-            "graph_dropout": 0.3,
-            "head_dropout": 0.1,
-            "pixel_channels": 48,
-            "symmetric": True,
-            "bn_eps": None,
-            "clip": 2.0,
-            "crop_bins": None,
-            "targets": 1,
-        },
-    ),
-    "aligned": Entry(
-        Aligned,
-        {
-            "channels": 96,
-            "bottleneck": 64,
-            "trunk_blocks": 8,
-            "trunk_dropout": 0.4,
-            "control": "none",
-            **ALIGNED_IMAGE,
-        },
-    ),
-    "aligned-bias": Entry(AlignedBias, {"bias_features": 64, **ALIGNED_IMAGE}),
-    "vehicle": Entry(
-        Generator,
-        {
-            "channels": 64,
-            "residual_blocks": 15,
-            "final_channels": None,
-            "activation": "sigmoid",
-            "residual": None,
-            "normalisation": "observed",
-        },
-    ),
-    "vae": Entry(
-        VAE,
-        {"channels": None, "latent": 200, "crop_bins": 6, "kl_weight": 1e-6, "normalisation": "observed"},
-    ),
-    "hybrid": Entry(Hybrid, {"head_channels": 16}),
-    "hicplus": Entry(HiCPlus, {"depth_factor": None, "low_clip": None, "deep_clip": None, "scaled": None}),
-    "deephic": Entry(
-        DeepHiC, {"channels": 64, "residual_blocks": 5, "low_clip": None, "deep_clip": None, "tile_bins": 40}
-    ),
-    "vgg16": Entry(VGG16Features, {}),
-    "hicsr": Entry(HiCSR, {"channels": 64, "residual_blocks": 15, "final_channels": None, "tile_bins": 40}),
-    "hicsr-dae": Entry(DenoisingAutoEncoder, {"channels": 64, "noise": 0.1}),
-    "hicfoundation": Entry(HiCFoundation, {"freeze_encoder": None, **VIT}),
-    "hicfoundation-seq": Entry(
-        HiCFoundationSequence,
-        {
-            "freeze_encoder": None,
-            "sequence_channels": [64, 128, 256],
-            "sequence_bp": 131072,
-            "sequence_pool": 4,
-            "control": "none",
-            **VIT,
-        },
-    ),
-    "hicfoundation-mae": Entry(MaskedAutoencoder, {"mask_ratio": 0.75, "alpha": 1.0, **VIT}),
-}
+ARCHITECTURES: dict[str, Entry] = {name: Entry(kind, OPTIONS[name]) for name, kind in KINDS.items()}
 
 
 def _refuse(what: str, value, known) -> None:

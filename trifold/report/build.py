@@ -11,7 +11,10 @@ import pandas as pd
 from trifold.genome import Region
 from trifold.io.cool import Band
 from trifold.plan import Evaluation
-from trifold.report import figures, gallery, page, tables
+from trifold.report import figures, gallery, logged, page, samples, tables
+
+# A chromosome, a sample, a fold or an arm may be called 1.
+_TEXT = dict.fromkeys(("chrom", "sample", "fold", "arm", "degradation"), str)
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,48 @@ class ReportData:
     def read(cls, folder: Path, histories: Sequence[Mapping]) -> "ReportData":
         """`folder` holds the tables; `histories` rows of arm, fold, seed and the path of a history.csv."""
         read = {
-            name: pd.read_csv(folder / f"{name}.tsv", sep="\t")
+            name: pd.read_csv(folder / f"{name}.tsv", sep="\t", dtype=_TEXT)
             for name in ("scores", "comparisons", "regions", "distance")
         }
         runs = [
             pd.read_csv(row["path"]).assign(arm=row["arm"], fold=row["fold"], seed=row["seed"]) for row in histories
         ]
         return cls(**read, histories=pd.concat(runs, ignore_index=True) if runs else pd.DataFrame())
+
+
+def gather(
+    config: dict,
+    *,
+    summaries: Mapping[tuple[str, str], str | os.PathLike],
+    own: Mapping[str, tuple[str | os.PathLike, str | os.PathLike]],
+    enhance: Mapping[str, Mapping],
+    datasets: Sequence[Mapping[str, str]],
+    inputs: Sequence[str | os.PathLike],
+    root: Path,
+) -> page.Facts:
+    """What the page says of data, maps and warnings; `draw_maps` adds the figures.
+
+    summaries  (sample, map) -> summary.json
+    own        name of an entry of `enhance` -> its summary.json and the enhanced map
+    enhance    those entries, arm, fold and seed filled in
+    datasets   what was downloaded, rows of `trifold.portals.lock.wanted`
+    inputs     files of artifacts: their warnings are shown, and those of all that they were made from
+    root       the experiment's folder
+    """
+    of_sample: dict[str, list] = {}
+    for (sample, name), path in summaries.items():
+        facts = samples.read(name, path, samples.source_of(config, sample, name))
+        of_sample.setdefault(sample, []).append(facts)
+    enhanced = []
+    for name, (summary, enhanced_map) in own.items():
+        given = samples.read(name, summary, enhance[name]["contacts"])
+        enhanced.append(page.Enhanced(name, given, samples.model_of(enhance[name]), str(enhanced_map)))
+    return page.Facts(
+        samples=[page.Sample(name, maps) for name, maps in of_sample.items()],
+        enhanced=enhanced,
+        datasets=pd.DataFrame(list(datasets)),
+        warnings=logged.warnings(inputs, root),
+    )
 
 
 def decay(
@@ -91,13 +129,14 @@ def draw(
     deep: str | os.PathLike,
     truth: str | os.PathLike | None,
     examples: Path,
-    sequence: Path,
+    sequence: Path | None,
     tracks: Mapping[str, Path],
     motifs: str | os.PathLike | None,
 ) -> page.Drawings:
     """Save every figure into `folder` as PNG and SVG; what was drawn comes back for the page.
 
-    shown: the predictions of `plan.shown`, in the order of `maps`; low: degradation -> the low map.
+    shown: the predictions of `plan.shown`, in the order of `maps`; low: degradation -> the low map; sequence: its
+    folder, None where the experiment has none.
     examples: the dataset directory whose test windows are chosen from.
     """
     arms, geometry = config["arms"], config["geometry"]
@@ -131,6 +170,32 @@ def draw(
     return curves(folder, data, config)._replace(gallery=panels)
 
 
+def draw_maps(
+    folder: Path,
+    facts: page.Facts,
+    own: Mapping[str, tuple[str | os.PathLike, str | os.PathLike]],
+    window_bins: int,
+) -> page.Facts:
+    """Save the figures of every sample and of every enhanced map into `folder`; returns the facts with them.
+
+    own: name of an entry of `enhance` -> its map before and after; window_bins: how much of it is shown, in bins of
+    the enhanced map.
+    """
+    sections = []
+    for section in facts.samples:
+        figure = figures.contacts_by_distance(samples.curves(section.maps))
+        drawn = figures.save(figure, folder / f"contacts-{section.name}")
+        sections.append(section._replace(figure=drawn))
+    enhanced = []
+    for one in facts.enhanced:
+        low, high = own[one.name]
+        if region := samples.busiest(low, high, window_bins):
+            figure = figures.map_pair(region, *samples.pair(low, high, region))
+            one = one._replace(region=region, figure=figures.save(figure, folder / f"enhanced-{one.name}"))
+        enhanced.append(one)
+    return facts._replace(samples=sections, enhanced=enhanced)
+
+
 def write_page(
     folder: Path,
     data: ReportData,
@@ -138,7 +203,7 @@ def write_page(
     *,
     config: dict,
     manifest: list[dict],
-    datasets: pd.DataFrame,
+    facts: page.Facts,
     papers: Sequence[page.PaperSection] = (),
 ) -> None:
     """Write `index.html` into `folder`."""
@@ -152,7 +217,7 @@ def write_page(
         regions=data.regions,
         drawings=drawings,
         manifest=manifest,
-        datasets=datasets,
+        facts=facts,
         notes=config["report"]["notes"],
         papers=papers,
     )

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from trifold.errors import InputError
 from trifold.metrics.aggregate import WINDOW
@@ -30,6 +30,7 @@ from trifold.report.figures import (
     _LEARNED,
     INK,
     MUTED,
+    Ticks,
     _by_distance,
     _distance_axis,
     _figure,
@@ -436,7 +437,7 @@ def _zero(axes: Axes, higher_is_better: bool) -> None:
     axes.axhspan(0, 2 * (high if higher_is_better else low), color="#eaf4ef", lw=0, zorder=0)
     axes.set_ylim(low, high)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
+    axes.yaxis.set_major_formatter(Ticks(_number))
 
 
 def _line_name(sample: str, reference: str, frame: pd.DataFrame) -> str:

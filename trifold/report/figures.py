@@ -6,7 +6,7 @@ figure gives the same SVG bytes.
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,13 +15,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize, to_rgb
+from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import Formatter, LogLocator, MaxNLocator, NullFormatter
 from PIL import Image
 from scipy.spatial import cKDTree
 
+from trifold.genome import Region
 from trifold.report.tables import METRICS, MINUS, Format, View, arm_order, heading, is_learned, superscript
 
 if TYPE_CHECKING:
@@ -116,19 +117,57 @@ def _figure(width: float, height: float, layout: str | None = "constrained") -> 
     return figure
 
 
-def _bp(value: float, _=None) -> str:
+class Ticks(Formatter):
+    """Labels of one axis, with as many digits as it takes to tell its ticks apart.
+
+    write  (value, significant digits) -> label
+    Where that takes more than `_MOST_DIGITS`, labels are differences from the first tick, which stands at the end of
+    the axis.
+    """
+
+    def __init__(self, write: Callable[[float, int], str]):
+        self.write, self.offset = write, ""
+
+    def __call__(self, value: float, pos: int | None = None) -> str:
+        return self.write(value, 3)
+
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
+        self.offset = ""
+        if not len(values):
+            return []
+        if labels := self._distinct(values, _MOST_DIGITS):
+            return labels
+        self.offset = f"+ {self.write(values[0], _MOST_DIGITS)}"
+        return self._distinct([value - values[0] for value in values], 15) or [self(value) for value in values]
+
+    def _distinct(self, values: Sequence[float], most: int) -> list[str]:
+        """The shortest labels that differ; none where `most` digits do not tell the values apart."""
+        for digits in range(3, most + 1):
+            labels = [self.write(value, digits) for value in values]
+            if len(set(labels)) == len(set(values)):
+                return labels
+        return []
+
+    def get_offset(self) -> str:
+        return self.offset
+
+
+_MOST_DIGITS = 5
+
+
+def _bp(value: float, digits: int = 3) -> str:
     """A distance with its unit: 800 bp, 20 kb, 1.5 Mb."""
     for size, unit in ((1e6, "Mb"), (1e3, "kb")):
         if abs(value) >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value:.3g} bp"
+            return f"{value / size:.{digits}g} {unit}"
+    return f"{value:.{digits}g} bp"
 
 
 def _distance_axis(axes: Axes, low: float, high: float) -> None:
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 300 else (1,)))
-    axes.xaxis.set_major_formatter(FuncFormatter(_bp))
+    axes.xaxis.set_major_formatter(Ticks(_bp))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("genomic distance")
 
@@ -138,13 +177,13 @@ def _log_axis(axes: Axes) -> None:
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 300 else (1,)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
+    axes.yaxis.set_major_formatter(Ticks(_number))
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _number(value: float) -> str:
+def _number(value: float, digits: int = 3) -> str:
     """0.05, 120, 2×10⁻⁶."""
-    text = f"{value:.3g}"
+    text = f"{value:.{digits}g}"
     if "e" in text:
         digits, exponent = text.split("e")
         text = f"{digits}×10{superscript(int(exponent))}"
@@ -222,6 +261,39 @@ def contact_decay(decay: pd.DataFrame, arms: Mapping) -> Figure:
         _distance_axis(axes, decay["distance_bp"].min(), decay["distance_bp"].max())
     _legend_right(figure, left)
     return figure
+
+
+@_styled
+def contacts_by_distance(maps: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
+    """Contacts per pixel by distance, of the maps of one sample.
+
+    maps  name -> (distance_bp, contacts per pixel of one and the same area); "deep" stands out, the others come in
+          shades from dark to light in the order given
+    """
+    figure = _figure(10.2, 3.1)
+    axes = figure.subplots()
+    lows = [name for name in maps if name != "deep"]
+    styles = {name: _shade(number, len(lows)) for number, name in enumerate(lows)} | {"deep": _REFERENCES["deep"]}
+    drawn = {}
+    for name, points in maps.items():
+        if shown := [(distance, mean) for distance, mean in points if distance > 0 and mean > 0]:
+            drawn[name] = shown
+            style, mark = styles[name], "o" if len(shown) == 1 else None
+            axes.plot(*zip(*shown), color=style.colour, ls=style.dash, lw=style.width, marker=mark, ms=3.5, label=name)
+    if drawn:
+        distances = [distance for shown in drawn.values() for distance, _ in shown]
+        _distance_axis(axes, min(distances) / 1.1, max(distances) * 1.1)
+        _log_axis(axes)
+        _legend_right(figure, axes)
+    axes.set_title("Contacts per pixel")
+    return figure
+
+
+def _shade(number: int, of: int) -> ArmStyle:
+    """Blue, lighter with every low map; each its dash."""
+    strength = 1 - 0.6 * number / max(of - 1, 1)
+    colour = to_hex([1 - (1 - part) * strength for part in to_rgb(_LEARNED[0])])
+    return ArmStyle(colour, _DASHES[number % len(_DASHES)], 2.0)
 
 
 @_styled
@@ -308,7 +380,7 @@ def intervals(
         axes.axvspan(*((0, high) if higher else (low, 0)), color="#eaf4ef", lw=0, zorder=0)
         axes.set_title(heading(metric, style).replace(" (", "\n("), fontsize=8.5)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=3, symmetric=False))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
+        axes.xaxis.set_major_formatter(Ticks(_number))
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
@@ -340,7 +412,8 @@ def map_panel(window: "Window", arms: Mapping, scale: str = "balanced") -> Figur
     columns, left, right, gap, lane = 3, 0.62, 0.1, 0.16, 0.34
     width = (10.2 - left - right - (columns - 1) * gap) / columns
     lines = -(-len(names) // columns)
-    lanes = len(window.lanes) + 1 + bool(window.motifs)
+    lines_of = {**({} if window.gc is None else {"GC": window.gc}), **window.lanes}
+    lanes = len(lines_of) + bool(window.motifs)
     total = 0.1 + width / 2 + lanes * lane + 0.55 + lines * (width + 0.12) + 0.55
     figure = _figure(10.2, total, layout=None)
 
@@ -356,18 +429,18 @@ def map_panel(window: "Window", arms: Mapping, scale: str = "balanced") -> Figur
         upper = _triangle(axes, shown[name], limits, cmap, norm)
         _name(axes, name, INK, {"low": "input", "deep": "target", "truth": "noise-free"}[name])
     y += width / 2 + 0.03
-    for k, (track, values) in enumerate({"GC": window.gc, **window.lanes}.items()):
+    for k, (track, values) in enumerate(lines_of.items()):
         for i in range(len(references)):
             axes = place(i, y + k * lane, lane - 0.07)
             _lane(axes, values, limits, track if i == 0 else None, filled=track != "GC")
-    y += (1 + len(window.lanes)) * lane
+    y += len(lines_of) * lane
     if window.motifs:
         for i in range(len(references)):
             axes = place(i, y, lane - 0.07)
             _motifs(axes, window.motifs, limits, "CTCF" if i == 0 else None)
         y += lane
     for i in range(len(references)):
-        axes = place(i, y - 0.05, 0.01)
+        axes = place(i, y - 0.05 if lanes else y, 0.01)
         _position_axis(axes, limits, window.region.chrom)
     y += 0.5
     lower = None
@@ -382,12 +455,44 @@ def map_panel(window: "Window", arms: Mapping, scale: str = "balanced") -> Figur
     for x, image, text in ((left, upper, label), (left + 5.0, lower, change_label)):
         if image is not None:
             bar = figure.add_axes((x / 10.2, 1 - bottom / total, 1.7 / 10.2, 0.09 / total))
-            figure.colorbar(image, cax=bar, orientation="horizontal")
-            bar.tick_params(labelsize=7.5, length=2)
-            bar.minorticks_off()
-            bar.grid(False)
-            bar.text(1.04, 0.5, text, transform=bar.transAxes, va="center", fontsize=8.5, color=MUTED)
+            _colour_bar(figure, bar, image, text)
     return figure
+
+
+@_styled
+def map_pair(region: Region, low: np.ndarray, enhanced: np.ndarray) -> Figure:
+    """A window of a map before and after it was enhanced, side by side on one colour scale.
+
+    low       (n / k, n / k) balanced contact frequency, divided by k; NaN where a bin is missing
+    enhanced  (n, n) the same of the enhanced map
+    """
+    off = np.triu(enhanced, 2)
+    positive = off[off > 0]
+    floor, ceiling = np.percentile(positive, (3, 99.5)) if len(positive) else (0.5, 1.0)
+    norm = LogNorm(floor, max(ceiling, 1.001 * floor))
+    side, gap, left, top = 4.7, 0.3, 0.25, 0.34
+    total = top + side / 2 + 1.0
+    figure = _figure(10.2, total, layout=None)
+    limits, mesh = (region.start_bp, region.end_bp), None
+    for number, (name, values) in enumerate({"before": low, "enhanced": enhanced}.items()):
+        x = left + number * (side + gap)
+        axes = figure.add_axes((x / 10.2, 1 - (top + side / 2) / total, side / 10.2, side / 2 / total))
+        mesh = _triangle(axes, np.where(values < floor, floor, values), limits, CONTACTS, norm)
+        _name(axes, name, INK)
+        below = figure.add_axes((x / 10.2, 1 - (top + side / 2 + 0.05) / total, side / 10.2, 0.01 / total))
+        _position_axis(below, limits, region.chrom)
+    bar = figure.add_axes((left / 10.2, 0.26 / total, 1.7 / 10.2, 0.09 / total))
+    _colour_bar(figure, bar, mesh, "balanced contact frequency, logarithmic")
+    return figure
+
+
+def _colour_bar(figure: Figure, bar: Axes, image, text: str) -> None:
+    """A horizontal colour bar with what it means beside it."""
+    figure.colorbar(image, cax=bar, orientation="horizontal")
+    bar.tick_params(labelsize=7.5, length=2)
+    bar.minorticks_off()
+    bar.grid(False)
+    bar.text(1.04, 0.5, text, transform=bar.transAxes, va="center", fontsize=8.5, color=MUTED)
 
 
 def _panel_values(window: "Window", scale: str):
@@ -470,7 +575,7 @@ def _position_axis(axes: Axes, limits: tuple, chrom: str) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=3, min_n_ticks=2))
     width = limits[1] - limits[0]
     size, unit = (1e6, "Mb") if width > 5e5 else (1e3, "kb")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / size:,.6g} {unit}"))
+    axes.xaxis.set_major_formatter(Ticks(lambda value, digits: f"{value / size:,.{digits + 3}g} {unit}"))
     axes.tick_params(axis="x", labelsize=7.5, length=3)
 
 

@@ -19,14 +19,14 @@ class Window:
     """One locus: maps by name (low, deep, truth and arms) and what lies along it.
 
     maps: (n, n) float, balanced, NaN where a bin is missing; low has n / coarsen bins and is divided by the
-    coarsening, so that all maps share one scale. gc: (n,) share of G and C, NaN without bases. lanes: track name ->
-    values on bins of any width. motifs: (start_bp, end_bp, strand).
+    coarsening, so that all maps share one scale. gc: (n,) share of G and C, NaN without bases; None where the
+    experiment has no sequence. lanes: track name -> values on bins of any width. motifs: (start_bp, end_bp, strand).
     """
 
     region: Region
     bin_bp: int
     maps: Mapping[str, np.ndarray]
-    gc: np.ndarray
+    gc: np.ndarray | None = None
     lanes: Mapping[str, np.ndarray] = field(default_factory=dict)
     motifs: list[tuple[int, int, str]] = field(default_factory=list)
 
@@ -85,14 +85,15 @@ def collect(
     bin_bp: int,
     maps: Mapping[str, str | Path],
     low: tuple[str | Path, int],
-    sequence: str | Path,
+    sequence: str | Path | None = None,
     tracks: Mapping[str, str | Path] | None = None,
     motifs: str | Path | None = None,
 ) -> Window:
     """Everything shown of one window.
 
     maps: name -> .cool with balanced values (deep, truth where there is one, arms); low: the degraded map and its
-    coarsening; sequence: the sequence folder; tracks: name -> track folder; motifs: BED6 of oriented CTCF motifs.
+    coarsening; sequence: the sequence folder, where there is one; tracks: name -> track folder; motifs: BED6 of
+    oriented CTCF motifs.
     """
     read = {"low": read_map(low[0], region, bin_bp, low[1])}
     read |= {name: read_map(path, region, bin_bp) for name, path in maps.items()}
@@ -104,7 +105,7 @@ def collect(
         region=region,
         bin_bp=bin_bp,
         maps=read,
-        gc=gc_content(SequenceStore(sequence).window(*region), bin_bp),
+        gc=gc_content(SequenceStore(sequence).window(*region), bin_bp) if sequence else None,
         lanes=lanes,
         motifs=read_motifs(motifs, region) if motifs else [],
     )

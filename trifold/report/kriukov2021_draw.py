@@ -14,7 +14,7 @@ from trifold.models import stored
 from trifold.models.blocks import Architecture
 from trifold.models.vehicle import CROP_BINS
 from trifold.report import figures, kriukov2021
-from trifold.score import Windows
+from trifold.score_windows import Windows
 
 
 class Arm(NamedTuple):

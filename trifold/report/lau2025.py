@@ -39,11 +39,11 @@ GAIN_COLUMNS = [
 def table1(scores: pd.DataFrame, rows: Mapping[str, Sequence[str]], published: pd.DataFrame) -> pd.DataFrame:
     """Table 1, enhanced maps of test windows on [0, 1], for every sample and low map; columns `COLUMNS`.
 
-    `scores` has a row per window and run (`trifold.score`); `rows` is the config's lau2025/table1: the report's row ->
-    arms, at most one of each protocol; `published` is `paper.read_published`. mean and sd are over windows, each the
-    mean over seeds; scores that are not finite are left out. A row stands beside the low map that its arms read; with
-    no score at all every row stands once. Raises InputError for a missing column and for two arms of one protocol in a
-    row.
+    `scores` has a row per window and run (`trifold.score_windows`); `rows` is the config's lau2025/table1: the report's
+    row -> arms, at most one of each protocol; `published` is `paper.read_published`. mean and sd are over windows, each
+    the mean over seeds; scores that are not finite are left out. A row stands beside the low map that its arms read;
+    with no score at all every row stands once. Raises InputError for a missing column and for two arms of one protocol
+    in a row.
     """
     scores = _tested(scores, rows)
     printed = published.set_index(["row", "metric"])["value"].to_dict()

@@ -14,11 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from trifold.errors import InputError
 from trifold.genome import Region
-from trifold.report.figures import _LEARNED, CONTACTS, INK, MUTED, _figure, _number, _styled
+from trifold.report.figures import _LEARNED, CONTACTS, INK, MUTED, Ticks, _figure, _number, _styled
 from trifold.report.tables import METRICS
 
 # What of each task is drawn.
@@ -155,7 +155,7 @@ def figure4(frame: pd.DataFrame) -> Figure:
             own = frame[(frame["sample"] == sample) & (frame["metric"] == metric)]
             _curves(axes, own, "fraction", colours)
             axes.set_xscale("log")
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
+            axes.xaxis.set_major_formatter(Ticks(_number))
             axes.set_title(f"{METRICS[metric].label} {METRICS[metric].arrow}")
             axes.set_xlabel("share of the training pairs")
         line[0].set_ylabel(sample)

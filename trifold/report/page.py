@@ -19,8 +19,10 @@ from markupsafe import Markup
 
 from trifold import plan
 from trifold.genome import Region
-from trifold.report import figures, tables
+from trifold.report import figures, origins, samples, tables
 from trifold.report.figures import Drawn
+from trifold.report.logged import Logged
+from trifold.report.samples import MapFacts
 from trifold.report.tables import KEYS, METRICS, NO_MODEL, View
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -29,6 +31,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 FIRST = {"reference": "deep", "scale": "oe"}
 MOST_REGIONS = 12
 MOST_INPUTS = 12
+# Sections of the configuration that belong to one paper.
+PAPERS = ("kriukov2021", "lau2025", "mixhic2025")
 
 
 class Block(NamedTuple):
@@ -68,6 +72,34 @@ class Drawings(NamedTuple):
     gallery: Sequence[tuple[str, Drawn]]  # (caption, panel)
 
 
+class Sample(NamedTuple):
+    """The prepared maps of one sample, the deep one first, and their contacts by distance, drawn."""
+
+    name: str
+    maps: Sequence[MapFacts]
+    figure: Drawn | None = None
+
+
+class Enhanced(NamedTuple):
+    """A map of one's own that was enhanced: what it holds, with which model, and where the result lies."""
+
+    name: str
+    given: MapFacts
+    model: str
+    path: str
+    region: Region | None = None  # the window that is drawn; None where too few bins are known
+    figure: Drawn | None = None
+
+
+class Facts(NamedTuple):
+    """What the page says of the data: samples, enhanced maps, downloads and what was logged."""
+
+    samples: Sequence[Sample] = ()
+    enhanced: Sequence[Enhanced] = ()
+    datasets: pd.DataFrame = pd.DataFrame()  # rows of downloaded files; may be empty
+    warnings: Sequence[Logged] = ()
+
+
 class ArmRow(NamedTuple):
     name: str
     colour: str
@@ -86,15 +118,14 @@ def build(
     regions: pd.DataFrame,
     drawings: Drawings,
     manifest: list[dict],
-    datasets: pd.DataFrame,
+    facts: Facts,
     notes: Iterable[str] = (),
     papers: Sequence[PaperSection] = (),
 ) -> Path:
     """Write `index.html` into a folder and return its path.
 
     scores, comparisons: `trifold.metrics.aggregate`; regions: regions.tsv of every run, concatenated; manifest:
-    `trifold.provenance.manifest`; datasets: the rows of resources/datasets.tsv that were used (may be empty); papers:
-    a section each, after the scores.
+    `trifold.provenance.manifest`; facts: what is known of the data; papers: a section each, after the scores.
     """
     arms = config["arms"]
     test_regions = tables.name_regions(regions)
@@ -108,13 +139,17 @@ def build(
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["blocks"] = _blocks
+    environment.filters |= {"blocks": _blocks, "count": tables.count}
     environment.globals.update(NO_MODEL=NO_MODEL, SCALES=tables.SCALES, heading=tables.heading)
     html = environment.get_template("page.html.j2").render(
         style=Markup((TEMPLATES / "style.css").read_text()),
         script=Markup((TEMPLATES / "page.js").read_text()),
         title=title,
         experiment=experiment,
+        lede=_lede(config),
+        assembly=(config.get("genome") or {}).get("assembly"),
+        protocols=any(arm.get("protocol") == "published" for arm in arms.values()),
+        several_seeds=bool(scores["n_seeds"].max() > 1),
         config=config,
         notes=list(notes),
         test_regions=test_regions,
@@ -131,11 +166,16 @@ def build(
         gallery=_pngs(drawings.gallery),
         papers=papers,
         arms=_arms(config),
-        datasets=datasets.fillna("").astype(str).to_dict("records"),
+        lows=_lows(config),
+        samples=[_sample(one) for one in facts.samples],
+        enhanced=[_enhanced(one) for one in facts.enhanced],
+        logged=facts.warnings,
+        n_logged=sum(len(one.messages) for one in facts.warnings),
+        **_data(config, facts.datasets),
         manifest=_manifest(manifest),
         kinds=Counter(record["kind"] for record in manifest),
         packages=_packages(manifest),
-        yaml=yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True, width=110),
+        yaml=yaml.safe_dump(_plain(_read(config, papers)), sort_keys=False, allow_unicode=True, width=110),
     )
     path = Path(folder) / "index.html"
     path.write_text(html, encoding="utf-8")
@@ -223,6 +263,76 @@ def _region_blocks(regions: pd.DataFrame, arms: Mapping, views: list[View]) -> l
                     lines.append((str(Region(*key)), arm, cells))
         blocks.append(Block(view._asdict(), f"{view}, by test region", (metrics, formats, lines)))
     return blocks
+
+
+# ---------------------------------------------------------------- the data
+
+
+def _lede(config: dict) -> str:
+    """What the experiment does, in a sentence that fits its low maps and its arms."""
+    lows = config["degradations"].values()
+    lost = [word for word, key in (("depth", "thin"), ("resolution", "coarsen")) if any(low[key] > 1 for low in lows)]
+    maps = f"contact maps of low {tables.listed(lost)}" if lost else "shallow contact maps"
+    learned = [tables.is_learned(config["arms"], name) for name in config["arms"]]
+    held = "every arm is held against rows that need no model"
+    if not any(learned):
+        held = "the rows that need no model are scored"
+    return f"{maps} are enhanced." if all(learned) else f"{maps} are enhanced, and {held}."
+
+
+def _lows(config: dict) -> list[tuple[str, str, str, str]]:
+    """(name, resolution, depth, seed) of every low map; a measured one has the depth it was sequenced to."""
+    rows = []
+    for name, low in config["degradations"].items():
+        bin_bp = config["geometry"]["bin_bp"] * low["coarsen"]
+        wide = f"{bin_bp:,} bp" + (f" ({low['coarsen']} bins merged)" if low["coarsen"] > 1 else "")
+        made = "all contacts" if low["thin"] == 1 else f"one contact in {low['thin']:g}"
+        own = config["samples"]
+        measured = [sample for sample in config["evaluate"]["samples"] if name in own[sample].get("low", {})]
+        if len(measured) == len(config["evaluate"]["samples"]):
+            made, seed = "measured", "–"
+        else:
+            made, seed = made + (f"; measured for {tables.listed(measured)}" if measured else ""), str(low["seed"])
+        rows.append((name, wide, made, seed))
+    return rows
+
+
+def _sample(sample: Sample) -> dict:
+    deep = next((one for one in sample.maps if one.name == samples.DEEP), None)
+    return {
+        "name": sample.name,
+        "rows": [samples.row(one, deep) for one in sample.maps],
+        "repairs": samples.said(sample.maps),
+        "figure": _inline(sample.figure.svg) if sample.figure else None,
+    }
+
+
+def _enhanced(one: Enhanced) -> dict:
+    return {
+        **one._asdict(),
+        "row": samples.row(one.given),
+        "repairs": samples.said([one.given]),
+        "figure": _pngs([("", one.figure)])[0][1] if one.figure else None,
+    }
+
+
+def _data(config: dict, datasets: pd.DataFrame) -> dict:
+    """Where the data come from: sentences, a row per input of the configuration, a row per downloaded file."""
+    downloads = origins.downloads(datasets)
+    fetched = {row[key] for row in downloads for key in ("file", "accession") if row.get(key)}
+    found = origins.origins(config, fetched)
+    said = origins.sentences(found, any_download=bool(downloads))
+    return {"said_of_data": said, "origins": found, "datasets": downloads}
+
+
+def _read(config: dict, papers: Sequence[PaperSection]) -> dict:
+    """The configuration without the settings of papers and of a simulation that this experiment has nothing of."""
+    unread = set(PAPERS) - {section.key for section in papers} - set(config.get("papers") or ())
+    if not any(one.kind == origins.SIMULATED for one in origins.origins(config)):
+        unread.add("simulate")
+    if not config.get("papers"):
+        unread |= {"papers", "size"}
+    return {key: value for key, value in config.items() if key not in unread}
 
 
 # ---------------------------------------------------------------- what was run, on what

@@ -255,16 +255,17 @@ def title_of(view: View, rows: pd.DataFrame) -> str:
     """Names the view, the test regions, the numbers of windows and seeds, and what is in the brackets."""
     seeds = int(rows.loc[rows["protocol"] != NO_MODEL, "n_seeds"].max()) if (rows["protocol"] != NO_MODEL).any() else 0
     windows = sorted({int(n) for n in rows["n_windows"]})
-    counts = f"{windows[0]}–{windows[-1]} windows" if len(windows) > 1 else _count(windows[0], "window")
-    counts += f", {_count(seeds, 'seed')}" if seeds else ""
+    counts = f"{windows[0]}–{windows[-1]} windows" if len(windows) > 1 else count(windows[0], "window")
+    counts += f", {count(seeds, 'seed')}" if seeds else ""
     title = f"{view}. Test regions: {rows['test_regions'].iloc[0]}; {counts}."
     if reference_arm := rows["reference_arm"].iloc[0]:
         title += f" In brackets: difference from {reference_arm}, 95 % interval over windows."
     return title
 
 
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}{'' if n == 1 else 's'}"
+def count(n: int, noun: str) -> str:
+    """1 window, 2 windows, 1,024 windows."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def grid(view: View, rows: pd.DataFrame) -> Grid:
@@ -471,13 +472,14 @@ def headline(said: list[Findings]) -> str:
                 verdicts.setdefault(one.arm, {}).setdefault(finding.verdict, []).append(METRICS[finding.metric].label)
     arms_of: dict[str, list[str]] = {}
     for arm, own in verdicts.items():
-        outcome = _listed([f"{_STANDS[says]} on {_listed(own[says])}" for says in _STANDS if says in own])
+        outcome = listed([f"{_STANDS[says]} on {listed(own[says])}" for says in _STANDS if says in own])
         arms_of.setdefault(outcome, []).append(arm)
-    parts = [f"{_listed(names)} {'is' if len(names) == 1 else 'are'} {said}" for said, names in arms_of.items()]
+    parts = [f"{listed(names)} {'is' if len(names) == 1 else 'are'} {said}" for said, names in arms_of.items()]
     return f"Against {STRONGEST}, {'; '.join(parts)}." if parts else ""
 
 
-def _listed(words: list[str]) -> str:
+def listed(words: list[str]) -> str:
+    """a; a and b; a, b and c."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
@@ -502,7 +504,7 @@ def cautions(scores: pd.DataFrame, arms: Mapping, few_windows: int = 10) -> list
             "The intervals cover only which windows were drawn, not which model came out."
         )
     if (least := int(scores["n_windows"].min())) < few_windows:
-        said.append(f"Only {_count(least, 'test window')} in the smallest comparison: the intervals are rough.")
+        said.append(f"Only {count(least, 'test window')} in the smallest comparison: the intervals are rough.")
     if learned.empty:
         said.append("No learned arm was scored: there is nothing yet to hold against the rows without a model.")
     return said

@@ -42,7 +42,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torch.utils.tensorboard import SummaryWriter
 
-from trifold.config import Training
+from trifold.config import WHERE, Training
 from trifold.errors import InputError
 from trifold.models import mixhic, weights
 from trifold.models.blocks import Architecture
@@ -110,6 +110,7 @@ class Record(Checkpoint):
 
     def __init__(self, folder: Path, settings: Training, identity: dict):
         self.folder, self.settings = folder, settings
+        self.first: int | None = None  # epoch of this start
         # What a checkpoint must agree with to be resumed.
         self.state = {"identity": identity, "history": [], "best": None, "best_epoch": -1, "done": False}
 
@@ -126,6 +127,7 @@ class Record(Checkpoint):
 
     def on_train_epoch_start(self, trainer: L.Trainer, module: Regression) -> None:
         self.started = time.monotonic()
+        self.first = trainer.current_epoch if self.first is None else self.first
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: Regression) -> None:
         epoch, state = trainer.current_epoch, self.state
@@ -143,8 +145,10 @@ class Record(Checkpoint):
         trainer.save_checkpoint(partial)
         if trainer.is_global_zero:
             os.replace(partial, self.folder / "last.ckpt")
+            seconds = time.monotonic() - self.started
             for name in (*COLUMNS[1:], *module.columns):
                 self.writer.add_scalar(name, row[name], epoch)
+            self.writer.add_scalar("seconds", seconds, epoch)
             self.writer.flush()
             log.info(
                 "epoch %d of %d: train loss %.5g, validation loss %.5g, Pearson %.4f, learning rate %.3g%s, %.1f s%s",
@@ -152,9 +156,11 @@ class Record(Checkpoint):
                 self.settings.epochs,
                 *(row[name] for name in COLUMNS[1:]),
                 "".join(f", {name.replace('_', ' ')} {row[name]:.5g}" for name in module.columns),
-                time.monotonic() - self.started,
+                seconds,
                 f"; no better for {patience} epochs, stopped" if stalled else "",
             )
+            if epoch in (self.first, module.head_epochs) and not state["done"]:
+                log.info("%s", estimate(epoch, self.settings.epochs, module.head_epochs, seconds))
 
     def teardown(self, trainer: L.Trainer, module: Regression, stage: str) -> None:
         if trainer.is_global_zero and hasattr(self, "writer"):
@@ -163,6 +169,27 @@ class Record(Checkpoint):
     def on_exception(self, trainer: L.Trainer, module: Regression, exception: BaseException) -> None:
         # Lightning tears down no callback then; the writer's thread would go on after the folder is gone.
         self.teardown(trainer, module, "fit")
+
+
+def duration(seconds: float) -> str:
+    """A time as one says it: 34 s, 12 min, 3 h 20 min, 2 days 4 h."""
+    minutes = round(seconds / 60)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if minutes < 100:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    hours = round(seconds / 3600)
+    return f"{hours // 24} days {hours % 24} h"
+
+
+def estimate(epoch: int, epochs: int, head_epochs: int, seconds: float) -> str:
+    """When a training ends, from what one epoch (counted from 0) took. It may stop early; but epochs of a head alone
+    take less than those after them."""
+    left = duration((epochs - 1 - epoch) * seconds)
+    bound = "at least" if epoch < head_epochs < epochs else "at most"
+    return f"epoch {epoch + 1} of {epochs} took {duration(seconds)}: {bound} {left} more"
 
 
 def _merit(row: dict, module: Regression) -> float:
@@ -205,7 +232,8 @@ def _write(out: Path, checkpoint: dict, folder: Path, module: Regression, identi
     out.mkdir(parents=True, exist_ok=True)
     weights.save(out / "weights.safetensors", record["best"], arm=arm, version=version)
     weights.save(out / "last.safetensors", last, arm=arm, version=version)
-    frozen = {"arm": arm, "training": asdict(module.settings), **identity, "best_epoch": record["best_epoch"]}
+    training = {name: value for name, value in asdict(module.settings).items() if name not in WHERE}
+    frozen = {"arm": arm, "training": training, **identity, "best_epoch": record["best_epoch"]}
     (out / "config.yaml").write_text(yaml.safe_dump(frozen, sort_keys=False))
     with open(out / "history.csv", "w", newline="") as file:
         numbers = (*COLUMNS[1:], *module.columns)
@@ -357,6 +385,8 @@ def fit(
         with warnings.catch_warnings():
             # Networks of a loss are meant to be.
             warnings.filterwarnings("ignore", message=".*in eval mode at the start of training")
+            # Of speed alone, on a machine with many cores: no matter of the model's record.
+            warnings.filterwarnings("ignore", message=".*does not have many workers")
             # Where there is a SLURM.
             warnings.filterwarnings("ignore", message="The `srun` command is available")
             try:

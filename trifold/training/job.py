@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from trifold.config import Training, from_dict
+from trifold.config import placed
 from trifold.data.augment import Augmentation
 from trifold.data.dataset import WindowDataset
 from trifold.data.sequence import SequenceStore
@@ -23,8 +23,8 @@ def _with_backbones(arm: dict, backbones: dict[str, str | os.PathLike]) -> dict:
 
 
 def start(out: Path, **task) -> None:
-    """`train`, in several processes where the arm's training says so; the keywords are the same."""
-    processes.train(train, out, task["arm"]["training"], task)
+    """`train`, in as many processes as `where` says; the keywords are the same."""
+    processes.train(train, out, task)
 
 
 def train(
@@ -40,7 +40,7 @@ def train(
     backbones: dict[str, str | os.PathLike],
     checkpoints: str | os.PathLike,
     version: str,
-    accelerator: str,
+    where: dict,
     threads: int,
     loss_networks: dict[str, str | os.PathLike] | None = None,
     pretrained: str | os.PathLike | None = None,
@@ -52,11 +52,12 @@ def train(
     from at the start, as far as arm["pretrained_parts"] says. With several samples the model carries the first one's
     statistics.
     checkpoints: survives a kill and is resumed from; the caller removes it once `out` is in place.
+    where: workers, devices, nodes and accelerator; the model does not depend on them.
     threads: of all processes on this node. Of several processes the first one writes.
     """
     out = Path(out)
     arm = {**_with_backbones(arm, backbones), "name": name, "geometry": geometry}
-    settings = from_dict(Training, arm["training"])
+    settings = placed(arm["training"], where)
     statistics = json.loads((Path(examples[0]) / "statistics.json").read_text())
     networks = {role: stored.load_arm(folder)[0] for role, folder in (loss_networks or {}).items()}
     torch.manual_seed(seed)
@@ -83,7 +84,7 @@ def train(
         threads,
         arm,
         version,
-        accelerator,
+        where["accelerator"],
         networks,
     )
     if processes.world()[0] == 0:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from trifold.config import Training, from_dict
+from trifold.config import placed
 from trifold.data.pair_dataset import PairDataset, gather
 from trifold.errors import InputError
 from trifold.models import mixhic, weights
@@ -18,8 +18,8 @@ START = {"published": "last.safetensors", "corrected": "weights.safetensors"}
 
 
 def start(out: Path, **task) -> None:
-    """`train`, in several processes where the entry's training says so; the keywords are the same."""
-    processes.train(train, out, task["run"]["training"], task)
+    """`train`, in as many processes as `where` says; the keywords are the same."""
+    processes.train(train, out, task)
 
 
 def train(
@@ -35,14 +35,14 @@ def train(
     pretrained: str | os.PathLike | None,
     checkpoints: str | os.PathLike,
     version: str,
-    accelerator: str,
+    where: dict,
     threads: int,
 ) -> None:
     """Train a resolved entry of the section `mixhic2025` (`plan_mixhic2025.resolve`), the model's folder into `out`.
 
     pairs, bands, tracks: files of the samples' folders (`pair_dataset.gather`). pretrained: folder of the pre-training
     it starts from. checkpoints: survives a kill and is resumed from; the caller removes it once `out` is in place.
-    threads: of all processes on this node.
+    where: workers, devices, nodes and accelerator. threads: of all processes on this node.
     """
     torch.manual_seed(seed)
     samples = gather(run["samples"], pairs, bands, tracks)
@@ -61,12 +61,12 @@ def train(
         network,
         PairDataset(samples, run["task"], roles, fraction=run["fraction"], **common),
         PairDataset(samples, run["task"], ["validation"], mixed=True, **common),
-        from_dict(Training, run["training"]),
+        placed(run["training"], where),
         seed,
         checkpoints,
         out,
         threads,
         {**arm, "bin_bp": bin_bp, "samples": run["samples"], "log": run["log"], "noise": run["noise"]},
         version,
-        accelerator,
+        where["accelerator"],
     )

@@ -32,6 +32,8 @@ from trifold.errors import InputError
 
 log = logging.getLogger(__name__)
 
+# In the folder that the processes of a training share: what they are to do, and what each of them has to say.
+TASK, TOLD = "task.json", ".told.json"
 # Between looks at what became of the processes, and what one is given to end by itself, seconds.
 POLL, GRACE = 0.2, 5.0
 
@@ -50,8 +52,8 @@ def run(
 
     settings: what JSON can hold; a path arrives as a string. folder: for the file they read, seen from all nodes.
     threads: CPUs of all processes on a node. Records of the first process, and warnings of all, go where this process's
-    own go. When one process fails the others are ended. Raises InputError for several nodes outside a SLURM job,
-    RuntimeError when a process failed.
+    own go. When one process fails the others are ended. Raises InputError for several nodes outside a SLURM job and
+    where a process did, RuntimeError when one failed otherwise.
     """
     if nodes > 1 and "SLURM_JOB_ID" not in os.environ:
         raise InputError(
@@ -59,28 +61,46 @@ def run(
             "--workflow-profile profiles/slurm, or set training/nodes to 1"
         )
     task = {"function": function, "settings": settings, "devices": devices, "nodes": nodes, "logs": logs.files()}
-    with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".processes-", suffix=".json") as file:
-        json.dump(task, file, default=str)
-        file.flush()
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".processes-") as told:
+        file = Path(told) / TASK
+        file.write_text(json.dumps(task, default=str))
         environment = dict(os.environ)
         environment["MASTER_ADDR"] = "127.0.0.1" if nodes == 1 else socket.gethostname()
         environment["MASTER_PORT"] = str(_free_port())
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         log.info("%d processes on %d node%s", devices * nodes, nodes, "s" if nodes > 1 else "")
-        if nodes == 1:
-            _start_node(file.name, devices, 1, 0, environment)
-        else:
-            spread = [f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1", f"--cpus-per-task={threads}"]
-            command = ["srun", "--kill-on-bad-exit=1", *spread, *_command(file.name)]
-            _wait([subprocess.Popen(command, env=environment)])
+        try:
+            if nodes == 1:
+                _start_node(str(file), devices, 1, 0, environment)
+            else:
+                spread = [f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1", f"--cpus-per-task={threads}"]
+                command = ["srun", "--kill-on-bad-exit=1", *spread, *_command(str(file))]
+                _wait([subprocess.Popen(command, env=environment)])
+        finally:
+            _hear(Path(told))
 
 
-def train(function: Callable[..., None], out: Path, training: dict, task: dict) -> None:
-    """function(out, **task): here, or in as many processes as `training` (a config's settings) says.
+def _hear(folder: Path) -> None:
+    """Take over what the processes have told: the warnings they have logged, and the first InputError."""
+    reports = [json.loads(path.read_text()) for path in sorted(folder.glob(f"*{TOLD}"))]
+    for report in reports:
+        logs.keep(report["warnings"])
+    if errors := [report["error"] for report in reports if report["error"]]:
+        raise InputError(errors[0]) from None
+
+
+def _tell(folder: Path, rank: int, warnings: list[str], error: InputError | None) -> None:
+    partial = folder / f".{rank}.partial"
+    partial.write_text(json.dumps({"warnings": warnings, "error": str(error) if error else None}))
+    os.replace(partial, folder / f"{rank:04d}{TOLD}")
+
+
+def train(function: Callable[..., None], out: Path, task: dict) -> None:
+    """function(out, **task): here, or in as many processes as task["where"] (`devices`, `nodes`) says.
 
     Several need a function that can be imported and settings that JSON can hold; `task` has the `threads` of a node.
     """
-    devices, nodes = training["devices"], training["nodes"]
+    devices, nodes = task["where"]["devices"], task["where"]["nodes"]
     if devices * nodes == 1:
         function(out, **task)
     else:
@@ -132,12 +152,24 @@ def _wait(processes: list[subprocess.Popen]) -> None:
 def main(path: str) -> None:
     task = json.loads(Path(path).read_text())
     if "LOCAL_RANK" not in os.environ:
-        _start_node(path, task["devices"], task["nodes"], int(os.environ["SLURM_NODEID"]), dict(os.environ))
+        try:
+            _start_node(path, task["devices"], task["nodes"], int(os.environ["SLURM_NODEID"]), dict(os.environ))
+        except RuntimeError as ended:
+            sys.exit(str(ended))
         return
     rank, _ = world()
     logs.start(task["logs"], mode="a", level=logging.WARNING if rank else logging.INFO)
     module, name = task["function"].split(":")
-    getattr(importlib.import_module(module), name)(**task["settings"])
+    refused = None
+    with logs.kept() as warnings:
+        try:
+            getattr(importlib.import_module(module), name)(**task["settings"])
+        except InputError as error:
+            refused = error
+    _tell(Path(path).parent, rank, warnings, refused)
+    if refused:
+        # Told by the process that started this one, once.
+        sys.exit(1)
 
 
 if __name__ == "__main__":

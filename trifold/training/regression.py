@@ -146,8 +146,20 @@ class Regression(L.LightningModule):
             f"arm {self.arm!r}: the {role} loss is {loss.item()} at epoch {self.current_epoch}, step {step}; {remedy}"
         )
 
+    def _check_counted(self, role: str, pixels: float) -> None:
+        """Refuse an epoch in which nothing was learned or compared: its loss is 0 and looks like a success."""
+        if not pixels:
+            cut = f", {self.model.crop_bins} bins in from every side" if self.model.crop_bins else ""
+            raise InputError(
+                f"arm {self.arm!r}: no pixel of the {role} windows counts{cut}: every one has a bin that is missing or "
+                f"holds an N{' or lies next to the diagonal' if self.model.target == 'oe' else ''}; check genome/fasta "
+                "and the sample's map, lower geometry/max_bad_bins or geometry/max_n_bins, or choose other regions "
+                "(splits)"
+            )
+
     def on_train_epoch_end(self) -> None:
         *totals, weight = self.trainer.strategy.reduce(self._train_sums, reduce_op="sum").tolist()
+        self._check_counted("training", weight)
         self.metrics |= {
             name: total / max(weight, 1.0) for name, total in zip(("train_loss", *self.columns), totals, strict=True)
         }
@@ -176,6 +188,7 @@ class Regression(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         total, weight, pearson, windows = self.trainer.strategy.reduce(self._validation_sums, reduce_op="sum").tolist()
+        self._check_counted("validation", weight)
         self.metrics["validation_loss"] = total / max(weight, 1.0)
         self.metrics["validation_pearson"] = pearson / windows if windows else math.nan
 

@@ -150,7 +150,7 @@ def test_hic_with_other_names(mirror, target):
     prepare(mirror / "test_chr22.hic", target, 100_000, genome, exclude=others, rename={"22": "chr22"})
     assert open_map(target).chromnames == ["chr22"]
     assert open_map(target).info["sum"] == 27_174
-    with pytest.raises(InputError, match=r"chromosomes 1, 2, .* are not those of the genome, chr22; use genome/rename"):
+    with pytest.raises(InputError, match=r"chromosomes 1, 2, .* are not those of the genome, chr22; use `rename`"):
         prepare(mirror / "test_chr22.hic", target, 100_000, genome)
 
 

@@ -1,7 +1,10 @@
 """The dataset directory: every file against windows fetched and normalised one by one."""
 
 import json
+import shutil
+from contextlib import nullcontext
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -189,6 +192,75 @@ def test_refused_inputs(inputs, tmp_path):
     (inputs / "no_test.bed").write_text("chr1\t0\t80000\ttrain\n")
     with pytest.raises(InputError, match="no test window"):
         build(inputs, tmp_path, regions="no_test.bed")
+
+
+@pytest.mark.parametrize(
+    ("role", "chrom", "region"),
+    [("train", "chr1", (0, 80)), ("validation", "chr1", (80, 120)), ("test", "chr2", (0, 81))],
+)
+def test_d14_windows_of_n_alone_are_refused(inputs, tmp_path, role, chrom, region):
+    """Every bin of a role's regions holds an N, and the geometry lets it pass."""
+    with np.load(inputs / "n_bins.npz") as stored:
+        with_n = {name: flags.copy() for name, flags in stored.items()}
+    with_n[chrom][slice(*region)] = True
+    folder = tmp_path / "masked"
+    folder.mkdir()
+    np.savez(folder / "n_bins.npz", **with_n)
+    for name in ("deep.cool", "low.cool", "regions.bed"):
+        (folder / name).symlink_to(inputs / name)
+    tolerant = Geometry(1_000, 16, GEOMETRY.stride_bins, max_bad_bins=0.25, max_n_bins=16)
+    with pytest.raises(
+        InputError, match=rf"deep\.cool: no pixel of the {role} windows .* 100% hold an N; genome/fasta"
+    ):
+        build(folder, tmp_path / "out", geometry=tolerant)
+    assert not (tmp_path / "out/statistics.json").exists()
+
+
+def test_d14_windows_of_missing_bins_alone_are_refused(inputs, tmp_path):
+    """chr2 has no balanced bin but one; the geometry takes any window."""
+    shutil.copy(inputs / "deep.cool", tmp_path / "deep.cool")
+    with h5py.File(tmp_path / "deep.cool", "r+") as file:
+        file["bins/weight"][120:140] = np.nan
+        file["bins/weight"][141:] = np.nan
+    for name in ("low.cool", "regions.bed", "n_bins.npz"):
+        (tmp_path / name).symlink_to(inputs / name)
+    tolerant = Geometry(1_000, 16, GEOMETRY.stride_bins, max_bad_bins=1.0, max_n_bins=1)
+    with pytest.raises(
+        InputError, match=r"test windows counts: 99% .* missing in the map .*; lower geometry/max_bad_bins"
+    ):
+        build(tmp_path, tmp_path / "out", geometry=tolerant)
+
+
+@pytest.mark.parametrize(("valid", "refused"), [([3], True), ([3, 4], True), ([3, 5], False)])
+def test_d14_a_pixel_counts_from_the_second_diagonal_on(valid, refused):
+    """Of ln O/E the first two diagonals hold nothing."""
+    windows = pd.DataFrame({"role": ["train"], "chrom": ["chr1"], "start_bp": [16_000]})
+    bad = {"chr1": np.ones(40, dtype=bool)}
+    bad["chr1"][16 + np.array(valid)] = False
+    none = {"chr1": np.zeros(40, dtype=bool)}
+    with pytest.raises(InputError) if refused else nullcontext():
+        examples._check_pixels("deep.cool", windows, 1_000, 16, bad, none)
+
+
+@pytest.mark.parametrize(
+    ("floor", "ceiling", "words"), [(np.nan, 1.0, "observed/floor is nan"), (0.5, 0.5, "are both 0.5")]
+)
+def test_d14_statistics_that_give_no_scale_are_refused(inputs, tmp_path, monkeypatch, floor, ceiling, words):
+    monkeypatch.setattr(normalise, "training_scale", lambda windows: {"floor": floor, "ceiling": ceiling})
+    monkeypatch.setattr(normalise, "observed", lambda pixels, counts, *_: (np.zeros(pixels.shape), None))
+    with pytest.raises(InputError, match=f"deep.cool: its training windows give no scale .*{words}"):
+        build(inputs, tmp_path)
+    assert not (tmp_path / "statistics.json").exists()
+
+
+def test_d14_a_low_map_without_a_balanced_bin_is_refused(inputs, tmp_path):
+    shutil.copy(inputs / "low.cool", tmp_path / "low.cool")
+    with h5py.File(tmp_path / "low.cool", "r+") as file:
+        file["bins/weight"][:40] = np.nan
+    for name in ("deep.cool", "regions.bed", "n_bins.npz"):
+        (tmp_path / name).symlink_to(inputs / name)
+    with pytest.raises(InputError, match=r"low\.cool: no bin of the training regions is balanced; thin less"):
+        build(tmp_path, tmp_path / "out")
 
 
 def test_regions_absent_from_the_map_are_told(inputs, tmp_path, caplog):

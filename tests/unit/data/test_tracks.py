@@ -130,7 +130,7 @@ def test_renamed_and_partial(tmp_path, out, caplog):
 @pytest.mark.parametrize(
     "sizes, message",
     [
-        ({"1": 20_000}, "are 1; use genome/rename"),
+        ({"1": 20_000}, "are 1; use `rename` of its sample"),
         ({"chr1": 20_001}, "another assembly"),
         ({"chr1": 20_000, "chrM": 90}, "no value on any chromosome"),
     ],
@@ -235,7 +235,7 @@ def test_settings_reach_the_coverage(tmp_path, out, genome):
 
 def test_bam_under_other_names(tmp_path, out, genome):
     path = write_bam(tmp_path / "a.bam", {"1": [3000, 8000], "2": [40]}, {"1": 20_000, "2": 10_010})
-    with pytest.raises(InputError, match=r"a\.bam: lacks chr1, chr2.*are 1, 2; use genome/rename"):
+    with pytest.raises(InputError, match=r"a\.bam: lacks chr1, chr2.*are 1, 2; use `rename` of its sample"):
         tracks.prepare(path, out, SIZES, {}, sequence=genome)
     tracks.prepare(path, out, SIZES, {"bin_bp": 50}, rename={"1": "chr1", "2": "chr2"}, sequence=genome)
     assert np.flatnonzero(TrackStore(out).window("chr1", 0, 20_000)[0]).tolist() == [60, 160]

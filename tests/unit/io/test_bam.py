@@ -89,7 +89,7 @@ def test_other_lengths(tmp_path):
 
 def test_other_names(tmp_path):
     path = write(tmp_path / "a.bam", [("1", 3)], {"1": 1000, "2": 500})
-    with pytest.raises(InputError, match=r"a\.bam: lacks chr1, chr2 of the genome.*are 1, 2; use genome/rename"):
+    with pytest.raises(InputError, match=r"a\.bam: lacks chr1, chr2 of the genome.*are 1, 2; use `rename`"):
         bam.sort_and_merge([path], tmp_path / "merged.bam", SIZES)
 
 

@@ -12,13 +12,27 @@ from loopback import Answer, record
 
 from trifold.portals import lock
 
-PARTS = ("Snakefile", "config.yaml", "rules", "profiles", "envs", "workflow_scripts", "resources", "trifold")
+PARTS = (
+    "Snakefile",
+    "config.yaml",
+    "rules",
+    "profiles",
+    "envs",
+    "workflow_scripts",
+    "resources",
+    "trifold",
+    "papers",
+)
 MAP, READS = b"map" * 5_000, b"bam" * 5_000
 OVERLAY = """
 experiment: portals
 samples:
-  alpha: {contacts: m.mcool, tracks: {atac: [ENCSR1], dnase: null, cage: null}}
-mixhic2025: null
+  alpha: {contacts: m.mcool, tracks: {atac: [ENCSR1]}}
+geometry: {bin_bp: 1000, window_bins: 64, stride_bins: {train: 16, validation: 32, test: 64}}
+degradations: {low: {thin: 16}}
+splits: {a: {kind: chromosomes, validation: [chr1], test: [chr2]}}
+arms: {identity: {architecture: identity}}
+evaluate: {samples: [alpha]}
 """
 
 

@@ -10,8 +10,10 @@ from scipy.ndimage import gaussian_filter
 
 from trifold.genome import Region
 from trifold.metrics import aggregate
-from trifold.report import build, figures, page
+from trifold.report import build, figures, page, samples
 from trifold.report.gallery import Window
+from trifold.report.logged import Logged
+from trifold.report.samples import MapFacts
 
 BIN_BP, N_BINS = 1024, 64
 METRICS = ["mae", "mse", "pearson", "spearman", "scc_hicrep", "scc_hicreppy", "scc_kriukov2021"]
@@ -37,7 +39,13 @@ def config(seeds=(1, 2, 3), published=False) -> dict:
         "experiment": "made-up",
         "seeds": list(seeds),
         "genome": {"assembly": "sim1", "fasta": "simulated/genome.fa.gz"},
-        "samples": {"alpha": {"contacts": "simulated/alpha.mcool", "tracks": {"atac": [], "cage": []}}},
+        "samples": {
+            "alpha": {
+                "contacts": "simulated/alpha.mcool",
+                "truth": "simulated/alpha.truth.cool",
+                "tracks": {"atac": ["simulated/alpha.atac.bam"], "cage": ["simulated/alpha.cage.bam"]},
+            },
+        },
         "geometry": {"bin_bp": BIN_BP, "window_bins": N_BINS},
         "degradations": {"low": {"coarsen": 2, "thin": 16, "seed": 1}},
         "splits": {"a": {"kind": "chromosomes", "validation": ["chr5"], "test": ["chr6"]}},
@@ -188,6 +196,41 @@ def manifest(settings: dict) -> list[dict]:
     return records
 
 
+def summary(bin_bp=BIN_BP, contacts=4_000_000, bad_bins=12) -> dict:
+    """Numbers of `trifold.data.summary.summarise`: a power law, 4 % of the contacts between chromosomes."""
+    bins = 1536 * BIN_BP // bin_bp
+    cis = contacts * 24 // 25
+    distances = [round(bin_bp * 1.5**step) for step in range(14)]
+    return {
+        "bin_bp": bin_bp, "chromosomes": 6, "length_bp": bins * bin_bp, "contacts": contacts, "cis_contacts": cis,
+        "bins": bins, "bad_bins": bad_bins, "contacts_per_bin": cis / (bins - bad_bins),
+        "by_distance": [[0, cis / bins / 3], *([d, cis / bins / 6 * (bin_bp / d) ** 1.05] for d in distances)],
+    }  # fmt: skip
+
+
+def facts(settings: dict) -> page.Facts:
+    """Two maps of alpha, of which the deep one was repaired; a map of one's own, enhanced; three warnings."""
+    repair = "no map of 1024 bp in the file: coarsened from 512 bp"
+    maps = [
+        MapFacts("deep", "simulated/alpha.mcool", summary(), [repair]),
+        MapFacts("low", samples.source_of(settings, "alpha", "low"), summary(2 * BIN_BP, 250_000, 9), []),
+    ]
+    drawn = figures.drawn(figures.contacts_by_distance(samples.curves(maps)), "contacts")
+    shown = window(settings)
+    pair = figures.map_pair(shown.region, shown.maps["low"], shown.maps["truth"])
+    own = MapFacts("shallow", "/data/shallow.mcool", summary(2 * BIN_BP, 180_000, 30), [])
+    enhanced = page.Enhanced(
+        "shallow", own, "arm image, fold a, seed 1", "results/made-up/enhanced/shallow/map.mcool", shown.region,
+        figures.drawn(pair, "pair"),
+    )  # fmt: skip
+    warnings = [
+        Logged("contacts/alpha/deep", [f"simulated/alpha.mcool: {repair}"]),
+        Logged("models/image/fold-a/seed-1", ["validation loss rose for 5 epochs", "2 windows have <1 % valid pixels"]),
+    ]
+    rows = [{"file": "own.cool", "sha256": "cd" * 32, "origin": "a package", "licence": "MIT", "md5": ""}]
+    return page.Facts([page.Sample("alpha", maps, drawn)], [enhanced], pd.DataFrame(rows), warnings)
+
+
 def gallery(settings: dict) -> list[tuple[str, figures.Drawn]]:
     own, arms = window(settings), settings["arms"]
     panels = [(f"{own.region}, {scale} scale", figures.map_panel(own, arms, scale)) for scale in ("balanced", "oe")]
@@ -195,8 +238,11 @@ def gallery(settings: dict) -> list[tuple[str, figures.Drawn]]:
     return [(caption, figures.drawn(panel, caption)) for caption, panel in panels]
 
 
-def built(folder: Path, settings: dict | None = None, notes=("The data are made up.",), **changes) -> Path:
-    """A whole page in a folder; `changes` replace its tables or arguments of trifold.report.page.build."""
+def built(folder: Path, settings: dict | None = None, notes=("The data are made up.",), drawn=True, **changes) -> Path:
+    """A whole page in a folder; `changes` replace its tables or arguments of trifold.report.page.build.
+
+    drawn=False draws nothing, which is most of the work.
+    """
     settings = settings or config()
     windows = window_scores(settings)
     scores, comparisons = aggregates(windows, settings["evaluate"]["comparison"]["reference_arms"])
@@ -208,8 +254,11 @@ def built(folder: Path, settings: dict | None = None, notes=("The data are made 
         "histories": histories(settings),
     }
     data = build.ReportData(**{name: changes.pop(name, table) for name, table in tables.items()})
-    with tempfile.TemporaryDirectory() as drawn:
-        drawings = build.curves(Path(drawn), data, settings)
+    drawings = page.Drawings({}, {}, None, gallery=[])
+    if drawn:
+        with tempfile.TemporaryDirectory() as scratch:
+            drawings = build.curves(Path(scratch), data, settings)
+        drawings = drawings._replace(gallery=changes.pop("gallery") if "gallery" in changes else gallery(settings))
     arguments = {
         "title": "Hi-C resolution enhancement",
         "experiment": settings["experiment"],
@@ -217,9 +266,24 @@ def built(folder: Path, settings: dict | None = None, notes=("The data are made 
         "scores": data.scores,
         "comparisons": data.comparisons,
         "regions": data.regions,
-        "drawings": drawings._replace(gallery=changes.pop("gallery") if "gallery" in changes else gallery(settings)),
+        "drawings": drawings,
         "manifest": manifest(settings),
-        "datasets": pd.DataFrame([{"file": "own.cool", "sha256": "cd" * 32, "source": "a package"}]),
+        "facts": changes.pop("facts") if "facts" in changes else facts(settings),
         "notes": list(notes),
     }
     return page.build(folder, **{**arguments, **changes})
+
+
+def repeated_ticks(figure) -> list[list[str]]:
+    """Tick labels of every axis that shows one of them twice."""
+    found = []
+    for axes in figure.axes:
+        for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+            low, high = sorted(limits)
+            ticks = [tick for tick in axis.get_major_ticks() if axis.get_visible() and axes.axison]
+            axis.get_ticklabels()  # brings the ticks up to date
+            labels = [tick.label1.get_text() for tick in ticks if low <= tick.get_loc() <= high]
+            labels = [label for label in labels if label]
+            if len(set(labels)) < len(labels):
+                found.append(labels)
+    return found

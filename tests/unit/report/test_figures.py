@@ -147,3 +147,100 @@ def test_png_keeps_paper_white_and_arms_in_their_colours():
     found = {pixel for _, pixel in Image.open(io.BytesIO(figures.png_bytes(figure))).convert("RGB").getcolors(1 << 24)}
     wanted = ["#ffffff", *(figures.palette(ARMS)[name].colour for name in ("sequence", "image", "hybrid"))]
     assert {tuple(round(255 * part) for part in to_rgb(colour)) for colour in wanted} <= found
+
+
+# ---------------------------------------------------------------- ticks, and maps of one's own
+
+
+def ticks(values, write=figures._number) -> tuple[list[str], str]:
+    axis = figures.Ticks(write)
+    return axis.format_ticks(values), axis.get_offset()
+
+
+@pytest.mark.parametrize(
+    ("values", "labels", "offset"),
+    [
+        ([0.01, 0.02, 0.05], ["0.01", "0.02", "0.05"], ""),
+        ([0.04, 0.04001, 0.04002], ["0.04", "0.04001", "0.04002"], ""),
+        ([2.0000001, 2.0000002], ["0", "1×10⁻⁷"], "+ 2"),
+        ([-1.5, 0, 1.5], ["−1.5", "0", "1.5"], ""),
+        ([5.0, 5.0], ["5", "5"], ""),
+        ([], [], ""),
+    ],
+)
+def test_d21_ticks_have_the_digits_that_tell_them_apart(values, labels, offset):
+    assert ticks(values) == (labels, offset)
+
+
+def test_d21_distances_too():
+    assert ticks([12_340, 12_345, 12_350], figures._bp)[0] == ["12.34 kb", "12.345 kb", "12.35 kb"]
+    assert ticks([500, 1000, 2_000_000], figures._bp)[0] == ["500 bp", "1 kb", "2 Mb"]
+
+
+@pytest.mark.parametrize("spread", [1e-2, 1e-4, 1e-7])
+def test_d21_a_loss_that_hardly_moves_has_distinct_ticks(spread):
+    """Seen: 0.04, 0.04, 0.04."""
+    histories = made_up.histories(SETTINGS, epochs=4)
+    for column in ("train_loss", "validation_loss"):
+        histories[column] = 0.04 * (1 + spread * histories["epoch"] / 4)
+    histories["validation_pearson"] = 0.9 + spread * histories["epoch"]
+    assert made_up.repeated_ticks(figures.training_curves(histories, ARMS)) == []
+
+
+@pytest.mark.parametrize("spread", [0.1, 1e-3, 1e-6])
+def test_d21_scores_by_distance_that_hardly_differ_have_distinct_ticks(windows, spread):
+    rows = made_up.distances(windows)
+    for column in ("mse", "pearson"):
+        rows[column] = 0.04 * (1 + spread * rows["distance_bp"] / rows["distance_bp"].max())
+    assert made_up.repeated_ticks(figures.distance_curves(rows, ARMS, VIEW)) == []
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e-3, 1e5])
+def test_d21_narrow_intervals_have_distinct_ticks(windows, unit):
+    _, comparisons = made_up.aggregates(windows, ["identity"])
+    center = comparisons["difference"]
+    comparisons = comparisons.assign(difference=unit, ci_low=unit * (1 - 1e-3), ci_high=unit * (1 + 1e-3))
+    assert len(center)
+    assert made_up.repeated_ticks(figures.intervals(comparisons, ARMS, VIEW, "identity")) == []
+
+
+def test_repeated_ticks_sees_a_repetition():
+    figure = figures._figure(3, 2)
+    figure.subplots().set_xticks([0, 0.5, 1], ["0.04", "0.04", "0.05"])
+    assert made_up.repeated_ticks(figure) == [["0.04", "0.04", "0.05"]]
+    figure.clear()
+
+
+def test_contacts_by_distance_leaves_out_the_diagonal_and_what_holds_nothing():
+    maps = {"deep": [(0, 9.0), (1000, 4.0), (2000, 1.0)], "low": [(2000, 0.5), (4000, 0.0)], "thin": [(1000, 0.0)]}
+    (axes,) = figures.contacts_by_distance(maps).axes
+    found = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
+    assert found == {"deep": [[1000, 4], [2000, 1]], "low": [[2000, 0.5]]}
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+
+
+def test_many_low_maps_keep_apart_and_none_makes_an_empty_figure():
+    maps = {"deep": [(1000, 9.0), (2000, 4.0)]} | {f"low{i}": [(1000, 8.0 - i), (2000, 1.0)] for i in range(8)}
+    (axes,) = figures.contacts_by_distance(maps).axes
+    assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == 9
+    (empty,) = figures.contacts_by_distance({"deep": [(0, 1.0)]}).axes
+    assert len(empty.lines) == 0
+
+
+def test_a_map_before_and_after_shares_one_norm():
+    window = made_up.window(SETTINGS)
+    figure = figures.map_pair(window.region, window.maps["low"], window.maps["deep"])
+    meshes = [mesh for axes in figure.axes for mesh in axes.collections if axes.texts and hasattr(mesh, "norm")]
+    before, after = [mesh for mesh in meshes if mesh.get_array() is not None and mesh.get_array().ndim == 2][:2]
+    assert (before.get_array().shape, after.get_array().shape) == ((32, 32), (64, 64))
+    assert (before.norm.vmin, before.norm.vmax) == (after.norm.vmin, after.norm.vmax)
+    empty = figures.map_pair(window.region, np.full((8, 8), np.nan), np.zeros((16, 16)))
+    assert isinstance(empty, Figure)
+
+
+def test_d5_a_window_without_sequence_has_no_gc_lane():
+    window = made_up.window(SETTINGS)
+    bare = type(window)(window.region, window.bin_bp, window.maps)
+    names = [text.get_text() for axes in figures.map_panel(bare, ARMS).axes for text in axes.texts]
+    assert "GC" not in names
+    assert "deep" in names

@@ -300,9 +300,8 @@ def built(folder: Path, papers: list) -> str:
     settings = made_up.config(seeds=(1,))
     settings["arms"] = {"identity": {"architecture": "identity"}}
     settings["evaluate"]["comparison"]["reference_arms"] = []
-    nothing = {"gallery": [], "histories": pd.DataFrame(), "datasets": pd.DataFrame(), "manifest": []}
-    rows = made_up.distances(made_up.window_scores(settings))
-    return made_up.built(folder, settings, distance=rows[:0], papers=papers, **nothing).read_text()
+    nothing = {"drawn": False, "facts": page.Facts(), "manifest": []}
+    return made_up.built(folder, settings, papers=papers, **nothing).read_text()
 
 
 def test_a_frame_read_again_makes_the_same_section(tmp_path):

@@ -6,9 +6,11 @@ import pandas as pd
 import pytest
 
 from trifold.report import figures, page
+from trifold.report.samples import MapFacts
 
 VOID = {"meta", "link", "br", "img", "input"}
-SECTIONS = ["findings", "scores", "distance", "gallery", "training", "run", "data", "provenance", "configuration"]
+SECTIONS = ["findings", "scores", "distance", "gallery", "enhanced", "samples", "training", "run", "data", "warnings"]
+SECTIONS += ["provenance", "configuration"]
 
 
 class Reader(HTMLParser):
@@ -80,10 +82,11 @@ def test_text_is_escaped(html):
 
 def test_images_have_alternatives_and_tables_have_headers(html, reader):
     images = [own for tag, own in reader.attributes if tag == "img"]
-    assert len(images) == 3
+    assert len(images) == 3 + 1  # the gallery, the enhanced map
     assert all(own["alt"] for own in images)
     drawn = [own for tag, own in reader.attributes if tag == "figure" and own.get("role") == "img"]
-    assert len(drawn) == 4 * 2 + 4 + 1  # intervals by view and reference arm, distance by view, training
+    # intervals by view and reference arm, distance by view, the sample, training
+    assert len(drawn) == 4 * 2 + 4 + 1 + 1
     assert all(own["aria-label"] for own in drawn)
     assert all('scope="col"' in table for table in re.findall(r"<table.*?</table>", html, flags=re.DOTALL))
 
@@ -115,7 +118,7 @@ def test_a_bare_experiment_still_makes_a_page(tmp_path):
     settings = made_up.config(seeds=(1,))
     settings["arms"] = {"identity": {"architecture": "identity"}}
     settings["evaluate"]["comparison"]["reference_arms"] = []
-    nothing = {"gallery": [], "histories": pd.DataFrame(), "datasets": pd.DataFrame(), "manifest": []}
+    nothing = {"gallery": [], "histories": pd.DataFrame(), "facts": page.Facts(), "manifest": []}
     path = made_up.built(tmp_path, settings, **nothing)
     text = " ".join(Reader(path.read_text()).text)
     for said in ("No learned arm was", "No windows were asked for", "No arm was trained", "Nothing was downloaded"):
@@ -129,3 +132,139 @@ def test_inline_svg_carries_no_ids_but_those_it_refers_to():
     assert svg.startswith("<svg")
     used = set(re.findall(r"#([\w-]+)", svg))
     assert set(re.findall(r'id="([^"]+)"', svg)) <= used
+
+
+# ---------------------------------------------------------------- what the page says of the data
+
+
+def text_of(path) -> str:
+    return " ".join(" ".join(Reader(path.read_text()).text).split())
+
+
+def bare(**changes) -> dict:
+    """Settings without sequence, tracks or papers: one learned arm on a map of one's own."""
+    settings = made_up.config(seeds=(1,))
+    settings["arms"] = {name: settings["arms"][name] for name in ("identity", "image")}
+    settings["genome"] = {"assembly": "hg38"}
+    settings["samples"] = {"alpha": {"contacts": "/data/deep.mcool"}}
+    settings["evaluate"]["comparison"]["reference_arms"] = ["identity"]
+    return {**settings, "experiment": "mine", **changes}
+
+
+def own_facts(**changes) -> page.Facts:
+    maps = [MapFacts("deep", "/data/deep.mcool", made_up.summary(), [])]
+    return page.Facts(samples=[page.Sample("alpha", maps)])._replace(**changes)
+
+
+def test_d15_a_page_of_ones_own_data_says_so(tmp_path):
+    text = text_of(made_up.built(tmp_path, bare(), notes=[], drawn=False, facts=own_facts(), manifest=[]))
+    assert "Nothing was downloaded. Files of one's own: " in text
+    assert "contacts of alpha /data/deep.mcool a file of one's own" in text
+    for word in ("simulat", "demo", "kriukov2021:", "mixhic", "lau2025", "published", "Enhanced maps"):
+        assert word not in text, word
+
+
+def test_d15_a_section_per_sample_with_its_numbers(reader):
+    text = " ".join(" ".join(reader.text).split())
+    assert "deep 1,024 bp 4,000,000 – 96 % 2,520 12 of 1,536 (0.8 %) simulated/alpha.mcool" in text
+    assert "low 2,048 bp 250,000 1/16 96 % 316 9 of 768 (1.2 %) the deep map, 2 bins merged, one contact in" in text
+    assert "Repaired: no map of 1024 bp in the file: coarsened from 512 bp (deep map)." in text
+    assert "sample-alpha" in reader.ids
+
+
+def test_d15_what_was_enhanced_is_shown(reader):
+    text = " ".join(" ".join(reader.text).split())
+    assert "Enhanced with arm image, fold a, seed 1: results/made-up/enhanced/shallow/map.mcool ." in text
+    assert "shallow 2,048 bp 180,000 96 % 234 30 of 768 (3.9 %) /data/shallow.mcool" in text
+    alternatives = [own["alt"] for tag, own in reader.attributes if tag == "img"]
+    assert "shallow before and after, chr6:102,400-167,936" in alternatives
+
+
+def test_a_map_without_a_window_to_show_says_so(tmp_path):
+    given = MapFacts("shallow", "/data/shallow.mcool", made_up.summary(), [])
+    facts = own_facts(enhanced=[page.Enhanced("shallow", given, "arm image", "results/mine/map.mcool")])
+    text = text_of(made_up.built(tmp_path, bare(), drawn=False, facts=facts))
+    assert "No window is shown: in none are enough bins known." in text
+
+
+def test_t13_warnings_are_on_the_page_and_counted(reader):
+    text = " ".join(" ".join(reader.text).split())
+    assert "3 warnings were logged while this was made." in text
+    assert "3 warnings of 2 artifacts. contacts/alpha/deep 1 warning simulated/alpha.mcool: no map of 1024 bp" in text
+    assert "models/image/fold-a/seed-1 2 warnings validation loss rose for 5 epochs 2 windows have <1 %" in text
+
+
+def test_t13_a_page_without_warnings_says_so(tmp_path):
+    text = text_of(made_up.built(tmp_path, bare(), drawn=False, facts=own_facts()))
+    assert "None was logged while" in text
+    assert "were logged" not in text
+
+
+def test_d21_numbers_agree_with_their_nouns(tmp_path):
+    settings = bare(degradations={"low": {"coarsen": 1, "thin": 16, "seed": 1}, "wide": {"coarsen": 3, "thin": 1}})
+    settings["degradations"]["wide"]["seed"] = 2
+    settings["training"] = {**settings["training"], "epochs": 1}
+    logged = [page.Logged("contacts/alpha/deep", ["sorted"])]
+    path = made_up.built(tmp_path, settings, drawn=False, facts=own_facts(warnings=logged), manifest=[])
+    text = text_of(path)
+    assert "low 1,024 bp one contact in 16 1 wide 3,072 bp (3 bins merged) all contacts 2" in text
+    assert "1 epoch, batch 8" in text
+    assert "1 warning was logged" in text
+    assert "1 warning of 1 artifact." in text
+    assert "0 artifacts" in text
+    assert not re.search(r"\b1 (bins|epochs|seeds|windows|warnings|artifacts|regions)\b", text)
+
+
+def test_low_maps_that_were_measured(tmp_path):
+    settings = bare()
+    settings["samples"]["alpha"]["low"] = {"low": "/data/low.cool"}
+    text = text_of(made_up.built(tmp_path, settings, drawn=False, facts=own_facts()))
+    assert "low 2,048 bp (2 bins merged) measured –" in text
+    settings["samples"]["beta"] = {"contacts": "/data/beta.mcool"}
+    settings["evaluate"]["samples"] = ["alpha", "beta"]
+    assert page._lows(settings) == [
+        ("low", "2,048 bp (2 bins merged)", "one contact in 16; measured for alpha", "1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("low", "arms", "lede"),
+    [
+        ({"coarsen": 2, "thin": 16}, ("identity", "image"), "contact maps of low depth and resolution are enhanced, "),
+        ({"coarsen": 1, "thin": 16}, ("image",), "contact maps of low depth are enhanced."),
+        ({"coarsen": 2, "thin": 1}, ("identity", "image"), "contact maps of low resolution are enhanced, and"),
+        ({"coarsen": 1, "thin": 1}, ("identity",), "shallow contact maps are enhanced, and the rows that"),
+    ],
+)  # fmt: skip
+def test_the_first_sentence_fits_the_experiment(low, arms, lede):
+    settings = bare(degradations={"low": low})
+    settings["arms"] = {name: made_up.config()["arms"][name] for name in arms}
+    assert page._lede(settings).startswith(lede)
+
+
+def test_the_configuration_leaves_out_what_the_experiment_has_nothing_of():
+    settings = bare(simulate={"seed": 1}, kriukov2021={"table1": {}}, lau2025={}, depth={})
+    assert {"simulate", "kriukov2021", "lau2025"}.isdisjoint(page._read(settings, []))
+    assert "depth" in page._read(settings, [])
+    simulated = {**settings, "samples": {"a": {"contacts": "simulated/alpha.mcool"}}, "papers": ["lau2025"]}
+    assert {"simulate", "lau2025"} <= page._read(simulated, []).keys()
+
+
+def test_protocols_stand_there_only_where_there_are_two(tmp_path, reader):
+    own = Reader(made_up.built(tmp_path, bare(), drawn=False, facts=own_facts()).read_text())
+    assert "protocol" not in own.text
+    assert "protocol" in reader.text
+
+
+def test_every_table_lies_in_a_region_that_scrolls_and_takes_the_focus(html):
+    regions = re.findall(r'<div class="scroll" role="region" tabindex="0" aria-label="[^"]+">\s*<table', html)
+    assert len(regions) == html.count("<table") > 12
+
+
+def test_two_builds_give_the_same_bytes(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    settings = bare()
+    settings["evaluate"]["comparison"]["reference_arms"] = []
+    pages = [made_up.built(tmp_path / name, settings, drawn=False).read_bytes() for name in ("a", "b")]
+    assert pages[0] == pages[1]

@@ -14,6 +14,7 @@ from test_adversarial import make as make_gan
 from test_fit import AKITA, GENERATOR, GEOMETRY, SETTINGS, STATISTICS, Windows, digests, history, interrupt
 
 from trifold.errors import InputError
+from trifold.log import kept
 from trifold.models import registry
 from trifold.training import processes
 from trifold.training.fit import EpochOrder, fit
@@ -144,6 +145,32 @@ def test_one_that_fails_ends_the_others(tmp_path, monkeypatch):
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "0").read_text()), 0)
     assert not list(tmp_path.glob(".processes-*"))
+
+
+def test_d19_what_one_refuses_is_raised_once(tmp_path, monkeypatch, capfd):
+    """In every process alike: it comes back as the InputError it was, and no process prints it."""
+    (tmp_path / "refusing.py").write_text(
+        "from trifold.errors import InputError\n"
+        "def work():\n"
+        "    raise InputError('config: training/epochs: too many')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(InputError, match=r"^config: training/epochs: too many$"):
+        processes.run("refusing:work", {}, tmp_path, 2)
+    assert capfd.readouterr().err == ""
+
+
+def test_t13_warnings_of_all_processes_are_kept(tmp_path, monkeypatch):
+    (tmp_path / "warning.py").write_text(
+        "import logging, os\n"
+        "def work():\n"
+        "    logging.warning('both')\n"
+        "    logging.warning('process %s', os.environ['LOCAL_RANK'])\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with kept() as messages:
+        processes.run("warning:work", {}, tmp_path, 2)
+    assert messages == ["both", "process 0", "process 1"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,10 +18,10 @@ import torch
 import yaml
 from torch.utils.data import Dataset
 
-from trifold.config import Geometry, Training, from_dict
+from trifold.config import WHERE, Geometry, Training, placed
 from trifold.errors import InputError
 from trifold.models import registry, weights
-from trifold.training.fit import EpochOrder, fit
+from trifold.training.fit import EpochOrder, duration, estimate, fit
 from trifold.training.regression import pixel_loss
 
 GEOMETRY = Geometry(bin_bp=16, window_bins=20, stride_bins={}, max_bad_bins=0.25, max_n_bins=0)
@@ -51,6 +52,7 @@ SETTINGS = Training(
     shift_bp=0,
     head_epochs=0,
 )
+HERE = {"workers": 0, "devices": 1, "nodes": 1}
 BYTES = ("weights.safetensors", "last.safetensors", "config.yaml", "history.csv")
 
 
@@ -62,6 +64,7 @@ class Windows(Dataset):
         w = GEOMETRY.window_bins
         maps = rng.random((count, 1, w, w), dtype=np.float32)
         self.maps = (maps + maps.swapaxes(2, 3)) / 2
+        self.valid = np.ones(w, dtype=bool)
         self.codes = rng.integers(0, 5, (count, GEOMETRY.window_bp), dtype=np.uint8)
         self.epoch, self.served, self.die_at, self.how = -1, 0, die_at, how
 
@@ -79,7 +82,7 @@ class Windows(Dataset):
         return {
             "sequence": self.codes[i],
             "map": self.maps[i] + noise,
-            "valid": np.ones(GEOMETRY.window_bins, dtype=bool),
+            "valid": self.valid,
             "observed": self.maps[i] ** 2,
             "oe": self.maps[i] - 0.5,
         }
@@ -136,7 +139,7 @@ def test_writes_what_it_promises(unbroken):
     frozen = yaml.safe_load((unbroken / "config.yaml").read_text())
     assert frozen["seed"] == 7
     assert frozen["version"] == "v1"
-    assert from_dict(Training, frozen["training"]) == SETTINGS
+    assert placed(frozen["training"], HERE) == SETTINGS
     assert frozen["best_epoch"] == min(range(4), key=lambda epoch: rows[epoch]["validation_loss"])
     assert weights.read_header(unbroken / "weights.safetensors") == {"arm": frozen["arm"], "version": "v1"}
     assert list((unbroken / "tensorboard").glob("events.*"))
@@ -208,6 +211,58 @@ def test_checkpoint_of_another_version_or_seed_is_not_resumed(tmp_path, unbroken
     assert digests(train(tmp_path)) == digests(unbroken)
     other = train(tmp_path, seed=8)
     assert digests(other)["last.safetensors"] != digests(unbroken)["last.safetensors"]
+
+
+def test_t12_workers_are_no_part_of_a_model(tmp_path, unbroken):
+    """A training begun without them goes on with one, from its last epoch, and ends in the same files."""
+    assert not set(WHERE) & yaml.safe_load((unbroken / "config.yaml").read_text())["training"].keys()
+    with pytest.raises(RuntimeError, match="interrupted"):
+        train(tmp_path, die_at=(2, 5), how=interrupt)
+    # It would die again if it went through the first epochs once more: a worker counts from 0 in each.
+    out = train(tmp_path, settings=replace(SETTINGS, workers=1), die_at=(1, 0), how=interrupt)
+    assert digests(out) == digests(unbroken)
+
+
+def test_d19_the_log_says_how_long_it_will_take(tmp_path, caplog):
+    caplog.set_level("INFO")
+    with pytest.raises(RuntimeError, match="interrupted"):
+        train(tmp_path, die_at=(2, 5), how=interrupt)
+    train(tmp_path)
+    said = [record.message for record in caplog.records if "more" in record.message]
+    assert [text.split(" took ")[0] for text in said] == ["epoch 1 of 4", "epoch 3 of 4"]
+    assert all(re.fullmatch(r"epoch \d of 4 took \d+ s: at most \d+ s more", text) for text in said)
+
+
+def test_d19_the_estimate():
+    assert estimate(0, 12, 0, 34.0) == "epoch 1 of 12 took 34 s: at most 6 min more"
+    assert estimate(0, 12, 2, 34.0) == "epoch 1 of 12 took 34 s: at least 6 min more"
+    assert estimate(2, 12, 2, 900.0) == "epoch 3 of 12 took 15 min: at most 2 h 15 min more"
+    assert duration(3 * 86_400 + 2 * 3_600) == "3 days 2 h"
+
+
+@pytest.mark.parametrize("architecture", ["akita", "vehicle"])
+@pytest.mark.parametrize("role", ["training", "validation"])
+def test_d14_a_training_without_a_valid_pixel_is_refused(tmp_path, architecture, role):
+    """Bins at the ends are valid, and cut off (vehicle: none is)."""
+    windows = {"training": Windows(4, 1), "validation": Windows(2, 2)}
+    windows[role].valid[:] = False
+    crop = make(architecture).crop_bins
+    windows[role].valid[[*range(crop), *range(GEOMETRY.window_bins - crop, GEOMETRY.window_bins)]] = True
+    with pytest.raises(InputError, match=f"arm '{architecture}': no pixel of the {role} windows counts.*max_n_bins"):
+        fit(
+            make(architecture), *windows.values(), SETTINGS, 1, tmp_path, tmp_path / "o", 1, {"name": architecture}, "v"
+        )
+    assert not (tmp_path / "o").exists()
+
+
+def test_d14_neighbouring_bins_alone_teach_no_ln_oe(tmp_path):
+    thin = Windows(4, 1)
+    thin.valid[:] = False
+    thin.valid[[8, 9]] = True
+    with pytest.raises(InputError, match="next to the diagonal"):
+        fit(make("akita"), thin, Windows(2, 2), SETTINGS, 1, tmp_path, tmp_path / "o", 1, {"name": "akita"}, "v")
+    fit(make("vehicle"), thin, Windows(2, 2), SETTINGS, 1, tmp_path, tmp_path / "o", 1, {"name": "vehicle"}, "v")
+    assert all(row["train_loss"] > 0 for row in history(tmp_path / "o"))
 
 
 def test_hybrid_trains_its_head_first(tmp_path):

@@ -1,6 +1,12 @@
 "use strict";
 (() => {
   const keys = [...document.querySelectorAll(".choices fieldset")].map((field) => field.dataset.key);
+  // Only what scrolls, or is hidden and may, is a stop for the keyboard.
+  const stops = () => {
+    for (const region of document.querySelectorAll(".scroll")) {
+      region.tabIndex = region.clientWidth && region.scrollWidth <= region.clientWidth ? -1 : 0;
+    }
+  };
   const show = () => {
     const chosen = Object.fromEntries(
       keys.map((key) => [key, document.querySelector(`input[name="${key}"]:checked`).value]),
@@ -17,8 +23,10 @@
       }
       group.classList.toggle("empty", !views.some(fits));
     }
+    stops();
   };
   document.querySelector(".choices")?.addEventListener("change", show);
+  addEventListener("resize", stops);
   show();
 
   const links = new Map([...document.querySelectorAll("nav a")].map((a) => [a.getAttribute("href").slice(1), a]));

@@ -16,7 +16,7 @@ from trifold.metrics import scc
 from trifold.metrics.ssim import ssim
 from trifold.models.blocks import Architecture, crop
 from trifold.models.hybrid import Hybrid
-from trifold.score import SCORES, Windows, score
+from trifold.score_windows import SCORES, Windows, score
 
 W, BIN, C = 24, 100, 6
 OE = OERecipe("akita", cutoff=2, max_levels=8, clip=2.0, sigma_bins=0.8, expected="local")

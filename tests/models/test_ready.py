@@ -1,0 +1,82 @@
+"""Models with all that they need: from arms without weights, published files, and the folders they become."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from trifold.config import Geometry
+from trifold.errors import InputError
+from trifold.models import published, ready, stored
+from trifold.models.ready import CORRECTED
+
+GEOMETRY = Geometry(10_000, 32, {"train": 8}, 0.25, 0)
+COUNTS = dict.fromkeys(("ratio", "low_max", "deep_max", "low_q999", "deep_q999", "low_per_balanced"), 9.0)
+LOW = {"bin_bp": 20_000, "coarsen": 2, "contacts_per_bin": 70.0}
+STATISTICS = {"geometry": asdict(GEOMETRY), "recipes": asdict(CORRECTED), "coarsen": 2, "low": LOW, "counts": COUNTS}
+ARM = {"options": {}, "backbones": {}, "protocol": "corrected"}
+WEIGHTS = "weights_deephic_raw_100.pth"
+
+
+@pytest.fixture
+def examples(tmp_path):
+    (folder := tmp_path / "examples").mkdir()
+    (folder / "statistics.json").write_text(json.dumps(STATISTICS))
+    return folder
+
+
+def test_an_arm_without_weights_reads_as_the_examples_were_made(examples):
+    model = ready.of_arm({**ARM, "architecture": "bicubic"}, "cubic", examples)
+    assert (model.name, model.low_bin_bp, model.coarsen, model.recipes) == ("cubic", 20_000, 2, CORRECTED)
+    # Nothing was learned, so no depth is the right one.
+    assert model.contacts_per_bin is None
+    assert model.for_map("any.cool") is model
+
+
+def test_an_imported_model_keeps_the_depth_of_its_own_training(examples, mirror, tmp_path):
+    (folder := tmp_path / "model").mkdir()
+    stored.import_checkpoint(
+        folder,
+        name="released",
+        arm={**ARM, "architecture": "deephic", "weights": WEIGHTS},
+        geometry=asdict(GEOMETRY),
+        checkpoint=mirror / WEIGHTS,
+        examples=examples,
+        version="v",
+    )
+    model = ready.of_folder(folder, "mine")
+    assert model.name == "mine"
+    assert model.contacts_per_bin == pytest.approx(413 * 16 / 100)
+
+
+def test_t8_a_model_of_other_bins_than_the_experiment_is_refused(examples):
+    model = ready.of_arm({**ARM, "architecture": "identity"}, "same", examples)
+    model.check_bins(10_000)
+    with pytest.raises(InputError, match=r"arms/same: .* bins of 10000 bp, and geometry/bin_bp is 5000"):
+        model.check_bins(5_000)
+
+
+@pytest.mark.parametrize(
+    "bins, sides",
+    [([300, 250, 240], 6), ([300, 160, 90], 2), ([1000, 41], 1), ([100_000, 41], 6), ([39, 12], 1)],
+)
+def test_windows_leave_out_no_chromosome_that_counts(bins, sides):
+    sizes = {f"chr{number}": 10_000 * n for number, n in enumerate(bins)}
+    assert ready.window_bins(sizes, 10_000, 40) == 40 * sides
+
+
+def test_files_that_state_no_depth_are_not_guessed():
+    assert ready.cannot_enhance(published.CHECKPOINTS[WEIGHTS]) is None
+    for name in ("weights_vgg16.pth", "weights_hicsr_dae.pth", "weights_hicfoundation_resolution.pth.tar"):
+        with pytest.raises(InputError, match=f"{name}: "):
+            ready.of_published(Path(name))
+
+
+def test_defaults_are_those_of_the_schema(repository):
+    import yaml
+
+    schema = yaml.safe_load((repository / "resources/schemas/config.schema.yaml").read_text())
+    given = schema["properties"]["recipes"]["properties"]["corrected"]["properties"]
+    for scale, recipe in asdict(CORRECTED).items():
+        assert {name: one["default"] for name, one in given[scale]["properties"].items()} == recipe

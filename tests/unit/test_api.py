@@ -1,0 +1,295 @@
+"""`trifold.enhance`, `score`, `info`, `load_model`, `list_models`: files in, files and numbers out."""
+
+import doctest
+import importlib.util
+import json
+import logging
+import shutil
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import cooler
+import numpy as np
+import pytest
+import torch
+from small import BIN_BP, GEOMETRY, N_BINS, write_counts, write_model
+
+import trifold
+from trifold import api
+from trifold.config import from_dict
+from trifold.data import contacts, examples
+from trifold.errors import InputError
+from trifold.inference import depth_advice, predict
+from trifold.models import published, ready
+from trifold.models.ready import CORRECTED
+
+WEIGHTS = "weights_deephic_raw_16.pth"
+
+
+def matrix(path, bin_bp=None, balance=True):
+    return cooler.Cooler(f"{path}::/resolutions/{bin_bp}" if bin_bp else str(path)).matrix(balance=balance)[:]
+
+
+def test_importing_the_package_does_not_import_torch(repository):
+    code = "import sys, trifold; dir(trifold); assert not {'torch', 'cooler', 'trifold.api'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=repository, check=True)
+    with pytest.raises(AttributeError, match="no attribute 'enhanse'"):
+        _ = trifold.enhanse
+    assert trifold.enhance is api.enhance
+
+
+def test_examples_of_the_docstrings_run(door):
+    found = doctest.testmod(api)
+    assert found.failed == 0 and found.attempted >= 8
+
+
+# ---------------------------------------------------------------- enhance
+
+
+def test_enhance_writes_what_the_workflows_steps_write(door):
+    """The map is prepared, then predicted with what the model's folder says: the same pixels, and zoom levels."""
+    out = trifold.enhance("shallow.cool", "model", "out.mcool", device="cpu")
+    contacts.prepare("shallow.cool", "low.cool", BIN_BP)
+    model = ready.of_folder("model")
+    (door / "by_hand").mkdir()
+    predict(
+        model.network,
+        door / "by_hand",
+        chromsizes={"chr1": N_BINS * BIN_BP},
+        chromosomes=["chr1"],
+        geometry=GEOMETRY,
+        recipes=CORRECTED,
+        statistics=model.statistics,
+        low_map="low.cool",
+        device="cpu",
+    )
+    found = matrix(out, BIN_BP)
+    np.testing.assert_array_equal(found, matrix(door / "by_hand/map.cool"))
+    assert np.isfinite(found[20, 20:38]).all()
+    facts = api.made_by(out)
+    assert (facts["arm"], facts["version"], facts["reach_bp"]) == ("image", "v1", 12 * BIN_BP)
+    assert facts["contacts_per_bin"] == facts["trained_contacts_per_bin"]
+    assert sorted(path.name for path in door.iterdir() if path.name.startswith(".")) == []
+
+
+def test_the_workflows_scripts_write_the_same_pixels(door, repository):
+    """Low map, examples' statistics and prediction by the scripts of the rules, the model's folder as here."""
+    contacts.prepare("deep.cool", "balanced.cool", BIN_BP)
+    contacts.prepare("shallow.cool", "low.cool", BIN_BP)
+    (door / "regions.bed").write_text("chr1\t0\t800000\ttrain\nchr1\t800000\t1200000\ttest\n")
+    (door / "examples").mkdir()
+    statistics = examples.build(
+        "balanced.cool", "low.cool", None, "regions.bed", GEOMETRY, CORRECTED, 1, door / "examples"
+    )
+    rows = np.triu(matrix("low.cool", balance=False))[:80]
+    assert statistics["low"] == {"bin_bp": BIN_BP, "coarsen": 1, "contacts_per_bin": pytest.approx(rows.sum() / 80)}
+    shutil.copy("examples/statistics.json", "model/statistics.json")
+    spec = importlib.util.spec_from_file_location("predict", repository / "workflow_scripts/predict.py")
+    spec.loader.exec_module(script := importlib.util.module_from_spec(spec))
+    inputs = SimpleNamespace(
+        model=["model/statistics.json"], low=["low.cool"], sequence=[], tracks=[], regions=[], examples=[]
+    )
+    params = SimpleNamespace(
+        name="image",
+        arm={"architecture": "vehicle"},
+        geometry=vars(GEOMETRY),
+        predict={"roles": "all", "stride_bins": None, "batch_size": 16, "precision": "32-true"},
+        accelerator="cpu",
+        assembly=None,
+        code="x",
+    )
+    script.main(inputs, ["made/map.cool"], params, 1)
+    trifold.enhance("shallow.cool", "model", "out.cool", device="cpu")
+    np.testing.assert_array_equal(matrix("made/map.cool"), matrix("out.cool"))
+
+
+def test_d4_published_weights_enhance_a_shallow_map_alone(door, mirror, shallow_counts):
+    """No deep map, no FASTA: the low map's weights, and the depth that the file's name states."""
+    trifold.enhance("shallow.cool", mirror / WEIGHTS, "out.cool", device="cpu")
+    contacts.prepare("shallow.cool", "low.cool", BIN_BP)
+    weight = cooler.Cooler("low.cool").bins()["weight"][:].to_numpy()
+    geometry = from_dict(ready.Geometry, {**vars(GEOMETRY), "window_bins": N_BINS})
+    network = published.load(WEIGHTS, mirror / WEIGHTS, geometry, {})
+    counts = np.where(np.isfinite(np.outer(weight, weight)), shallow_counts, 0)
+    with torch.inference_mode():
+        given = torch.from_numpy(counts.astype(np.float32))[None, None]
+        predicted = network.decode(network({"map": given}))[0, 0].double().numpy()
+    expected = (predicted + predicted.T) / 2 * np.outer(weight, weight) / 16
+    found = matrix("out.cool")
+    band = np.abs(np.subtract.outer(np.arange(N_BINS), np.arange(N_BINS))) <= 90
+    np.testing.assert_allclose(found[band], expected[band], rtol=1e-4)
+    assert api.made_by("out.cool")["assumed"] == "the deep map has 16 times the contacts of this one; contacts raw"
+
+
+@pytest.mark.parametrize("name", ["weights_deephic_kr_16.pth", "weights_hicarn_hicplus_16ds.pytorch"])
+def test_other_published_weights_keep_the_depth_of_the_balanced_scale(door, mirror, name):
+    """Rows of a balanced map sum to 1: whatever the weights and their units, the enhanced map is of that order."""
+    trifold.enhance("shallow.cool", mirror / name, "out.cool", device="cpu")
+    contacts.prepare("shallow.cool", "low.cool", BIN_BP)
+    low, found = matrix("low.cool"), matrix("out.cool")
+    rows = slice(10, 110)
+    near = np.abs(np.subtract.outer(np.arange(N_BINS), np.arange(N_BINS))) <= 40
+    share = np.nansum((found * near)[rows]) / np.nansum((low * near)[rows])
+    assert 0.3 < share < 3
+
+
+def test_d5_chromosomes_and_their_order_come_from_the_map(door, deep_counts):
+    sizes = {"b": 50 * BIN_BP, "a": 70 * BIN_BP}
+    write_counts("two.cool", deep_counts, sizes)
+    trifold.enhance("two.cool", "model", "out.cool", device="cpu", force=True)
+    assert cooler.Cooler("out.cool").chromnames == ["b", "a"]
+    trifold.enhance("two.cool", "model", "out.cool", chromosomes=["a"], device="cpu", force=True)
+    known = cooler.Cooler("out.cool").bins()[:].groupby("chrom", observed=True)["weight"].count()
+    assert known["b"] == 0 and known["a"] > 50
+
+
+def test_d12_a_map_of_another_depth_is_said_with_both_numbers(door, caplog):
+    with caplog.at_level(logging.WARNING, "trifold"):
+        trifold.enhance("shallow.cool", "model", "near.cool", device="cpu")
+        assert "contacts per bin" not in caplog.text
+        trifold.enhance("deep.cool", "model", "far.cool", device="cpu")
+    found = trifold.info("deep.cool")["contacts_per_bin"]
+    taught = ready.of_folder("model").contacts_per_bin
+    assert f"deep.cool: the map has {found:,.0f} contacts per bin of 10,000 bp" in caplog.text
+    assert f"8.0 times as many as the maps the model was trained on ({taught:,.0f})" in caplog.text
+    assert "thin the map to 1/8.0" in caplog.text
+
+
+@pytest.mark.parametrize("found, said", [(100, None), (51, None), (199, None), (25, "thinned 4.0 times more")])
+def test_d12_depth_within_a_factor_of_two_passes(found, said):
+    advice = depth_advice(found, 100, 10_000)
+    assert said in advice if said else advice is None
+
+
+def test_d14_a_map_without_a_good_bin_is_refused(door):
+    write_counts("bad.cool", np.eye(N_BINS, dtype=int))
+    with pytest.raises(InputError, match=r"^bad\.cool: too few contacts, no bin is left"):
+        trifold.enhance("bad.cool", "model", "out.cool", device="cpu")
+    assert not list(door.glob("*out*")) and not list(door.glob(".*"))
+
+
+def test_d13_wider_bins_are_made_only_where_that_is_asked(door):
+    geometry = from_dict(ready.Geometry, {**vars(GEOMETRY), "bin_bp": 2 * BIN_BP})
+    write_model(door / "wide", 100.0, geometry)
+    with pytest.raises(InputError, match=r"has bins of 10,000 bp.*reads 20,000 bp; say resolution 20000"):
+        trifold.enhance("shallow.cool", "wide", "out.cool", device="cpu")
+    trifold.enhance("shallow.cool", "wide", "out.cool", resolution=20_000, device="cpu")
+    assert cooler.Cooler("out.cool").binsize == 20_000
+    write_model(door / "fine", 100.0, from_dict(ready.Geometry, {**vars(GEOMETRY), "bin_bp": 4_000}))
+    with pytest.raises(InputError, match=r"reads 4,000 bp, which cannot be made"):
+        trifold.enhance("shallow.cool", "fine", "out2.cool", resolution=4_000, device="cpu")
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"out": "out.hic"}, r"out\.hic: the name of the result ends with \.mcool"),
+        ({"out": "no/out.cool"}, r"no folder no"),
+        ({"out": "deep.cool"}, r"deep\.cool: exists"),
+        ({"fasta": "genome.fa"}, r"image: reads no sequence"),
+        ({"resolution": 5_000}, r"image reads bins of 10,000 bp"),
+        ({"map": "none.cool"}, r"none\.cool: no such file"),
+        ({"model": "nothing"}, r"nothing: no model"),
+        ({"model": "deep.cool"}, r"published weights 'deep\.cool' are not known"),
+        ({"model": WEIGHTS}, r"known, but the file is not here"),
+        ({"chromosomes": ["chr9"]}, r"no chromosome chr9"),
+    ],
+)
+def test_what_does_not_fit_is_one_error_and_leaves_nothing(door, changes, said):
+    before = (door / "deep.cool").read_bytes()
+    given = {"map": "shallow.cool", "model": "model", "out": "out.cool", "device": "cpu"} | changes
+    with pytest.raises(InputError, match=said):
+        trifold.enhance(**given)
+    assert sorted(path.name for path in door.iterdir()) == ["deep.cool", "model", "shallow.cool"]
+    assert (door / "deep.cool").read_bytes() == before
+
+
+# ---------------------------------------------------------------- models
+
+
+def test_a_model_of_an_earlier_version_is_told_to_be_trained_again(door):
+    path = door / "model/statistics.json"
+    statistics = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in statistics.items() if name != "low"}))
+    with pytest.raises(InputError, match=r"model/statistics\.json: lacks low: .*train the model again"):
+        trifold.load_model("model")
+
+
+def test_models_are_listed_with_where_they_are(door, mirror, monkeypatch):
+    monkeypatch.setenv("TRIFOLD_MIRROR", str(mirror))
+    shutil.copytree("model", "results/mine/models/image/fold-a/seed-1")
+    listed = trifold.list_models().set_index("model")
+    assert listed.loc[WEIGHTS, "file"] == str(mirror / WEIGHTS)
+    assert listed.loc[WEIGHTS, "enhances"] == "yes"
+    assert "not say how much deeper" in listed.loc["weights_vehicle_gan.ckpt", "enhances"]
+    trained = listed.loc["results/mine/models/image/fold-a/seed-1"]
+    assert (trained["architecture"], trained["bin_bp"], trained["enhances"]) == ("vehicle", BIN_BP, "yes")
+    assert trained["trained_on"].endswith("contacts per bin, windows of 32 bins")
+    assert trifold.load_model(WEIGHTS).path == mirror / WEIGHTS
+    with pytest.raises(InputError, match="part of a training"):
+        trifold.load_model(mirror / "weights_hicsr_dae.pth")
+
+
+# ---------------------------------------------------------------- score, info
+
+
+@pytest.fixture
+def tables(door):
+    return trifold.score("deep.cool", "deep.cool", low="shallow.cool")
+
+
+def test_a_map_against_itself_is_perfect_on_the_balanced_scale(tables):
+    own = {name: table.query("map == 'prediction' and scale == 'balanced'") for name, table in tables.items()}
+    assert (own["distance"]["mse"] == 0).all() and len(own["distance"]) > 50
+    for name in ("windows", "regions"):
+        row = own[name].iloc[0]
+        assert (row["mse"], row["mae"]) == (0, 0)
+        assert row[["pearson", "spearman", "scc_hicrep"]].to_numpy(float) == pytest.approx(1)
+
+
+def test_the_low_map_stands_beside_on_the_same_pixels(tables):
+    regions = tables["regions"].query("scale == 'balanced'").set_index("map")
+    assert regions.loc["low", "n_pixels"] == regions.loc["prediction", "n_pixels"] > 3_000
+    assert 0.5 < regions.loc["low", "pearson"] < 1
+    assert regions.loc["low", "mse"] > 0
+    summary = api.summary_of_scores(tables)
+    assert next(iter(summary)) == "Mean of 1 windows"
+    assert set(summary["By distance, balanced"]["map"]) == {"low", "prediction"}
+
+
+def test_an_enhanced_map_is_scored_as_it_was_written(door):
+    trifold.enhance("shallow.cool", "model", "out.mcool", device="cpu")
+    tables = trifold.score("out.mcool", "deep.cool", low="shallow.cool")
+    contacts.prepare("deep.cool", "balanced.cool", BIN_BP)
+    found, target = matrix("out.mcool", BIN_BP), matrix("balanced.cool")
+    scored = np.isfinite(found) & np.isfinite(target)
+    apart = np.subtract.outer(np.arange(N_BINS), np.arange(N_BINS)).T
+    scored &= (apart >= 2) & (apart <= 12)
+    row = tables["regions"].query("scale == 'balanced' and map == 'prediction'").iloc[0]
+    assert row["n_pixels"] == scored.sum()
+    assert row["mse"] == pytest.approx(np.mean((found - target)[scored] ** 2))
+    low = tables["regions"].query("scale == 'balanced' and map == 'low'").iloc[0]
+    assert low["n_pixels"] == row["n_pixels"]
+
+
+def test_maps_that_do_not_fit_are_not_scored(door, deep_counts):
+    write_counts("other.cool", deep_counts, {"chrA": N_BINS * BIN_BP})
+    write_counts("wide.cool", deep_counts, {"chr1": N_BINS * 20_000}, 20_000)
+    write_counts("short.cool", deep_counts[:30, :30], {"chr1": 30 * BIN_BP})
+    for pair, said in [
+        (("other.cool", "deep.cool"), "do not share the chromosomes"),
+        (("deep.cool", "wide.cool"), r"wide\.cool: has bins of 20,000 bp and none of 10,000"),
+        (("short.cool", "short.cool"), "no chromosome has the 40 bins"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            trifold.score(*pair)
+
+
+def test_info_of_a_hic_file_and_its_sentences(mirror):
+    facts = trifold.info(mirror / "test_chr22.hic", 100_000)
+    assert facts["assembly"] == "hg19"
+    assert (facts["bin_bp"], facts["contacts"] >= facts["cis_contacts"] > 0) == (100_000, True)
+    said = api.sentences(facts)
+    assert said["assembly"] == "hg19"
+    assert said["bins"].endswith("of 100,000 bp, not balanced")

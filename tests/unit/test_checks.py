@@ -1,0 +1,182 @@
+"""What a configuration must say beyond its schema: every wrong value is refused before a job, by field and remedy."""
+
+import re
+
+import h5py
+import numpy as np
+import pytest
+
+from trifold import checks, plan
+from trifold.architectures import ARCHITECTURES, check_window, windows_of
+from trifold.errors import InputError
+from trifold.io.widths import bin_widths
+
+
+@pytest.fixture
+def config():
+    return {
+        "seeds": [1, 2],
+        "genome": {"fasta": "genome.fa"},
+        "geometry": {"bin_bp": 1000, "window_bins": 64},
+        "predict": {"stride_bins": None},
+        "tracks": {"effective_genome_size": None},
+        "splits": {"a": {}, "b": {"on_demand": True}},
+        "samples": {"alpha": {"contacts": "alpha.cool"}},
+        "degradations": {"low": {"coarsen": 2}},
+        "training": {},
+        "evaluate": {"samples": ["alpha"], "comparison": {"reference_arms": []}},
+        "arms_used": None,
+        "arms": {
+            "gaussian": {"architecture": "gaussian"},
+            "sequence": {"architecture": "akita", "options": {"crop_bins": 0}},
+            "image": {"architecture": "vehicle"},
+            "vae": {"architecture": "vae"},
+        },
+        "enhance": {},
+    }
+
+
+def check(config):
+    checks.check(config, {name: plan.resolve_arm(config, name) for name in config["arms"]})
+
+
+def refused(config, message):
+    with pytest.raises(InputError, match=re.escape(message)) as error:
+        check(config)
+    assert "\n" not in str(error.value)
+
+
+def test_a_sound_configuration_passes(config):
+    check(config)
+
+
+def test_samples_and_their_low_maps_are_known(config):
+    with pytest.raises(InputError, match=r"config: evaluate/samples: \['alhpa'\] is not one of \['alpha'\]"):
+        plan.selected({**config, "evaluate": {**config["evaluate"], "samples": ["alhpa"]}})
+    config["samples"]["alpha"]["low"] = {"lwo": "low.cool"}
+    refused(config, "config: samples/alpha/low: 'lwo' is not one of low")
+
+
+def test_d5_a_fasta_is_asked_for_by_the_arms_that_read_it(config):
+    del config["genome"]["fasta"]
+    refused(config, "config: genome/fasta: the arms sequence read the sequence of the genome; name its FASTA")
+    del config["arms"]["sequence"]
+    check(config)
+    config["samples"]["alpha"]["tracks"] = {"atac": ["reads.bam"]}
+    refused(config, "config: tracks/effective_genome_size: the track 'atac' of 'alpha' is made of reads")
+    config["tracks"]["effective_genome_size"] = 12_000_000
+    check(config)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_d18_a_window_is_as_large_as_the_network_needs(name):
+    """The least window is taken and the next smaller refused; tests/models/test_registry.py builds them on both."""
+    least, step = windows_of(name, {})
+    check_window(name, {}, least, "arms/x")
+    with pytest.raises(InputError, match=f"window_bins: {least - step} .*arms/x.* needs at least {least}"):
+        check_window(name, {}, least - step, "arms/x")
+
+
+def test_d18_windows_and_strides_are_whole_low_bins(config):
+    config["geometry"]["window_bins"] = 63
+    refused(config, "config: geometry/window_bins: 63 is no multiple of degradations/low/coarsen, 2")
+    config["geometry"]["window_bins"] = 12
+    refused(config, "config: geometry/window_bins: 12 bins do not suit arms/image: 'vehicle' needs at least 13")
+    config["geometry"]["window_bins"] = 64
+    config["predict"]["stride_bins"] = 7
+    refused(config, "config: predict/stride_bins: 7 is no multiple of degradations/low/coarsen, 2")
+
+
+def test_d6_a_reference_arm_is_one_that_is_evaluated(config):
+    config["evaluate"]["comparison"]["reference_arms"] = ["gaussian"]
+    check(config)
+    config["arms"]["gaussian"]["maps"] = False
+    refused(config, "reference_arms: 'gaussian' is an arm whose whole maps are not scored")
+
+
+def test_an_experiment_has_an_arm_to_score(config):
+    for arm in config["arms"].values():
+        arm["maps"] = False
+    refused(config, "config: arms: there is none whose whole maps are scored")
+
+
+def test_weights_are_a_published_file_or_the_folder_of_a_model(config, tmp_path):
+    config["arms"]["image"]["weights"] = str(tmp_path)
+    with pytest.raises(InputError, match=r"config: arms/image/weights: .*artifact\.json is not there; run"):
+        checks.check_weights(config, ["weights_deephic.pth"])
+    (tmp_path / "artifact.json").touch()
+    checks.check_weights(config, [])
+    config["arms"]["image"]["weights"] = "weights_deephic.pth"
+    checks.check_weights(config, ["weights_deephic.pth"])
+
+
+# ---------------------------------------------------------------- one's own maps
+
+
+def test_enhance_takes_the_arms_first_fold_and_seed(config):
+    config["enhance"] = {"mine": {"contacts": "mine.cool", "arm": "image"}}
+    check(config)
+    assert checks.enhanced(config, "mine") == {"contacts": "mine.cool", "arm": "image", "fold": "a", "seed": 1}
+
+
+@pytest.mark.parametrize(
+    "setting, message",
+    [
+        ({"arm": "gaussian"}, "config: enhance/mine/arm: 'gaussian' has no model to enhance a map with; choose from"),
+        ({"arm": "vae"}, "config: enhance/mine/arm: 'vae' has no model"),
+        ({"arm": "imgae"}, "config: enhance/mine/arm: 'imgae' is not one of image, sequence"),
+        ({"fold": "c"}, "config: enhance/mine/fold: 'c' is not one of a"),
+        ({"seed": 3}, "config: enhance/mine/seed: 3 is not one of 1, 2"),
+    ],
+)
+def test_d17_enhance_names_a_model_that_will_be_there(config, setting, message):
+    config["enhance"] = {"mine": {"contacts": "mine.cool", "arm": "image", **setting}}
+    refused(config, message)
+
+
+def cooler_of(path, *widths):
+    """As much of a cooler as is read for its bin widths."""
+    with h5py.File(path, "w") as file:
+        for width in widths:
+            group = file if len(widths) == 1 else file.create_group(f"resolutions/{width}")
+            group.attrs.update({"format": "HDF5::Cooler", "bin-size": np.int64(width)})
+    return str(path)
+
+
+def test_d13_a_map_is_coarsened_before_it_is_enhanced_only_where_one_asks_for_it(config, tmp_path):
+    config["enhance"] = {"mine": {"contacts": cooler_of(tmp_path / "mine.cool", 1000), "arm": "image"}}
+    arms = {name: plan.resolve_arm(config, name) for name in config["arms"]}
+    with pytest.raises(
+        InputError, match=r"enhance/mine/contacts: .*mine\.cool has bins of 1000 bp.*reads bins of 2000"
+    ):
+        checks.check_maps(config, arms, str)
+    config["enhance"]["mine"]["coarsen"] = True
+    checks.check_maps(config, arms, str)
+    config["enhance"]["mine"] = {"contacts": cooler_of(tmp_path / "mine.mcool", 1000, 2000), "arm": "image"}
+    checks.check_maps(config, arms, str)
+
+
+def test_a_map_gives_the_bins_that_are_asked_for(config, tmp_path):
+    config["samples"]["alpha"]["contacts"] = cooler_of(tmp_path / "deep.cool", 1500)
+    arms = {name: plan.resolve_arm(config, name) for name in config["arms"]}
+    with pytest.raises(
+        InputError, match=r"samples/alpha/contacts: .*deep\.cool cannot give bins of 1000 bp: it has 1500"
+    ):
+        checks.check_maps(config, arms, str)
+    checks.check_maps(config, arms, lambda name: f"<results>/{name}")
+
+
+def test_bin_widths_of_a_cooler_of_a_group_and_of_other_files(tmp_path):
+    path = cooler_of(tmp_path / "a.mcool", 1000, 2000, 4000)
+    assert bin_widths(path) == [1000, 2000, 4000]
+    assert bin_widths(f"{path}::/resolutions/2000") == [2000]
+    assert bin_widths(f"{path}::/resolutions/3000") == []
+    (tmp_path / "words.cool").write_text("no map")
+    assert bin_widths(tmp_path / "words.cool") == []
+    (tmp_path / "words.hic").write_text("no map")
+    assert bin_widths(tmp_path / "words.hic") == []
+
+
+def test_bin_widths_of_real_maps(mirror):
+    assert bin_widths(mirror / "yeast_G1_2kb.cool") == [2000]
+    assert bin_widths(mirror / "test_chr22.hic")[:2] == [5000, 10000]

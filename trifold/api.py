@@ -1,0 +1,383 @@
+"""Enhance a map, score one, look at one: what `trifold` does in a shell, and `import trifold` in Python.
+
+The workflow's scripts call the same functions (`inference.enhance`, `evaluate.score_maps`, `data.contacts.prepare`,
+`data.summary.summarise`); here a map is prepared in a temporary folder beside the result, which appears when it is
+whole.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from trifold.compare import compare
+from trifold.data import assemblies, contacts, sequence, summary
+from trifold.errors import InputError
+from trifold.inference import enhance as enhance_prepared
+from trifold.io import hic
+from trifold.io.cool import chromsizes_of, open_map
+from trifold.models import published, stored
+from trifold.models.ready import PublishedFile, Ready, cannot_enhance, of_folder, of_published
+from trifold.models.registry import ARCHITECTURES
+
+MODELS = "results/*/models/*/*/*"  # folders of trained models below the current folder
+RAW = "resources/raw"  # where the workflow puts what it downloads
+INFO_BIN_BP = 10_000  # the bin width `info` reads, or the next wider one
+SHOWN_METRICS = ("mae", "mse", "pearson", "spearman", "scc_hicrep")
+SUFFIXES = (".mcool", ".cool")
+Source = str | os.PathLike
+
+
+# ---------------------------------------------------------------- models
+
+
+def load_model(name: Source) -> Ready | PublishedFile:
+    """A model to enhance maps with: the folder of a trained one, or a published file.
+
+    name: a folder that holds weights.safetensors, config.yaml and statistics.json; the path of a published file under
+    the name that `list_models` gives it; or that name alone, looked for in TRIFOLD_MIRROR and resources/raw.
+
+    >>> model = load_model("model")
+    >>> model.low_bin_bp, sorted(model.reads)
+    (10000, ['map'])
+
+    Raises InputError for what is none of them, and for files that cannot enhance a map on their own.
+    """
+    path = Path(name)
+    if path.is_dir():
+        return of_folder(path)
+    if path.is_file():
+        return of_published(path)
+    if str(name) in published.CHECKPOINTS:
+        if found := _published_path(str(name)):
+            return of_published(found)
+        raise InputError(
+            f"{name}: known, but the file is not here; put it into a folder named in TRIFOLD_MIRROR, or name its path"
+        )
+    raise InputError(
+        f"{name}: no model: neither the folder of a trained one nor a published file; `trifold models` lists those "
+        "that are known"
+    )
+
+
+def _published_path(name: str) -> Path | None:
+    folders = [*os.environ.get("TRIFOLD_MIRROR", "").split(), RAW]
+    return next((path for folder in folders if (path := Path(folder) / name).is_file()), None)
+
+
+def list_models() -> pd.DataFrame:
+    """Published files that are known, then the trained models below results/ of the current folder.
+
+    Columns: model (its name, or its folder), architecture, bin_bp (of the maps it reads), trained_on, file (where it
+    is, "" if it is not here), enhances ("yes", or why it does not).
+
+    >>> list_models().set_index("model").loc["weights_deephic_raw_16.pth", "trained_on"]
+    '1/16 of the contacts, raw, windows of 40 bins'
+    """
+    rows = [
+        {
+            "model": name,
+            "architecture": known.architecture,
+            "bin_bp": known.expects.get("bin_bp"),
+            "trained_on": _trained_on(known.expects),
+            "file": str(_published_path(name) or ""),
+            "enhances": cannot_enhance(known) or "yes",
+        }
+        for name, known in published.CHECKPOINTS.items()
+    ]
+    rows += [row for config in sorted(Path().glob(f"{MODELS}/config.yaml")) if (row := _trained_row(config.parent))]
+    return pd.DataFrame(rows).astype({"bin_bp": "Int64"})
+
+
+def _trained_on(expects: dict) -> str:
+    parts = [
+        f"1/{expects['depth']} of the contacts" if expects.get("depth") else "",
+        expects.get("bias") or "",
+        f"windows of {expects['window_bins']} bins" if "window_bins" in expects else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _trained_row(folder: Path) -> dict | None:
+    """The row of a trained model, its weights unread; nothing for one of MIX-HIC."""
+    arm, statistics = stored.read_config(folder)["arm"], stored.read_statistics(folder)
+    if arm.get("architecture") not in ARCHITECTURES:
+        return None
+    row = {"model": str(folder), "architecture": arm["architecture"], "file": str(folder)}
+    if "low" not in statistics:
+        return row | {"enhances": "made by an earlier version: train it again"}
+    low, traits = statistics["low"], ARCHITECTURES[arm["architecture"]].kind
+    depth = f"{low['contacts_per_bin']:,.0f} contacts per bin"
+    able = "map" in traits.inputs and traits.predicts
+    return row | {
+        "bin_bp": low["bin_bp"],
+        "trained_on": f"{depth}, windows of {statistics['geometry']['window_bins']} bins",
+        "enhances": "yes" if able else "reads or predicts no map",
+    }
+
+
+# ---------------------------------------------------------------- enhance
+
+
+def enhance(
+    map: Source,
+    model: Source | Ready | PublishedFile,
+    out: Source,
+    *,
+    resolution: int | None = None,
+    chromosomes: Iterable[str] | None = None,
+    fasta: Source | None = None,
+    device: str = "auto",
+    threads: int = 1,
+    batch_size: int = 16,
+    force: bool = False,
+    progress: bool | None = None,
+) -> Path:
+    """Enhance a map with a model and write `out`, a .mcool (with zoom levels) or a .cool; returns its path.
+
+    map: .cool, .mcool, .hic or the URI of a cooler, of raw counts. model: what `load_model` takes or gives.
+    resolution: bin width of the maps the model reads, bp; said, wider bins are made from the map's narrower ones.
+    chromosomes: those to predict, None for all. fasta: the sequence, for models that read it.
+    device: "auto", "cpu" or "gpu". force: replace `out`. progress: a bar; None shows it on a terminal.
+
+    The result is on the balanced scale (a row of a whole map sums to 1, `weight` is 1), and its metadata say which
+    model made it, what was assumed, and the depths of the map and of those the model was trained on. Where they differ
+    more than twofold, a warning says so.
+
+    >>> import trifold
+    >>> trifold.enhance("shallow.cool", "model", "enhanced.mcool")
+    PosixPath('enhanced.mcool')
+
+    Raises InputError for what cannot be read or does not fit; then nothing is written.
+    """
+    out = _checked_out(out, force)
+    model = load_model(model) if isinstance(model, str | os.PathLike) else model
+    bin_bp = _low_bin_bp(map, model, resolution)
+    _check_fasta(model, fasta)
+    with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder, _called(folder, map):
+        folder = Path(folder)
+        store = _encoded(fasta, folder, bin_bp) if fasta is not None else None
+        low = folder / "low.cool"
+        sizes = sequence.read_chromosomes(folder / "chromosomes.tsv") if store else None
+        contacts.prepare(map, low, bin_bp, sizes)
+        chromsizes = chromsizes_of(low)
+        with _bar(progress) as shown:
+            enhance_prepared(
+                model.for_map(low),
+                folder,
+                chromsizes=chromsizes,
+                chromosomes=None if chromosomes is None else list(chromosomes),
+                low_map=low,
+                assembly=_assembly(map, bin_bp, chromsizes),
+                called=map,
+                sequence=store,
+                device=device,
+                threads=threads,
+                batch_size=batch_size,
+                progress=shown,
+            )
+        os.replace(folder / f"map{out.suffix}", out)
+    return out
+
+
+def made_by(path: Source) -> dict:
+    """What a map that was written here says of itself: arm, architecture, assumed, reach_bp, ...
+
+    Raises InputError for a map of another origin.
+    """
+    clr = open_map(path, contacts.resolutions(path)[0])
+    facts = (clr.info.get("metadata") or {}).get("trifold")
+    if facts is None:
+        raise InputError(f"{path}: does not say that trifold made it")
+    return facts | {"reach_bp": facts["max_distance_bins"] * int(clr.binsize)}
+
+
+def _checked_out(out: Source, force: bool) -> Path:
+    out = Path(out)
+    if out.suffix not in SUFFIXES:
+        raise InputError(f"{out}: the name of the result ends with .mcool (with zoom levels) or .cool")
+    if not out.parent.is_dir():
+        raise InputError(f"{out}: no folder {out.parent}; make it first")
+    if out.exists() and not force:
+        raise InputError(f"{out}: exists; choose another name, or replace it (--force, force=True)")
+    return out
+
+
+def _low_bin_bp(map: Source, model: Ready | PublishedFile, resolution: int | None) -> int:
+    """The bin width of the maps the model reads. Raises InputError where the map does not have it."""
+    wanted, present = model.low_bin_bp, contacts.resolutions(map)
+    listed = ", ".join(f"{width:,}" for width in present)
+    if resolution not in (None, wanted):
+        raise InputError(
+            f"resolution {resolution}: {model.name} reads bins of {wanted:,} bp; leave it out, or say that"
+        )
+    if wanted in present or (resolution and any(wanted % width == 0 for width in present)):
+        return wanted
+    if finer := [width for width in present if wanted % width == 0]:
+        raise InputError(
+            f"{map}: has bins of {listed} bp, and {model.name} reads {wanted:,} bp; say resolution {wanted} "
+            f"(--resolution {wanted}) to have them made from those of {max(finer):,} bp"
+        )
+    raise InputError(
+        f"{map}: has bins of {listed} bp, and {model.name} reads {wanted:,} bp, which cannot be made from them; give a "
+        "map with narrower bins, or another model"
+    )
+
+
+def _check_fasta(model: Ready | PublishedFile, fasta: Source | None) -> None:
+    if "map" not in model.reads:
+        raise InputError(
+            f"{model.name}: reads no map ({', '.join(model.reads)}), so there is nothing to enhance with it"
+        )
+    if "tracks" in model.reads:
+        raise InputError(f"{model.name}: reads tracks, which an experiment gives it (`enhance` of the workflow)")
+    if "sequence" in model.reads and fasta is None:
+        raise InputError(f"{model.name}: reads the sequence; give the FASTA of the map's assembly (--fasta, fasta=)")
+    if "sequence" not in model.reads and fasta is not None:
+        raise InputError(f"{model.name}: reads no sequence, so the FASTA would do nothing; leave it out")
+
+
+def _encoded(fasta: Source, folder: Path, bin_bp: int) -> sequence.SequenceStore:
+    sequence.prepare(fasta, folder, bin_bp)
+    return sequence.SequenceStore(folder)
+
+
+def _assembly(map: Source, bin_bp: int, chromsizes: dict[str, int]) -> str | None:
+    """What the file says, or what the lengths of its chromosomes say."""
+    return _stated_assembly(map) or assemblies.guess(chromsizes)
+
+
+def _stated_assembly(map: Source) -> str | None:
+    if contacts.is_hic(map):
+        return None
+    stated = open_map(map, contacts.resolutions(map)[0]).info.get("genome-assembly")
+    return None if stated in (None, "", "unknown") else str(stated)
+
+
+@contextmanager
+def _called(folder: Source, map: Source) -> Iterator[None]:
+    """In an error, the user's own file in place of what was made of it."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error).replace(str(Path(folder) / "low.cool"), os.fspath(map))) from error
+
+
+@contextmanager
+def _bar(wanted: bool | None):
+    """A function of windows done and of all of them, which draws a bar where it is wanted."""
+    hidden = not (sys.stderr.isatty() if wanted is None else wanted)
+    columns = (TextColumn("windows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=hidden) as bar:
+        task = bar.add_task("windows", total=None)
+        yield lambda windows, total: bar.update(task, advance=windows, total=total)
+
+
+# ---------------------------------------------------------------- score
+
+
+def score(
+    prediction: Source,
+    deep: Source,
+    *,
+    low: Source | None = None,
+    resolution: int | None = None,
+    chromosomes: Iterable[str] | None = None,
+) -> dict[str, pd.DataFrame]:
+    """How close a map is to a deep one: the tables of `trifold.evaluate`, chromosome by chromosome.
+
+    prediction, deep, low: .cool, .mcool, .hic or the URI of a cooler; raw counts are balanced, what `enhance` wrote is
+    on that scale. low: the map the prediction was made from; scored beside it, upsampled and on the same pixels, it
+    shows what the model adds. resolution: bin width, bp; None is the prediction's finest. chromosomes: None is all that
+    the maps share.
+
+    Returns `windows` (side by side along each chromosome), `regions` (whole chromosomes) and `distance`, each with the
+    columns map ("prediction", "low"), scale (balanced, observed, oe) and the metrics; floor and ceiling of the scale
+    `observed` are those of the deep map. A chromosome's windows are in memory, all chromosomes at a time.
+
+    >>> import trifold
+    >>> tables = trifold.score("deep.cool", "deep.cool")
+    >>> tables["regions"].query("scale == 'balanced'")[["chrom", "mse", "pearson"]]
+      chrom  mse  pearson
+    0  chr1  0.0      1.0
+
+    Raises InputError for maps that do not fit together, or share no window.
+    """
+    bin_bp = resolution or contacts.resolutions(prediction)[0]
+    return compare(prediction, deep, low, bin_bp, None if chromosomes is None else list(chromosomes))
+
+
+def summary_of_scores(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """What a person reads first of the tables of `score`: title -> means over windows, regions, distance classes."""
+    metrics = [name for name in tables["windows"].columns if name in SHOWN_METRICS]
+    windows = tables["windows"].groupby(["scale", "map"], as_index=False)[metrics].mean()
+    regions = tables["regions"][["chrom", "scale", "map", "n_pixels", *metrics]]
+    distance = tables["distance"]
+    distance = distance[distance["scale"] == "balanced"]
+    apart = np.maximum(distance["distance_bp"], 1)
+    classes = pd.Series(2 ** np.floor(np.log2(apart / apart.min())) * apart.min(), name="from_bp").astype(int)
+    by_class = distance.groupby(["scale", classes, "map"], as_index=False)[["mae", "mse", "pearson"]].mean()
+    regions = regions.dropna(subset=metrics, how="all").sort_values(["scale", "chrom", "map"])
+    number = len(tables["windows"].groupby(["chrom", "start_bp"]))
+    return {
+        f"Mean of {number} windows": windows,
+        "Chromosomes (observed, oe: the pixels of their windows)": regions,
+        "By distance, balanced": by_class.drop(columns="scale"),
+    }
+
+
+# ---------------------------------------------------------------- info
+
+
+def info(map: Source, resolution: int | None = None) -> dict:
+    """What a map holds: assembly, bin widths and the numbers of `trifold.data.summary.summarise`.
+
+    map: .cool, .mcool, .hic or the URI of a cooler. resolution: the bin width whose pixels are counted, bp; None is
+    10 kb or the next wider one.
+    assembly: what the file says, otherwise guessed from the lengths of its chromosomes, None where nothing fits.
+
+    >>> import trifold
+    >>> facts = trifold.info("deep.cool")
+    >>> facts["resolutions"], facts["chromosomes"], facts["assembly"]
+    ([10000], 1, None)
+
+    Raises InputError for a file that cannot be read, and for one with several maps of one bin width, with their list.
+    """
+    present = contacts.resolutions(map)
+    bin_bp = resolution or next((width for width in present if width >= INFO_BIN_BP), present[-1])
+    chromsizes = hic.chromsizes(map) if contacts.is_hic(map) else chromsizes_of(open_map(map, bin_bp).uri)
+    return {
+        "map": os.fspath(map),
+        "assembly": _assembly(map, bin_bp, chromsizes),
+        "resolutions": present,
+        **summary.summarise(map, bin_bp),
+    }
+
+
+def sentences(facts: dict) -> dict[str, str]:
+    """`info` for a person: what is said -> what it is."""
+    cis = facts["cis_contacts"] / facts["contacts"] if facts["contacts"] else 0.0
+    bad = "not balanced" if facts["bad_bins"] is None else f"{facts['bad_bins']:,} without a weight"
+    bin_bp = facts["bin_bp"]
+    near = ", ".join(f"{_distance(distance)} {density:.3g}" for distance, density in facts["by_distance"][::4])
+    return {
+        "map": facts["map"],
+        "assembly": facts["assembly"] or "not known",
+        "resolutions": ", ".join(f"{width:,}" for width in facts["resolutions"]) + " bp",
+        "chromosomes": f"{facts['chromosomes']}, {facts['length_bp']:,} bp",
+        "contacts": f"{facts['contacts']:,}, {cis:.1%} within chromosomes",
+        "bins": f"{facts['bins']:,} of {bin_bp:,} bp, {bad}",
+        "contacts per bin": f"{facts['contacts_per_bin']:,.1f} of {bin_bp:,} bp",
+        "contacts per pixel": near,
+    }
+
+
+def _distance(distance_bp: float) -> str:
+    return f"{distance_bp / 1e6:.3g} Mb" if distance_bp >= 1e6 else f"{distance_bp / 1e3:.3g} kb"

@@ -1,0 +1,168 @@
+"""What a configuration must say beyond its schema: one error, before any job, that names field, value and remedy.
+
+Pure functions of the configuration but for `check_maps`, which reads the bin widths of maps that are already there.
+"""
+
+from pathlib import Path
+
+from trifold import plan
+from trifold.architectures import check_window
+from trifold.errors import InputError
+from trifold.io import widths
+
+
+def _refuse(field: str, value, known) -> None:
+    raise InputError(f"config: {field}: {value!r} is not one of {', '.join(sorted(map(str, known))) or 'none'}")
+
+
+def check(config: dict, arms: dict[str, dict]) -> None:
+    """Raise InputError for what cannot work. `config` has the arms it uses, `arms` the same ones resolved."""
+    _check_samples(config)
+    _check_genome(config)
+    _check_windows(config, arms)
+    _check_comparison(config)
+    for name in config["enhance"]:
+        enhanced(config, name)
+
+
+def _check_samples(config: dict) -> None:
+    for name, sample in config["samples"].items():
+        for degradation in sample.get("low", {}):
+            if degradation not in config["degradations"]:
+                _refuse(f"samples/{name}/low", degradation, config["degradations"])
+
+
+def _check_genome(config: dict) -> None:
+    if config["genome"].get("fasta"):
+        return
+    if config["tracks"]["effective_genome_size"] is None:
+        for name, sample in config["samples"].items():
+            for track, sources in sample.get("tracks", {}).items():
+                if any(source.endswith(".bam") for source in ([sources] if isinstance(sources, str) else sources)):
+                    raise InputError(
+                        f"config: tracks/effective_genome_size: the track {track!r} of {name!r} is made of reads, "
+                        "and without genome/fasta the mappable bases cannot be counted; give their number, bp"
+                    )
+    if reading := [name for name in config["arms"] if "sequence" in plan.traits_of(config, name).inputs]:
+        raise InputError(
+            f"config: genome/fasta: the arms {', '.join(reading)} read the sequence of the genome; name its FASTA, or "
+            "leave these arms out"
+        )
+
+
+def _check_windows(config: dict, arms: dict[str, dict]) -> None:
+    window_bins, stride_bins = config["geometry"]["window_bins"], config["predict"]["stride_bins"]
+    for name, arm in arms.items():
+        check_window(arm["architecture"], arm["options"], window_bins, f"arms/{name}")
+        if "map" not in plan.traits_of(config, name).inputs:
+            continue
+        degradation = arm["degradation"]
+        coarsen = config["degradations"][degradation]["coarsen"]
+        if window_bins % coarsen:
+            raise InputError(
+                f"config: geometry/window_bins: {window_bins} is no multiple of degradations/{degradation}/coarsen, "
+                f"{coarsen}; change one of them"
+            )
+        if stride_bins is not None and stride_bins % coarsen:
+            raise InputError(
+                f"config: predict/stride_bins: {stride_bins} is no multiple of degradations/{degradation}/coarsen, "
+                f"{coarsen}; change one of them"
+            )
+
+
+def _check_comparison(config: dict) -> None:
+    evaluated = {one.arm for one in plan.evaluations(config)}
+    if not evaluated:
+        raise InputError(
+            "config: arms: there is none whose whole maps are scored, and nothing to report; add one without a model, "
+            "such as identity: {architecture: identity}, or take `maps: false` from one"
+        )
+    for name in config["evaluate"]["comparison"]["reference_arms"]:
+        if name not in evaluated:
+            raise InputError(
+                f"config: evaluate/comparison/reference_arms: {name!r} is an arm whose whole maps are not scored "
+                f"(maps, folds, on_demand); name one of {', '.join(sorted(evaluated))}"
+            )
+
+
+def check_weights(config: dict, published) -> None:
+    """Raise InputError for an arm whose weights are neither a published file nor the folder of a model."""
+    for name, arm in config["arms"].items():
+        if (weights := arm.get("weights")) is None or weights in published:
+            continue
+        if not (record := Path(weights, "artifact.json")).is_file():
+            raise InputError(
+                f"config: arms/{name}/weights: {record} is not there; run the experiment that trains it first, name "
+                "the folder of another model, or leave the arm out (arms_used)"
+            )
+
+
+# ---------------------------------------------------------------- one's own maps
+
+
+def enhanced(config: dict, name: str) -> dict:
+    """An entry of `enhance`, complete: contacts, arm, fold, seed, rename, coarsen.
+
+    Fold and seed are the arm's first where they are not given. Raises InputError, naming the field and the choices, for
+    an arm without a model and a fold or seed that it is not trained on.
+    """
+    own, place = dict(config["enhance"][name]), f"enhance/{name}"
+    models = [arm for arm in config["arms"] if (traits := plan.traits_of(config, arm)).predicts and traits.learned]
+    if own["arm"] not in models:
+        if own["arm"] in config["arms"]:
+            raise InputError(
+                f"config: {place}/arm: {own['arm']!r} has no model to enhance a map with; choose from "
+                f"{', '.join(models) or 'none: train one'}"
+            )
+        _refuse(f"{place}/arm", own["arm"], models)
+    own.setdefault("fold", plan.folds_of(config, own["arm"])[0])
+    own.setdefault("seed", plan.seeds_of(config, own["arm"])[0])
+    for field, known in (("fold", plan.folds_of(config, own["arm"])), ("seed", plan.seeds_of(config, own["arm"]))):
+        if own[field] not in known:
+            _refuse(f"{place}/{field}", own[field], known)
+    return own
+
+
+def low_bin_bp(config: dict, arm: dict) -> int:
+    """Bin width of the maps that a resolved arm reads, bp."""
+    return config["geometry"]["bin_bp"] * config["degradations"][arm["degradation"]]["coarsen"]
+
+
+def check_maps(config: dict, arms: dict[str, dict], locate) -> None:
+    """Raise InputError for a map whose bins do not give those that are asked for; files that are not there yet pass.
+
+    locate(name) -> where an input of the configuration lies.
+    """
+    bin_bp = config["geometry"]["bin_bp"]
+    for name, sample in config["samples"].items():
+        _check_map(locate(sample["contacts"]), bin_bp, f"samples/{name}/contacts", "set geometry/bin_bp")
+        for degradation, path in sample.get("low", {}).items():
+            wanted = bin_bp * config["degradations"][degradation]["coarsen"]
+            _check_map(locate(path), wanted, f"samples/{name}/low/{degradation}", "set the degradation's coarsen")
+    for name in config["enhance"]:
+        own = enhanced(config, name)
+        wanted, path = low_bin_bp(config, arms[own["arm"]]), locate(own["contacts"])
+        found = _check_map(path, wanted, f"enhance/{name}/contacts", "give a map of that width")
+        if found and wanted not in found and not own.get("coarsen", False):
+            raise InputError(
+                f"config: enhance/{name}/contacts: {path} has bins of {_listed(found)} bp, and arm {own['arm']!r} "
+                f"reads bins of {wanted} bp: the map would lose resolution first; choose an arm for its own bin "
+                f"width, or say so by enhance/{name}/coarsen: true"
+            )
+
+
+def _check_map(path: str, bin_bp: int, field: str, remedy: str) -> list[int]:
+    """Bin widths of a map; nothing where they cannot be known yet."""
+    if path.startswith("<") or not Path(path.partition("::")[0]).is_file():
+        return []
+    found = widths.bin_widths(path)
+    if found and not any(bin_bp % width == 0 for width in found):
+        raise InputError(
+            f"config: {field}: {path} cannot give bins of {bin_bp} bp: it has {_listed(found)} bp; {remedy} to one of "
+            "them or a multiple"
+        )
+    return found
+
+
+def _listed(numbers: list[int]) -> str:
+    return ", ".join(map(str, sorted(numbers)))

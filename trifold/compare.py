@@ -1,0 +1,192 @@
+"""A map against a deep one, as files: what `trifold score` does with them before `evaluate.score_maps` scores them.
+
+Raw counts are prepared and balanced as the workflow does; what a model wrote, whose values are no counts any more, is
+taken as it is. The low map becomes what the row `identity` of an experiment shows.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cooler
+import numpy as np
+import pandas as pd
+
+from trifold.config import Geometry, Scoring
+from trifold.data import contacts, examples, normalise
+from trifold.errors import InputError
+from trifold.evaluate import score_maps
+from trifold.genome import Region, n_bins
+from trifold.inference import enhance
+from trifold.io.cool import chromsizes_of, open_map
+from trifold.models import registry
+from trifold.models.ready import CORRECTED, Ready, window_bins
+
+SCORED_BINS, SCORED_SIDES = 40, 5  # windows of 200 bins are scored, of fewer where chromosomes are short
+MAX_BAD_BINS = 0.25  # of a window that is scored
+# Bins at the ends that a prediction lacks are missing in it, so none is left out beforehand.
+SCORING = Scoring(min_diagonal=2, max_distance_bins=None, edge_bins=0, scc_h=1, scc_max_bp=None)
+Source = str | os.PathLike
+
+
+def compare(
+    prediction: Source, deep: Source, low: Source | None, bin_bp: int, chromosomes: list[str] | None
+) -> dict[str, pd.DataFrame]:
+    """The tables windows, regions and distance of `evaluate.score_maps`, with the column `map`: prediction or low.
+
+    prediction, deep, low: .cool, .mcool, .hic or the URI of a cooler; bin_bp: bin width of the first two; chromosomes:
+    None is all that the maps share.
+    Raises InputError for maps that do not fit together, or share no window.
+    """
+    with TemporaryDirectory() as folder:
+        folder = Path(folder)
+        pair = {
+            "prediction": _balanced(prediction, folder / "prediction.cool", bin_bp),
+            "deep": _balanced(deep, folder / "deep.cool", bin_bp),
+        }
+        low_map = _balanced(low, folder / "low.cool", _low_width(low, bin_bp)) if low is not None else None
+        names = {"prediction": prediction, "deep": deep} | ({"low": low} if low is not None else {})
+        sizes = _shared(pair | ({"low": low_map} if low_map else {}), names, chromosomes)
+        coarsen = int(open_map(low_map).binsize) // bin_bp if low_map else 1
+        geometry = _scored_geometry(sizes, bin_bp, coarsen, deep)
+        scale = _observed_scale(pair["deep"], sizes, geometry)
+        scored = {"prediction": pair["prediction"]}
+        if low_map:
+            scored["low"] = _upsampled(low_map, folder, geometry, coarsen, scale, sizes)
+            _share_bins(scored["low"], pair["prediction"])
+        return _tables(scored, pair["deep"], low_map or pair["deep"], sizes, geometry, scale, str(deep))
+
+
+def _balanced(source: Source, target: Path, bin_bp: int) -> Path | str:
+    """A map on the balanced scale: as it is where its values are no contacts any more, otherwise prepared."""
+    if bin_bp not in (present := contacts.resolutions(source)):
+        raise InputError(
+            f"{source}: has bins of {_listed(present)} bp and none of {bin_bp:,}; give maps of one bin width, or say "
+            "which (--resolution, resolution=)"
+        )
+    if not contacts.is_hic(source):
+        clr = open_map(source, bin_bp)
+        fractional = np.issubdtype(clr.pixels()[:0]["count"].dtype, np.floating)
+        if fractional and "weight" in clr.bins().columns:
+            cooler.fileops.cp(clr.uri, str(target))
+            return target
+    contacts.prepare(source, target, bin_bp)
+    return target
+
+
+def _low_width(low: Source, bin_bp: int) -> int:
+    """The low map's bin width: the deep one's where it has that, otherwise its own."""
+    present = contacts.resolutions(low)
+    if bin_bp in present:
+        return bin_bp
+    if len(present) == 1 and present[0] % bin_bp == 0:
+        return present[0]
+    raise InputError(
+        f"{low}: has bins of {_listed(present)} bp; as the low map of one of {bin_bp:,} bp give one of that width, or "
+        "name one of a multiple (file.mcool::/resolutions/BP)"
+    )
+
+
+def _shared(maps: dict[str, Path], names: dict[str, Source], wanted: Iterable[str] | None) -> dict[str, int]:
+    """Chromosomes that all maps have, in the deep map's order. Raises InputError where there are none."""
+    sizes = {name: chromsizes_of(path) for name, path in maps.items()}
+    listed = sizes["deep"] if wanted is None else {chrom: sizes["deep"].get(chrom) for chrom in wanted}
+    shared = {chrom: size for chrom, size in listed.items() if all(chrom in of_map for of_map in sizes.values())}
+    if not shared or (wanted is not None and len(shared) < len(listed)):
+        having = "; ".join(f"{names[name]} has {', '.join(list(of_map)[:8])}" for name, of_map in sizes.items())
+        raise InputError(f"the maps do not share the chromosomes to score: {having}")
+    return shared
+
+
+def _scored_geometry(sizes: dict[str, int], bin_bp: int, coarsen: int, deep: Source) -> Geometry:
+    side = -(-SCORED_BINS // coarsen) * coarsen
+    size = window_bins(sizes, bin_bp, side, SCORED_SIDES)
+    if max(n_bins(length_bp, bin_bp) for length_bp in sizes.values()) < size:
+        raise InputError(
+            f"{deep}: no chromosome has the {size} bins of {bin_bp:,} bp of a window to score; give maps of narrower "
+            "bins"
+        )
+    return Geometry(bin_bp, size, {}, MAX_BAD_BINS, 0)
+
+
+def _observed_scale(deep: Path, sizes: dict[str, int], geometry: Geometry) -> dict[str, float]:
+    """Floor and ceiling of the deep map's coarse-grained windows."""
+    step_bp = geometry.window_bp
+    rows = [
+        (chrom, start) for chrom, length_bp in sizes.items() for start in range(0, length_bp - step_bp + 1, step_bp)
+    ]
+    windows = pd.DataFrame(rows, columns=["chrom", "start_bp"])
+    maps, recipe = examples.Maps(deep, geometry.bin_bp, geometry.window_bins), CORRECTED.observed
+    return normalise.training_scale(
+        normalise.adaptive_coarsegrain(*maps.windows(chrom, stack), recipe.cutoff, recipe.max_levels)
+        for chrom, stack in examples.stacks(windows, geometry)
+    )
+
+
+def _upsampled(
+    low: Path, folder: Path, geometry: Geometry, coarsen: int, scale: dict[str, float], sizes: dict[str, int]
+) -> Path:
+    """The low map as the row `identity` of an experiment has it."""
+    network = registry.build("identity", geometry, {}, {}).eval()
+    facts = {"arm": "identity", "architecture": "identity"}
+    model = Ready(network, geometry, CORRECTED, coarsen, {"observed": scale}, facts=facts)
+    (target := folder / "low").mkdir()
+    enhance(model, target, chromsizes=sizes, low_map=low, device="cpu")
+    return target / "map.cool"
+
+
+def _share_bins(low: Path, prediction: Path) -> None:
+    """Mark the bins missing in the upsampled low map that the prediction lacks, so that both are scored on the same."""
+    theirs = cooler.Cooler(str(prediction))
+    ours = cooler.Cooler(str(low))
+    lacking = np.concatenate([theirs.bins().fetch(chrom)["weight"].isna() for chrom in ours.chromnames])
+    with ours.open("r+") as group:
+        weight = group["bins/weight"]
+        weight[:] = np.where(lacking, np.nan, weight[:])
+
+
+def _reach(path: Path) -> int | None:
+    return (cooler.Cooler(str(path)).info.get("metadata") or {}).get("trifold", {}).get("max_distance_bins")
+
+
+def _tables(
+    scored: dict[str, Path],
+    deep: Path,
+    low: Path,
+    sizes: dict[str, int],
+    geometry: Geometry,
+    scale: dict[str, float],
+    where: str,
+) -> dict[str, pd.DataFrame]:
+    reaches = [reach for path in scored.values() if (reach := _reach(path)) is not None]
+    scoring = Scoring(**{**vars(SCORING), "max_distance_bins": min(reaches, default=None)})
+    bin_bp = geometry.bin_bp
+    regions = [Region(chrom, 0, n_bins(length_bp, bin_bp) * bin_bp) for chrom, length_bp in sizes.items()]
+    found = {
+        name: score_maps(
+            prediction=path,
+            deep=deep,
+            low=low,
+            truth=None,
+            with_n=None,
+            regions=regions,
+            statistics={"observed": scale},
+            geometry=geometry,
+            oe_recipe=CORRECTED.oe,
+            observed_recipe=CORRECTED.observed,
+            scoring=scoring,
+            where=where,
+        )
+        for name, path in scored.items()
+    }
+    return {
+        table: pd.concat([tables[table].assign(map=name) for name, tables in found.items()], ignore_index=True)
+        .drop(columns="reference")
+        .pipe(lambda joined: joined[["map", *joined.columns.drop("map")]])
+        for table in ("windows", "regions", "distance")
+    }
+
+
+def _listed(widths: Iterable[int]) -> str:
+    return ", ".join(f"{width:,}" for width in widths)

@@ -1,0 +1,103 @@
+"""What a map holds, in numbers a person asks for first: its contacts, how many are within chromosomes, its depth.
+
+One pass over the pixels, in chunks; of a prepared map the workflow writes it beside the map, as `summary.json`.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.signal import fftconvolve
+
+from trifold.data import contacts
+from trifold.genome import n_bins
+from trifold.io.cool import open_map, read_pixels
+
+CLASSES_PER_DOUBLING = 2  # of the distance, in `by_distance`
+
+
+def summarise(source: str | os.PathLike, bin_bp: int | None = None) -> dict:
+    """Numbers of one map: a .cool, an .mcool or .hic with `bin_bp`, or the URI of a cooler.
+
+    bin_bp             bin width, bp
+    chromosomes        how many; length_bp: their length together
+    contacts           of the whole map; cis_contacts: within chromosomes
+    bins, bad_bins     how many bins, and how many of them have no balancing weight (None: the map is not balanced)
+    contacts_per_bin   cis contacts of the upper triangle, main diagonal included, per bin with such a contact
+    by_distance        [[distance_bp, contacts per pixel], ...]: classes of the distance, two to a doubling; pixels are
+                       those of two bins that have such a contact
+    Raises InputError for a file that cannot be read, or has no map of that bin width.
+    """
+    raw = contacts.open_raw(source, bin_bp)
+    sizes = [n_bins(length_bp, raw.bin_bp) for length_bp in raw.chromsizes.values()]
+    chrom_of = np.repeat(np.arange(len(sizes)), sizes)
+    total, by_diagonal, seen = 0.0, np.zeros(max(sizes)), np.zeros(len(chrom_of), dtype=bool)
+    for pixels in raw.chunks():
+        bin1, bin2 = pixels["bin1_id"], pixels["bin2_id"]
+        count = np.nan_to_num(np.asarray(pixels["count"], dtype=np.float64))
+        total += float(count.sum())
+        cis = (chrom_of[bin1] == chrom_of[bin2]) & (count > 0)
+        bin1, bin2, count = bin1[cis], bin2[cis], count[cis]
+        by_diagonal += np.bincount(np.abs(bin2 - bin1), count, len(by_diagonal))
+        seen[bin1] = seen[bin2] = True
+    weight = raw.weight()
+    return {
+        "bin_bp": raw.bin_bp,
+        "chromosomes": len(sizes),
+        "length_bp": sum(raw.chromsizes.values()),
+        "contacts": _whole(total),
+        "cis_contacts": _whole(float(by_diagonal.sum())),
+        "bins": len(chrom_of),
+        "bad_bins": None if weight is None else int(np.isnan(weight).sum()),
+        "contacts_per_bin": float(by_diagonal.sum() / max(seen.sum(), 1)),
+        "by_distance": _by_distance(by_diagonal, np.split(seen, np.cumsum(sizes)[:-1]), raw.bin_bp),
+    }
+
+
+def write(folder: Path) -> None:
+    """`summary.json` of the prepared map in a folder, beside its map.cool."""
+    (folder / "summary.json").write_text(json.dumps(summarise(folder / "map.cool"), indent=1) + "\n")
+
+
+def _whole(value: float) -> int | float:
+    """Contacts are whole numbers, but those of a predicted map are not."""
+    return int(value) if value == int(value) else value
+
+
+def _by_distance(by_diagonal: np.ndarray, seen: list[np.ndarray], bin_bp: int) -> list[list[float]]:
+    """Contacts per pixel of classes of the distance, from the contacts of every diagonal."""
+    diagonals, pixels = np.arange(len(by_diagonal)), np.zeros(len(by_diagonal))
+    for of_chrom in seen:
+        bins = of_chrom.astype(np.float64)
+        # Pairs of seen bins at every distance.
+        pixels[: len(bins)] += np.rint(fftconvolve(bins, bins[::-1])[len(bins) - 1 :])
+    steps = np.arange(0, CLASSES_PER_DOUBLING * (np.log2(len(by_diagonal)) + 1))
+    edges = np.unique(np.rint(2 ** (steps / CLASSES_PER_DOUBLING)).astype(int))
+    starts = np.append(0, edges[edges < len(by_diagonal)])
+    numbers = np.diff(np.append(starts, len(by_diagonal)))
+    distances, found, pixels = (np.add.reduceat(each, starts) for each in (diagonals, by_diagonal, pixels))
+    known = pixels > 0
+    return np.column_stack([distances / numbers * bin_bp, found / np.maximum(pixels, 1)])[known].tolist()
+
+
+def contacts_per_bin(path: str | os.PathLike, regions: pd.DataFrame) -> float:
+    """`contacts_per_bin` of a cooler of one bin width, of the bins inside regions (columns chrom, start_bp, end_bp).
+
+    A bin's contacts are those with the bins after it on its chromosome, in the regions or not.
+    """
+    clr = open_map(path)
+    total, number = 0.0, 0
+    for chrom, ours in regions.groupby("chrom", sort=False):
+        lo, hi = clr.extent(chrom)
+        inside, seen = np.zeros((2, hi - lo), dtype=bool)
+        for region in ours.itertuples():
+            inside[-(-region.start_bp // clr.binsize) : -(-region.end_bp // clr.binsize)] = True
+        for pixels in read_pixels(clr, chrom=chrom):
+            cis = (pixels["bin2_id"] < hi) & (pixels["count"] > 0)
+            bin1, bin2, count = (pixels[name][cis] for name in ("bin1_id", "bin2_id", "count"))
+            total += float(count[inside[bin1 - lo]].sum())
+            seen[bin1 - lo] = seen[bin2 - lo] = True
+        number += int((inside & seen).sum())
+    return total / max(number, 1)

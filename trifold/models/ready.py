@@ -1,0 +1,197 @@
+"""A model with all that is needed to enhance a map: what it reads, how that is prepared, and what depth it was taught.
+
+It comes from the folder of a trained model, from an arm without weights (bicubic, identity), or from a published file.
+A published file says what it was trained on (`published.CHECKPOINTS`), and nothing of the map at hand: the scale of its
+contacts is measured on the low map, and the deep one is taken to have `depth` times as many.
+"""
+
+import os
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import pandas as pd
+
+from trifold.config import CountsRecipe, Geometry, ObservedRecipe, OERecipe, Recipes, from_dict
+from trifold.data import examples
+from trifold.errors import InputError
+from trifold.genome import n_bins
+from trifold.io.cool import chromsizes_of
+from trifold.models import published, stored
+from trifold.models.blocks import Architecture
+
+# How windows are normalised where nothing else is said: the defaults of the schema's recipes/corrected.
+CORRECTED = Recipes(
+    OERecipe("akita", cutoff=2, max_levels=8, clip=2.0, sigma_bins=0.8, expected="local"),
+    ObservedRecipe("global", cutoff=2, max_levels=8),
+    CountsRecipe("balanced"),
+)
+# A published network sees windows of several of its own sides: overlapping windows then hide the borders of its tiles.
+SIDES = 6
+LENGTH_SHARE = 0.99  # of the genome that a window may not be too long for
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A network in eval mode, and how what it reads is prepared.
+
+    contacts_per_bin  of the low maps it was trained on (`data.summary`); None where it was not trained
+    facts             what a file it writes says of it: arm, architecture, version, what was assumed
+    """
+
+    network: Architecture
+    geometry: Geometry
+    recipes: Recipes
+    coarsen: int
+    statistics: dict
+    contacts_per_bin: float | None = None
+    facts: dict = field(default_factory=dict)
+
+    @property
+    def low_bin_bp(self) -> int:
+        """Bin width of the maps it reads, bp."""
+        return self.geometry.bin_bp * self.coarsen
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.facts["arm"]
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Of "map", "sequence", "tracks", "bias"."""
+        return self.network.inputs
+
+    def for_map(self, low_map: str | os.PathLike) -> "Ready":
+        """Itself: it knows its scales."""
+        return self
+
+    def check_bins(self, bin_bp: int) -> None:
+        """Raises InputError where deep maps of an experiment have other bins than those the model predicts."""
+        if self.geometry.bin_bp != bin_bp:
+            raise InputError(
+                f"config: arms/{self.name}: its model predicts bins of {self.geometry.bin_bp} bp, and geometry/bin_bp "
+                f"is {bin_bp}; give the arm a model of that bin width, or the experiment its bins"
+            )
+
+
+def _ready(network: Architecture, statistics: dict, source: str, **facts) -> Ready:
+    """From the statistics of examples. Raises InputError where they are those of an earlier version."""
+    if lacking := [name for name in ("geometry", "recipes", "coarsen", "low") if name not in statistics]:
+        raise InputError(
+            f"{source}: lacks {', '.join(lacking)}: made by an earlier version, it does not say what maps the model "
+            "reads; train the model again"
+        )
+    return Ready(
+        network.eval(),
+        from_dict(Geometry, statistics["geometry"]),
+        from_dict(Recipes, statistics["recipes"]),
+        statistics["coarsen"],
+        statistics,
+        statistics["low"]["contacts_per_bin"] if network.learned else None,
+        facts,
+    )
+
+
+def of_folder(folder: str | os.PathLike, name: str | None = None) -> Ready:
+    """The trained model of a folder; `name` in place of its own.
+
+    Raises InputError where the folder is no model, or does not say what it reads.
+    """
+    if "architecture" not in (arm := stored.read_config(folder)["arm"]):
+        raise InputError(
+            f"{folder}: a model of MIX-HIC ({arm.get('task')}), which predicts no maps; give another model"
+        )
+    network, frozen, statistics = stored.load_arm(folder)
+    if not network.predicts:
+        raise InputError(f"{folder}: {arm['architecture']} predicts no maps: it is part of a training")
+    facts = {"arm": name or arm["name"], "architecture": arm["architecture"], "version": frozen["version"]}
+    ready = _ready(network, statistics, f"{folder}/statistics.json", **facts)
+    if imported := published.CHECKPOINTS.get(arm.get("weights")):  # the statistics are not those of its training
+        return replace(ready, contacts_per_bin=imported.expects.get("contacts_per_bin"))
+    return ready
+
+
+def of_arm(arm: dict, name: str, examples_folder: str | os.PathLike) -> Ready:
+    """A resolved arm without weights, on the scales of a dataset directory."""
+    statistics = stored.read_statistics(examples_folder)
+    network = stored.build_arm(arm, statistics["geometry"], statistics)
+    source = f"{examples_folder}/statistics.json"
+    return _ready(network, statistics, source, arm=name, architecture=arm["architecture"])
+
+
+def window_bins(chromsizes: dict[str, int], bin_bp: int, side: int, most: int = SIDES) -> int:
+    """The window of at most `most` sides that leaves out no more than 1 % of what one side can read."""
+    bins = [n for length_bp in chromsizes.values() if (n := n_bins(length_bp, bin_bp)) >= side]
+    for sides in range(most, 1, -1):
+        if sum(n for n in bins if n >= sides * side) >= LENGTH_SHARE * sum(bins) > 0:
+            return sides * side
+    return side
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """A published checkpoint that reads a map and predicts contacts; `for_map` makes it ready for one."""
+
+    name: str
+    path: Path
+    known: published.Checkpoint
+    reads = frozenset({"map"})
+
+    @property
+    def low_bin_bp(self) -> int:
+        """Bin width it was trained on, bp."""
+        return self.known.expects["bin_bp"]
+
+    def for_map(self, low_map: str | os.PathLike) -> Ready:
+        """The network on the scales of a prepared map of its bin width. Raises InputError for a damaged file."""
+        depth, bias = self.known.expects["depth"], self.known.expects["bias"] or "raw"
+        chromsizes = chromsizes_of(low_map)
+        side = window_bins(chromsizes, self.low_bin_bp, self.known.expects["window_bins"])
+        geometry = Geometry(self.low_bin_bp, side, {}, max_bad_bins=1.0, max_n_bins=0)
+        recipes = Recipes(CORRECTED.oe, CORRECTED.observed, CountsRecipe(bias))
+        counts = _contacts_facts(low_map, chromsizes, geometry, recipes, depth)
+        statistics = {"counts": counts, "geometry": asdict(geometry), "recipes": asdict(recipes), "coarsen": 1}
+        network = published.load(self.name, self.path, geometry, statistics)
+        assumed = f"the deep map has {depth} times the contacts of this one; contacts {bias}"
+        facts = {"arm": self.path.stem, "architecture": self.known.architecture, "weights": self.name}
+        facts["assumed"] = assumed
+        return Ready(network, geometry, recipes, 1, statistics, self.known.expects.get("contacts_per_bin"), facts)
+
+
+def of_published(path: str | os.PathLike) -> PublishedFile:
+    """A published file. Raises InputError for a name that is not known, and for one that cannot stand alone."""
+    path = Path(path)
+    known = published.checkpoint(path.name)
+    if reason := cannot_enhance(known):
+        raise InputError(f"{path}: {reason}; train it in an experiment, or choose one that `trifold models` says can")
+    return PublishedFile(path.name, path, known)
+
+
+def cannot_enhance(known: published.Checkpoint) -> str | None:
+    """Why a published file alone does not enhance a map; None where it does."""
+    if known.architecture in ("hicsr-dae", "vgg16", "hicfoundation-mae"):
+        return f"{known.architecture} is no model of deep maps but a part of a training"
+    if known.expects.get("depth") is None:
+        return f"{known.architecture}: its authors do not say how much deeper its deep maps were: no scale is known"
+    return None
+
+
+def _contacts_facts(
+    low_map: str | os.PathLike, chromsizes: dict[str, int], geometry: Geometry, recipes: Recipes, depth: float
+) -> dict[str, float]:
+    """statistics["counts"] from the low map alone: the deep one's scale is `depth` times its own."""
+    size, bin_bp = geometry.window_bins, geometry.bin_bp
+    starts = {chrom: range(0, n_bins(length_bp, bin_bp) - size + 1, size) for chrom, length_bp in chromsizes.items()}
+    rows = [(chrom, start * bin_bp) for chrom, ours in starts.items() for start in ours]
+    if not rows:
+        longest = max(chromsizes.values())
+        raise InputError(
+            f"{low_map}: its longest chromosome has {longest:,} bp, and the weights read windows of {size} bins of "
+            f"{bin_bp:,} bp; choose a model of narrower bins"
+        )
+    windows = pd.DataFrame(rows, columns=["chrom", "start_bp"])
+    low = examples.Maps(low_map, bin_bp, size)
+    stacks = list(examples.stacks(windows, geometry))
+    found = examples.count_contacts(low, low, stacks, recipes.counts, 1)
+    of_low = {name: value for name, value in found.items() if name.startswith("low_")}
+    return {"ratio": depth} | of_low | {name.replace("low_", "deep_"): depth * value for name, value in of_low.items()}

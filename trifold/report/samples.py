@@ -1,0 +1,167 @@
+"""What the maps of a sample hold, as the page shows it: contacts, depth, bad bins, repairs, contacts by distance."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from trifold.errors import InputError
+from trifold.genome import Region
+from trifold.io.cool import Band, open_map
+from trifold.report.gallery import read_map
+
+DEEP = "deep"
+_NEEDED = ("bin_bp", "contacts", "cis_contacts", "bins", "bad_bins", "contacts_per_bin", "by_distance")
+
+
+class MapFacts(NamedTuple):
+    """One prepared map: its name, where it comes from, `trifold.data.summary.summarise`, and what was repaired."""
+
+    name: str
+    source: str
+    summary: dict
+    repairs: list[str]
+
+
+class MapRow(NamedTuple):
+    """`MapFacts` in words."""
+
+    name: str
+    source: str
+    resolution: str
+    contacts: str
+    cis: str
+    per_bin: str
+    share: str  # of the deep map's contacts
+    bad_bins: str
+
+
+def read(name: str, summary: str | Path, source: str) -> MapFacts:
+    """Facts of the map beside a summary.json; repairs are those of checks.json, where that was written.
+
+    Raises InputError for a summary without a field that is needed.
+    """
+    facts = json.loads(Path(summary).read_text())
+    if missing := [field for field in _NEEDED if field not in facts]:
+        raise InputError(f"{summary}: {missing} is missing; delete the folder and start again")
+    checks = Path(summary).with_name("checks.json")
+    repairs = json.loads(checks.read_text()).get("repairs", []) if checks.exists() else []
+    return MapFacts(name, source, facts, repairs)
+
+
+def source_of(config: Mapping, sample: str, name: str) -> str:
+    """Where a sample's map comes from, in words: the file that was given, or how it was made from the deep map."""
+    own = config["samples"][sample]
+    if name == DEEP:
+        return own["contacts"]
+    return own.get("low", {}).get(name) or f"the deep map, {degraded(config['degradations'][name])}"
+
+
+def degraded(low: Mapping) -> str:
+    """How a low map is made: 2 bins merged, one contact in 16 kept."""
+    parts = [f"{low['coarsen']} bins merged"] if low["coarsen"] > 1 else []
+    parts += [f"one contact in {low['thin']:g} kept"] if low["thin"] > 1 else []
+    return ", ".join(parts) or "as it is"
+
+
+def row(facts: MapFacts, deep: MapFacts | None = None) -> MapRow:
+    own = facts.summary
+    return MapRow(
+        name=facts.name,
+        source=facts.source,
+        resolution=f"{own['bin_bp']:,} bp",
+        contacts=f"{own['contacts']:,.0f}",
+        cis=_percent(own["cis_contacts"], own["contacts"]),
+        per_bin=_few(own["contacts_per_bin"]),
+        share=_share(own["contacts"], deep.summary["contacts"]) if deep and facts.name != DEEP else "–",
+        bad_bins=_bad_bins(own),
+    )
+
+
+def _few(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _percent(part: float, whole: float) -> str:
+    """A share that rounds to 0 or 100 % only where it is."""
+    if not whole:
+        return "–"
+    percent = 100 * part / whole
+    decimals = 1 if percent in (0, 100) or 0.05 <= percent < 99.95 else 3
+    return f"{percent:.{decimals}f} %".replace(f".{'0' * decimals} ", " ")
+
+
+def _share(part: float, whole: float) -> str:
+    """1/16 of the contacts; as a number where there are more."""
+    if not part or not whole:
+        return "–"
+    return f"1/{whole / part:.3g}" if part <= whole else f"{part / whole:.3g}×"
+
+
+def _bad_bins(own: Mapping) -> str:
+    if own["bad_bins"] is None:
+        return "not balanced"
+    return f"{own['bad_bins']:,} of {own['bins']:,} ({_percent(own['bad_bins'], own['bins'])})"
+
+
+def said(facts: Iterable[MapFacts]) -> list[str]:
+    """What was repaired, map by map."""
+    return [f"{repair} ({one.name} map)" for one in facts for repair in one.repairs]
+
+
+def curves(facts: Sequence[MapFacts]) -> dict[str, list[tuple[float, float]]]:
+    """Contacts by distance of every map, per pixel of the narrowest bins among them."""
+    narrow = min(one.summary["bin_bp"] for one in facts)
+    return {
+        one.name: [(d, mean / (one.summary["bin_bp"] / narrow) ** 2) for d, mean in one.summary["by_distance"]]
+        for one in facts
+    }
+
+
+# ---------------------------------------------------------------- maps of one's own
+
+
+def model_of(entry: Mapping) -> str:
+    """What a map is enhanced with: arm image, fold a, seed 1."""
+    named = [f"{key} {entry[key]}" for key in ("model", "arm", "fold", "seed") if entry.get(key) is not None]
+    return ", ".join(named)
+
+
+def busiest(low: str | Path, enhanced: str | Path, window_bins: int) -> Region | None:
+    """The window with most contacts off the diagonal, of those whose bins are mostly known in the enhanced map.
+
+    window_bins: of the enhanced map. Windows start at every half of their width. None where there is none.
+    """
+    fine, factor = open_map(enhanced), _factor(low, enhanced)
+    wide_bp = int(fine.binsize) * factor
+    best, region = 0.0, None
+    for chrom, length_bp in fine.chromsizes.items():
+        size = min(window_bins, int(length_bp) // fine.binsize) // factor
+        if size < 2:
+            continue
+        band = Band.read(low, chrom, size)
+        lo, hi = fine.extent(chrom)
+        known = np.isfinite(fine.bins()["weight"][lo:hi].to_numpy(float))
+        i, d = np.indices((size, size))
+        inside = (d > 0) & (i + d < size)
+        for start in range(0, int(length_bp) // wide_bp - size + 1, max(size // 2, 1)):
+            held = float(band.counts[start : start + size][inside].sum())
+            if held > best and known[start * factor : (start + size) * factor].mean() >= _KNOWN:
+                best, region = held, Region(chrom, start * wide_bp, (start + size) * wide_bp)
+    return region
+
+
+_KNOWN = 0.8  # share of a window's bins that must be known, for it to be shown
+
+
+def _factor(low: str | Path, enhanced: str | Path) -> int:
+    """How many bins of the enhanced map are one of the low map."""
+    return open_map(low).binsize // open_map(enhanced).binsize
+
+
+def pair(low: str | Path, enhanced: str | Path, region: Region) -> tuple[np.ndarray, np.ndarray]:
+    """Balanced values of a window before and after, on one scale: (n / k, n / k) and (n, n), NaN where unknown."""
+    bin_bp = open_map(enhanced).binsize
+    return read_map(low, region, bin_bp, _factor(low, enhanced)), read_map(enhanced, region, bin_bp)
