@@ -3,6 +3,8 @@
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -28,10 +30,27 @@ class _Lines(logging.Handler):
         click.echo(f"{level}{record.getMessage()}", err=True)
 
 
+@contextmanager
+def _said(level: int) -> Iterator[None]:
+    """What the package logs from this level on goes to the person, and nowhere else, while a command runs."""
+    logger, lines = logging.getLogger("trifold"), _Lines()
+    before = logger.level, logger.propagate
+    logger.addHandler(lines)
+    logger.setLevel(level)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(lines)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+
+
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(trifold.__version__)
 @click.option("-v", "--verbose", is_flag=True, help="Say what is done, not only what is wrong.")
-def main(verbose: bool) -> None:
+@click.pass_context
+def main(context: click.Context, verbose: bool) -> None:
     """Hi-C resolution enhancement: a map and a model give a map that cooler and HiGlass open.
 
     \b
@@ -39,10 +58,7 @@ def main(verbose: bool) -> None:
     trifold enhance mine.mcool --model weights_deephic_raw_16.pth -o enhanced.mcool
     trifold score enhanced.mcool deep.mcool --low mine.mcool
     """
-    logger = logging.getLogger("trifold")
-    logger.handlers = [_Lines()]
-    logger.setLevel(logging.INFO if verbose else logging.WARNING)
-    logger.propagate = False
+    context.with_resource(_said(logging.INFO if verbose else logging.WARNING))
 
 
 _resolution = click.option("--resolution", type=click.IntRange(min=1), metavar="BP", help="Bin width, bp.")

@@ -67,7 +67,16 @@ def read_schema(folder: Path) -> dict:
 
 
 def _read(path: Path) -> dict:
-    return yaml.load(path.read_text(), Loader=_LOADER) or {}
+    return _loaded(path.read_text()) or {}
+
+
+def _loaded(text: str):
+    """As yaml.safe_load, by the C library where it is there: ten times as fast."""
+    loader = _LOADER(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
 
 
 # ---------------------------------------------------------------- what the schema says of a place
@@ -134,7 +143,7 @@ def _parsed(text: str):
         number = float(text)
         return int(number) if number.is_integer() and abs(number) < 2**53 else number
     try:
-        return yaml.load(text, Loader=_LOADER)
+        return _loaded(text)
     except yaml.YAMLError:
         return text
 

@@ -32,6 +32,8 @@ PARTS = (
 class Workspace:
     """A copy of the repository and the `snakemake` of this environment in it."""
 
+    cores = CORES
+
     def __init__(self, folder: Path, repository: Path):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -54,7 +56,7 @@ class Workspace:
     def command(self, *arguments: str, configfile: str | None = "smoke.yaml") -> list[str]:
         config = ["--configfile", configfile] if configfile else []
         # --configfile takes every word that follows it, so it goes last.
-        return [sys.executable, "-m", "snakemake", "--cores", str(CORES), *arguments, *config]
+        return [sys.executable, "-m", "snakemake", "--cores", str(self.cores), *arguments, *config]
 
     def environment(self, **extra: str) -> dict:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -138,7 +140,9 @@ def _finished_once(repository, tmp_path_factory) -> Workspace:
     folder, done = base / "finished" / "trifold", base / "finished" / "done"
     with FileLock(base / "finished.lock"):
         if not done.exists():
-            Workspace(folder, repository).run()
+            workspace = Workspace(folder, repository)
+            workspace.cores = 2  # the other test processes soon wait for it
+            workspace.run()
             done.touch()
     return Workspace.there(folder)
 

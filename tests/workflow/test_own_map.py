@@ -30,8 +30,8 @@ def test_ones_own_map_is_enhanced_by_a_trained_arm(copy_of_finished):
 def test_a_model_trained_elsewhere_predicts_the_same(copy_of_finished):
     folder = copy_of_finished.folder
     shutil.copytree(folder / RESULTS / "models/image/fold-a/seed-1", folder / "model")
-    overlay = copy_of_finished.overlay("own.yaml", "arms: {image: {weights: model}}")
-    target = f"{RESULTS}/predictions/image/fold-a/seed-0/alpha/map.cool"
+    overlay = copy_of_finished.overlay("own.yaml", "arms: {other: {architecture: vehicle, weights: model}}")
+    target = f"{RESULTS}/predictions/other/fold-a/seed-0/alpha/map.cool"
     copy_of_finished.run(target, "--configfile", "smoke.yaml", overlay, configfile=None)
     before = folder / RESULTS / "predictions/image/fold-a/seed-1/alpha/map.cool"
     np.testing.assert_array_equal(pixels(folder / target), pixels(before))
