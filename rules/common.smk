@@ -81,6 +81,12 @@ def shipped(path):
     return path if Path.cwd() == ROOT else str(ROOT / path)
 
 
+def get_regions(wildcards):
+    """The BED file of a fold that has one: a path of one's own, or one that comes with the workflow."""
+    path = config["splits"][wildcards.fold].get("path", [])
+    return shipped(path) if path and not Path(path).exists() else path
+
+
 def unrecorded(value):
     """A parameter that says where a job runs: another value of it re-runs nothing, as Snakemake does not compare what
     a function makes of a job's threads."""
@@ -121,6 +127,7 @@ def locate(name):
 
 try:
     checks.check_weights(config, datasets.index)
+    checks.check_splits(config, ROOT)
     checks.check_maps(config, arms, locate)
 except InputError as error:
     raise WorkflowError(str(error)) from None

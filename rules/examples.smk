@@ -1,7 +1,7 @@
 rule split:
     input:
         sequence=CHROMOSOMES,
-        bed=lambda wildcards: config["splits"][wildcards.fold].get("path", []),
+        bed=get_regions,
     output:
         "<results>/splits/{fold}/artifact.json",
         "<results>/splits/{fold}/regions.bed",

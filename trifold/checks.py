@@ -97,6 +97,14 @@ def check_weights(config: dict, published) -> None:
             )
 
 
+def check_splits(config: dict, folder: Path) -> None:
+    """Raise InputError for a fold whose BED file is neither here nor in the `folder` of the workflow."""
+    for name, split in config["splits"].items():
+        path = split.get("path")
+        if path is not None and not Path(path).is_file() and not (folder / path).is_file():
+            raise InputError(f"config: splits/{name}/path: {path}: no such file; give a BED with a role per region")
+
+
 # ---------------------------------------------------------------- one's own maps
 
 

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 def main(inputs, outputs, params) -> None:
     parameters = {"split": params.split, "window_bp": params.window_bp}
+    split = {**params.split, "path": inputs.bed} if inputs.bed else params.split
     with provenance.artifact(
         Path(outputs[0]).parent, "split", parameters=parameters, code=params.code, inputs=list(inputs)
     ) as partial:
-        splits.write(partial / "regions.bed", params.split, read_chromosomes(inputs.sequence), params.window_bp)
+        splits.write(partial / "regions.bed", split, read_chromosomes(inputs.sequence), params.window_bp)
 
 
 if __name__ == "__main__":

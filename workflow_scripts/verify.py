@@ -16,11 +16,10 @@ def main(params) -> None:
     damaged, absent = provenance.verify(params.results)
     for path in absent:
         logger.warning("%s is not there any more; what was made from it is whole", path)
-    told = [f"{one.name}: {one.what}" for one in damaged]
     if damaged and not params.mend:
-        raise InputError(
-            f"{params.results}: {len(damaged)} damaged\n" + "\n".join(told) + "\n`snakemake mend` removes them"
-        )
+        for one in damaged:
+            logger.error("%s: %s", one.name, one.what)
+        raise InputError(f"{params.results}: damaged, {len(damaged)} in all (above); `snakemake mend` removes them")
     provenance.remove(damaged)
     for one in damaged:
         logger.warning("%s: removed; ask for it by name, or it is made again when something needs it", one.name)

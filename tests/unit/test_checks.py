@@ -110,6 +110,16 @@ def test_weights_are_a_published_file_or_the_folder_of_a_model(config, tmp_path)
     checks.check_weights(config, ["weights_deephic.pth"])
 
 
+def test_a_folds_file_is_there(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config["splits"]["a"] = {"kind": "bed", "path": "regions/a.bed"}
+    with pytest.raises(InputError, match=r"config: splits/a/path: regions/a\.bed: no such file"):
+        checks.check_splits(config, tmp_path / "workflow")
+    (tmp_path / "workflow/regions").mkdir(parents=True)
+    (tmp_path / "workflow/regions/a.bed").touch()
+    checks.check_splits(config, tmp_path / "workflow")
+
+
 # ---------------------------------------------------------------- one's own maps
 
 
