@@ -113,11 +113,11 @@ def get_reading(wildcards):
 
 def locate(name):
     """Where an input of the configuration lies: simulated/<file>, a row of datasets.tsv, or a path of one's own."""
-    if name.startswith("simulated/"):
-        return f"<results>/simulate/{name.removeprefix('simulated/')}"
-    if name in datasets.index or name in {line.file for line in locked}:
-        return f"<resources>/raw/{name}"
     file = name.partition("::")[0]  # of the URI of a cooler
+    if file.startswith("simulated/"):
+        return f"<results>/simulate/{file.removeprefix('simulated/')}"
+    if file in datasets.index or file in {line.file for line in locked}:
+        return f"<resources>/raw/{file}"
     if Path(file).exists():
         return file
     raise WorkflowError(
@@ -140,6 +140,7 @@ def locate_all(names):
 
 def files_of(name):
     """Files an input of the configuration stands for: of an accession, what `snakemake resolve` found."""
+    name = name.partition("::")[0]
     if name not in datasets.index:
         return [name]
     try:

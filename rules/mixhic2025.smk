@@ -152,7 +152,7 @@ rule mixhic_test:
     params:
         run=lambda wildcards: plan_mixhic2025.essence(MIXHIC2025["runs"][wildcards.run]),
         bin_bp=lookup("geometry/bin_bp", within=config),
-        accelerator=unrecorded(config["accelerator"]),
+        where=get_where,
         code=code_version("mixhic_test.py"),
     script:
         "../workflow_scripts/mixhic_test.py"

@@ -17,6 +17,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from trifold.architectures import ARCHITECTURES
 from trifold.compare import compare
 from trifold.data import assemblies, contacts, sequence, summary
 from trifold.errors import InputError
@@ -25,7 +26,6 @@ from trifold.io import hic
 from trifold.io.cool import chromsizes_of, open_map
 from trifold.models import published, stored
 from trifold.models.ready import PublishedFile, Ready, cannot_enhance, of_folder, of_published
-from trifold.models.registry import ARCHITECTURES
 
 MODELS = "results/*/models/*/*/*"  # folders of trained models below the current folder
 RAW = "resources/raw"  # where the workflow puts what it downloads
@@ -106,14 +106,14 @@ def _trained_on(expects: dict) -> str:
 
 
 def _trained_row(folder: Path) -> dict | None:
-    """The row of a trained model, its weights unread; nothing for one of MIX-HIC."""
-    arm, statistics = stored.read_config(folder)["arm"], stored.read_statistics(folder)
-    if arm.get("architecture") not in ARCHITECTURES:
+    """The row of a trained model, its weights unread; nothing for one that is being written."""
+    if folder.name.startswith("."):
         return None
+    arm, statistics = stored.read_config(folder)["arm"], stored.read_statistics(folder)
     row = {"model": str(folder), "architecture": arm["architecture"], "file": str(folder)}
     if "low" not in statistics:
         return row | {"enhances": "made by an earlier version: train it again"}
-    low, traits = statistics["low"], ARCHITECTURES[arm["architecture"]].kind
+    low, traits = statistics["low"], ARCHITECTURES[arm["architecture"]]
     depth = f"{low['contacts_per_bin']:,.0f} contacts per bin"
     able = "map" in traits.inputs and traits.predicts
     return row | {

@@ -5,7 +5,7 @@ Pure functions of the configuration but for `check_maps`, which reads the bin wi
 
 from pathlib import Path
 
-from trifold import plan
+from trifold import loss_terms, plan
 from trifold.architectures import check_window
 from trifold.errors import InputError
 from trifold.io import widths
@@ -20,6 +20,7 @@ def check(config: dict, arms: dict[str, dict]) -> None:
     _check_samples(config)
     _check_genome(config)
     _check_windows(config, arms)
+    _check_losses(config, arms)
     _check_comparison(config)
     for name in config["enhance"]:
         enhanced(config, name)
@@ -53,7 +54,8 @@ def _check_genome(config: dict) -> None:
 def _check_windows(config: dict, arms: dict[str, dict]) -> None:
     window_bins, stride_bins = config["geometry"]["window_bins"], config["predict"]["stride_bins"]
     for name, arm in arms.items():
-        check_window(arm["architecture"], arm["options"], window_bins, f"arms/{name}")
+        if "weights" not in arm:  # a model knows its own window
+            check_window(arm["architecture"], arm["options"], window_bins, f"arms/{name}")
         if "map" not in plan.traits_of(config, name).inputs:
             continue
         degradation = arm["degradation"]
@@ -68,6 +70,13 @@ def _check_windows(config: dict, arms: dict[str, dict]) -> None:
                 f"config: predict/stride_bins: {stride_bins} is no multiple of degradations/{degradation}/coarsen, "
                 f"{coarsen}; change one of them"
             )
+
+
+def _check_losses(config: dict, arms: dict[str, dict]) -> None:
+    for name in plan.trained_arms(config):
+        training, predicts = arms[name]["training"], plan.traits_of(config, name).predicts
+        given = (training["loss_weights"], arms[name]["loss_networks"])
+        loss_terms.check(training["loss"], arms[name]["protocol"], *given, name, predicts)
 
 
 def _check_comparison(config: dict) -> None:

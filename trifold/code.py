@@ -127,6 +127,11 @@ def code_version(script: str) -> str:
     """
     source = ROOT / "workflow_scripts" / script
     paths = [*sorted(modules_of(source)), source]
-    counted = [f"{path.relative_to(ROOT)} {_source(path).digest}" for path in paths if path.name not in UNCOUNTED]
+    face = ROOT / PACKAGE / "__init__.py"  # the version's number and the names one imports
+    counted = [
+        f"{path.relative_to(ROOT)} {_source(path).digest}"
+        for path in paths
+        if path.name not in UNCOUNTED and path != face
+    ]
     _kept().save()
     return sha256("\n".join(counted).encode()).hexdigest()[:12]

@@ -344,7 +344,7 @@ def enhance(
     """
     known = dict(ready.facts)
     if low_map is not None and ready.contacts_per_bin and "map" in ready.network.inputs:
-        found = summary.summarise(low_map)["contacts_per_bin"]
+        found = summary.read(Path(low_map))["contacts_per_bin"]
         known |= {"contacts_per_bin": found, "trained_contacts_per_bin": ready.contacts_per_bin}
         if advice := depth_advice(found, ready.contacts_per_bin, ready.low_bin_bp):
             log.warning("%s: %s", called or low_map, advice)
@@ -369,7 +369,7 @@ def depth_advice(found: float, trained: float, bin_bp: int) -> str | None:
 
     found, trained: cis contacts per bin (`data.summary`) of bins of `bin_bp`.
     """
-    factor = found / trained
+    factor = max(found, 1e-9) / trained
     if 1 / DEPTH_FACTOR <= factor <= DEPTH_FACTOR:
         return None
     depth = f"the map has {found:,.0f} contacts per bin of {bin_bp:,} bp"

@@ -115,15 +115,15 @@ def resolve_arm(config: dict, name: str) -> dict:
 def _refuse_idle(own: dict, place: str) -> None:
     """Raise InputError for a setting of an arm that would do nothing."""
     traits = ARCHITECTURES[own["architecture"]]
-    if own.get("tracks"):
+    if own.get("tracks") and "tracks" not in traits.inputs:
         raise InputError(f"{place}/tracks: {own['architecture']!r} reads no track; leave the setting out")
     if "weights" in own and (idle := [name for name in ("options", "training", "pretrained") if own.get(name)]):
         raise InputError(
             f"{place}/{idle[0]}: the arm comes with its weights, which are neither built nor trained anew; remove "
             f"`{idle[0]}`, or `weights` to train it here"
         )
-    if not traits.learned and own.get("training"):
-        raise InputError(f"{place}/training: {own['architecture']!r} is not trained; leave the setting out")
+    if not traits.learned and (idle := [name for name in ("training", "pretrained", "loss_networks") if own.get(name)]):
+        raise InputError(f"{place}/{idle[0]}: {own['architecture']!r} is not trained; leave the setting out")
     if "pretrained_parts" in own and own.get("pretrained") is None:
         raise InputError(f"{place}/pretrained_parts: it starts from no other arm; name one under `pretrained`")
     needed, allowed = traits.backbones
@@ -152,16 +152,18 @@ def where_of(config: dict, arm: dict) -> dict:
 
 def what(config: dict) -> dict:
     """The configuration without where its jobs run and where its downloads come from."""
-    kept = {key: value for key, value in config.items() if key not in ("accelerator", "threads", "mirrors")}
+    elsewhere = ("accelerator", "threads", "mirrors")
+    return _without_where({key: value for key, value in config.items() if key not in elsewhere})
 
-    def stripped(settings: dict) -> dict:
-        return {key: value for key, value in settings.items() if key not in WHERE}
 
-    arms = {
-        name: {**arm, "training": stripped(arm["training"])} if "training" in arm else arm
-        for name, arm in config["arms"].items()
-    }
-    return {**kept, "training": stripped(config["training"]), "arms": arms}
+def _without_where(settings):
+    """Nested settings whose trainings do not say where they run."""
+    if not isinstance(settings, dict):
+        return settings
+    kept = {key: _without_where(value) for key, value in settings.items()}
+    if isinstance(training := kept.get("training"), dict):
+        kept["training"] = {key: value for key, value in training.items() if key not in WHERE}
+    return kept
 
 
 def folds_of(config: dict, name: str) -> list[str]:

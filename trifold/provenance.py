@@ -28,8 +28,8 @@ FIELDS = {
     *("kind", "schema_version", "version", "parameters", "code", "inputs", "seed", "sources", "files", "packages"),
     *("created", "host"),
 }
-# Of records since the second stage: warnings that were logged while the artifact was made.
-OPTIONAL_FIELDS = {"warnings"}
+# Of later records: warnings that were logged while the artifact was made, and where a model was trained.
+OPTIONAL_FIELDS = {"warnings", "where"}
 OWN_DIGEST = "record_sha256"  # of the record without it; the records of early versions have none
 REMEDY = "run `snakemake mend` and start again (a folder of your own: copy it anew)"
 # Distributions whose version can change a number.
@@ -190,6 +190,7 @@ def artifact(
     inputs: list[str | os.PathLike],
     seed: int | None = None,
     sources: list[dict] | None = None,
+    where: dict | None = None,
     record: str = RECORD,
 ) -> Iterator[Folder]:
     """Make an artifact: yields an empty folder beside `folder`; its files move into `folder` when the block ends.
@@ -197,7 +198,7 @@ def artifact(
     Nothing half-written ever carries a final name: files are renamed one by one, ``artifact.json`` last. If the
     block raises, the folder beside is removed and the exception goes on. Files written as subfolders keep them.
     Artifacts that share a folder have a `record` each, <name>.artifact.json. Warnings that are logged in the block go
-    into the record; the version does not depend on them.
+    into the record, and so does `where` (workers, devices, ...); the version depends on neither.
     """
     folder = Path(folder)
     made = Made(kind, parameters, code, {str(path): input_version(path) for path in inputs})
@@ -220,6 +221,7 @@ def artifact(
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "host": platform.node(),
             "warnings": warnings,
+            **({"where": where} if where else {}),
         }
         facts[OWN_DIGEST] = _digest_of_record(facts)
         text = json.dumps(facts, indent=1, sort_keys=True, default=str)

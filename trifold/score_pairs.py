@@ -72,6 +72,7 @@ def score(
     bin_bp: int,
     seed: int,
     device: str,
+    workers: int,
     threads: int,
 ) -> None:
     """Write ``scores.tsv`` (`COLUMNS`) and ``predictions.npz`` of a resolved run on the test role of one sample.
@@ -93,7 +94,7 @@ def score(
         predictor.fit(PairDataset(train, task, ["train"], fraction=run["fraction"], seed=seed, **common))
     # Mixed: where a network attends across a batch, its labels must not tell of each other.
     dataset = PairDataset([test], task, ["test"], noise=run["noise"], seed=seed, mixed=True, **common)
-    predicted, target = predict(predictor, dataset, run["training"]["batch_size"], device, workers=threads - 1)
+    predicted, target = predict(predictor, dataset, run["training"]["batch_size"], device, workers=workers)
     table, order = dataset.table, np.argsort(dataset.table["row"].to_numpy())
     table, predicted, target = table.iloc[order], predicted[order], target[order]
     pairs = table[["x", "y"]].to_numpy()

@@ -317,7 +317,7 @@ def _wanted_kind(kind: str, schema: dict) -> str:
         number = schema.get("minItems", 0)
         size = f" of at least {number}" if number else ""
         size = f" of {number}" if number and number == schema.get("maxItems") else size
-        different = ", each once" if schema.get("uniqueItems") else ""
+        different = ", none twice" if schema.get("uniqueItems") else ""
         return f"a list{size}{different}"
     if kind == "object":
         return "a section with at least one entry" if schema.get("minProperties") else "a section"

@@ -1,5 +1,6 @@
 """Make the low map from the deep one, or take the one that was measured."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 def main(inputs, outputs, params) -> None:
     settings = from_dict(Degradation, params.degradation)
     parameters = {"degradation": params.degradation, "balance": params.balance, "measured": bool(inputs.measured)}
+    if inputs.measured:
+        parameters |= {"bin_bp": params.bin_bp, "genome": params.genome}
     with provenance.artifact(
         Path(outputs[0]).parent,
         "low contacts",
@@ -25,7 +28,7 @@ def main(inputs, outputs, params) -> None:
         seed=settings.seed,
     ) as partial:
         if inputs.measured:
-            contacts.prepare(
+            report = contacts.prepare(
                 cool.uri(inputs.measured, params.genome["group"]),
                 partial / "map.cool",
                 params.bin_bp * settings.coarsen,
@@ -35,6 +38,7 @@ def main(inputs, outputs, params) -> None:
                 rename=params.genome["rename"],
                 balance=params.balance,
             )
+            (partial / "checks.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
         else:
             degrade.degrade(inputs.map, partial / "map.cool", settings, balance=params.balance)
         summary.write(partial)

@@ -31,7 +31,8 @@ def main(inputs, outputs, params, wildcards, threads) -> None:
             test=samples[-1],
             bin_bp=params.bin_bp,
             seed=int(wildcards.seed),
-            device=params.accelerator,
+            device=params.where["accelerator"],
+            workers=params.where["workers"],
             threads=threads,
         )
 

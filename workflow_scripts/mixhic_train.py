@@ -19,6 +19,7 @@ def main(inputs, outputs, params, wildcards, threads) -> None:
         code=params.code,
         inputs=[*inputs.pairs, *inputs.bands, *inputs.tracks, *inputs.pretrained],
         seed=seed,
+        where=params.where,
     ) as partial:
         mixhic_job.start(
             partial,

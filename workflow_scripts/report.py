@@ -18,13 +18,14 @@ def main(inputs, outputs, params) -> None:
     sources = [inputs.tables, *inputs.models, *inputs.maps, *inputs.low, inputs.deep, inputs.examples]
     sources += [*inputs.sequence, *inputs.tracks, *filter(None, (inputs.truth, inputs.motifs))]
     sources += [*inputs.summaries, *inputs.own, *inputs.enhanced]
+    papers, of_papers = sections(inputs)
     facts = build.gather(
         params.config,
         summaries=dict(zip(params.evaluated, inputs.summaries)),
         own=dict(zip(params.enhance, zip(inputs.own_summaries, inputs.enhanced))),
         enhance=params.enhance,
         datasets=params.datasets,
-        inputs=sources,
+        inputs=[*sources, *of_papers],
         root=root,
     )
     with provenance.artifact(
@@ -46,7 +47,6 @@ def main(inputs, outputs, params) -> None:
         )
         own = dict(zip(params.enhance, zip(inputs.own, inputs.enhanced)))
         facts = build.draw_maps(partial, facts, own, params.config["geometry"]["window_bins"])
-    papers, of_papers = sections(inputs)
     sources += [outputs.figures, *of_papers]
     with provenance.artifact(page.parent, "report", parameters=parameters, code=params.code, inputs=sources) as partial:
         manifest = provenance.manifest(root)

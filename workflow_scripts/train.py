@@ -20,6 +20,7 @@ def main(inputs, outputs, params, wildcards, threads) -> None:
         code=params.code,
         inputs=[*inputs.examples, *inputs.sequence, *inputs.tracks, *models],
         seed=seed,
+        where=params.where,
     ) as partial:
         samples, tracks = len(params.arm["samples"]), [Path(path).parent for path in inputs.tracks]
         per_sample = len(tracks) // samples

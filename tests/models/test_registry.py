@@ -49,15 +49,15 @@ ASYMMETRIC = {("vehicle", "published"), ("hicplus", "published"), ("deephic", "p
 }
 CASES = [
     (name, protocol, geometry)
-    for name, entry in registry.ARCHITECTURES.items()
+    for name, kind in registry.KINDS.items()
     if name != "vgg16"  # neither predicts nor learns: tests/models/test_deephic.py
-    for protocol in (registry.PROTOCOLS if entry.kind.learned else ["corrected"])
-    for geometry in ((GEOMETRY, ODD) if "sequence" in entry.kind.inputs else (GEOMETRY,))
+    for protocol in (registry.PROTOCOLS if kind.learned else ["corrected"])
+    for geometry in ((GEOMETRY, ODD) if "sequence" in kind.inputs else (GEOMETRY,))
 ]
 every_model = pytest.mark.parametrize(
     ("name", "protocol", "geometry"), CASES, ids=[f"{name}-{protocol}-{g.bin_bp}bp" for name, protocol, g in CASES]
 )
-LEARNED = [case for case in CASES if registry.ARCHITECTURES[case[0]].kind.learned]
+LEARNED = [case for case in CASES if registry.KINDS[case[0]].learned]
 every_learned_model = pytest.mark.parametrize(
     ("name", "protocol", "geometry"), LEARNED, ids=[f"{name}-{protocol}-{g.bin_bp}bp" for name, protocol, g in LEARNED]
 )
@@ -122,10 +122,7 @@ def test_shape_and_symmetry(name, protocol, geometry):
 
 
 def test_the_plan_knows_every_architecture():
-    traits = {
-        name: (entry.kind.inputs, entry.kind.target, entry.kind.learned, entry.kind.predicts)
-        for name, entry in registry.ARCHITECTURES.items()
-    }
+    traits = {name: (kind.inputs, kind.target, kind.learned, kind.predicts) for name, kind in registry.KINDS.items()}
     assert traits == {name: known[:4] for name, known in ARCHITECTURES.items()}
 
 
@@ -206,7 +203,7 @@ def test_crop_is_a_twentieth_of_the_window_or_what_is_asked():
     ("arguments", "message"),
     [
         (("unet", GEOMETRY, {}, {}), "architecture 'unet' is not known; choose from .*'akita'.*'identity'"),
-        (("vehicle", GEOMETRY, {"width": 3}, {}), "'vehicle' 'width' is not known; choose from .*'residual_blocks'"),
+        (("vehicle", GEOMETRY, {"width": 3}, {}), "options/width: the architecture 'vehicle' has no such option"),
         (("akita", GEOMETRY, {}, STATISTICS, None, "mended"), "protocol 'mended'"),
         (("hybrid", GEOMETRY, {}, {}), "'sequence', 'image'.* is missing"),
     ],

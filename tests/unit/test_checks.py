@@ -23,7 +23,7 @@ def config():
         "splits": {"a": {}, "b": {"on_demand": True}},
         "samples": {"alpha": {"contacts": "alpha.cool"}},
         "degradations": {"low": {"coarsen": 2}},
-        "training": {},
+        "training": {"loss": "mse", "loss_weights": {}},
         "evaluate": {"samples": ["alpha"], "comparison": {"reference_arms": []}},
         "arms_used": None,
         "arms": {
@@ -92,6 +92,22 @@ def test_d6_a_reference_arm_is_one_that_is_evaluated(config):
     check(config)
     config["arms"]["gaussian"]["maps"] = False
     refused(config, "reference_arms: 'gaussian' is an arm whose whole maps are not scored")
+
+
+@pytest.mark.parametrize(
+    "arm, message",
+    [
+        ({"training": {"loss": "vehicle"}}, "arm 'image': the vae term of loss 'vehicle' needs a trained network"),
+        (
+            {"loss_networks": {"vae": "vae"}},
+            "loss_networks (vae given) are for models that predict maps with an adversarial",
+        ),
+        ({"training": {"loss": "hicsr", "loss_weights": {"vae": 1}}}, "loss 'hicsr' has no term vae"),
+    ],
+)
+def test_t6_a_loss_has_the_networks_it_looks_through_and_no_other(config, arm, message):
+    config["arms"]["image"] |= arm
+    refused(config, message)
 
 
 def test_an_experiment_has_an_arm_to_score(config):

@@ -79,3 +79,10 @@ def test_scripts_find_the_package_first_and_once(repository):
     assert environment == {"PYTHONPATH": f"{repository}:/a"}
     code.find_package(empty := {})
     assert empty == {"PYTHONPATH": str(repository)}
+
+
+def test_the_version_s_number_and_what_one_imports_are_no_part_of_a_result(package):
+    """trifold/__init__.py is reached by every script."""
+    before = version()
+    (package / "__init__.py").write_text('__version__ = "9"\n')
+    assert version() == before

@@ -116,6 +116,7 @@ def test_t6_settings_that_do_nothing_are_refused(config):
         ("image", {"weights": "x", "options": {"channels": 8}}, "options: the arm comes with its weights"),
         ("image", {"weights": "x", "training": {"epochs": 1}}, "training: the arm comes with its weights"),
         ("identity", {"training": {"epochs": 1}}, "training: 'identity' is not trained"),
+        ("identity", {"pretrained": "image"}, "pretrained: 'identity' is not trained"),
         ("image", {"pretrained_parts": "all"}, "pretrained_parts: it starts from no other arm"),
         ("image", {"backbones": {"sequence": "sequence"}}, "backbones/sequence: 'vehicle' stands on no other arm"),
         (
@@ -156,6 +157,8 @@ def test_t12_where_a_training_runs_is_no_part_of_the_model(config):
     told = plan.what(config)
     assert {"accelerator", "threads", "mirrors"}.isdisjoint(told)
     assert told["training"] == {"epochs": 5, "batch_size": 4} and told["arms"]["image"]["training"] == {}
+    config["mixhic2025"] = {"runs": {"loop": {"training": {"epochs": 1, "workers": 8}}}}
+    assert plan.what(config)["mixhic2025"] == {"runs": {"loop": {"training": {"epochs": 1}}}}
 
 
 def test_d6_reference_arms_are_there_or_left_out_with_arms_used(config):

@@ -18,7 +18,7 @@ FLOORS = [
     {"io"},
     {"plan_mixhic2025"},
     {"plan"},
-    {"architectures", "settings"},
+    {"architectures", "loss_terms", "settings"},
     {"config", "provenance", "code", "genome"},
     {"log"},
     {"errors"},

@@ -238,8 +238,8 @@ def test_d10_an_unknown_key_is_said_with_the_nearest(refused, over, line):
             "training/schedule: 'cosin' is not one of constant, cosine; did you mean cosine?",
         ),
         ("genome: {fasta: 3.5}", "genome/fasta: 3.5 is not a text or a list of at least 1"),
-        ("seeds: []", "seeds: [] is not a list of at least 1, each once"),
-        ("seeds: [1, 1]", "seeds: [1, 1] is not a list of at least 1, each once"),
+        ("seeds: []", "seeds: [] is not a list of at least 1, none twice"),
+        ("seeds: [1, 1]", "seeds: [1, 1] is not a list of at least 1, none twice"),
         ("geometry: {max_bad_bins: 2}", "geometry/max_bad_bins: 2 is not a number at least 0 and at most 1"),
         ("tracks: {bin_bp: true}", "tracks/bin_bp: True is not a whole number at least 1"),
         ("training: 3", "training: 3 is not a section"),
@@ -307,7 +307,7 @@ def test_names_are_checked(refused, over, line):
         ),
         ("papers: [kriukov2021]\nsize: short", "size: kriukov2021 has no size 'short'; give one of demo, paper"),
         ("papers: [kriukov2021]", "size: missing, and papers are named; give one of demo, paper"),
-        ("papers: 3\nsize: demo", "papers: 3 is not a list, each once"),
+        ("papers: 3\nsize: demo", "papers: 3 is not a list, none twice"),
     ],
 )
 def test_papers_and_sizes_are_checked(refused, over, line):

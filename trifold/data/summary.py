@@ -61,6 +61,12 @@ def write(folder: Path) -> None:
     (folder / "summary.json").write_text(json.dumps(summarise(folder / "map.cool"), indent=1) + "\n")
 
 
+def read(path: Path) -> dict:
+    """`summarise` of a prepared map: what lies beside it, where it does."""
+    beside = path.with_name("summary.json")
+    return json.loads(beside.read_text()) if beside.is_file() else summarise(path)
+
+
 def _whole(value: float) -> int | float:
     """Contacts are whole numbers, but those of a predicted map are not."""
     return int(value) if value == int(value) else value

@@ -1,10 +1,8 @@
 """Names of architectures and how one is built; their options stand in `trifold.architectures`."""
 
-from typing import NamedTuple
-
 import torch
 
-from trifold.architectures import OPTIONS
+from trifold.architectures import OPTIONS, check_options
 from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models.akita import Akita
@@ -24,11 +22,6 @@ from trifold.models.vae import VAE
 from trifold.models.vehicle import Generator
 
 PROTOCOLS = ("published", "corrected")
-
-
-class Entry(NamedTuple):
-    kind: type[Architecture]
-    options: dict  # hyper-parameter -> default, as published
 
 
 KINDS: dict[str, type[Architecture]] = {
@@ -51,7 +44,6 @@ KINDS: dict[str, type[Architecture]] = {
     "hicfoundation-seq": HiCFoundationSequence,
     "hicfoundation-mae": MaskedAutoencoder,
 }
-ARCHITECTURES: dict[str, Entry] = {name: Entry(kind, OPTIONS[name]) for name, kind in KINDS.items()}
 
 
 def _refuse(what: str, value, known) -> None:
@@ -71,15 +63,13 @@ def build(
     statistics: the data set's statistics.json; backbones: role -> model, hybrid only.
     Raises InputError for a name or an option that does not exist, listing those that do.
     """
-    if architecture not in ARCHITECTURES:
-        _refuse("architecture", architecture, ARCHITECTURES)
+    if architecture not in KINDS:
+        _refuse("architecture", architecture, KINDS)
     if protocol not in PROTOCOLS:
         _refuse("protocol", protocol, PROTOCOLS)
-    kind, defaults = ARCHITECTURES[architecture]
-    for option in options:
-        if option not in defaults:
-            _refuse(f"option of architecture {architecture!r}", option, defaults)
+    check_options(architecture, options, "options")
+    kind = KINDS[architecture]
     given = {"statistics": statistics, "backbones": backbones, "protocol": protocol}
-    model = kind(geometry, **{name: given[name] for name in kind.context}, **{**defaults, **options})
+    model = kind(geometry, **{name: given[name] for name in kind.context}, **{**OPTIONS[architecture], **options})
     # Small 2-D convolutions are a third faster on a CPU with channels last.
     return model.to(memory_format=torch.channels_last)

@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from trifold.architectures import ARCHITECTURES
 from trifold.errors import InputError
 from trifold.genome import Region
 from trifold.metrics.aggregate import HIGHER_IS_BETTER
-from trifold.plan import ARCHITECTURES
 
 NO_MODEL = "no model"
 MINUS = "\u2212"

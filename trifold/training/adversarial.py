@@ -12,16 +12,21 @@ Deviations, by protocol:
 - "corrected" keeps it as it was trained, in eval mode.
 """
 
+import logging
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trifold import loss_terms
 from trifold.config import Training
 from trifold.errors import InputError
 from trifold.models import deephic, hicsr, vehicle
 from trifold.models.blocks import Architecture, tiles
 from trifold.training import losses
 from trifold.training.regression import Regression, learning_rate_factor, pixel_loss, seed_of
+
+log = logging.getLogger(__name__)
 
 DISCRIMINATORS = {
     "vehicle": vehicle.Discriminator,
@@ -55,7 +60,9 @@ class Adversarial(Regression):
         super().__init__(model, settings, seed=seed, arm=arm)
         self.automatic_optimization = False
         self.protocol, self.pixel = protocol, losses.PIXEL[settings.loss]
-        self.weights = losses.term_weights(settings.loss, protocol, settings.loss_weights, networks, arm)
+        self.weights = loss_terms.term_weights(settings.loss, protocol, settings.loss_weights, networks, arm)
+        if settings.loss == "deephic" and "perceptual" not in self.weights | settings.loss_weights:
+            log.warning("arm %r: no loss network 'vgg' is given: trained without the perceptual term", arm)
         self._check_scales(networks)
         self.networks = nn.ModuleDict(networks).requires_grad_(False)
         with torch.random.fork_rng(devices=[]):

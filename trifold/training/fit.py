@@ -42,11 +42,12 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torch.utils.tensorboard import SummaryWriter
 
+from trifold import loss_terms
 from trifold.config import WHERE, Training
 from trifold.errors import InputError
 from trifold.models import mixhic, weights
 from trifold.models.blocks import Architecture
-from trifold.training import losses, processes
+from trifold.training import processes
 from trifold.training.adversarial import Adversarial
 from trifold.training.autoencoder import Autoencoder
 from trifold.training.multimodal import Multimodal
@@ -284,15 +285,10 @@ def _module(
             f"arm {name!r}: training/layer_decay is for vision transformers (hicfoundation, hicfoundation-seq); set it "
             "to 1"
         )
-    if settings.loss in losses.WEIGHTS and model.predicts:
-        protocol = arm.get("protocol", "corrected")
+    protocol = arm.get("protocol", "corrected")
+    loss_terms.check(settings.loss, protocol, settings.loss_weights, loss_networks, name, model.predicts)
+    if settings.loss in loss_terms.WEIGHTS:
         return Adversarial(model, settings, loss_networks, protocol=protocol, seed=seed, arm=name)
-    if settings.loss in losses.WEIGHTS or loss_networks or settings.loss_weights:
-        raise InputError(
-            f"arm {name!r}: training/loss {settings.loss}, training/loss_weights and loss_networks "
-            f"({', '.join(loss_networks) or 'none'} given) are for models that predict maps with an adversarial loss "
-            f"({', '.join(losses.WEIGHTS)}); for any other arm set loss: mse, l1 or mse_ssim and remove the other two"
-        )
     if settings.loss == "mse_ssim" and model.predicts and model.target != "observed":
         raise InputError(
             f"arm {name!r}: training/loss mse_ssim is for maps on [0, 1] and the arm predicts {model.target!r} maps; "
@@ -325,7 +321,7 @@ def fit(
     `training.processes` starts settings.devices × settings.nodes of them, and the first one writes. Gradients are
     clipped after the backward pass, by their global norm; the released Kriukov2021 code clips before it, which does
     nothing: clip_gradient_norm 0 is what it trains with. loss_networks: role -> trained network that an adversarial
-    loss compares maps with (`losses.NETWORK`); arm["protocol"] says in which form (`losses`).
+    loss compares maps with (`loss_terms.NETWORK`); arm["protocol"] says in which form (`losses`).
 
     Raises InputError for an empty set of windows, GPUs that are not there, a loss that is not finite, and a loss that
     does not fit the model or its networks.

@@ -52,7 +52,8 @@ def train(
     from at the start, as far as arm["pretrained_parts"] says. With several samples the model carries the first one's
     statistics.
     checkpoints: survives a kill and is resumed from; the caller removes it once `out` is in place.
-    where: workers, devices, nodes and accelerator; the model does not depend on them.
+    where: workers, devices, nodes and accelerator; no part of the model's version (`training.fit` says in what several
+    processes differ from one).
     threads: of all processes on this node. Of several processes the first one writes.
     """
     out = Path(out)

@@ -1,7 +1,6 @@
-"""Terms of the adversarial losses: VEHiCLE's, DeepHiC's and HiCSR's, as pure functions, and what each term weighs.
+"""Terms of the adversarial losses: VEHiCLE's, DeepHiC's and HiCSR's, as pure functions.
 
-A term compares predictions with targets in the units of the model's output. Its weight is the published one unless the
-arm sets another (`training/loss_weights`); a weight of 0 leaves the term out.
+A term compares predictions with targets in the units of the model's output. `trifold.loss_terms` says what each weighs.
 
 Deviations, by protocol:
 
@@ -13,29 +12,14 @@ Deviations, by protocol:
 - Both keep the insulation of an empty box finite (`insulation_vector`), where the released code gives infinity.
 """
 
-import logging
-from collections.abc import Collection
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from trifold.errors import InputError
 
-log = logging.getLogger(__name__)
-
-_VEHICLE = {"pixel": 1.0, "insulation": 1.0, "vae": 0.001, "adversarial": 0.0025}
-_DEEPHIC = {"pixel": 1.0, "adversarial": 0.001, "perceptual": 0.006, "variation": 2e-8}
-_HICSR = {"pixel": 1.0, "adversarial": 0.0025, "feature": 1.0}
-# loss -> protocol -> term -> weight
-WEIGHTS = {
-    "vehicle": {"published": _VEHICLE, "corrected": {**_VEHICLE, "vae": 0.01}},
-    "deephic": {"published": _DEEPHIC, "corrected": _DEEPHIC},
-    "hicsr": {"published": _HICSR, "corrected": _HICSR},
-}
-# loss -> difference of pixels; and term -> role of the trained network it compares maps with.
+# loss -> difference of pixels.
 PIXEL = {"vehicle": "l1", "deephic": "mse", "hicsr": "l1"}
-NETWORK = {"vae": "vae", "perceptual": "vgg", "feature": "dae"}
 # protocol -> difference of VEHiCLE's insulation vectors and latent means.
 DIFFERENCE = {"published": F.mse_loss, "corrected": F.l1_loss}
 
@@ -43,41 +27,6 @@ DIFFERENCE = {"published": F.mse_loss, "corrected": F.l1_loss}
 BOX_BINS, DERIVATIVE_BINS = 10, 10
 # Least mean of a box. Predictions behind a sigmoid stay above it; targets on [0, 1] may be 0 in a whole box.
 LEAST_MEAN = 1e-6
-
-
-def term_weights(loss: str, protocol: str, given: dict[str, float], networks: Collection[str], arm: str) -> dict:
-    """Weights of the terms of `loss` that count (those above 0): the protocol's, `given` in place of some.
-
-    networks: roles of the arm's loss networks. Raises InputError for a term the loss does not have, and for a network
-    that a term needs and that is not given, or the other way round. VGG weights cannot always be had: without "vgg"
-    the perceptual term is left out, unless its weight was asked for.
-    """
-    known = WEIGHTS[loss][protocol]
-    if unknown := sorted(set(given) - set(known)):
-        raise InputError(
-            f"arm {arm!r}: training/loss_weights: loss {loss!r} has no term {', '.join(unknown)}; it has "
-            f"{', '.join(known)}"
-        )
-    weights = {**known, **given}
-    if "perceptual" in weights and "perceptual" not in given and "vgg" not in networks:
-        weights["perceptual"] = 0.0
-        log.warning("arm %r: no loss network 'vgg' is given: trained without the perceptual term", arm)
-    weights = {term: float(weight) for term, weight in weights.items() if weight > 0}
-    if not weights:
-        raise InputError(f"arm {arm!r}: training/loss_weights leaves loss {loss!r} no term; give one a weight above 0")
-    needed = {NETWORK[term]: term for term in weights if term in NETWORK}
-    for role, term in needed.items():
-        if role not in networks:
-            raise InputError(
-                f"arm {arm!r}: the {term} term of loss {loss!r} needs a trained network: name its arm under the arm's "
-                f"`loss_networks` ({{{role}: <arm>}}), or set training/loss_weights/{term} to 0"
-            )
-    if unused := sorted(set(networks) - set(needed)):
-        raise InputError(
-            f"arm {arm!r}: loss {loss!r} has no use for loss_networks {', '.join(unused)}; it takes "
-            f"{', '.join(sorted(needed)) or 'none'}: remove them, or give their term a weight"
-        )
-    return weights
 
 
 # ---------------------------------------------------------------- topology

@@ -7,6 +7,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy
 
 from trifold.errors import InputError
+from trifold.loss_terms import term_weights
 from trifold.training import losses
 
 
@@ -87,15 +88,14 @@ def test_features_are_summed_over_layers():
         ("hicsr", "corrected", ["dae"], {"pixel": 1, "adversarial": 0.0025, "feature": 1}),
     ],
 )
-def test_weights_as_published(loss, protocol, networks, expected, caplog):
-    assert losses.term_weights(loss, protocol, {}, networks, "image") == expected
-    assert ("without the perceptual term" in caplog.text) == (loss == "deephic" and not networks)
+def test_weights_as_published(loss, protocol, networks, expected):
+    assert term_weights(loss, protocol, {}, networks, "image") == expected
 
 
 def test_weights_of_single_terms_are_replaced():
     given = {"vae": 0, "insulation": 0.5}
     expected = {"pixel": 1, "insulation": 0.5, "adversarial": 0.0025}
-    assert losses.term_weights("vehicle", "corrected", given, [], "image") == expected
+    assert term_weights("vehicle", "corrected", given, [], "image") == expected
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_weights_of_single_terms_are_replaced():
 )
 def test_refuses_terms_and_networks_that_do_not_fit(loss, given, networks, message):
     with pytest.raises(InputError, match=f"arm 'image'.*{message}"):
-        losses.term_weights(loss, "corrected", given, networks, "image")
+        term_weights(loss, "corrected", given, networks, "image")
 
 
 def test_refuses_maps_without_an_insulation(maps):
