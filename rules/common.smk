@@ -126,6 +126,7 @@ def locate(name):
 
 
 try:
+    checks.check_inputs(config, {*datasets.index, *(line.file for line in locked)})
     checks.check_weights(config, datasets.index)
     checks.check_splits(config, ROOT)
     checks.check_maps(config, arms, locate)

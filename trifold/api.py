@@ -20,10 +20,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from trifold.architectures import ARCHITECTURES
 from trifold.compare import compare
 from trifold.data import assemblies, contacts, sequence, summary
-from trifold.errors import InputError
+from trifold.errors import InputError, standing_alone
+from trifold.inference import device_of
 from trifold.inference import enhance as enhance_prepared
 from trifold.io import hic
-from trifold.io.cool import chromsizes_of, open_map
+from trifold.io.cool import chromsizes_of, open_map, split_uri
 from trifold.models import published, stored
 from trifold.models.ready import PublishedFile, Ready, cannot_enhance, of_folder, of_published
 
@@ -62,8 +63,8 @@ def load_model(name: Source) -> Ready | PublishedFile:
             f"{name}: known, but the file is not here; put it into a folder named in TRIFOLD_MIRROR, or name its path"
         )
     raise InputError(
-        f"{name}: no model: neither the folder of a trained one nor a published file; `trifold models` lists those "
-        "that are known"
+        f"{name}: no model: neither the folder of a trained one nor a published file"
+        f"{published.nearest(path.name)}; `trifold models` lists those that are known"
     )
 
 
@@ -76,7 +77,7 @@ def list_models() -> pd.DataFrame:
     """Published files that are known, then the trained models below results/ of the current folder.
 
     Columns: model (its name, or its folder), architecture, bin_bp (of the maps it reads), trained_on, file (where it
-    is, "" if it is not here), enhances ("yes", or why it does not).
+    is, "" if it is not here), enhances ("yes", or why it does not, "damaged: ..." for a folder that lacks something).
 
     >>> list_models().set_index("model").loc["weights_deephic_raw_16.pth", "trained_on"]
     '1/16 of the contacts, raw, windows of 40 bins'
@@ -109,18 +110,35 @@ def _trained_row(folder: Path) -> dict | None:
     """The row of a trained model, its weights unread; nothing for one that is being written."""
     if folder.name.startswith("."):
         return None
-    arm, statistics = stored.read_config(folder)["arm"], stored.read_statistics(folder)
-    row = {"model": str(folder), "architecture": arm["architecture"], "file": str(folder)}
+    row = {"model": str(folder), "file": str(folder)}
+    try:
+        row["architecture"] = name = stored.read_config(folder)["arm"].get("architecture")
+        return row | _training_of(name, folder)
+    except InputError as error:
+        return row | {"enhances": f"damaged: {error}"}
+
+
+def _training_of(architecture: str | None, folder: Path) -> dict:
+    """The columns bin_bp, trained_on and enhances of a trained model. Raises InputError for a damaged folder."""
+    statistics, weights = stored.read_statistics(folder), folder / "weights.safetensors"
+    if not weights.is_file():
+        raise stored.damaged(weights, "not found")
+    if architecture is None:
+        return {"enhances": "reads or predicts no map"}
+    if (traits := ARCHITECTURES.get(architecture)) is None:
+        raise stored.damaged(folder / "config.yaml", f"architecture {architecture!r} is not known")
     if "low" not in statistics:
-        return row | {"enhances": "made by an earlier version: train it again"}
-    low, traits = statistics["low"], ARCHITECTURES[arm["architecture"]]
-    depth = f"{low['contacts_per_bin']:,.0f} contacts per bin"
+        return {"enhances": "made by an earlier version: train it again"}
+    try:
+        low, window_bins = statistics["low"], statistics["geometry"]["window_bins"]
+        bin_bp, trained_on = (
+            low["bin_bp"],
+            f"{low['contacts_per_bin']:,.0f} contacts per bin, windows of {window_bins} bins",
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise stored.damaged(folder / "statistics.json", f"lacks or garbles what the model needs ({error})") from error
     able = "map" in traits.inputs and traits.predicts
-    return row | {
-        "bin_bp": low["bin_bp"],
-        "trained_on": f"{depth}, windows of {statistics['geometry']['window_bins']} bins",
-        "enhances": "yes" if able else "reads or predicts no map",
-    }
+    return {"bin_bp": bin_bp, "trained_on": trained_on, "enhances": "yes" if able else "reads or predicts no map"}
 
 
 # ---------------------------------------------------------------- enhance
@@ -132,7 +150,7 @@ def enhance(
     out: Source,
     *,
     resolution: int | None = None,
-    chromosomes: Iterable[str] | None = None,
+    chromosomes: str | Iterable[str] | None = None,
     fasta: Source | None = None,
     device: str = "auto",
     threads: int = 1,
@@ -157,12 +175,15 @@ def enhance(
 
     Raises InputError for what cannot be read or does not fit; then nothing is written.
     """
-    out = _checked_out(out, force)
+    with standing_alone():
+        device_of(device)
+    _check_numbers(threads=threads, batch_size=batch_size)
+    out = _checked_out(out, force, [map, model.path if isinstance(model, PublishedFile) else model, fasta])
     model = load_model(model) if isinstance(model, str | os.PathLike) else model
     bin_bp = _low_bin_bp(map, model, resolution)
+    chromosomes = contacts.chosen(map, chromosomes)
     _check_fasta(model, fasta)
-    with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder, _called(folder, map):
-        folder = Path(folder)
+    with _beside(out) as folder, standing_alone({folder / "low.cool": map}):
         store = _encoded(fasta, folder, bin_bp) if fasta is not None else None
         low = folder / "low.cool"
         sizes = sequence.read_chromosomes(folder / "chromosomes.tsv") if store else None
@@ -173,7 +194,7 @@ def enhance(
                 model.for_map(low),
                 folder,
                 chromsizes=chromsizes,
-                chromosomes=None if chromosomes is None else list(chromosomes),
+                chromosomes=chromosomes,
                 low_map=low,
                 assembly=_assembly(map, bin_bp, chromsizes),
                 called=map,
@@ -199,15 +220,47 @@ def made_by(path: Source) -> dict:
     return facts | {"reach_bp": facts["max_distance_bins"] * int(clr.binsize)}
 
 
-def _checked_out(out: Source, force: bool) -> Path:
+def _check_numbers(**numbers: int) -> None:
+    for name, value in numbers.items():
+        if not isinstance(value, int | np.integer) or value < 1:
+            raise InputError(f"{name}: {value!r} is no whole number from 1 on; give one")
+
+
+@contextmanager
+def _beside(out: Path) -> Iterator[Path]:
+    """A hidden folder beside the result, from which that is moved; InputError where none can be made."""
+    try:
+        folder = TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror}); choose another folder or name") from error
+    with folder as name:
+        yield Path(name)
+
+
+def _checked_out(out: Source, force: bool, read: Iterable[object]) -> Path:
+    """Where the result goes. read: what is read, of which a path must never be replaced."""
     out = Path(out)
+    for source in (split_uri(source)[0] for source in read if isinstance(source, str | os.PathLike)):
+        if os.path.realpath(out) == os.path.realpath(source) or _same_file(out, source):
+            raise InputError(f"{out}: is what is read ({source}); choose another name for the result")
     if out.suffix not in SUFFIXES:
         raise InputError(f"{out}: the name of the result ends with .mcool (with zoom levels) or .cool")
-    if not out.parent.is_dir():
+    if not os.path.isdir(out.parent):
         raise InputError(f"{out}: no folder {out.parent}; make it first")
-    if out.exists() and not force:
+    if os.path.isdir(out):
+        raise InputError(f"{out}: a folder; choose another name for the result")
+    with _beside(out):  # whether it can be written, before any work
+        pass
+    if os.path.exists(out) and not force:
         raise InputError(f"{out}: exists; choose another name, or replace it (--force, force=True)")
     return out
+
+
+def _same_file(one: Source, other: Source) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:  # one of them is not there
+        return False
 
 
 def _low_bin_bp(map: Source, model: Ready | PublishedFile, resolution: int | None) -> int:
@@ -262,15 +315,6 @@ def _stated_assembly(map: Source) -> str | None:
 
 
 @contextmanager
-def _called(folder: Source, map: Source) -> Iterator[None]:
-    """In an error, the user's own file in place of what was made of it."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(str(error).replace(str(Path(folder) / "low.cool"), os.fspath(map))) from error
-
-
-@contextmanager
 def _bar(wanted: bool | None):
     """A function of windows done and of all of them, which draws a bar where it is wanted."""
     hidden = not (sys.stderr.isatty() if wanted is None else wanted)
@@ -289,7 +333,7 @@ def score(
     *,
     low: Source | None = None,
     resolution: int | None = None,
-    chromosomes: Iterable[str] | None = None,
+    chromosomes: str | Iterable[str] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """How close a map is to a deep one: the tables of `trifold.evaluate`, chromosome by chromosome.
 
@@ -311,7 +355,7 @@ def score(
     Raises InputError for maps that do not fit together, or share no window.
     """
     bin_bp = resolution or contacts.resolutions(prediction)[0]
-    return compare(prediction, deep, low, bin_bp, None if chromosomes is None else list(chromosomes))
+    return compare(prediction, deep, low, bin_bp, contacts.chosen(prediction, chromosomes))
 
 
 def summary_of_scores(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

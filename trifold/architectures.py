@@ -15,7 +15,8 @@ class Traits(NamedTuple):
     target: str  # "oe", "observed" or "counts"
     learned: bool
     predicts: bool = True  # False: a network of a loss, trained but never scored
-    least_window_bins: int = 8  # smaller windows leave nothing of a map that convolutions crop
+    crop_bins: int = 0  # border of a window that convolutions crop
+    least_window_bins: int = 8  # smaller windows leave nothing of it
     # Roles of the trained arms it stands on: (needed, allowed).
     backbones: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
@@ -26,22 +27,22 @@ ARCHITECTURES = {
     "bicubic": Traits(_MAP, "observed", learned=False),
     "akita": Traits(_SEQUENCE, "oe", learned=True),
     "akita-graph": Traits(_SEQUENCE, "oe", learned=True),
-    "aligned": Traits(_MAP | _SEQUENCE, "observed", learned=True, least_window_bins=13, backbones=((), ("sequence",))),
-    "aligned-bias": Traits(_MAP | frozenset({"bias"}), "observed", learned=True, least_window_bins=13),
-    "vehicle": Traits(_MAP, "observed", learned=True, least_window_bins=13),
+    "aligned": Traits(_MAP | _SEQUENCE, "observed", learned=True, crop_bins=6, backbones=((), ("sequence",))),
+    "aligned-bias": Traits(_MAP | frozenset({"bias"}), "observed", learned=True, crop_bins=6),
+    "vehicle": Traits(_MAP, "observed", learned=True, crop_bins=6),
     "vae": Traits(frozenset(), "observed", learned=True, predicts=False, least_window_bins=17),
     "hybrid": Traits(
         _MAP | _SEQUENCE,
         "observed",
         learned=True,
-        least_window_bins=13,
+        crop_bins=6,
         backbones=(("sequence", "image"), ("sequence", "image")),
     ),
-    "hicplus": Traits(_MAP, "counts", learned=True, least_window_bins=13),
-    "deephic": Traits(_MAP, "counts", learned=True, least_window_bins=13),
+    "hicplus": Traits(_MAP, "counts", learned=True, crop_bins=6),
+    "deephic": Traits(_MAP, "counts", learned=True, crop_bins=6),
     "vgg16": Traits(frozenset(), "counts", learned=True, predicts=False),
-    "hicsr": Traits(_MAP, "counts", learned=True, least_window_bins=13),
-    "hicsr-dae": Traits(frozenset(), "counts", learned=True, predicts=False, least_window_bins=14),
+    "hicsr": Traits(_MAP, "counts", learned=True, crop_bins=6),
+    "hicsr-dae": Traits(frozenset(), "counts", learned=True, predicts=False, crop_bins=6, least_window_bins=14),
     "hicfoundation": Traits(_MAP, "observed", learned=True),
     "hicfoundation-seq": Traits(_MAP | _SEQUENCE, "observed", learned=True),
     "hicfoundation-mae": Traits(frozenset(), "observed", learned=True, predicts=False),
@@ -165,7 +166,8 @@ def check_options(architecture: str, options: dict, place: str) -> None:
 
 def windows_of(architecture: str, options: dict) -> tuple[int, int]:
     """Bins of the smallest window an architecture with these options works on, and what a window is a multiple of."""
-    least, step = ARCHITECTURES[architecture].least_window_bins, 1
+    traits, step = ARCHITECTURES[architecture], 1
+    least = max(traits.least_window_bins, 2 * traits.crop_bins + 1)
     settings = {**OPTIONS[architecture], **options}
     if architecture == "vae" and settings["channels"]:
         least = 2 * settings["crop_bins"] + 2 ** len(settings["channels"]) + 1  # two pixels after every halving
@@ -176,6 +178,14 @@ def windows_of(architecture: str, options: dict) -> tuple[int, int]:
         # Of one patch alone nothing is left to see once it is masked.
         least = 2 * step if architecture == "hicfoundation-mae" else step
     return least, step
+
+
+def crop_of(architecture: str, options: dict, window_bins: int) -> int:
+    """Bins at the border of a window that an architecture with these options does not predict."""
+    settings = {**OPTIONS[architecture], **options}
+    if "crop_bins" not in settings:
+        return ARCHITECTURES[architecture].crop_bins
+    return window_bins // 20 if settings["crop_bins"] is None else settings["crop_bins"]
 
 
 def check_window(architecture: str, options: dict, window_bins: int, place: str) -> None:

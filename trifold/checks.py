@@ -3,10 +3,12 @@
 Pure functions of the configuration but for `check_maps`, which reads the bin widths of maps that are already there.
 """
 
+from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 
 from trifold import loss_terms, plan
-from trifold.architectures import check_window
+from trifold.architectures import check_window, crop_of
 from trifold.errors import InputError
 from trifold.io import widths
 
@@ -18,8 +20,10 @@ def _refuse(field: str, value, known) -> None:
 def check(config: dict, arms: dict[str, dict]) -> None:
     """Raise InputError for what cannot work. `config` has the arms it uses, `arms` the same ones resolved."""
     _check_samples(config)
+    _check_tracks(config)
     _check_genome(config)
     _check_windows(config, arms)
+    _check_stride(config, arms)
     _check_losses(config, arms)
     _check_comparison(config)
     for name in config["enhance"]:
@@ -31,6 +35,11 @@ def _check_samples(config: dict) -> None:
         for degradation in sample.get("low", {}):
             if degradation not in config["degradations"]:
                 _refuse(f"samples/{name}/low", degradation, config["degradations"])
+
+
+def _check_tracks(config: dict) -> None:
+    for track in {name for sample in config["samples"].values() for name in sample.get("tracks", {})} or {"none"}:
+        plan.track_settings(config, track)
 
 
 def _check_genome(config: dict) -> None:
@@ -72,6 +81,19 @@ def _check_windows(config: dict, arms: dict[str, dict]) -> None:
             )
 
 
+def _check_stride(config: dict, arms: dict[str, dict]) -> None:
+    window_bins, stride_bins = config["geometry"]["window_bins"], config["predict"]["stride_bins"]
+    for name in dict.fromkeys(one.arm for one in plan.evaluations(config)):
+        if stride_bins is None or "weights" in config["arms"][name]:
+            continue
+        reach = window_bins - 2 * crop_of(arms[name]["architecture"], arms[name]["options"], window_bins)
+        if stride_bins >= reach:
+            raise InputError(
+                f"config: predict/stride_bins: {stride_bins} leaves holes between the tiles of arms/{name}, which "
+                f"predicts {reach} bins of a window of {window_bins}; take less"
+            )
+
+
 def _check_losses(config: dict, arms: dict[str, dict]) -> None:
     for name in plan.trained_arms(config):
         training, predicts = arms[name]["training"], plan.traits_of(config, name).predicts
@@ -99,6 +121,12 @@ def check_weights(config: dict, published) -> None:
     for name, arm in config["arms"].items():
         if (weights := arm.get("weights")) is None or weights in published:
             continue
+        if Path(weights).name in published or Path(weights).is_file() or weights.startswith("weights_"):
+            near = get_close_matches(Path(weights).name, list(published), n=1)
+            raise InputError(
+                f"config: arms/{name}/weights: {weights}: a published file is named as resources/datasets.tsv has it, "
+                f"and its folder in `mirrors` or TRIFOLD_MIRROR{f'; did you mean {near[0]}?' if near else ''}"
+            )
         if not (record := Path(weights, "artifact.json")).is_file():
             raise InputError(
                 f"config: arms/{name}/weights: {record} is not there; run the experiment that trains it first, name "
@@ -107,11 +135,68 @@ def check_weights(config: dict, published) -> None:
 
 
 def check_splits(config: dict, folder: Path) -> None:
-    """Raise InputError for a fold whose BED file is neither here nor in the `folder` of the workflow."""
+    """Raise InputError for a fold that cannot be: chromosomes of two roles or excluded, shares without a rest, a BED
+    file that is neither here nor in the `folder` of the workflow."""
     for name, split in config["splits"].items():
+        held_out = [chrom for role in ("validation", "test") for chrom in split.get(role, ())]
+        if split["kind"] == "chromosomes" and not split["test"]:
+            raise InputError(f"config: splits/{name}/test: no chromosome is held out to score on; name one or more")
+        if twice := sorted({chrom for chrom in held_out if held_out.count(chrom) > 1}):
+            raise InputError(
+                f"config: splits/{name}: {', '.join(twice)} stands twice in validation and test; name it once"
+            )
+        if gone := sorted(set(held_out) & set(config["genome"]["exclude"])):
+            raise InputError(
+                f"config: splits/{name}: {', '.join(gone)} is under genome/exclude; take it out of one of them"
+            )
+        if "fractions" in split and sum(split["fractions"].values()) >= 1:
+            raise InputError(
+                f"config: splits/{name}/fractions: validation and test leave nothing to train on; lower them"
+            )
         path = split.get("path")
         if path is not None and not Path(path).is_file() and not (folder / path).is_file():
             raise InputError(f"config: splits/{name}/path: {path}: no such file; give a BED with a role per region")
+
+
+def _inputs(config: dict) -> Iterator[tuple[str, str]]:
+    """(field, name) of every file that the configuration names as data."""
+
+    def each(field: str, named) -> Iterator[tuple[str, str]]:
+        yield from ((field, name) for name in ([named] if isinstance(named, str) else named or ()))
+
+    yield from each("genome/fasta", config["genome"].get("fasta"))
+    for sample, own in config["samples"].items():
+        for kind in ("contacts", "truth"):
+            yield from each(f"samples/{sample}/{kind}", own.get(kind))
+        for kind in ("low", "tracks"):
+            for name, named in own.get(kind, {}).items():
+                yield from each(f"samples/{sample}/{kind}/{name}", named)
+    for name, own in config["enhance"].items():
+        yield from each(f"enhance/{name}/contacts", own["contacts"])
+    annotated = config["mixhic2025"].get("samples", {})
+    for name in annotated.keys() & config["samples"].keys():
+        yield from each(f"mixhic2025/samples/{name}/loops", annotated[name].get("loops"))
+    if annotated.keys() & config["samples"].keys():
+        yield from each("mixhic2025/tss", config["mixhic2025"].get("tss"))
+
+
+def check_inputs(config: dict, known) -> None:
+    """Raise InputError for a file that is not there. known: names that the workflow downloads."""
+    for field, name in _inputs(config):
+        file = name.partition("::")[0]
+        if file.startswith("simulated/") or file in known or Path(file).is_file():
+            continue
+        if file.startswith("~"):
+            said = "~ is not expanded; write the whole path"
+        elif "://" in file:
+            said = "an address; download the file, or give it a row of resources/datasets.tsv"
+        elif Path(file).is_dir():
+            said = "a folder; name the file in it"
+        else:
+            said = f"no such file below {Path.cwd()}, nor simulated/<file>, nor a file of resources/datasets.tsv"
+            if near := get_close_matches(file, list(known), n=1):
+                said += f"; did you mean {near[0]}?"
+        raise InputError(f"config: {field}: {file}: {said}")
 
 
 # ---------------------------------------------------------------- one's own maps
@@ -148,18 +233,22 @@ def low_bin_bp(config: dict, arm: dict) -> int:
 def check_maps(config: dict, arms: dict[str, dict], locate) -> None:
     """Raise InputError for a map whose bins do not give those that are asked for; files that are not there yet pass.
 
-    locate(name) -> where an input of the configuration lies.
+    locate(name) -> where an input of the configuration lies, without the group of a URI.
     """
     bin_bp = config["geometry"]["bin_bp"]
+
+    def check_map(name: str, wanted_bp: int, field: str, remedy: str) -> list[int]:
+        return _check_map(locate(name), name.partition("::")[2], wanted_bp, field, remedy)
+
     for name, sample in config["samples"].items():
-        _check_map(locate(sample["contacts"]), bin_bp, f"samples/{name}/contacts", "set geometry/bin_bp")
+        check_map(sample["contacts"], bin_bp, f"samples/{name}/contacts", "geometry/bin_bp")
         for degradation, path in sample.get("low", {}).items():
             wanted = bin_bp * config["degradations"][degradation]["coarsen"]
-            _check_map(locate(path), wanted, f"samples/{name}/low/{degradation}", "set the degradation's coarsen")
+            check_map(path, wanted, f"samples/{name}/low/{degradation}", f"degradations/{degradation}/coarsen")
     for name in config["enhance"]:
         own = enhanced(config, name)
-        wanted, path = low_bin_bp(config, arms[own["arm"]]), locate(own["contacts"])
-        found = _check_map(path, wanted, f"enhance/{name}/contacts", "give a map of that width")
+        wanted, path = low_bin_bp(config, arms[own["arm"]]), own["contacts"]
+        found = check_map(path, wanted, f"enhance/{name}/contacts", "the map, or the arm")
         if found and wanted not in found and not own.get("coarsen", False):
             raise InputError(
                 f"config: enhance/{name}/contacts: {path} has bins of {_listed(found)} bp, and arm {own['arm']!r} "
@@ -168,15 +257,20 @@ def check_maps(config: dict, arms: dict[str, dict], locate) -> None:
             )
 
 
-def _check_map(path: str, bin_bp: int, field: str, remedy: str) -> list[int]:
+def _check_map(file: str, group: str, bin_bp: int, field: str, remedy: str) -> list[int]:
     """Bin widths of a map; nothing where they cannot be known yet."""
-    if path.startswith("<") or not Path(path.partition("::")[0]).is_file():
+    if file.startswith("<") or not Path(file).is_file():
         return []
+    path = f"{file}::{group}" if group else file
     found = widths.bin_widths(path)
+    if found is None:
+        raise InputError(
+            f"config: {field}: {path}: no map; give a .cool, .mcool or .hic, or a group that the file has "
+            f"(file.mcool::/resolutions/{bin_bp})"
+        )
     if found and not any(bin_bp % width == 0 for width in found):
         raise InputError(
-            f"config: {field}: {path} cannot give bins of {bin_bp} bp: it has {_listed(found)} bp; {remedy} to one of "
-            "them or a multiple"
+            f"config: {field}: {path} cannot give bins of {bin_bp} bp: it has {_listed(found)} bp; change {remedy}"
         )
     return found
 

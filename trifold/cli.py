@@ -2,7 +2,9 @@
 
 import json
 import logging
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -46,6 +48,23 @@ def _said(level: int) -> Iterator[None]:
         logger.propagate = before[1]
 
 
+@contextmanager
+def _tidy() -> Iterator[None]:
+    """A command that is told to end (SIGTERM) leaves as from an error: what it was writing goes with it."""
+
+    def leave(number: int, _) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():  # signals come to the main thread alone
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(trifold.__version__)
 @click.option("-v", "--verbose", is_flag=True, help="Say what is done, not only what is wrong.")
@@ -58,6 +77,7 @@ def main(context: click.Context, verbose: bool) -> None:
     trifold enhance mine.mcool --model weights_deephic_raw_16.pth -o enhanced.mcool
     trifold score enhanced.mcool deep.mcool --low mine.mcool
     """
+    context.with_resource(_tidy())
     context.with_resource(_said(logging.INFO if verbose else logging.WARNING))
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from trifold.config import Geometry, Scoring
 from trifold.data import contacts, examples, normalise
-from trifold.errors import InputError
+from trifold.errors import InputError, standing_alone
 from trifold.evaluate import score_maps
 from trifold.genome import Region, n_bins
 from trifold.inference import enhance
@@ -39,14 +39,16 @@ def compare(
     None is all that the maps share.
     Raises InputError for maps that do not fit together, or share no window.
     """
-    with TemporaryDirectory() as folder:
+    names = {"prediction": prediction, "deep": deep} | ({"low": low} if low is not None else {})
+    for source in names.values():
+        contacts.chosen(source, chromosomes)
+    with TemporaryDirectory() as folder, standing_alone({f"{folder}/{name}.cool": own for name, own in names.items()}):
         folder = Path(folder)
         pair = {
             "prediction": _balanced(prediction, folder / "prediction.cool", bin_bp),
             "deep": _balanced(deep, folder / "deep.cool", bin_bp),
         }
         low_map = _balanced(low, folder / "low.cool", _low_width(low, bin_bp)) if low is not None else None
-        names = {"prediction": prediction, "deep": deep} | ({"low": low} if low is not None else {})
         sizes = _shared(pair | ({"low": low_map} if low_map else {}), names, chromosomes)
         coarsen = int(open_map(low_map).binsize) // bin_bp if low_map else 1
         geometry = _scored_geometry(sizes, bin_bp, coarsen, deep)
@@ -89,11 +91,11 @@ def _low_width(low: Source, bin_bp: int) -> int:
 
 
 def _shared(maps: dict[str, Path], names: dict[str, Source], wanted: Iterable[str] | None) -> dict[str, int]:
-    """Chromosomes that all maps have, in the deep map's order. Raises InputError where there are none."""
+    """Chromosomes, of those wanted, that all maps have, in the deep map's order; InputError where there are none."""
     sizes = {name: chromsizes_of(path) for name, path in maps.items()}
-    listed = sizes["deep"] if wanted is None else {chrom: sizes["deep"].get(chrom) for chrom in wanted}
+    listed = {chrom: size for chrom, size in sizes["deep"].items() if wanted is None or chrom in wanted}
     shared = {chrom: size for chrom, size in listed.items() if all(chrom in of_map for of_map in sizes.values())}
-    if not shared or (wanted is not None and len(shared) < len(listed)):
+    if not shared:
         having = "; ".join(f"{names[name]} has {', '.join(list(of_map)[:8])}" for name, of_map in sizes.items())
         raise InputError(f"the maps do not share the chromosomes to score: {having}")
     return shared
@@ -118,10 +120,13 @@ def _observed_scale(deep: Path, sizes: dict[str, int], geometry: Geometry) -> di
     ]
     windows = pd.DataFrame(rows, columns=["chrom", "start_bp"])
     maps, recipe = examples.Maps(deep, geometry.bin_bp, geometry.window_bins), CORRECTED.observed
-    return normalise.training_scale(
-        normalise.adaptive_coarsegrain(*maps.windows(chrom, stack), recipe.cutoff, recipe.max_levels)
-        for chrom, stack in examples.stacks(windows, geometry)
-    )
+    try:
+        return normalise.training_scale(
+            normalise.adaptive_coarsegrain(*maps.windows(chrom, stack), recipe.cutoff, recipe.max_levels)
+            for chrom, stack in examples.stacks(windows, geometry)
+        )
+    except InputError as error:
+        raise InputError(f"{deep}: no contact in the windows to score; give a map with more contacts") from error
 
 
 def _upsampled(

@@ -122,12 +122,16 @@ def score_maps(
     if not len(windows.start_bp):
         raise InputError(
             f"{where}: role test: no window of {geometry.window_bins} bins of {geometry.bin_bp} bp with at most "
-            f"{geometry.max_bad_bins:.0%} bad bins lies in a test region; name longer or other test regions"
+            f"{geometry.max_bad_bins:.0%} bad bins lies in a test region; name longer or other test regions",
+            f"{deep}: no window of {geometry.window_bins} bins of {geometry.bin_bp:,} bp has at most "
+            f"{geometry.max_bad_bins:.0%} bad bins; give a map with more contacts, wider bins, or longer chromosomes",
         )
     if not windows.mask.any():
         raise InputError(
             f"{prediction}: no pixel to score: in the test regions every bin is bad in {deep}, in {low} or in the "
-            "prediction, or holds an N; give maps that share good bins"
+            "prediction, or holds an N; give maps that share good bins",
+            f"{prediction}: no pixel to score: every bin is bad in {deep}, in {low} or in the prediction; give maps "
+            "that share good bins",
         )
     places = windows.places(regions, geometry)
     for reference, scale, *pair in on_scales(windows, statistics, oe_recipe, observed_recipe):
@@ -167,7 +171,9 @@ class Strata:
         if last < scoring.min_diagonal:
             raise InputError(
                 f"config: evaluate/scoring/min_diagonal: {scoring.min_diagonal} is beyond the last diagonal of "
-                f"{prediction} that can be scored, {last}; lower it or raise max_distance_bins"
+                f"{prediction} that can be scored, {last}; lower it or raise max_distance_bins",
+                f"{prediction}: reaches {last} bins from the diagonal, and is scored from {scoring.min_diagonal} on; "
+                "give one that reaches farther",
             )
         scc_bp = geometry.window_bp if scoring.scc_max_bp is None else scoring.scc_max_bp
         return cls(scoring.min_diagonal, last + 1, scoring.scc_h, scc_bp // geometry.bin_bp)

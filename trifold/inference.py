@@ -16,6 +16,7 @@ is missing: count x weight x weight is on the balanced scale of that level, and 
 
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,10 +185,26 @@ class ChromosomeInputs:
 
 
 def device_of(name: str) -> torch.device:
-    """The GPU for "gpu" or "cuda", for "auto" where there is one."""
+    """The GPU for "gpu" or "cuda" (or one of several, "cuda:1"), for "auto" where there is one.
+
+    Raises InputError for a GPU that is not there, and for another name.
+    """
+    if not re.fullmatch(r"auto|cpu|gpu|cuda(:\d+)?", name):
+        problem = f"{name!r} is no device; choose auto, cpu or gpu"
+        raise InputError(f"config: accelerator: {problem}", f"device: {problem}")
+    number = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device("cuda" if name == "gpu" else name)
+        return torch.device("cuda" if number else "cpu")
+    if name == "cpu":
+        return torch.device(name)
+    if not number:
+        raise InputError(
+            f"config: accelerator: {name}: no GPU here; use auto or cpu", f"device {name}: no GPU here; use auto or cpu"
+        )
+    device = torch.device("cuda" if name == "gpu" else name)
+    if (device.index or 0) >= number:
+        raise InputError(f"device {name}: the GPUs here are cuda:0 to cuda:{number - 1}; choose one of them, or gpu")
+    return device
 
 
 class Predictor:
@@ -438,7 +455,9 @@ def _predictable(
     if not (chosen := [chrom for chrom in wanted if chrom in long_enough & in_map]):
         raise InputError(
             f"nothing to predict: of {', '.join(wanted)}, none is as long as a window ({geometry.window_bp:,} bp) and "
-            "in the low map; choose a smaller geometry/window_bins or other test regions"
+            "in the low map; choose a smaller geometry/window_bins or other test regions",
+            f"{sources.low_map}: the model reads windows of {geometry.window_bp:,} bp, and of {some_of(wanted)} none "
+            "is as long; name longer chromosomes, or use a model of smaller windows",
         )
     return chosen
 

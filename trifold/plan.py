@@ -95,7 +95,11 @@ def resolve_arm(config: dict, name: str) -> dict:
     if unknown := set(arm["training"]) - {field.name for field in fields(Training)}:
         refuse("training", unknown.pop(), {field.name for field in fields(Training)})
     if unknown := set(folds_of(config, name)) - set(config["splits"]):
-        refuse("folds", unknown.pop(), config["splits"])
+        fold = unknown.pop()
+        raise InputError(
+            f"config: arms/{name}/folds: {fold!r} is not one of {sorted(config['splits'])}; add such a split, or leave "
+            f"the arm out ({name}: null under arms, where a paper brings it)"
+        )
     for kind in ("backbones", "loss_networks"):
         for role, other in arm[kind].items():
             if other not in config["arms"]:

@@ -123,7 +123,7 @@ def _typed(value, node: dict):
         value = _parsed(value)
     if isinstance(value, dict):
         node = _branch(node, value)
-        names = {key: str(key) if isinstance(key, int) and not isinstance(key, bool) else key for key in value}
+        names = {key: _name(key) for key in value}
         return {name: _typed(value[key], _child(node, name)) for key, name in names.items()}
     if isinstance(value, list):
         items = next((each["items"] for each in [node, *node.get("oneOf", ())] if "items" in each), {})
@@ -135,6 +135,15 @@ def _typed(value, node: dict):
     if isinstance(value, int) and not isinstance(value, bool) and kinds == {"string"}:
         return str(value)
     return value
+
+
+def _name(key) -> str:
+    """A key as text: chromosome 1 is one. Raises InputError for what YAML takes for something else."""
+    if isinstance(key, int) and not isinstance(key, bool):
+        return str(key)
+    if not isinstance(key, str):
+        raise InputError(f"config: a name was read as {key!r}, not as text; write it in quotes")
+    return key
 
 
 def _parsed(text: str):

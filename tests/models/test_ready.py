@@ -12,9 +12,17 @@ from trifold.models import published, ready, stored
 from trifold.models.ready import CORRECTED
 
 GEOMETRY = Geometry(10_000, 32, {"train": 8}, 0.25, 0)
-COUNTS = dict.fromkeys(("ratio", "low_max", "deep_max", "low_q999", "deep_q999", "low_per_balanced"), 9.0)
+MEASURED = ("ratio", "low_max", "deep_max", "low_q999", "deep_q999", "low_per_balanced", "deep_per_balanced")
+COUNTS = dict.fromkeys(MEASURED, 9.0)
 LOW = {"bin_bp": 20_000, "coarsen": 2, "contacts_per_bin": 70.0}
-STATISTICS = {"geometry": asdict(GEOMETRY), "recipes": asdict(CORRECTED), "coarsen": 2, "low": LOW, "counts": COUNTS}
+STATISTICS = {
+    "geometry": asdict(GEOMETRY),
+    "recipes": asdict(CORRECTED),
+    "coarsen": 2,
+    "low": LOW,
+    "counts": COUNTS,
+    "observed": {"floor": 1e-4, "ceiling": 0.3},
+}
 ARM = {"options": {}, "backbones": {}, "protocol": "corrected"}
 WEIGHTS = "weights_deephic_raw_100.pth"
 
@@ -32,6 +40,23 @@ def test_an_arm_without_weights_reads_as_the_examples_were_made(examples):
     # Nothing was learned, so no depth is the right one.
     assert model.contacts_per_bin is None
     assert model.for_map("any.cool") is model
+
+
+@pytest.mark.parametrize(
+    "architecture, changes, said",
+    [
+        ("identity", {"observed": None}, "observed"),
+        ("identity", {"observed": {"floor": 0.1}}, "ceiling"),
+        ("identity", {"geometry": {"bin_bp": 1}}, "window_bins"),
+        ("identity", {"low": 3}, "not subscriptable"),
+    ],
+)
+def test_statistics_that_lack_what_the_model_needs_are_damaged(examples, architecture, changes, said):
+    statistics = {name: value for name, value in {**STATISTICS, **changes}.items() if value is not None}
+    arm = {**ARM, "architecture": architecture}
+    network = stored.build_arm(arm, asdict(GEOMETRY), STATISTICS)
+    with pytest.raises(InputError, match=rf"^here/statistics\.json: lacks or garbles .*{said}.*copy the whole folder"):
+        ready._ready(network, statistics, "here/statistics.json")
 
 
 def test_an_imported_model_keeps_the_depth_of_its_own_training(examples, mirror, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from trifold.architectures import ARCHITECTURES, windows_of
+from trifold.architectures import ARCHITECTURES, crop_of, windows_of
 from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import registry, weights
@@ -124,6 +124,13 @@ def test_shape_and_symmetry(name, protocol, geometry):
 def test_the_plan_knows_every_architecture():
     traits = {name: (kind.inputs, kind.target, kind.learned, kind.predicts) for name, kind in registry.KINDS.items()}
     assert traits == {name: known[:4] for name, known in ARCHITECTURES.items()}
+
+
+@every_model
+def test_the_plan_knows_what_is_cropped(name, protocol, geometry):
+    """As released, DeepHiC pads instead."""
+    known = crop_of(name, OPTIONS.get(name, {}), geometry.window_bins)
+    assert make(name, protocol, geometry).crop_bins in ({known, 0} if name == "deephic" else {known})
 
 
 def predicted(name, protocol, window_bins):

@@ -50,3 +50,54 @@ def test_the_folder_gives_back_the_published_network(mirror, examples, tmp_path)
 def test_an_arm_that_says_otherwise_is_refused(mirror, examples, tmp_path, changes):
     with pytest.raises(InputError, match=r"arms/released: weights_deephic_raw_16\.pth is a 'deephic'"):
         put({**ARM, **changes}, mirror, examples, tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    "name, content, said",
+    [
+        ("config.yaml", None, "not found"),
+        ("config.yaml", b"", "empty"),
+        ("config.yaml", b"a: [", "no YAML"),
+        ("config.yaml", b"\xff\x00", "no YAML"),
+        ("config.yaml", b"version: v", "lacks arm"),
+        ("config.yaml", b"arm: {name: x}", "arm lacks architecture, geometry, options"),
+        ("statistics.json", None, "not found"),
+        ("statistics.json", b'{"oe": ', "no JSON"),
+        ("statistics.json", b"[1]", "no mapping of JSON"),
+    ],
+)
+def test_a_damaged_folder_is_told_to_be_copied_again(mirror, examples, tmp_path, name, content, said):
+    put(ARM, mirror, examples, tmp_path / "model")
+    path = tmp_path / "model" / name
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(InputError, match=rf"{name}: {said}.*; copy the whole folder .* again, or train") as error:
+        stored.load_arm(tmp_path / "model")
+    assert str(error.value).startswith(str(path))
+
+
+@pytest.mark.parametrize("geometry, said", [({"bin_bp": 5}, "window_bins"), (GEOMETRY_SETTINGS, "'oe'")])
+def test_a_setting_or_statistic_that_an_architecture_is_built_from_is_missed(tmp_path, geometry, said):
+    (folder := tmp_path / "model").mkdir()
+    arm = {**ARM, "name": "oe", "architecture": "akita", "protocol": "corrected", "geometry": geometry, "options": {}}
+    (folder / "config.yaml").write_text(json.dumps({"arm": arm, "version": "v"}))
+    (folder / "statistics.json").write_text("{}")
+    with pytest.raises(InputError, match=rf"model: its config\.yaml or statistics\.json lacks .*{said}.*copy the"):
+        stored.load_arm(folder)
+
+
+@pytest.mark.parametrize(
+    "given, named",
+    [("weights_deephic_raw16.pth", "weights_deephic_raw_16.pth"), ("weights_hicsr", "weights_hicsr.pth")],
+)
+def test_a_renamed_file_is_told_the_nearest_names(given, named):
+    with pytest.raises(InputError, match=f"'{given}' are not known, nearest are .*'{named}'.*rename it back") as error:
+        published.checkpoint(given)
+    assert str(error.value).count("weights_") <= 4
+
+
+def test_a_damaged_published_file_gives_no_advice_to_run_it(tmp_path):
+    path = tmp_path / NAME
+    path.write_bytes(b"not weights at all, in any way")
+    with pytest.raises(InputError, match="not readable as tensors alone") as error:
+        published.read_state(NAME, path)
+    assert "weights_only" not in str(error.value)

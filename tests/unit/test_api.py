@@ -20,7 +20,7 @@ from trifold import api
 from trifold.config import from_dict
 from trifold.data import contacts, examples
 from trifold.errors import InputError
-from trifold.inference import depth_advice, predict
+from trifold.inference import depth_advice, device_of, predict
 from trifold.models import published, ready
 from trifold.models.ready import CORRECTED
 
@@ -193,7 +193,17 @@ def test_d13_wider_bins_are_made_only_where_that_is_asked(door):
         ({"model": "nothing"}, r"nothing: no model"),
         ({"model": "deep.cool"}, r"published weights 'deep\.cool' are not known"),
         ({"model": WEIGHTS}, r"known, but the file is not here"),
-        ({"chromosomes": ["chr9"]}, r"no chromosome chr9"),
+        ({"chromosomes": ["chr9"]}, r"shallow\.cool: no chromosome chr9; it has chr1"),
+        ({"chromosomes": "chr9"}, r"shallow\.cool: no chromosome chr9; it has chr1"),
+        ({"chromosomes": []}, r"chromosomes: an empty list"),
+        ({"threads": 0}, r"threads: 0 is no whole number from 1 on"),
+        ({"batch_size": 0}, r"batch_size: 0 is no"),
+        ({"device": "tpu"}, r"device: 'tpu' is no device; choose auto, cpu or gpu"),
+        ({"out": "shallow.cool", "force": True}, r"shallow\.cool: is what is read"),
+        ({"map": "shallow.cool::/", "out": "./shallow.cool", "force": True}, r"is what is read"),
+        ({"fasta": "out.cool", "force": True}, r"out\.cool: is what is read"),
+        ({"out": "x" * 245 + ".cool", "force": True}, r"cannot be written \(File name too long\)"),
+        ({"out": "x" * 300 + ".cool"}, r"cannot be written \(File name too long\)"),
     ],
 )
 def test_what_does_not_fit_is_one_error_and_leaves_nothing(door, changes, said):
@@ -203,6 +213,60 @@ def test_what_does_not_fit_is_one_error_and_leaves_nothing(door, changes, said):
         trifold.enhance(**given)
     assert sorted(path.name for path in door.iterdir()) == ["deep.cool", "model", "shallow.cool"]
     assert (door / "deep.cool").read_bytes() == before
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda", "cuda:1"])
+def test_a_gpu_that_is_not_here_is_said_before_any_work(door, monkeypatch, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(contacts, "prepare", lambda *_: pytest.fail("work was begun"))
+    with pytest.raises(InputError, match=f"^device {device}: no GPU here; use auto or cpu$"):
+        trifold.enhance("shallow.cool", "model", "out.cool", device=device)
+    with pytest.raises(InputError, match=f"^config: accelerator: {device}: no GPU here; use auto or cpu$"):
+        device_of(device)
+
+
+def test_what_is_read_is_never_overwritten(door):
+    """By a link to it, by the model's own folder; nor is a folder replaced."""
+    (door / "link.cool").symlink_to("shallow.cool")
+    shutil.copytree("model", "model.cool")
+    (door / "folder.cool").mkdir()
+    before = (door / "shallow.cool").read_bytes()
+    for given, said in [
+        (("shallow.cool", "model", "link.cool"), "is what is read"),
+        (("link.cool", "model", "shallow.cool"), "is what is read"),
+        (("shallow.cool", "model.cool", "model.cool"), "is what is read"),
+        (("shallow.cool", "model", "folder.cool"), "a folder; choose another name"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            trifold.enhance(*given, force=True, device="cpu")
+    assert (door / "shallow.cool").read_bytes() == before
+
+
+def test_remedies_are_those_of_the_command_and_not_of_an_experiment(door, deep_counts):
+    write_counts("short.cool", deep_counts[:30, :30], {"chr1": 30 * BIN_BP})
+    write_counts("empty.cool", np.eye(N_BINS, dtype=int))
+    said = []
+    for call in (
+        lambda: trifold.enhance("short.cool", "model", "out.cool", device="cpu"),
+        lambda: trifold.enhance("empty.cool", "model", "out.cool", device="cpu"),
+        lambda: trifold.score("empty.cool", "deep.cool"),
+    ):
+        with pytest.raises(InputError) as error:
+            call()
+        said.append(str(error.value))
+    assert said[0].startswith("short.cool: the model reads windows of 320,000 bp, and of chr1 none is as long")
+    assert all(one.startswith("empty.cool: ") and "give a map with more contacts" in one for one in said[1:])
+    for word in ("geometry", "balance/", "thin less", "test region", "splits", "low.cool"):
+        assert word not in " ".join(said)
+
+
+@pytest.mark.parametrize("value, said", [(-1.0, "negative"), (np.nan, "NaN"), (np.inf, "infinite"), (0.5, "not whole")])
+def test_counts_that_are_none_are_said_to_be_what_they_are(door, deep_counts, value, said):
+    counts = deep_counts.astype(float)
+    counts[3, 5] = value
+    write_counts("odd.cool", counts)
+    with pytest.raises(InputError, match=rf"^odd\.cool: counts are {said}.*; give the raw counts"):
+        trifold.enhance("odd.cool", "model", "out.cool", device="cpu")
 
 
 # ---------------------------------------------------------------- models
@@ -229,6 +293,21 @@ def test_models_are_listed_with_where_they_are(door, mirror, monkeypatch):
     assert trifold.load_model(WEIGHTS).path == mirror / WEIGHTS
     with pytest.raises(InputError, match="part of a training"):
         trifold.load_model(mirror / "weights_hicsr_dae.pth")
+
+
+def test_a_damaged_folder_does_not_hide_the_other_models(door):
+    for name in ("a", "b", "c"):
+        shutil.copytree("model", folder := f"results/mine/models/image/{name}/seed-1")
+        shutil.copytree("model", folder.replace("mine", "whole"))
+    damaged = door / "results/mine/models/image"
+    (damaged / "a/seed-1/statistics.json").unlink()
+    (damaged / "b/seed-1/config.yaml").write_text("a: [")
+    (damaged / "c/seed-1/weights.safetensors").unlink()
+    listed = trifold.list_models().set_index("model")["enhances"]
+    assert [listed[f"results/whole/models/image/{name}/seed-1"] for name in "abc"] == ["yes"] * 3
+    for name, file in [("a", "statistics.json"), ("b", "config.yaml"), ("c", "weights.safetensors")]:
+        folder = f"results/mine/models/image/{name}/seed-1"
+        assert listed[folder].startswith(f"damaged: {folder}/{file}: ")
 
 
 # ---------------------------------------------------------------- score, info
@@ -284,6 +363,14 @@ def test_maps_that_do_not_fit_are_not_scored(door, deep_counts):
     ]:
         with pytest.raises(InputError, match=said):
             trifold.score(*pair)
+
+
+def test_a_chromosome_to_score_is_looked_for_in_every_map(door, deep_counts):
+    write_counts("two.cool", deep_counts, {"chr1": 70 * BIN_BP, "chr2": 50 * BIN_BP})
+    with pytest.raises(InputError, match=r"^deep\.cool: no chromosome chr2; it has chr1$"):
+        trifold.score("two.cool", "deep.cool", chromosomes="chr2")
+    with pytest.raises(InputError, match=r"^shallow\.cool: no chromosome chr2"):
+        trifold.score("two.cool", "two.cool", low="shallow.cool", chromosomes=["chr2"])
 
 
 def test_info_of_a_hic_file_and_its_sentences(mirror):

@@ -19,8 +19,8 @@ def config():
         "genome": {"fasta": "genome.fa"},
         "geometry": {"bin_bp": 1000, "window_bins": 64},
         "predict": {"stride_bins": None},
-        "tracks": {"effective_genome_size": None},
-        "splits": {"a": {}, "b": {"on_demand": True}},
+        "tracks": {"effective_genome_size": None, "zero_where_uncovered": []},
+        "splits": {"a": {"kind": "random"}, "b": {"kind": "random", "on_demand": True}},
         "samples": {"alpha": {"contacts": "alpha.cool"}},
         "degradations": {"low": {"coarsen": 2}},
         "training": {"loss": "mse", "loss_weights": {}},
@@ -85,6 +85,12 @@ def test_d18_windows_and_strides_are_whole_low_bins(config):
     config["geometry"]["window_bins"] = 64
     config["predict"]["stride_bins"] = 7
     refused(config, "config: predict/stride_bins: 7 is no multiple of degradations/low/coarsen, 2")
+    config["predict"]["stride_bins"] = 52
+    refused(
+        config, "config: predict/stride_bins: 52 leaves holes between the tiles of arms/image, which predicts 52 bins"
+    )
+    config["predict"]["stride_bins"] = 50
+    check(config)
 
 
 def test_d6_a_reference_arm_is_one_that_is_evaluated(config):
@@ -124,11 +130,35 @@ def test_weights_are_a_published_file_or_the_folder_of_a_model(config, tmp_path)
     checks.check_weights(config, [])
     config["arms"]["image"]["weights"] = "weights_deephic.pth"
     checks.check_weights(config, ["weights_deephic.pth"])
+    for name in ("weights_depehic.pth", str(tmp_path / "weights_deephic.pth")):
+        config["arms"]["image"]["weights"] = name
+        with pytest.raises(InputError, match=r"a published file is named .* did you mean weights_deephic.pth?"):
+            checks.check_weights(config, ["weights_deephic.pth"])
+
+
+@pytest.mark.parametrize(
+    "split, message",
+    [
+        (
+            {"kind": "chromosomes", "validation": ["1"], "test": ["1"]},
+            "splits/a: 1 stands twice in validation and test",
+        ),
+        ({"kind": "chromosomes", "validation": [], "test": []}, "splits/a/test: no chromosome is held out"),
+        ({"kind": "chromosomes", "validation": ["M"], "test": ["2"]}, "splits/a: M is under genome/exclude"),
+        ({"kind": "random", "fractions": {"validation": 0.8, "test": 0.3}}, "splits/a/fractions: validation and test"),
+    ],
+)
+def test_d9_a_split_that_cannot_be_is_refused(config, tmp_path, split, message):
+    config["genome"]["exclude"] = ["M"]
+    config["splits"] = {"a": split}
+    with pytest.raises(InputError, match=f"config: {message}"):
+        checks.check_splits(config, tmp_path)
 
 
 def test_a_folds_file_is_there(config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    config["splits"]["a"] = {"kind": "bed", "path": "regions/a.bed"}
+    config["genome"]["exclude"] = []
+    config["splits"] = {"a": {"kind": "bed", "path": "regions/a.bed"}}
     with pytest.raises(InputError, match=r"config: splits/a/path: regions/a\.bed: no such file"):
         checks.check_splits(config, tmp_path / "workflow")
     (tmp_path / "workflow/regions").mkdir(parents=True)
@@ -182,6 +212,41 @@ def test_d13_a_map_is_coarsened_before_it_is_enhanced_only_where_one_asks_for_it
     checks.check_maps(config, arms, str)
 
 
+def test_what_is_no_map_is_said_before_any_job(config, tmp_path):
+    arms = {name: plan.resolve_arm(config, name) for name in config["arms"]}
+    (tmp_path / "table.tsv").touch()
+    for name in (str(tmp_path / "table.tsv"), cooler_of(tmp_path / "a.mcool", 1000, 2000) + "::/resolutions/9999"):
+        config["samples"]["alpha"]["contacts"] = name
+        with pytest.raises(InputError, match=f"config: samples/alpha/contacts: {re.escape(name)}: no map; give a"):
+            checks.check_maps(config, arms, lambda name: name.partition("::")[0])
+
+
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("deep.cool", "no such file below .*, nor simulated/<file>, nor a file of resources/datasets.tsv"),
+        ("yeast.cool", "did you mean yeast_G1.cool?"),
+        ("~/deep.cool", "~ is not expanded; write the whole path"),
+        ("https://a/deep.cool", "an address; download the file"),
+        ("folder", "a folder; name the file in it"),
+    ],
+)
+def test_d1_a_file_that_is_not_there_is_said_with_its_field(config, tmp_path, monkeypatch, name, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "genome.fa").touch()
+    config["mixhic2025"] = {}
+    for field, sample in (
+        ("contacts", {"contacts": name}),
+        ("tracks/atac", {"contacts": "genome.fa", "tracks": {"atac": [name]}}),
+    ):
+        config["samples"]["alpha"] = sample
+        with pytest.raises(InputError, match=f"config: samples/alpha/{field}: {name}: .*{said}"):
+            checks.check_inputs(config, ["yeast_G1.cool"])
+    config["samples"]["alpha"] = {"contacts": "yeast_G1.cool", "truth": "simulated/alpha.cool"}
+    checks.check_inputs(config, ["yeast_G1.cool"])
+
+
 def test_a_map_gives_the_bins_that_are_asked_for(config, tmp_path):
     config["samples"]["alpha"]["contacts"] = cooler_of(tmp_path / "deep.cool", 1500)
     arms = {name: plan.resolve_arm(config, name) for name in config["arms"]}
@@ -196,9 +261,11 @@ def test_bin_widths_of_a_cooler_of_a_group_and_of_other_files(tmp_path):
     path = cooler_of(tmp_path / "a.mcool", 1000, 2000, 4000)
     assert bin_widths(path) == [1000, 2000, 4000]
     assert bin_widths(f"{path}::/resolutions/2000") == [2000]
-    assert bin_widths(f"{path}::/resolutions/3000") == []
+    assert bin_widths(f"{path}::/resolutions/3000") is None
     (tmp_path / "words.cool").write_text("no map")
     assert bin_widths(tmp_path / "words.cool") == []
+    (tmp_path / "words.tsv").write_text("no map")
+    assert bin_widths(tmp_path / "words.tsv") is None
     (tmp_path / "words.hic").write_text("no map")
     assert bin_widths(tmp_path / "words.hic") == []
 

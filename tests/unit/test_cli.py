@@ -1,12 +1,15 @@
 """The command: what a person reads, and what a program does."""
 
 import json
+import os
+import signal
 
 import pytest
 from click.testing import CliRunner
 
 from trifold import __version__
 from trifold.cli import main
+from trifold.data import contacts
 
 
 def run(*arguments, code=0):
@@ -47,6 +50,21 @@ def test_d19_an_error_is_one_line(door):
 def test_d12_the_depth_is_said_on_the_way(door):
     said = run("enhance", "deep.cool", "--model", "model", "-o", "out.cool", "--device", "cpu").stderr
     assert said.startswith("Warning: deep.cool: ") and "8.0 times as many as the maps the model was trained on" in said
+
+
+def test_a_command_that_is_told_to_end_leaves_nothing(door, monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    seen = []
+
+    def told(*_):
+        seen.extend(door.glob(".out.cool.*"))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(contacts, "prepare", told)
+    run("enhance", "shallow.cool", "--model", "model", "-o", "out.cool", "--device", "cpu", code=143)
+    assert len(seen) == 1
+    assert sorted(path.name for path in door.iterdir()) == ["deep.cool", "model", "shallow.cool"]
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 @pytest.mark.parametrize("as_json", [True, False])

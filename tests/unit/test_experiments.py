@@ -19,6 +19,8 @@ from trifold import checks, plan, plan_mixhic2025, settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HERE = REPOSITORY / "experiments"
+# Files that the workflow downloads.
+KNOWN = {line.split("\t")[0] for line in (REPOSITORY / "resources/datasets.tsv").read_text().splitlines()}
 EXPECTED = Path(__file__).parent / "expected/experiments.json"
 # Where an arm is trained is no part of what it is.
 WHERE = ("devices", "nodes", "workers")
@@ -118,6 +120,8 @@ def name_of(layers: tuple[str, ...]) -> str:
 def test_it_is_accepted(layers):
     config = completed(layers)
     checks.check(config, {name: plan.resolve_arm(config, name) for name in config["arms"]})
+    checks.check_splits(config, REPOSITORY)
+    checks.check_inputs(config, KNOWN)
     assert set(plan_mixhic2025.resolve(config)) == {"samples", "pretrainings", "runs"}
     assert plan.runs(config)
     assert set(config["evaluate"]["samples"]) <= set(config["samples"])

@@ -357,3 +357,13 @@ def test_the_configuration_that_a_run_keeps_is_an_experiment_file(complete, repo
     for path in sorted((repository / "experiments").glob("*.yaml")):
         once = complete(base=path.read_text())
         assert complete(base=yaml.safe_dump(once, sort_keys=False)) == once, path.name
+
+
+def test_names_that_yaml_reads_as_something_else_are_refused(complete):
+    for name in ("yes", "1.5", "2024-01-01", "null"):
+        with pytest.raises(InputError, match=r"config: a name was read as .*, not as text; write it in quotes"):
+            complete(f"arms: {{{name}: {{architecture: identity}}}}")
+
+
+def test_a_sample_is_not_called_as_the_folder_of_maps_to_enhance(refused):
+    assert refused("samples: {own: {contacts: a.cool}}").startswith("samples: 'own' cannot be a name here")

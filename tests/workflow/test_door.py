@@ -94,6 +94,10 @@ def test_d8_names_are_settled_per_input(workspace):
     )
     # The page shows the configuration.
     assert workspace.jobs("--configfile", "smoke.yaml", overlay, configfile=None) == {"report": 1, "manifest": 1}
+    overlay = workspace.overlay("renamed.yaml", "samples: {alpha: {rename: {'1': chr1}}}")
+    jobs = workspace.jobs("--configfile", "smoke.yaml", overlay, configfile=None)
+    assert jobs["prepare_contacts"] == 1 and jobs["prepare_track"] == 3 and jobs["train"] == 3
+    assert {"simulate", "encode_sequence", "split"}.isdisjoint(jobs)
 
 
 def test_d13_a_finer_map_is_not_coarsened_unasked(copy_of_finished):

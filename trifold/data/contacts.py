@@ -133,6 +133,22 @@ def open_raw(source: str | os.PathLike, bin_bp: int | None = None) -> Raw:
     return Raw(path, hic.chromsizes(path), bin_bp, lambda: hic.read_pixels(path, bin_bp))
 
 
+def chosen(source: str | os.PathLike, wanted: str | Iterable[str] | None) -> list[str] | None:
+    """The chromosomes asked for, a text being one name; None is all.
+
+    Raises InputError for an empty list, and for a name that the map has not.
+    """
+    if wanted is None:
+        return None
+    wanted = [wanted] if isinstance(wanted, str) else list(wanted)
+    if not wanted:
+        raise InputError("chromosomes: an empty list; name some, or leave it out to have all")
+    present = open_raw(source, resolutions(source)[0]).chromsizes
+    if unknown := [name for name in wanted if name not in present]:
+        raise InputError(f"{source}: no chromosome {unknown[0]}; it has {cool.some_of(present)}")
+    return wanted
+
+
 def _weight_column(clr: cooler.Cooler) -> np.ndarray | None:
     if "weight" not in clr.bins().columns:
         return None
@@ -145,22 +161,37 @@ def _choose_resolution(path: Path, bin_bp: int) -> int:
     if not (dividing := [width for width in present if bin_bp % width == 0]):
         raise InputError(
             f"{path}: cannot give bins of {bin_bp} bp: the file has {', '.join(map(str, present))}; "
-            "set geometry/bin_bp to one of them or to a multiple"
+            "set geometry/bin_bp to one of them or to a multiple",
+            f"{path}: cannot give bins of {bin_bp} bp: the file has {', '.join(map(str, present))}; give a map with "
+            "narrower bins",
         )
     return max(dividing)
 
 
+def _whole(counts: np.ndarray, path: Path) -> np.ndarray:
+    """Counts as int64. Raises InputError where they are NaN, infinite, negative or not whole."""
+    finite = np.isfinite(counts)
+    if np.isnan(counts).any():
+        what = "are NaN in places"
+    elif not finite.all():
+        what = "are infinite in places"
+    elif (counts < 0).any():
+        what = f"are negative in places ({counts.min():g})"
+    elif (np.floor(counts) != counts).any():
+        what = "are not whole numbers"
+    else:
+        return counts.astype(np.int64)
+    raise InputError(f"{path}: counts {what}; give the raw counts, not a normalised or predicted map")
+
+
 def _scan(raw: Raw) -> _Scan:
-    """Read every pixel once. Raises InputError for counts that are not whole and pixels below the diagonal."""
+    """Read every pixel once. Raises InputError for counts that are no counts and pixels below the diagonal."""
     edges = np.cumsum([0] + [n_bins(length, raw.bin_bp) for length in raw.chromsizes.values()])
     seen = np.zeros(edges[-1], dtype=bool)
     pixels, duplicates, sorted_rows, last = 0, 0, True, -1
     for rows in whole_rows(raw.chunks()):
-        bin1, bin2, count = (rows[name].astype(np.int64) for name in cool.COLUMNS)
-        if not (rows["count"] == count).all() or (count < 0).any():
-            raise InputError(
-                f"{raw.path}: counts are not whole numbers; give the raw counts, not a normalised or predicted map"
-            )
+        bin1, bin2 = (rows[name].astype(np.int64) for name in ("bin1_id", "bin2_id"))
+        _whole(rows["count"], raw.path)
         if (bin1 > bin2).any():
             raise InputError(f"{raw.path}: holds pixels below the diagonal; make it anew with `cooler load`")
         key = bin1 * edges[-1] + bin2
@@ -190,11 +221,16 @@ def _match_chromosomes(
     if not kept or (occupied & set(wanted)) - set(kept):
         raise InputError(
             f"{raw.path}: the map's chromosomes {', '.join(wanted)} are not those of the genome, {', '.join(genome)}; "
-            "use `rename` beside this map ({map's name: genome's name}) or genome/exclude"
+            "use `rename` beside this map ({map's name: genome's name}) or genome/exclude",
+            f"{raw.path}: the map's chromosomes {cool.some_of(wanted)} are not those of the FASTA, "
+            f"{cool.some_of(genome)}; give the FASTA of the map's assembly, with the map's names",
         )
     if differing := [name for name in kept if sizes[name] != genome[name]]:
         lengths = ", ".join(f"{name} {sizes[name]:,} bp against {genome[name]:,}" for name in differing)
-        raise InputError(f"{raw.path}: another assembly than the genome ({lengths}); give the map's own genome")
+        raise InputError(
+            f"{raw.path}: another assembly than the genome ({lengths}); give the map's own genome",
+            f"{raw.path}: another assembly than the FASTA ({lengths}); give the FASTA of the map's assembly",
+        )
     return sizes, kept
 
 
@@ -244,7 +280,8 @@ def balance(path: str | os.PathLike, options: dict | None = None, called: str | 
     if not np.isfinite(weight).any():
         raise InputError(
             f"{called}: too few contacts, no bin is left to balance; use wider bins, thin less, or lower "
-            "balance/min_nnz"
+            "balance/min_nnz",
+            f"{called}: too few contacts, no bin is left to balance; give a map with more contacts, or with wider bins",
         )
     if not (converged := bool(np.all(statistics["converged"]))):
         logger.warning("%s: balancing did not converge", called)

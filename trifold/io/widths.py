@@ -4,10 +4,11 @@ import os
 from pathlib import Path
 
 
-def bin_widths(path: str | os.PathLike) -> list[int]:
+def bin_widths(path: str | os.PathLike) -> list[int] | None:
     """Bin widths, bp, of a .cool, .mcool or .hic, or of the group a cooler URI names, finest first.
 
-    Nothing for a file that is no such map, or whose bins vary: preparing it says what is wrong with it.
+    Empty where bins vary, or a file is damaged: preparing it says what is wrong. None for what is no map at all, or a
+    group that is not there.
     """
     file, _, group = os.fspath(path).partition("::")
     if Path(file).suffix.lower() == ".hic":
@@ -16,22 +17,22 @@ def bin_widths(path: str | os.PathLike) -> list[int]:
     import h5py
 
     if not h5py.is_hdf5(file):
-        return []
-    found: set[int] = set()
+        return [] if Path(file).suffix in (".cool", ".mcool") else None
+    found: list[int] = []
 
     def visit(name: str, node) -> None:
-        if str(node.attrs.get("format", "")).endswith("HDF5::Cooler") and int(node.attrs.get("bin-size", 0) or 0):
-            found.add(int(node.attrs["bin-size"]))
+        if str(node.attrs.get("format", "")).endswith("HDF5::Cooler"):
+            found.append(int(node.attrs.get("bin-size", 0) or 0))
 
     try:
         with h5py.File(file, "r") as handle:
-            root = handle[group or "/"]
-            visit(root.name, root)
-            for name in root.get("resolutions", {}):
-                visit(name, root["resolutions"][name])
-    except (KeyError, OSError, TypeError, ValueError):
+            if (group or "/") not in handle:
+                return None
+            handle[group or "/"].visititems(visit)
+            visit("", handle[group or "/"])
+    except (KeyError, OSError, RuntimeError, TypeError, ValueError):
         return []
-    return sorted(found)
+    return sorted({width for width in found if width}) if found else None
 
 
 def _of_hic(file: str) -> list[int]:

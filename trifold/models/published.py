@@ -6,6 +6,8 @@ only: no code in it is run. Keys are compared with the model's, name by name and
 
 import argparse
 import os
+import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,10 +106,19 @@ CHECKPOINTS: dict[str, Checkpoint] = {
 
 
 def checkpoint(name: str) -> Checkpoint:
-    """The published file of that name; InputError lists the names there are."""
+    """The published file of that name; InputError lists the nearest names there are."""
     if name not in CHECKPOINTS:
-        raise InputError(f"published weights {name!r} are not known; choose from {sorted(CHECKPOINTS)}")
+        raise InputError(
+            f"published weights {name!r} are not known{nearest(name)}; a file is known by the name it was published "
+            "under: rename it back, or see `trifold models`"
+        )
     return CHECKPOINTS[name]
+
+
+def nearest(name: str) -> str:
+    """ ", nearest are ..." with up to three names that are like this one; "" where none is."""
+    like = get_close_matches(name, CHECKPOINTS, n=3, cutoff=0.5)
+    return f", nearest are {', '.join(map(repr, like))}" if like else ""
 
 
 def build(name: str, geometry: Geometry, statistics: dict) -> Architecture:
@@ -170,9 +181,8 @@ def _read(path: Path) -> dict[str, Tensor]:
             with torch.serialization.safe_globals([argparse.Namespace]):
                 content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a broken or foreign file may raise anything
-        reason = str(error).partition("\n")[0]
         raise InputError(
-            f"{path}: not readable as tensors alone ({type(error).__name__}: {reason}). Fetch the file again; if it "
+            f"{path}: not readable as tensors alone ({_reason(error)}). Fetch the file again; if it "
             "holds more than tensors, save its state dict as safetensors where you trust it"
         ) from error
     state = content
@@ -186,6 +196,15 @@ def _read(path: Path) -> dict[str, Tensor]:
     ):
         raise InputError(f"{path}: holds no state dict (tensors by name); save the model's state dict instead")
     return state
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with a file, without the library's advice to read it as code."""
+    text = str(error)
+    if found := re.search(r"GLOBAL ([\w.]+)", text):
+        return f"it holds {found[1]}, which is no tensor"
+    first = text.partition("\n")[0]
+    return f"{type(error).__name__}: {first}" if first and "weights_only" not in text else "damaged, or of another kind"
 
 
 def _differences(found: Shapes, wanted: Shapes) -> list[str]:

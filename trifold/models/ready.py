@@ -75,21 +75,36 @@ class Ready:
 
 
 def _ready(network: Architecture, statistics: dict, source: str, **facts) -> Ready:
-    """From the statistics of examples. Raises InputError where they are those of an earlier version."""
+    """From the statistics of examples. Raises InputError where they are of an earlier version, or damaged."""
     if lacking := [name for name in ("geometry", "recipes", "coarsen", "low") if name not in statistics]:
         raise InputError(
             f"{source}: lacks {', '.join(lacking)}: made by an earlier version, it does not say what maps the model "
             "reads; train the model again"
         )
+    try:
+        geometry, recipes = from_dict(Geometry, statistics["geometry"]), from_dict(Recipes, statistics["recipes"])
+        depth = statistics["low"]["contacts_per_bin"]
+        for name in _scales(network, recipes):
+            part, _, field_name = name.partition("/")
+            _ = statistics[part][field_name] if field_name else statistics[part]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise stored.damaged(source, f"lacks or garbles what the model needs ({error})") from error
     return Ready(
-        network.eval(),
-        from_dict(Geometry, statistics["geometry"]),
-        from_dict(Recipes, statistics["recipes"]),
-        statistics["coarsen"],
-        statistics,
-        statistics["low"]["contacts_per_bin"] if network.learned else None,
-        facts,
+        network.eval(), geometry, recipes, statistics["coarsen"], statistics, depth if network.learned else None, facts
     )
+
+
+def _scales(network: Architecture, recipes: Recipes) -> list[str]:
+    """What `inference` takes from the statistics for a network, as part/field of statistics.json."""
+    reads_map, balanced = "map" in network.inputs, ["counts/low_per_balanced", "counts/deep_per_balanced"]
+    needed = ["low_bias/mean_log_weight"] if "bias" in network.inputs else []
+    if network.target == "oe":
+        needed.append("expected")
+    if network.target == "counts":
+        needed += balanced if recipes.counts.bias == "balanced" else ["counts/ratio"]
+    elif (reads_map and recipes.observed.scale == "global") or (not reads_map and network.target == "observed"):
+        needed += ["observed/floor", "observed/ceiling"]
+    return needed
 
 
 def of_folder(folder: str | os.PathLike, name: str | None = None) -> Ready:
@@ -104,7 +119,7 @@ def of_folder(folder: str | os.PathLike, name: str | None = None) -> Ready:
     network, frozen, statistics = stored.load_arm(folder)
     if not network.predicts:
         raise InputError(f"{folder}: {arm['architecture']} predicts no maps: it is part of a training")
-    facts = {"arm": name or arm["name"], "architecture": arm["architecture"], "version": frozen["version"]}
+    facts = {"arm": name or arm["name"], "architecture": arm["architecture"], "version": frozen.get("version")}
     ready = _ready(network, statistics, f"{folder}/statistics.json", **facts)
     if imported := published.CHECKPOINTS.get(arm.get("weights")):  # the statistics are not those of its training
         return replace(ready, contacts_per_bin=imported.expects.get("contacts_per_bin"))
@@ -192,6 +207,9 @@ def _contacts_facts(
     windows = pd.DataFrame(rows, columns=["chrom", "start_bp"])
     low = examples.Maps(low_map, bin_bp, size)
     stacks = list(examples.stacks(windows, geometry))
-    found = examples.count_contacts(low, low, stacks, recipes.counts, 1)
+    try:
+        found = examples.count_contacts(low, low, stacks, recipes.counts, 1)
+    except InputError as error:
+        raise InputError(f"{low_map}: no contact in windows of {size} bins; give a map with more contacts") from error
     of_low = {name: value for name, value in found.items() if name.startswith("low_")}
     return {"ratio": depth} | of_low | {name.replace("low_", "deep_"): depth * value for name, value in of_low.items()}

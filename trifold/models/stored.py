@@ -6,6 +6,7 @@ The folder is all that is needed to predict: it can be copied to another machine
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -14,6 +15,8 @@ from trifold.config import Geometry, from_dict
 from trifold.errors import InputError
 from trifold.models import mixhic, published, registry, weights
 from trifold.models.blocks import Architecture
+
+_OF_AN_ARM = ("name", "architecture", "geometry", "options", "backbones", "protocol")
 
 
 def build_arm(arm: dict, geometry: dict, statistics: dict) -> Architecture:
@@ -29,16 +32,40 @@ def build_arm(arm: dict, geometry: dict, statistics: dict) -> Architecture:
 
 
 def read_config(folder: str | os.PathLike) -> dict:
-    """config.yaml of a trained model: `arm` (backbones nested), `geometry`, `training`, `version`."""
+    """config.yaml of a trained model: `arm` (backbones nested), `geometry`, `training`, `version`.
+
+    Raises InputError for a file that is missing, unreadable, or says nothing of an arm.
+    """
     path = Path(folder) / "config.yaml"
-    if not path.exists():
-        raise InputError(f"{path}: not found; a trained model's folder holds it beside weights.safetensors")
-    return yaml.safe_load(path.read_text())
+    config = _read(path, yaml.safe_load, "YAML")
+    if not isinstance(config.get("arm"), dict):
+        raise damaged(path, "lacks arm, which says what the model is")
+    return config
 
 
 def read_statistics(folder: str | os.PathLike) -> dict:
-    """statistics.json of a dataset directory or of a model."""
-    return json.loads((Path(folder) / "statistics.json").read_text())
+    """statistics.json of a dataset directory or of a model. Raises InputError for one that is missing or unreadable."""
+    return _read(Path(folder) / "statistics.json", json.loads, "JSON")
+
+
+def damaged(path: str | os.PathLike, what: str) -> InputError:
+    """The error of a file of a model's folder that is not as it was written."""
+    return InputError(f"{path}: {what}; copy the whole folder it belongs to again, or train the model again")
+
+
+def _read(path: Path, parse: Callable[[str], object], form: str) -> dict:
+    """The mapping in a text file."""
+    try:
+        content = parse(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise damaged(path, "not found") from error
+    except OSError as error:
+        raise damaged(path, f"cannot be read ({error.strerror})") from error
+    except (ValueError, yaml.YAMLError) as error:
+        raise damaged(path, f"no {form}") from error
+    if not isinstance(content, dict):
+        raise damaged(path, "empty" if not content else f"no mapping of {form}")
+    return content
 
 
 def import_checkpoint(
@@ -73,7 +100,12 @@ def load_arm(folder: str | os.PathLike) -> tuple[Architecture, dict, dict]:
     folder = Path(folder)
     frozen = read_config(folder)
     statistics = read_statistics(folder)
-    model = build_arm(frozen["arm"], frozen["arm"]["geometry"], statistics)
+    if lacking := [name for name in _OF_AN_ARM if name not in frozen["arm"]]:
+        raise damaged(folder / "config.yaml", f"arm lacks {', '.join(lacking)}")
+    try:
+        model = build_arm(frozen["arm"], frozen["arm"]["geometry"], statistics)
+    except (KeyError, TypeError) as error:  # a setting or a statistic that the architecture is built from
+        raise damaged(folder, f"its config.yaml or statistics.json lacks or garbles something ({error})") from error
     weights.load(folder / "weights.safetensors", model, frozen["arm"]["name"])
     return model.eval(), frozen, statistics
 
