@@ -39,8 +39,10 @@ yeast fly gm12878: setup ## real data: yeast (fly, gm12878 likewise)
 	$(RUN) snakemake --cores $(CORES) --configfile experiments/$@.yaml
 	@echo "The report: $(CURDIR)/results/$@/report/index.html"
 
+# Whole workflows first: they take longest, and what is short fills the room they leave.
 test: setup ## the whole suite
-	$(RUN) OMP_NUM_THREADS=1 python -m pytest tests --ignore tests/browser --ignore tests/slurm -m "not chaos" -n $(CORES) --dist loadfile
+	$(RUN) OMP_NUM_THREADS=1 python -m pytest tests/workflow tests/package tests/models tests/unit \
+		-m "not chaos" -n $(CORES) --dist loadfile --no-loadscope-reorder
 
 test-browser: setup ## the report in a real browser (needs chromium)
 	$(RUN) python -m pytest tests/browser

@@ -212,7 +212,7 @@ def test_a_stretch_of_n_is_not_attended_to():
     ("options", "message"),
     [
         ({"sequence_channels": [8, 8]}, "sequence_channels has 2 widths; give 3"),
-        ({"control": "reversed"}, r"'reversed' is not one of \['none', 'shuffled'\]"),
+        ({"control": "reversed"}, r"'reversed' is not one of none, shuffled"),
         ({"sequence_pool": 5}, r"a patch of 8 bins has 256 bp, not a multiple of 25"),
         ({"patch_size": 7}, "geometry/window_bins is 24"),
     ],

@@ -73,3 +73,10 @@ def test_the_catalog_s_entry_has_the_keys_it_reads(repository):
     assert not deployment["singularity"], "no rule names a container"
     assert entry["usage"]["report"] is True
     assert 'report: "' in (repository / "Snakefile").read_text()
+
+
+def test_every_folder_of_tests_has_a_target(repository):
+    text = (repository / "Makefile").read_text()
+    folders = {path.parent for path in (repository / "tests").rglob("test_*.py")}
+    named = {path.relative_to(repository / "tests").parts[0] for path in folders}
+    assert {name for name in named if not re.search(rf"tests/{name}\b", text)} == set()

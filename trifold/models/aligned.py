@@ -27,7 +27,6 @@ from trifold.models.akita import SequenceToMap, initialise, make_trunk
 from trifold.models.vehicle import CROP_BINS, LOGIT_MARGIN, ResidualBlock
 from trifold.models.vehicle import initialise as initialise_image
 
-CONTROLS = ("none", "shuffled")
 SHUFFLE_SEED = 1
 TRUNK_BN_EPS = 1e-3
 
@@ -127,8 +126,6 @@ class Aligned(AlignedMap):
         control: str,
         **image,
     ):
-        if control not in CONTROLS:
-            raise InputError(f"option control of architecture 'aligned': {control!r} is not one of {list(CONTROLS)}")
         backbone = _backbone(backbones or {})
         super().__init__(geometry, backbone.bottleneck if backbone else bottleneck, **image)
         self.window_bp, self.shuffled = geometry.window_bp, control == "shuffled"

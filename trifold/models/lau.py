@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import blocks
-from trifold.models.aligned import CONTROLS, SHUFFLE_SEED
+from trifold.models.aligned import SHUFFLE_SEED
 from trifold.models.hicfoundation import DECODER_EPS, Encoder, HiCFoundation, initialise, ssim
 
 KERNELS = (7, 5, 3)
@@ -168,10 +168,6 @@ class HiCFoundationSequence(HiCFoundation):
             raise InputError(
                 f"config: the option sequence_channels has {len(sequence_channels)} widths; give {len(KERNELS)}, one "
                 "per convolution"
-            )
-        if control not in CONTROLS:
-            raise InputError(
-                f"option control of architecture 'hicfoundation-seq': {control!r} is not one of {list(CONTROLS)}"
             )
         super().__init__(
             geometry,
