@@ -29,6 +29,7 @@ def workspace(make_workspace, tmp_path):
         ("arms: {image: {training: {epoch: 3}}}", ["arms/image/training", "epoch", "epochs"]),
         ("samples: {alpha: {contacts: nowhere.mcool}}", ["nowhere.mcool", "resources/datasets.tsv"]),
         ("seeds: []", ["seeds"]),
+        ("splits: {a: {test: []}}", ["splits/a/test", "held out"]),
         (
             "arms: {mine: {architecture: vehicle, weights: results/fly/mine}}",
             ["arms/mine/weights", "results/fly/mine/artifact.json"],
@@ -74,9 +75,9 @@ def test_a_window_larger_than_every_chromosome(copy_of_finished):
     fails(copy_of_finished, f"{RESULTS}/examples/corrected/low/alpha/fold-a/tiles.tsv", ["window_bins"], overlay)
 
 
-def test_an_empty_test_split(copy_of_finished):
-    overlay = copy_of_finished.overlay("wrong.yaml", "splits: {a: {test: []}}")
-    fails(copy_of_finished, f"{RESULTS}/splits/a/regions.bed", ["test"], overlay)
+def test_a_split_of_a_chromosome_that_is_not_there(copy_of_finished):
+    overlay = copy_of_finished.overlay("wrong.yaml", "splits: {a: {test: [chr9]}}")
+    fails(copy_of_finished, f"{RESULTS}/splits/a/regions.bed", ["no chromosome chr9", "chr6"], overlay)
 
 
 def test_d14_a_genome_of_n_alone(copy_of_finished):
