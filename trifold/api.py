@@ -196,7 +196,7 @@ def enhance(
                 chromsizes=chromsizes,
                 chromosomes=chromosomes,
                 low_map=low,
-                assembly=_assembly(map, bin_bp, chromsizes),
+                assembly=_assembly(map, chromsizes),
                 called=map,
                 sequence=store,
                 device=device,
@@ -302,7 +302,7 @@ def _encoded(fasta: Source, folder: Path, bin_bp: int) -> sequence.SequenceStore
     return sequence.SequenceStore(folder)
 
 
-def _assembly(map: Source, bin_bp: int, chromsizes: dict[str, int]) -> str | None:
+def _assembly(map: Source, chromsizes: dict[str, int]) -> str | None:
     """What the file says, or what the lengths of its chromosomes say."""
     return _stated_assembly(map) or assemblies.guess(chromsizes)
 
@@ -399,7 +399,7 @@ def info(map: Source, resolution: int | None = None) -> dict:
     chromsizes = hic.chromsizes(map) if contacts.is_hic(map) else chromsizes_of(open_map(map, bin_bp).uri)
     return {
         "map": os.fspath(map),
-        "assembly": _assembly(map, bin_bp, chromsizes),
+        "assembly": _assembly(map, chromsizes),
         "resolutions": present,
         **summary.summarise(map, bin_bp),
     }
