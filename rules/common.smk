@@ -418,6 +418,11 @@ def get_kriukov2021_models(wildcards):
     return [f"{one['model']}/artifact.json" for one in get_kriukov2021_folders(wildcards).values() if one["model"]]
 
 
+def get_kriukov2021_networks(wildcards):
+    """Modules with the networks of the figures' arms."""
+    return sorted({module for name in get_kriukov2021_folders(wildcards) for module in plan.networks_of(config, name)})
+
+
 def get_kriukov2021_examples(wildcards):
     return sorted({f"{one['examples']}/artifact.json" for one in get_kriukov2021_folders(wildcards).values()})
 

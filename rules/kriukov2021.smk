@@ -29,7 +29,7 @@ rule score:
         scoring=lookup("evaluate/scoring", within=config),
         batch_size=lookup("predict/batch_size", within=config),
         accelerator=unrecorded(config["accelerator"]),
-        code=code_version("score.py"),
+        code=lambda wildcards: code_version("score.py", *plan.networks_of(config, wildcards.arm)),
     script:
         "../workflow_scripts/score.py"
 
@@ -106,7 +106,7 @@ rule kriukov2021_draw:
         histories=get_kriukov2021_histories,
         geometry=lookup("geometry", within=config),
         clip=lookup("recipes/corrected/oe/clip", within=config),
-        code=code_version("kriukov2021_draw.py"),
+        code=lambda wildcards: code_version("kriukov2021_draw.py", *get_kriukov2021_networks(wildcards)),
     script:
         "../workflow_scripts/kriukov2021_draw.py"
 

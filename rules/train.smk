@@ -45,7 +45,7 @@ rule train:
         geometry=lookup("geometry", within=config),
         where=get_where,
         checkpoints=f"{RESULTS}/checkpoints",
-        code=code_version("train.py"),
+        code=lambda wildcards: code_version("train.py", *plan.trained_by(config, wildcards.arm)),
     script:
         "../workflow_scripts/train.py"
 
@@ -74,6 +74,6 @@ rule import_weights:
     params:
         arm=lambda wildcards: MODELS[wildcards.arm],
         geometry=lookup("geometry", within=config),
-        code=code_version("import_weights.py"),
+        code=lambda wildcards: code_version("import_weights.py", *plan.networks_of(config, wildcards.arm)),
     script:
         "../workflow_scripts/import_weights.py"

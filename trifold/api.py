@@ -56,7 +56,7 @@ def load_model(name: Source) -> Ready | PublishedFile:
         return of_folder(path)
     if path.is_file():
         return of_published(path)
-    if str(name) in published.CHECKPOINTS:
+    if str(name) in published.checkpoints():
         if found := _published_path(str(name)):
             return of_published(found)
         raise InputError(
@@ -91,7 +91,7 @@ def list_models() -> pd.DataFrame:
             "file": str(_published_path(name) or ""),
             "enhances": cannot_enhance(known) or "yes",
         }
-        for name, known in published.CHECKPOINTS.items()
+        for name, known in published.checkpoints().items()
     ]
     rows += [row for config in sorted(Path().glob(f"{MODELS}/config.yaml")) if (row := _trained_row(config.parent))]
     return pd.DataFrame(rows).astype({"bin_bp": "Int64"})

@@ -1,135 +1,135 @@
-"""What the workflow must know of every architecture without importing torch: what it reads and predicts, its options
-and the smallest window it can work on. `trifold.models.registry` builds the networks (a test compares the two).
+"""What the workflow knows of every architecture without importing torch: what it reads and predicts, its options, the
+smallest window it can work on.
+
+The module of an architecture says this in a literal, `ARCHITECTURES = {name: fields of `Traits`}`, beside the network.
+It is read from the source of every file of `trifold/models`: a new architecture is a new file there, and no other file
+changes. In the literal, names stand for literals above it or imported from another file of `trifold/models`, and
+`**name` merges one in. `trifold.models.registry` loads a module when a network is built.
 """
 
+import ast
+import re
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from typing import NamedTuple
+from functools import cache
+from pathlib import Path
 
 from trifold.errors import InputError
 
-_MAP, _SEQUENCE = frozenset({"map"}), frozenset({"sequence"})
+DECLARED = "ARCHITECTURES"
+_FOLDER = Path(__file__).parent / "models"
+_PACKAGE = "trifold.models"
 
 
-class Traits(NamedTuple):
-    inputs: frozenset[str]  # of "sequence", "map", "tracks", "bias"
-    target: str  # "oe", "observed" or "counts"
-    learned: bool
-    predicts: bool = True  # False: a network of a loss, trained but never scored
-    crop_bins: int = 0  # border of a window that convolutions crop
-    least_window_bins: int = 8  # smaller windows leave nothing of it
-    # Roles of the trained arms it stands on: (needed, allowed).
+@dataclass(frozen=True)
+class Traits:
+    """What is known of an architecture.
+
+    network, module     name of its class, and of the module that holds it
+    inputs              of "sequence", "map", "tracks", "bias"
+    target              "oe", "observed" or "counts"
+    learned             False: a row without a model
+    predicts            False: a network of a loss, trained but never scored
+    crop_bins           border of a window that is not predicted; the option of that name, where there is one, overrides
+                        it (None: a twentieth of the window)
+    least_window_bins   smaller windows leave nothing
+    window_step         what a window is a multiple of, bins, or the option that says so; `least_steps` of the option's
+                        are the smallest window
+    halved_by           option with an entry for every halving of the cropped window; two pixels must be left
+    backbones           roles of the trained arms it stands on, (needed, allowed)
+    options             hyper-parameter -> default, as published; None: the protocol decides
+    kinds               of options whose default is None: int, float, bool or list
+    choices             of options that are words: the words
+    """
+
+    network: str
+    module: str
+    inputs: frozenset[str]
+    target: str
+    learned: bool = True
+    predicts: bool = True
+    crop_bins: int = 0
+    least_window_bins: int = 8
+    window_step: int | str = 1
+    least_steps: int = 1
+    halved_by: str | None = None
     backbones: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    options: dict = field(default_factory=dict)
+    kinds: dict = field(default_factory=dict)
+    choices: dict = field(default_factory=dict)
 
 
-ARCHITECTURES = {
-    "identity": Traits(_MAP, "observed", learned=False),
-    "gaussian": Traits(_MAP, "observed", learned=False),
-    "bicubic": Traits(_MAP, "observed", learned=False),
-    "akita": Traits(_SEQUENCE, "oe", learned=True),
-    "akita-graph": Traits(_SEQUENCE, "oe", learned=True),
-    "aligned": Traits(_MAP | _SEQUENCE, "observed", learned=True, crop_bins=6, backbones=((), ("sequence",))),
-    "aligned-bias": Traits(_MAP | frozenset({"bias"}), "observed", learned=True, crop_bins=6),
-    "vehicle": Traits(_MAP, "observed", learned=True, crop_bins=6),
-    "vae": Traits(frozenset(), "observed", learned=True, predicts=False, least_window_bins=17),
-    "hybrid": Traits(
-        _MAP | _SEQUENCE,
-        "observed",
-        learned=True,
-        crop_bins=6,
-        backbones=(("sequence", "image"), ("sequence", "image")),
-    ),
-    "hicplus": Traits(_MAP, "counts", learned=True, crop_bins=6),
-    "deephic": Traits(_MAP, "counts", learned=True, crop_bins=6),
-    "vgg16": Traits(frozenset(), "counts", learned=True, predicts=False),
-    "hicsr": Traits(_MAP, "counts", learned=True, crop_bins=6),
-    "hicsr-dae": Traits(frozenset(), "counts", learned=True, predicts=False, crop_bins=6, least_window_bins=14),
-    "hicfoundation": Traits(_MAP, "observed", learned=True),
-    "hicfoundation-seq": Traits(_MAP | _SEQUENCE, "observed", learned=True),
-    "hicfoundation-mae": Traits(frozenset(), "observed", learned=True, predicts=False),
-}
+# ---------------------------------------------------------------- reading the literals
 
-# ---------------------------------------------------------------- options
 
-# Akita's trunk, which reads the sequence.
-_TRUNK = {"channels": 96, "bottleneck": 64, "trunk_blocks": 8, "trunk_dropout": 0.4}
-_SEQUENCE_HEAD = {"bn_eps": None, "clip": 2.0, "crop_bins": None, "targets": 1}
-# The same image network for sequence and for its control.
-_ALIGNED_IMAGE = {"pair_channels": 16, "distance_channels": 8, "image_channels": 64, "residual_blocks": 15}
-# ViT-L/16 and HiCFoundation's decoder, in pre-training and in both fine-tuning arms.
-_VIT = {
-    "patch_size": 16,
-    "width": 1024,
-    "depth": 24,
-    "heads": 16,
-    "decoder_width": 512,
-    "decoder_depth": 8,
-    "decoder_heads": 16,
-    "gradient_checkpointing": False,
-}
-# Architecture -> hyper-parameter -> default, as published; None: the protocol decides.
-OPTIONS: dict[str, dict] = {
-    "identity": {},
-    "gaussian": {"sigma_bins": 1.0},
-    "bicubic": {},
-    "akita": {**_TRUNK, "head_channels": 48, "head_blocks": 6, "head_dropout": 0.1, **_SEQUENCE_HEAD},
-    "akita-graph": {
-        **_TRUNK,
-        "graph_blocks": 4,
-        "heads": 2,
-        "head_width": 64,
-        "edge_features": 8,
-        "graph_dropout": 0.3,
-        "head_dropout": 0.1,
-        "pixel_channels": 48,
-        "symmetric": True,
-        **_SEQUENCE_HEAD,
-    },
-    "aligned": {**_TRUNK, "control": "none", **_ALIGNED_IMAGE},
-    "aligned-bias": {"bias_features": 64, **_ALIGNED_IMAGE},
-    "vehicle": {
-        "channels": 64,
-        "residual_blocks": 15,
-        "final_channels": None,
-        "activation": "sigmoid",
-        "residual": None,
-        "normalisation": "observed",
-    },
-    "vae": {"channels": None, "latent": 200, "crop_bins": 6, "kl_weight": 1e-6, "normalisation": "observed"},
-    "hybrid": {"head_channels": 16},
-    "hicplus": {"depth_factor": None, "low_clip": None, "deep_clip": None, "scaled": None},
-    "deephic": {"channels": 64, "residual_blocks": 5, "low_clip": None, "deep_clip": None, "tile_bins": 40},
-    "vgg16": {},
-    "hicsr": {"channels": 64, "residual_blocks": 15, "final_channels": None, "tile_bins": 40},
-    "hicsr-dae": {"channels": 64, "noise": 0.1},
-    "hicfoundation": {"freeze_encoder": None, **_VIT},
-    "hicfoundation-seq": {
-        "freeze_encoder": None,
-        "sequence_channels": [64, 128, 256],
-        "sequence_bp": 131072,
-        "sequence_pool": 4,
-        "control": "none",
-        **_VIT,
-    },
-    "hicfoundation-mae": {"mask_ratio": 0.75, "alpha": 1.0, **_VIT},
-}
-# What an option whose default is None takes besides; `vae` alone has a list of channels.
-_KIND_WITHOUT_DEFAULT = {
-    "bn_eps": float,
-    "crop_bins": int,
-    "channels": list,
-    "final_channels": int,
-    "residual": bool,
-    "depth_factor": float,
-    "low_clip": float,
-    "deep_clip": float,
-    "scaled": bool,
-    "freeze_encoder": bool,
-}
-_CHOICES = {
-    "control": ("none", "shuffled"),
-    "normalisation": ("observed", "quantile"),
-    "activation": ("sigmoid", "tanh"),
-}
+def _value(node: ast.expr, known: dict):
+    """What a literal says; names are those of `known`. Raises ValueError for anything but a literal."""
+    if isinstance(node, ast.Name) and node.id in known:
+        return known[node.id]
+    if isinstance(node, ast.Dict):
+        merged = {}
+        for key, value in zip(node.keys, node.values):
+            merged |= _value(value, known) if key is None else {_value(key, known): _value(value, known)}
+        return merged
+    if isinstance(node, ast.List | ast.Tuple):
+        items = [_value(item, known) for item in node.elts]
+        return items if isinstance(node, ast.List) else tuple(items)
+    return ast.literal_eval(node)
+
+
+@cache
+def _literals(path: Path) -> dict:
+    """Literals above a module's first class or function, those that it imports from other files of the folder too."""
+    known: dict = {}
+    head = re.split(r"^(?:class|def|@)", path.read_text(encoding="utf-8"), maxsplit=1, flags=re.MULTILINE)[0]
+    for node in ast.parse(head).body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{_PACKAGE}."):
+            there = _literals(_FOLDER / f"{node.module.rpartition('.')[2]}.py")
+            known |= {alias.asname or alias.name: there[alias.name] for alias in node.names if alias.name in there}
+        elif isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            try:
+                known[node.targets[0].id] = _value(node.value, known)
+            except ValueError:
+                continue
+    return known
+
+
+def _declared(path: Path) -> dict[str, Traits]:
+    """The architectures of one file. Raises InputError, naming the file, for a declaration that cannot be read."""
+    if f"\n{DECLARED} = " not in path.read_text(encoding="utf-8"):
+        return {}
+    entries, names = _literals(path).get(DECLARED), {field.name for field in fields(Traits)}
+    if not isinstance(entries, dict):
+        raise InputError(
+            f"{path}: {DECLARED} is no literal above the first class; write words, numbers, lists and mappings"
+        )
+    found = {}
+    for name, entry in entries.items():
+        if unknown := sorted(set(entry) - names):
+            raise InputError(f"{path}: {DECLARED}: {name}: no field {unknown}; there are {sorted(names)}")
+        roles = entry.get("backbones", {})
+        backbones = (tuple(roles.get("needed", ())), tuple(roles.get("allowed", roles.get("needed", ()))))
+        changed = {"inputs": frozenset(entry["inputs"]), "backbones": backbones, "module": f"{_PACKAGE}.{path.stem}"}
+        found[name] = Traits(**{**entry, **changed})
+    return found
+
+
+def _all() -> dict[str, Traits]:
+    found: dict[str, Traits] = {}
+    for path in sorted(_FOLDER.glob("*.py")):
+        for name, traits in _declared(path).items():
+            if name in found:
+                raise InputError(f"{path}: {DECLARED}: {name!r} is declared in {found[name].module} too")
+            found[name] = traits
+    return found
+
+
+ARCHITECTURES: dict[str, Traits] = _all()
+
+
+# ---------------------------------------------------------------- options and windows
+
+_KINDS = {"int": int, "float": float, "bool": bool, "list": list}
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", list: "a list of numbers"}
 
 
@@ -143,7 +143,8 @@ def _is_a(kind: type, value) -> bool:
 
 def check_options(architecture: str, options: dict, place: str) -> None:
     """Raise InputError, naming the `place` of the options in the config, for one the architecture does not take."""
-    known = OPTIONS[architecture]
+    traits = ARCHITECTURES[architecture]
+    known = traits.options
     for name, value in options.items():
         if name not in known:
             near = get_close_matches(name, known, n=1)
@@ -152,7 +153,7 @@ def check_options(architecture: str, options: dict, place: str) -> None:
                 + (f"; did you mean {near[0]}?" if near else f"; it has {', '.join(known) or 'none'}")
             )
         default = known[name]
-        kind = _KIND_WITHOUT_DEFAULT[name] if default is None else type(default)
+        kind = _KINDS[traits.kinds[name]] if default is None else type(default)
         if value is None and default is None:
             continue
         if not _is_a(kind, value):
@@ -160,29 +161,26 @@ def check_options(architecture: str, options: dict, place: str) -> None:
         above_zero = name == "sigma_bins" or (kind is int and name != "crop_bins")
         if kind in (int, float) and (value < 0 or (above_zero and value == 0)):
             raise InputError(f"{place}/{name}: {value} is too small; the default is {default}")
-        if name in _CHOICES and value not in _CHOICES[name]:
-            raise InputError(f"{place}/{name}: {value!r} is not one of {', '.join(_CHOICES[name])}")
+        if name in traits.choices and value not in traits.choices[name]:
+            raise InputError(f"{place}/{name}: {value!r} is not one of {', '.join(traits.choices[name])}")
 
 
 def windows_of(architecture: str, options: dict) -> tuple[int, int]:
     """Bins of the smallest window an architecture with these options works on, and what a window is a multiple of."""
-    traits, step = ARCHITECTURES[architecture], 1
-    least = max(traits.least_window_bins, 2 * traits.crop_bins + 1)
-    settings = {**OPTIONS[architecture], **options}
-    if architecture == "vae" and settings["channels"]:
-        least = 2 * settings["crop_bins"] + 2 ** len(settings["channels"]) + 1  # two pixels after every halving
-    elif architecture == "hicsr-dae":
-        step = 2
-    elif "patch_size" in settings:
-        step = settings["patch_size"]
-        # Of one patch alone nothing is left to see once it is masked.
-        least = 2 * step if architecture == "hicfoundation-mae" else step
-    return least, step
+    traits = ARCHITECTURES[architecture]
+    settings = {**traits.options, **options}
+    if isinstance(traits.window_step, str):
+        step = settings[traits.window_step]
+        return traits.least_steps * step, step
+    if traits.halved_by and settings[traits.halved_by]:
+        # Two pixels after every halving.
+        return 2 * settings["crop_bins"] + 2 ** len(settings[traits.halved_by]) + 1, traits.window_step
+    return max(traits.least_window_bins, 2 * traits.crop_bins + 1), traits.window_step
 
 
 def crop_of(architecture: str, options: dict, window_bins: int) -> int:
     """Bins at the border of a window that an architecture with these options does not predict."""
-    settings = {**OPTIONS[architecture], **options}
+    settings = {**ARCHITECTURES[architecture].options, **options}
     if "crop_bins" not in settings:
         return ARCHITECTURES[architecture].crop_bins
     return window_bins // 20 if settings["crop_bins"] is None else settings["crop_bins"]

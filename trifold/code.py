@@ -108,10 +108,10 @@ def _imports(path: Path) -> frozenset[Path]:
     return frozenset(found - {None})
 
 
-def modules_of(source: Path) -> set[Path]:
-    """Files of the package that `source` reaches by import, directly or through other files of the package."""
+def modules_of(*sources: Path) -> set[Path]:
+    """Files of the package that `sources` reach by import, directly or through other files of the package."""
     found: set[Path] = set()
-    todo = [source]
+    todo = list(sources)
     while todo:
         new = _imports(todo.pop()) - found
         found |= new
@@ -120,13 +120,15 @@ def modules_of(source: Path) -> set[Path]:
 
 
 @cache
-def code_version(script: str) -> str:
+def code_version(script: str, *modules: str) -> str:
     """Digest of a script of `workflow_scripts/` and of the package code it reaches; a rule's `params` carry it.
 
-    How a result is logged and recorded is no part of it (`UNCOUNTED`).
+    modules: those that the script loads by name, such as the network of an arm. How a result is logged and recorded is
+    no part of it (`UNCOUNTED`).
     """
     source = ROOT / "workflow_scripts" / script
-    paths = [*sorted(modules_of(source)), source]
+    loaded = [path for name in modules if (path := _path_of_module(name))]
+    paths = [*sorted({*modules_of(source, *loaded), *loaded}), source]
     face = ROOT / PACKAGE / "__init__.py"  # the version's number and the names one imports
     counted = [
         f"{path.relative_to(ROOT)} {_source(path).digest}"

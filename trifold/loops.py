@@ -35,7 +35,7 @@ from trifold.data.tracks import TrackStore
 from trifold.errors import InputError
 from trifold.inference import device_of
 from trifold.io.cool import Band
-from trifold.models import references, stored
+from trifold.models import mixhic, references
 
 logger = logging.getLogger(__name__)
 
@@ -367,9 +367,7 @@ def annotate(
     """
     torch.set_num_threads(threads)
     where = device_of(device)
-    predictor = (
-        references.REFERENCES[run["architecture"]]() if model is None else stored.load_mixhic(model)[0].to(where)
-    )
+    predictor = references.REFERENCES[run["architecture"]]() if model is None else mixhic.load(model)[0].to(where)
     stores = {chrom: store for chrom, store in open_bands(bands).items() if chrom in chroms}
     if not stores:
         raise InputError(f"config: mixhic2025/test: the map of {sample!r} has none of {list(chroms)}; name others")

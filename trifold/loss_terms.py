@@ -17,6 +17,12 @@ WEIGHTS = {
     "deephic": {"published": _DEEPHIC, "corrected": _DEEPHIC},
     "hicsr": {"published": _HICSR, "corrected": _HICSR},
 }
+# loss -> module whose `Discriminator` is the adversary.
+DISCRIMINATOR = {
+    "vehicle": "trifold.models.vehicle",
+    "deephic": "trifold.models.deephic",
+    "hicsr": "trifold.models.hicsr",
+}
 # term -> role of the trained network it compares maps with.
 NETWORK = {"vae": "vae", "perceptual": "vgg", "feature": "dae"}
 
@@ -53,6 +59,16 @@ def term_weights(loss: str, protocol: str, given: dict[str, float], networks: Co
             f"{', '.join(sorted(needed)) or 'none'}: remove them, or give their term a weight"
         )
     return weights
+
+
+def learning(loss: str, predicts: bool) -> tuple[str, str]:
+    """Module and class that train an arm: by an adversarial loss, by pixels or, where it predicts no map, by a loss of
+    the network."""
+    if loss in WEIGHTS and predicts:
+        return "trifold.training.adversarial", "Adversarial"
+    if predicts:
+        return "trifold.training.regression", "Regression"
+    return "trifold.training.autoencoder", "Autoencoder"
 
 
 def check(

@@ -3,6 +3,7 @@
 from dataclasses import fields
 from typing import NamedTuple
 
+from trifold import loss_terms
 from trifold.architectures import ARCHITECTURES, Traits, check_options
 from trifold.config import WHERE, Training
 from trifold.errors import InputError
@@ -168,6 +169,22 @@ def _without_where(settings):
     if isinstance(training := kept.get("training"), dict):
         kept["training"] = {key: value for key, value in training.items() if key not in WHERE}
     return kept
+
+
+def networks_of(config: dict, name: str) -> list[str]:
+    """Modules with the network of an arm and with those it stands on; a job loads them by name."""
+    below = [other for arm in config["arms"][name].get("backbones", {}).values() for other in networks_of(config, arm)]
+    return sorted({traits_of(config, name).module, *below})
+
+
+def trained_by(config: dict, name: str) -> list[str]:
+    """Modules that the training of an arm loads by name: `networks_of`, its loss with the networks it looks through."""
+    arm = resolve_arm(config, name)
+    loss, predicts = arm["training"]["loss"], traits_of(config, name).predicts
+    module, _ = loss_terms.learning(loss, predicts)
+    through = {module for other in arm["loss_networks"].values() for module in networks_of(config, other)}
+    adversary = {loss_terms.DISCRIMINATOR[loss]} if loss in loss_terms.DISCRIMINATOR and predicts else set()
+    return sorted({*networks_of(config, name), module, *through, *adversary})
 
 
 def folds_of(config: dict, name: str) -> list[str]:

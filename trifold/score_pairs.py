@@ -16,7 +16,7 @@ from trifold.data.pairs import HALF_BINS, WINDOW_BINS
 from trifold.errors import InputError
 from trifold.inference import device_of
 from trifold.metrics import multimodal
-from trifold.models import mixhic, references, stored
+from trifold.models import mixhic, references
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def score(
     torch.set_num_threads(threads)
     task = run["task"]
     if model is not None:
-        predictor, _ = stored.load_mixhic(model)
+        predictor, _ = mixhic.load(model)
         reads = mixhic.reads(predictor)
         predictor = predictor.to(device_of(device))
     else:

@@ -35,7 +35,6 @@ from trifold.errors import InputError
 from trifold.inference import device_of
 from trifold.metrics import pixels, scc
 from trifold.metrics.ssim import ssim
-from trifold.models import hybrid
 from trifold.models.blocks import Architecture, crop
 
 PLACE = ["role", "chrom", "start_bp", "end_bp"]
@@ -92,8 +91,8 @@ class Windows:
             if not output.isfinite().all():
                 raise InputError("the model predicts values that are not numbers; train it again")
             target = crop(targets[self.scale], model.crop_bins)
-            if overwrite and self.protocol == "published" and isinstance(self.model, hybrid.Hybrid):
-                output = hybrid.published_test_overwrite(output, target)
+            if overwrite and self.protocol == "published":
+                output = model.as_published_test(output, target)
             prediction = self._on_scale(output, batch)
             good = batch["valid"] & batch["low_valid"]
             good = good[:, model.crop_bins : good.shape[1] - model.crop_bins]

@@ -10,7 +10,7 @@ from torch import nn
 
 from trifold.config import Geometry
 from trifold.errors import InputError
-from trifold.models import hicfoundation, registry
+from trifold.models import hicfoundation, registry, similarity
 
 torch.set_num_threads(1)
 TINY = Geometry(bin_bp=16, window_bins=64, stride_bins={}, max_bad_bins=0.25, max_n_bins=0)
@@ -96,7 +96,7 @@ def test_parity_of_the_default_head(parity):
 @torch.no_grad()
 def test_parity_of_ssim(parity):
     data = parity("enhancement/hicfoundation_ssim")
-    found = hicfoundation.ssim(*tensors(data, "a", "b"))
+    found = similarity.ssim(*tensors(data, "a", "b"))
     assert close(found, data["ssim_range1_per_image"], 1e-6)
     assert close(found.mean(), data["ssim_range1"], 1e-6)
 

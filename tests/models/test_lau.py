@@ -9,7 +9,7 @@ from torch import nn
 
 from trifold.config import Geometry
 from trifold.errors import InputError
-from trifold.models import lau, registry
+from trifold.models import lau, registry, similarity
 from trifold.models.hicfoundation import SubmatrixHead
 
 # ---------------------------------------------------------------- as released
@@ -43,7 +43,7 @@ def test_parity_of_the_model_with_a_sequence_token(parity):
 def test_parity_of_the_loss(parity):
     data = parity("enhancement/lau_mse_ssim_loss")
     a, b = tensors(data, "a", "b")
-    found = lau.mse_ssim_loss(a, b, torch.ones_like(a, dtype=torch.bool))
+    found = similarity.mse_ssim_loss(a, b, torch.ones_like(a, dtype=torch.bool))
     assert abs(found.item() - data["total"]) < 1e-6
 
 
@@ -257,8 +257,8 @@ def test_loss_leaves_out_what_the_mask_does():
     mask[0, 0, 3, 4:8] = True
     equal = torch.where(mask, target, prediction.detach())
     hidden = target.masked_fill(~mask, torch.nan)
-    found = lau.mse_ssim_loss(prediction, hidden, mask)
-    everywhere = lau.mse_ssim_loss(prediction.detach(), equal, torch.ones_like(mask))
+    found = similarity.mse_ssim_loss(prediction, hidden, mask)
+    everywhere = similarity.mse_ssim_loss(prediction.detach(), equal, torch.ones_like(mask))
     square = (prediction - target).square()[mask].mean().item()
     n = mask.sum() / mask.numel()
     assert np.isclose(found.item(), everywhere.item() + 0.8 * square * (1 - n.item()), atol=1e-6)
@@ -269,4 +269,4 @@ def test_loss_leaves_out_what_the_mask_does():
 
 def test_loss_of_no_pixel_is_zero():
     maps = torch.rand(1, 1, 20, 20)
-    assert abs(lau.mse_ssim_loss(maps, 1 - maps, torch.zeros_like(maps, dtype=torch.bool)).item()) < 1e-6
+    assert abs(similarity.mse_ssim_loss(maps, 1 - maps, torch.zeros_like(maps, dtype=torch.bool)).item()) < 1e-6

@@ -81,8 +81,8 @@ def test_loads_with_what_the_file_was_trained_on(mirror):
 def test_every_file_is_a_row_of_the_datasets(repository):
     with open(repository / "resources/datasets.tsv", newline="") as handle:
         rows = {row["file"] for row in csv.DictReader(handle, delimiter="\t") if row["assay"] == "weights"}
-    assert rows - WITHOUT_MODEL == set(published.CHECKPOINTS) - WITHOUT_ADDRESS
-    assert rows >= WITHOUT_MODEL and not WITHOUT_MODEL & set(published.CHECKPOINTS)
+    assert rows - WITHOUT_MODEL == set(published.checkpoints()) - WITHOUT_ADDRESS
+    assert rows >= WITHOUT_MODEL and not WITHOUT_MODEL & set(published.checkpoints())
 
 
 def fake(name: str, dtype=torch.uint8) -> dict[str, torch.Tensor]:
@@ -94,7 +94,7 @@ def fake(name: str, dtype=torch.uint8) -> dict[str, torch.Tensor]:
     return {key: torch.full(value.shape, i % 100, dtype=dtype) for i, (key, value) in enumerate(state.items())}
 
 
-@pytest.mark.parametrize("name", sorted(published.CHECKPOINTS))
+@pytest.mark.parametrize("name", sorted(published.checkpoints()))
 def test_every_checkpoint_is_a_model(tmp_path, name):
     """A file of the right keys and shapes, under a prefix as DataParallel adds, is read tensor by tensor."""
     state = fake(name)
@@ -121,7 +121,7 @@ def test_a_training_script_stores_its_command_line_too(tmp_path, monkeypatch):
     """HiCFoundation's files: weights under `model`, beside the optimiser and the settings; a layer under two names."""
     name = "weights_hicfoundation_resolution.pth.tar"
     options = {"width": 16, "depth": 1, "heads": 2, "decoder_width": 16, "decoder_depth": 1, "decoder_heads": 2}
-    monkeypatch.setitem(published.CHECKPOINTS, name, published.checkpoint(name)._replace(options=options))
+    monkeypatch.setitem(published.checkpoints(), name, published.checkpoint(name)._replace(options=options))
     state = fake(name)
     alias = {f"patch_embed.proj.{key}": state[f"vit_backbone.patch_embed.proj.{key}"] for key in ("weight", "bias")}
     content = {"model": state | alias, "epoch": 49, "args": argparse.Namespace(lr=0.1), "optimizer": {"state": {}}}
@@ -152,7 +152,7 @@ def test_a_stack_is_put_together_from_its_parts(tmp_path, monkeypatch):
     }
     name = "weights_dl2021_hypermodel.pth"
     kind = published.checkpoint(name)._replace(backbones=small)
-    monkeypatch.setitem(published.CHECKPOINTS, name, kind)
+    monkeypatch.setitem(published.checkpoints(), name, kind)
     ours = fake(name, torch.float32)
     theirs = {"sequence.": "akita.", "image.": "vehicle.generator.", "head.": "head."}
     renamed = {

@@ -92,7 +92,7 @@ def test_windows_leave_out_no_chromosome_that_counts(bins, sides):
 
 
 def test_files_that_state_no_depth_are_not_guessed():
-    assert ready.cannot_enhance(published.CHECKPOINTS[WEIGHTS]) is None
+    assert ready.cannot_enhance(published.checkpoints()[WEIGHTS]) is None
     for name in ("weights_vgg16.pth", "weights_hicsr_dae.pth", "weights_hicfoundation_resolution.pth.tar"):
         with pytest.raises(InputError, match=f"{name}: "):
             ready.of_published(Path(name))

@@ -1,6 +1,7 @@
 """The contract every architecture keeps (docs/architecture.md), on all of them."""
 
 import contextlib
+from importlib import import_module
 
 import pytest
 import torch
@@ -49,7 +50,7 @@ ASYMMETRIC = {("vehicle", "published"), ("hicplus", "published"), ("deephic", "p
 }
 CASES = [
     (name, protocol, geometry)
-    for name, kind in registry.KINDS.items()
+    for name, kind in ARCHITECTURES.items()
     if name != "vgg16"  # neither predicts nor learns: tests/models/test_deephic.py
     for protocol in (registry.PROTOCOLS if kind.learned else ["corrected"])
     for geometry in ((GEOMETRY, ODD) if "sequence" in kind.inputs else (GEOMETRY,))
@@ -57,7 +58,7 @@ CASES = [
 every_model = pytest.mark.parametrize(
     ("name", "protocol", "geometry"), CASES, ids=[f"{name}-{protocol}-{g.bin_bp}bp" for name, protocol, g in CASES]
 )
-LEARNED = [case for case in CASES if registry.KINDS[case[0]].learned]
+LEARNED = [case for case in CASES if ARCHITECTURES[case[0]].learned]
 every_learned_model = pytest.mark.parametrize(
     ("name", "protocol", "geometry"), LEARNED, ids=[f"{name}-{protocol}-{g.bin_bp}bp" for name, protocol, g in LEARNED]
 )
@@ -121,9 +122,22 @@ def test_shape_and_symmetry(name, protocol, geometry):
         torch.testing.assert_close(y, y.mT, atol=1e-5, rtol=0)
 
 
-def test_the_plan_knows_every_architecture():
-    traits = {name: (kind.inputs, kind.target, kind.learned, kind.predicts) for name, kind in registry.KINDS.items()}
-    assert traits == {name: known[:4] for name, known in ARCHITECTURES.items()}
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_class_is_what_its_module_declares(name):
+    """The literal that is read from the source, the class, and the arguments of its constructor."""
+    traits, network = ARCHITECTURES[name], registry.kind(name)
+    declared = import_module(traits.module).ARCHITECTURES[name]
+    assert (
+        (network.inputs, network.target)
+        == (traits.inputs, traits.target)
+        == (
+            frozenset(declared["inputs"]),
+            declared["target"],
+        )
+    )
+    assert (network.learned, network.predicts) == (traits.learned, traits.predicts)
+    undecided = {option for option, default in traits.options.items() if default is None}
+    assert set(traits.kinds) == undecided and set(traits.choices) <= set(traits.options)
 
 
 @every_model

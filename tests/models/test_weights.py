@@ -72,14 +72,14 @@ def test_a_whole_model_is_taken_over_as_far_as_it_fits(tmp_path, caplog, protoco
 
 
 def test_a_model_of_the_same_architecture_needs_no_encoder(tmp_path):
-    trained = written(tmp_path / "w", nn.Linear(3, 2))
-    model = nn.Linear(3, 2)
+    trained = written(tmp_path / "w", make("hicplus", "published", GEOMETRY))
+    model = make("hicplus", "published", GEOMETRY)
     with pytest.raises(InputError, match="arm 'image': pretrained: this architecture has no encoder"):
         weights.take(tmp_path / "w", model, "image", "encoder")
     weights.take(tmp_path / "w", model, "image", "all")
-    assert torch.equal(model.weight, trained["weight"])
+    assert torch.equal(model.conv1.weight, trained["conv1.weight"])
     with pytest.raises(InputError, match=r"arm 'image': pretrained: nothing in .*w fits"):
-        weights.take(tmp_path / "w", nn.Conv2d(1, 1, 3, bias=False), "image", "all")
+        weights.take(tmp_path / "w", make("vehicle", "corrected", GEOMETRY), "image", "all")
 
 
 def test_an_encoder_of_another_size_names_the_file_and_the_arm(tmp_path):

@@ -5,7 +5,6 @@ import re
 import pytest
 
 from trifold import plan
-from trifold.architectures import ARCHITECTURES, OPTIONS
 from trifold.errors import InputError
 
 
@@ -222,12 +221,3 @@ def test_a_track_is_zero_where_it_says_so(config):
     config["tracks"]["zero_where_uncovered"] = ["minus"]
     with pytest.raises(InputError, match=r"zero_where_uncovered: \['minus'\] is not one of \['atac', 'plus'\]"):
         plan.track_settings(config, "atac")
-
-
-def test_traits_are_those_of_the_registry():
-    from trifold.models import registry
-
-    for name, traits in ARCHITECTURES.items():
-        kind = registry.KINDS[name]
-        assert (frozenset(kind.inputs), kind.target, kind.learned, kind.predicts) == traits[:4], name
-    assert set(ARCHITECTURES) == set(registry.KINDS) == set(OPTIONS)

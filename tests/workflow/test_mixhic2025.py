@@ -11,7 +11,7 @@ from matplotlib.image import imread
 
 from trifold import settings
 from trifold.metrics import multimodal
-from trifold.models import stored, weights
+from trifold.models import mixhic, weights
 from trifold.portals import lock
 
 PAPER = "experiments/mixhic2025.yaml"
@@ -221,7 +221,7 @@ def test_counts_are_those_of_the_pairs(results):
 
 def test_a_task_starts_from_its_pre_training(results):
     """What pre-training taught is next to where it was after one epoch of few steps; the head is not."""
-    network, frozen = stored.load_mixhic(results / "models/loop-small/seed-1")
+    network, frozen = mixhic.load(results / "models/loop-small/seed-1")
     start = weights.read(results / "pretrained/small/seed-1/weights.safetensors")
     for name in ("map_share_proj.weight", "patch_embedding.weight"):
         own = network.state_dict()[name]

@@ -2,7 +2,34 @@
 
 import pytest
 
-SCORES = {"evaluate": 5, "score": 5, "tables": 1, "kriukov2021_table": 2, "report": 1, "manifest": 1}
+# Table II holds what reads a map, Table I the sequence arm.
+TABLES = {"tables": 1, "kriukov2021_table": 1, "report": 1, "manifest": 1}
+BOTH = {"kriukov2021_table": 2}
+SCORES = {"evaluate": 5, "score": 5, **TABLES, **BOTH}
+
+# An architecture as one adds it: a file, and nothing else.
+NEW = '''
+"""A convolution on the low map."""
+
+from torch import Tensor, nn
+
+from trifold.config import Geometry
+from trifold.models import blocks
+
+ARCHITECTURES = {
+    "plain": {"network": "Plain", "inputs": ["map"], "target": "observed", "options": {"side": 3}},
+}
+
+
+@blocks.declared(ARCHITECTURES["plain"])
+class Plain(blocks.Architecture):
+    def __init__(self, geometry: Geometry, *, side: int):
+        super().__init__()
+        self.layer = nn.Conv2d(1, 1, side, padding=side // 2)
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        return blocks.symmetrise(self.layer(batch["map"]))
+'''
 
 
 def test_nothing_to_do_in_a_copy(copy_of_finished):
@@ -58,13 +85,32 @@ def test_the_bin_width(copy_of_finished):
     [
         ("trifold/metrics/scc.py", SCORES),
         ("trifold/report/figures.py", {"kriukov2021_table": 2, "report": 1, "manifest": 1}),
-        ("trifold/models/hybrid.py", {"train": 3, "predict": 5, **SCORES}),
+        # An architecture re-runs itself and what stands on it.
+        ("trifold/models/hybrid.py", {"train": 1, "predict": 1, "evaluate": 1, "score": 1, **TABLES}),
+        ("trifold/models/vehicle.py", {"train": 2, "predict": 2, "evaluate": 2, "score": 2, **TABLES}),
+        ("trifold/models/deephic.py", {}),
+        ("trifold/training/adversarial.py", {}),
+        ("trifold/training/fit.py", {"train": 3, "predict": 3, "evaluate": 3, "score": 3, **TABLES, **BOTH}),
     ],
 )
 def test_a_module_re_runs_those_who_reach_it(copy_of_finished, module, jobs):
     path = copy_of_finished.folder / module
     path.write_text(path.read_text() + "\nEDITED = True\n")
     assert copy_of_finished.jobs() == jobs
+
+
+def test_a_new_architecture_is_one_file_and_re_runs_nothing(copy_of_finished):
+    (copy_of_finished.folder / "trifold/models/plain.py").write_text(NEW)
+    assert copy_of_finished.jobs() == {}
+    arm = "arms:\n  plain: {architecture: plain, options: {side: 5}, training: {epochs: 1, batch_size: 8}}\n"
+    overlay = copy_of_finished.overlay("plain.yaml", f"{(copy_of_finished.folder / 'smoke.yaml').read_text()}")
+    copy_of_finished.edit(overlay, "arms:\n", arm)
+    new = {"train": 1, "predict": 1, "evaluate": 1, "tables": 1, "report": 1, "manifest": 1}
+    assert copy_of_finished.jobs(configfile=overlay) == new
+    copy_of_finished.run(configfile=overlay)
+    table = (copy_of_finished.folder / "results/smoke/tables/summary.tsv").read_text()
+    assert "plain" in table
+    assert (copy_of_finished.folder / "results/smoke/models/plain/fold-a/seed-1/weights.safetensors").exists()
 
 
 def test_words_re_run_nothing(copy_of_finished):

@@ -23,6 +23,23 @@ from torch import Tensor, nn
 
 from trifold.config import Geometry
 from trifold.models import blocks
+from trifold.models.checkpoint import MICRO_C, Checkpoint
+
+# Read by trifold.architectures from the source.
+# The trunk, which reads the sequence, and what every head on it shares.
+TRUNK = {"channels": 96, "bottleneck": 64, "trunk_blocks": 8, "trunk_dropout": 0.4}
+HEAD = {"bn_eps": None, "clip": 2.0, "crop_bins": None, "targets": 1}
+HEAD_KINDS = {"bn_eps": "float", "crop_bins": "int"}
+ARCHITECTURES = {
+    "akita": {
+        "network": "Akita",
+        "inputs": ["sequence"],
+        "target": "oe",
+        "options": {**TRUNK, "head_channels": 48, "head_blocks": 6, "head_dropout": 0.1, **HEAD},
+        "kinds": HEAD_KINDS,
+    },
+}
+CHECKPOINTS = {"weights_dl2021_akita.pth": Checkpoint("akita", {}, MICRO_C)}
 
 # Mean and standard deviation of the published targets, as hard-coded in the released model.
 PUBLISHED_MEAN, PUBLISHED_SD = -0.11719574, 0.481647
@@ -76,8 +93,6 @@ class SequenceToMap(blocks.Architecture):
     twentieth of the window (10 of 200).
     """
 
-    inputs = frozenset({"sequence"})
-    target = "oe"
     context = ("protocol", "statistics")
 
     def __init__(
@@ -131,6 +146,7 @@ class SequenceToMap(blocks.Architecture):
         return blocks.crop(self.full_map(batch), self.crop_bins)
 
 
+@blocks.declared(ARCHITECTURES["akita"])
 class Akita(SequenceToMap):
     """`SequenceToMap` with the convolutional head.
 

@@ -23,7 +23,34 @@ from torch import Tensor, nn
 
 from trifold.config import Geometry
 from trifold.models import blocks
-from trifold.models.akita import SequenceToMap, initialise
+from trifold.models.akita import HEAD, HEAD_KINDS, TRUNK, SequenceToMap, initialise
+from trifold.models.checkpoint import MICRO_C, Checkpoint
+
+# Read by trifold.architectures from the source.
+ARCHITECTURES = {
+    "akita-graph": {
+        "network": "AkitaGraph",
+        "inputs": ["sequence"],
+        "target": "oe",
+        "options": {
+            **TRUNK,
+            "graph_blocks": 4,
+            "heads": 2,
+            "head_width": 64,
+            "edge_features": 8,
+            "graph_dropout": 0.3,
+            "head_dropout": 0.1,
+            "pixel_channels": 48,
+            "symmetric": True,
+            **HEAD,
+        },
+        "kinds": HEAD_KINDS,
+    },
+}
+CHECKPOINTS = {
+    "weights_dl2021_ours.pth": Checkpoint("akita-graph", {"symmetric": False}, MICRO_C),
+    "weights_dl2021_ours_symm.pth": Checkpoint("akita-graph", {"symmetric": True}, MICRO_C),
+}
 
 
 class DistanceEmbedding(nn.Module):
@@ -120,6 +147,7 @@ class MirrorLower(nn.Module):
         return maps.tril() + maps.tril(-1).mT
 
 
+@blocks.declared(ARCHITECTURES["akita-graph"])
 class AkitaGraph(SequenceToMap):
     """`SequenceToMap` with the graph transformer; attributes and state-dict keys as released.
 

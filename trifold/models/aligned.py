@@ -23,9 +23,31 @@ from torch import Tensor, nn
 from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import blocks
-from trifold.models.akita import SequenceToMap, initialise, make_trunk
+from trifold.models.akita import TRUNK, SequenceToMap, initialise, make_trunk
 from trifold.models.vehicle import CROP_BINS, LOGIT_MARGIN, ResidualBlock
 from trifold.models.vehicle import initialise as initialise_image
+
+# Read by trifold.architectures from the source.
+# The same image network for the sequence and for its control.
+IMAGE = {"pair_channels": 16, "distance_channels": 8, "image_channels": 64, "residual_blocks": 15}
+ARCHITECTURES = {
+    "aligned": {
+        "network": "Aligned",
+        "inputs": ["map", "sequence"],
+        "target": "observed",
+        "crop_bins": CROP_BINS,
+        "backbones": {"allowed": ["sequence"]},
+        "options": {**TRUNK, "control": "none", **IMAGE},
+        "choices": {"control": ["none", "shuffled"]},
+    },
+    "aligned-bias": {
+        "network": "AlignedBias",
+        "inputs": ["map", "bias"],
+        "target": "observed",
+        "crop_bins": CROP_BINS,
+        "options": {"bias_features": 64, **IMAGE},
+    },
+}
 
 SHUFFLE_SEED = 1
 TRUNK_BN_EPS = 1e-3
@@ -57,9 +79,6 @@ class AlignedMap(blocks.Architecture):
     A subclass gives `bin_features`. features: of a bin; pair_channels, distance_channels: of a pixel, from its bins and
     their distance; image_channels, residual_blocks: the image network, as `vehicle`'s.
     """
-
-    target = "observed"
-    crop_bins = CROP_BINS
 
     def __init__(
         self,
@@ -100,6 +119,7 @@ class AlignedMap(blocks.Architecture):
         return torch.sigmoid(torch.logit(start) + blocks.symmetrise(y))
 
 
+@blocks.declared(ARCHITECTURES["aligned"])
 class Aligned(AlignedMap):
     """`sequence` (B, L) and `map`; options of `AlignedMap` and of the trunk as in `akita`.
 
@@ -111,7 +131,6 @@ class Aligned(AlignedMap):
     `joint_learning_rate`. Raises InputError for any other backbone and for an unknown control.
     """
 
-    inputs = frozenset({"map", "sequence"})
     context = ("backbones",)
 
     def __init__(
@@ -145,11 +164,9 @@ class Aligned(AlignedMap):
             return
         for key, parameter in backbone.named_parameters():
             parameter.requires_grad_(key.startswith("trunk."))  # its head is not used
-        self.joint_learning_rate = 0.1
-        # A model that has this method is given epochs without its backbone: only where there is one.
-        self.freeze_backbones = self._freeze_backbones
+        self.joint_learning_rate, self.has_backbones = 0.1, True
 
-    def _freeze_backbones(self, frozen: bool = True) -> None:
+    def freeze_backbones(self, frozen: bool = True) -> None:
         """Train all but the backbone; with False everything. A frozen backbone gets no gradient."""
         self.frozen = frozen
 
@@ -177,10 +194,9 @@ class Aligned(AlignedMap):
         return torch.rand(x.shape[:2]).argsort(dim=1).to(x.device)
 
 
+@blocks.declared(ARCHITECTURES["aligned-bias"])
 class AlignedBias(AlignedMap):
     """`bias` (B, W) and `map`: a small network of each bin's bias, `bias_features` wide, in place of its sequence."""
-
-    inputs = frozenset({"map", "bias"})
 
     def __init__(self, geometry: Geometry, *, bias_features: int, **image):
         super().__init__(geometry, bias_features, **image)

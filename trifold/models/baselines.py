@@ -7,15 +7,25 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trifold.config import Geometry
-from trifold.models.blocks import Architecture
+from trifold.models import blocks
+
+# Read by trifold.architectures from the source.
+ARCHITECTURES = {
+    "identity": {"network": "Identity", "inputs": ["map"], "target": "observed", "learned": False},
+    "gaussian": {
+        "network": "Gaussian",
+        "inputs": ["map"],
+        "target": "observed",
+        "learned": False,
+        "options": {"sigma_bins": 1.0},
+    },
+    "bicubic": {"network": "Bicubic", "inputs": ["map"], "target": "observed", "learned": False},
+}
 
 
-class Identity(Architecture):
+@blocks.declared(ARCHITECTURES["identity"])
+class Identity(blocks.Architecture):
     """The low map, upsampled bilinearly by the data set."""
-
-    inputs = frozenset({"map"})
-    target = "observed"
-    learned = False
 
     def __init__(self, geometry: Geometry):
         super().__init__()
@@ -24,6 +34,7 @@ class Identity(Architecture):
         return batch["map"]
 
 
+@blocks.declared(ARCHITECTURES["gaussian"])
 class Gaussian(Identity):
     """The low map under a Gaussian of `sigma_bins`, cut at 4 sigma, normalised; the border is mirrored (abc|cba),
     as `scipy.ndimage.gaussian_filter` does by default."""
@@ -43,6 +54,7 @@ class Gaussian(Identity):
         return F.conv2d(F.conv2d(x, taps[None, None, None, :]), taps[None, None, :, None])
 
 
+@blocks.declared(ARCHITECTURES["bicubic"])
 class Bicubic(Identity):
     """The coarse map under bicubic interpolation; a low map that is not coarser is first averaged 2 × 2."""
 

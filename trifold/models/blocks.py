@@ -4,7 +4,8 @@ Convolutions along the sequence run as 2-D convolutions of height 1 in channels-
 arithmetic as ``conv1d``, nearly twice as fast on a CPU. Their weights keep the 1-D shape (out, in, kernel).
 """
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import ClassVar, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -24,18 +25,60 @@ class Architecture(nn.Module):
     A network that only serves a loss (an auto-encoder, say) has `predicts` False: it is trained, never scored.
     """
 
-    inputs: ClassVar[frozenset[str]]  # of "sequence", "map", "tracks", "bias"
-    target: ClassVar[str]
+    inputs: frozenset[str]  # of "sequence", "map", "tracks", "bias"
+    target: str
     learned: ClassVar[bool] = True
     predicts: ClassVar[bool] = True
     context: ClassVar[tuple[str, ...]] = ()
     crop_bins: int = 0
+    # Whether it stands on trained models, which `freeze_backbones` keeps as they are for the first epochs; after these
+    # everything is trained at a share of the learning rate.
+    has_backbones: bool = False
+    joint_learning_rate: float = 1.0
+    # Whether `layer_rates` says how fast each layer learns, and whether `load_encoder` takes pre-trained weights.
+    has_layer_rates: ClassVar[bool] = False
+    has_encoder: ClassVar[bool] = False
 
     def encode(self, target: Tensor) -> Tensor:
         return target
 
     def decode(self, output: Tensor) -> Tensor:
         return output
+
+    def loss(self, maps: Tensor) -> Tensor:
+        """What a network that only serves a loss is trained by: maps (B, 1, S, S) in its units -> scalar."""
+        raise NotImplementedError
+
+    def freeze_backbones(self, frozen: bool = True) -> None:
+        """Train all but the backbones; with False everything."""
+        raise NotImplementedError
+
+    def layer_rates(self, decay: float) -> list[tuple[list[nn.Parameter], float]]:
+        """Groups of trained parameters and the share of the learning rate that each gets."""
+        raise NotImplementedError
+
+    def load_encoder(self, state: dict) -> None:
+        """Take the encoder of pre-trained weights. Raises InputError for weights that do not fit."""
+        raise NotImplementedError
+
+    def as_published_test(self, output: Tensor, target: Tensor) -> Tensor:
+        """The prediction that the released test step scores, where that is not what `forward` gives."""
+        return output
+
+
+A = TypeVar("A", bound=type[Architecture])
+
+
+def declared(traits: dict) -> Callable[[A], A]:
+    """What a module's `ARCHITECTURES` says of an architecture, as attributes of its class."""
+
+    def set_attributes(network: A) -> A:
+        network.inputs, network.target = frozenset(traits["inputs"]), traits["target"]
+        for name in ("learned", "predicts", "crop_bins"):
+            setattr(network, name, traits.get(name, getattr(Architecture, name)))
+        return network
+
+    return set_attributes
 
 
 # ---------------------------------------------------------------- maps

@@ -22,8 +22,37 @@ from torch import Tensor, nn
 from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import blocks
+from trifold.models.checkpoint import Checkpoint, of_contacts
 
+# Read by trifold.architectures from the source.
 CORRECTED_CROP_BINS = 6
+ARCHITECTURES = {
+    "deephic": {
+        "network": "Generator",
+        "inputs": ["map"],
+        "target": "counts",
+        "crop_bins": CORRECTED_CROP_BINS,
+        "options": {"channels": 64, "residual_blocks": 5, "low_clip": None, "deep_clip": None, "tile_bins": 40},
+        "kinds": {"low_clip": "float", "deep_clip": "float"},
+    },
+    "vgg16": {"network": "VGG16Features", "inputs": [], "target": "counts", "predicts": False},
+}
+_HICARN = {"low_clip": 100.0}  # retrained there; low maps of every depth are cut at 100
+CHECKPOINTS = {
+    **{
+        f"weights_deephic_{short}_{depth}.pth": Checkpoint("deephic", {"low_clip": clip}, of_contacts(bias, depth))
+        for short, bias in (("raw", "raw"), ("kr", "balanced"))
+        for depth, clip in ((16, 100.0), (25, 80.0), (50, 50.0), (100, 25.0))
+    },
+    **{
+        f"weights_hicarn_deephic_{depth}ds.pytorch": Checkpoint(
+            "deephic", {"low_clip": 100.0}, of_contacts(None, depth)
+        )
+        for depth in (16, 32, 64, 100)
+    },
+    "weights_vgg16.pth": Checkpoint("vgg16", {}, {}, whole=False),
+}
+
 PUBLISHED_LOW_CLIP, PUBLISHED_DEEP_CLIP = 100.0, 255.0
 
 
@@ -41,6 +70,7 @@ class ResidualBlock(nn.Module):
         return x + self.bn2(self.conv2(F.silu(self.bn1(self.conv1(x)))))
 
 
+@blocks.declared(ARCHITECTURES["deephic"])
 class Generator(blocks.Architecture):
     """`map` (B, 1, W, W), contacts per pixel -> (B, 1, W - 2c, W - 2c) on [0, 1], in units of `deep_clip`.
 
@@ -49,8 +79,6 @@ class Generator(blocks.Architecture):
     statistics: `counts` {low_q999, deep_q999}, read by "corrected" only.
     """
 
-    inputs = frozenset({"map"})
-    target = "counts"
     context = ("protocol", "statistics")
 
     def __init__(
@@ -137,16 +165,13 @@ class _GreyFeatures(nn.Sequential):
         return super().forward(maps.expand(-1, 3, -1, -1))
 
 
+@blocks.declared(ARCHITECTURES["vgg16"])
 class VGG16Features(blocks.Architecture):
     """VGG-16's convolutions (Simonyan & Zisserman 2015), for the perceptual loss of DeepHiC and HiCARN.
 
     `features(maps)`: (N, 1, S, S), S of 32 or more -> (N, 512, S // 32, S // 32). The layers and keys are torchvision's
     `features`, all 31 of them. The weights are a published file; nothing here can train them.
     """
-
-    inputs = frozenset()
-    target = "counts"
-    predicts = False
 
     def __init__(self, geometry: Geometry):
         super().__init__()

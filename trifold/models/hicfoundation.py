@@ -34,6 +34,50 @@ from torch.utils.checkpoint import checkpoint
 from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import blocks
+from trifold.models.checkpoint import Checkpoint
+from trifold.models.similarity import ssim
+
+# Read by trifold.architectures from the source.
+# ViT-L/16 and the decoder, in pre-training and in both fine-tuning arms.
+VIT = {
+    "patch_size": 16,
+    "width": 1024,
+    "depth": 24,
+    "heads": 16,
+    "decoder_width": 512,
+    "decoder_depth": 8,
+    "decoder_heads": 16,
+    "gradient_checkpointing": False,
+}
+ARCHITECTURES = {
+    "hicfoundation": {
+        "network": "HiCFoundation",
+        "inputs": ["map"],
+        "target": "observed",
+        "window_step": "patch_size",
+        "options": {"freeze_encoder": None, **VIT},
+        "kinds": {"freeze_encoder": "bool"},
+    },
+    "hicfoundation-mae": {
+        "network": "MaskedAutoencoder",
+        "inputs": [],
+        "target": "observed",
+        "predicts": False,
+        "window_step": "patch_size",
+        # Of a single patch nothing is left to see once it is masked.
+        "least_steps": 2,
+        "options": {"mask_ratio": 0.75, "alpha": 1.0, **VIT},
+    },
+}
+# Training checkpoints: optimiser and settings beside the weights, the patch embedding under two names.
+CHECKPOINTS = {
+    "weights_hicfoundation_resolution.pth.tar": Checkpoint(
+        "hicfoundation", {}, {"bin_bp": 10_000, "window_bins": 224, "bias": "raw", "depth": None}, whole=False
+    ),
+    "weights_hicfoundation_pretrain.pth.tar": Checkpoint(
+        "hicfoundation-mae", {}, {"bin_bp": 5000, "window_bins": 224, "bias": "raw", "depth": None}, whole=False
+    ),
+}
 
 IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ENCODER_EPS, DECODER_EPS = 1e-6, 1e-5
@@ -45,7 +89,6 @@ CLASSES = 1000
 LOGIT_MARGIN = 0.01
 # Share of non-zero pixels from which a patch counts in the contrastive term.
 LEAST_FILLED = 0.001
-SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
 
 
 # ---------------------------------------------------------------- images and patches
@@ -99,32 +142,6 @@ def count_embedding(total: Tensor, width: int) -> Tensor:
     frequency = 10000 ** (-torch.arange(width // 2, device=total.device) / (2 * width))
     angle = torch.log10(total)[:, None] * frequency
     return torch.cat([angle.sin(), angle.cos()], dim=1) + 1
-
-
-def ssim(a: Tensor, b: Tensor) -> Tensor:
-    """Structural similarity (Wang et al. 2004) of images on [0, 1] (B, C, H, W), mean over pixels and channels: (B,).
-
-    Gaussian window of 11 pixels (or the whole image, if smaller), sigma 1.5, no padding; K 0.01 and 0.03.
-    """
-    size = min(SSIM_WINDOW, *a.shape[-2:])
-    offset = torch.arange(size, device=a.device, dtype=torch.float32) - size // 2
-    window = torch.exp(-offset.square() / (2 * SSIM_SIGMA**2))
-    window = window / window.sum()
-
-    def mean(maps: Tensor) -> Tensor:
-        flat = maps.flatten(0, 1)[:, None]  # (B · C, 1, H, W)
-        return F.conv2d(F.conv2d(flat, window.view(1, 1, -1, 1)), window.view(1, 1, 1, -1))
-
-    # Variances are small differences of squares: half precision would leave nothing of them.
-    with torch.autocast(a.device.type, enabled=False):
-        a, b = a.float(), b.float()
-        mean_a, mean_b = mean(a), mean(b)
-        variances = mean(a * a) - mean_a.square() + mean(b * b) - mean_b.square()
-        covariance = mean(a * b) - mean_a * mean_b
-        c1, c2 = 0.01**2, 0.03**2
-        similarity = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
-        similarity = similarity / ((mean_a.square() + mean_b.square() + c1) * (variances + c2))
-    return similarity.reshape(len(a), -1).mean(1)
 
 
 # ---------------------------------------------------------------- transformer
@@ -267,6 +284,7 @@ def check_sizes(geometry: Geometry, patch_size: int, **widths: tuple[int, int]) 
 # ---------------------------------------------------------------- fine-tuning
 
 
+@blocks.declared(ARCHITECTURES["hicfoundation"])
 class HiCFoundation(blocks.Architecture):
     """`map` (B, 1, W, W) on [0, 1] -> (B, 1, W, W); W a multiple of patch_size.
 
@@ -274,9 +292,9 @@ class HiCFoundation(blocks.Architecture):
     gradient_checkpointing: activations of one block at a time, for one more forward pass.
     """
 
-    inputs = frozenset({"map"})
-    target = "observed"
     context = ("protocol",)
+    has_layer_rates = True
+    has_encoder = True
 
     def __init__(
         self,
@@ -468,6 +486,7 @@ def symmetric_noise(noise: Tensor, diagonals: list[int], *, mirror: bool) -> Ten
     return noise
 
 
+@blocks.declared(ARCHITECTURES["hicfoundation-mae"])
 class MaskedAutoencoder(blocks.Architecture):
     """HiCFoundation's pre-training: a map of which a quarter of the patches is seen -> the whole map.
 
@@ -476,9 +495,6 @@ class MaskedAutoencoder(blocks.Architecture):
     torch's generator; in evaluation they are always the same, so that epochs compare.
     """
 
-    inputs = frozenset()
-    target = "observed"
-    predicts = False
     context = ("protocol",)
 
     def __init__(

@@ -17,11 +17,42 @@ from torch import Tensor, nn
 
 from trifold.config import Geometry
 from trifold.models import blocks
+from trifold.models.checkpoint import Checkpoint, of_contacts
 
+# Read by trifold.architectures from the source.
 CROP_BINS = 6
+ARCHITECTURES = {
+    "hicplus": {
+        "network": "HiCPlus",
+        "inputs": ["map"],
+        "target": "counts",
+        "crop_bins": CROP_BINS,
+        "options": {"depth_factor": None, "low_clip": None, "deep_clip": None, "scaled": None},
+        "kinds": {"depth_factor": "float", "low_clip": "float", "deep_clip": "float", "scaled": "bool"},
+    },
+}
+# HiCARN prepared the data of the networks it retrained as DeepHiC does, and cut low maps of every depth at 100.
+_HICARN = {"depth_factor": 1.0, "low_clip": 100.0, "deep_clip": 255.0, "scaled": True}
+CHECKPOINTS = {
+    **{
+        f"weights_hicarn_hicplus_{depth}ds.pytorch": Checkpoint("hicplus", _HICARN, of_contacts(None, depth))
+        for depth in (16, 32, 64, 100)
+    },
+    **{
+        name: Checkpoint("hicplus", {}, of_contacts("raw", 16))
+        for name in (
+            "weights_hicplus_hindiii_40000",
+            "weights_hicplus_pytorch_12000",
+            "weights_hicplus_gm_chr1_83900.model",
+            "weights_hicplus_model3400.model",
+        )
+    },
+}
+
 PUBLISHED_DEPTH_FACTOR, PUBLISHED_CLIP = 16.0, 100.0
 
 
+@blocks.declared(ARCHITECTURES["hicplus"])
 class HiCPlus(blocks.Architecture):
     """`map` (B, 1, W, W), contacts per pixel -> (B, 1, W - 12, W - 12), contacts or (`scaled`) in units of `deep_clip`.
 
@@ -30,10 +61,7 @@ class HiCPlus(blocks.Architecture):
     statistics: `counts` {ratio, deep_q999}, read by "corrected" only.
     """
 
-    inputs = frozenset({"map"})
-    target = "counts"
     context = ("protocol", "statistics")
-    crop_bins = CROP_BINS
 
     def __init__(
         self,

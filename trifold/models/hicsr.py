@@ -18,6 +18,34 @@ from torch import Tensor, nn
 from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import blocks, vehicle
+from trifold.models.checkpoint import Checkpoint, of_contacts
+from trifold.models.vehicle import CROP_BINS
+
+# Read by trifold.architectures from the source.
+ARCHITECTURES = {
+    "hicsr": {
+        "network": "Generator",
+        "inputs": ["map"],
+        "target": "counts",
+        "crop_bins": CROP_BINS,
+        "options": {"channels": 64, "residual_blocks": 15, "final_channels": None, "tile_bins": 40},
+        "kinds": {"final_channels": "list"},
+    },
+    "hicsr-dae": {
+        "network": "DenoisingAutoEncoder",
+        "inputs": [],
+        "target": "counts",
+        "predicts": False,
+        "crop_bins": CROP_BINS,
+        "least_window_bins": 14,
+        "window_step": 2,
+        "options": {"channels": 64, "noise": 0.1},
+    },
+}
+CHECKPOINTS = {
+    "weights_hicsr.pth": Checkpoint("hicsr", {}, of_contacts("raw", 16)),
+    "weights_hicsr_dae.pth": Checkpoint("hicsr-dae", {}, of_contacts("raw", None)),
+}
 
 
 def log_scaled(contacts: Tensor, largest: float) -> Tensor:
@@ -30,14 +58,13 @@ def contacts_of(values: Tensor, largest: float) -> Tensor:
     return torch.exp2((values + 1) / 2 * math.log2(largest + 1)) - 1
 
 
+@blocks.declared(ARCHITECTURES["hicsr"])
 class Generator(vehicle.Generator):
     """`map` (B, 1, W, W), contacts per pixel -> (B, 1, W - 12, W - 12) on [-1, 1].
 
     statistics: `counts` {low_max, deep_max}. tile_bins: side of the tiles of "published"; windows no larger stay whole.
     The other options are those of VEHiCLE's generator.
     """
-
-    target = "counts"
 
     def __init__(
         self,
@@ -105,6 +132,7 @@ class Discriminator(nn.Module):
         return self.conv(maps)
 
 
+@blocks.declared(ARCHITECTURES["hicsr-dae"])
 class DenoisingAutoEncoder(blocks.Architecture):
     """The network of HiCSR's feature loss: deep maps (B, 1, W, W) -> themselves, (B, 1, W - 12, W - 12), on [-1, 1].
 
@@ -113,11 +141,7 @@ class DenoisingAutoEncoder(blocks.Architecture):
     statistics: `counts` {deep_max}. Both protocols are one network; "corrected" symmetrises what `forward` gives.
     """
 
-    inputs = frozenset()
-    target = "counts"
-    predicts = False
     context = ("protocol", "statistics")
-    crop_bins = vehicle.CROP_BINS
 
     def __init__(self, geometry: Geometry, *, protocol: str, statistics: dict, channels: int, noise: float):
         super().__init__()

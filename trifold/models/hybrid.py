@@ -19,9 +19,29 @@ from torch import Tensor, nn
 from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import blocks
+from trifold.models.checkpoint import MICRO_C, Checkpoint
 from trifold.models.vehicle import CROP_BINS
 
-ROLES = ("sequence", "image")
+# Read by trifold.architectures from the source.
+ROLES = ["sequence", "image"]
+ARCHITECTURES = {
+    "hybrid": {
+        "network": "Hybrid",
+        "inputs": ["map", "sequence"],
+        "target": "observed",
+        "crop_bins": CROP_BINS,
+        "backbones": {"needed": ROLES},
+        "options": {"head_channels": 16},
+    },
+}
+_STACK = {"parts": ("sequence.", "image.", "head."), "whole": False}
+CHECKPOINTS = {
+    name: Checkpoint("hybrid", {}, MICRO_C, backbones={"sequence": (sequence, {}), "image": ("vehicle", {})}, **_STACK)
+    for name, sequence in (
+        ("weights_dl2021_hypermodel.pth", "akita"),
+        ("weights_dl2021_hypermodel_graph.pth", "akita-graph"),
+    )
+}
 
 
 class Head(nn.Sequential):
@@ -57,13 +77,11 @@ def published_test_overwrite(prediction: Tensor, target: Tensor) -> Tensor:
     return leaked
 
 
+@blocks.declared(ARCHITECTURES["hybrid"])
 class Hybrid(blocks.Architecture):
     """`sequence` and `map` -> (B, 1, W - 12, W - 12). `backbones`: {"sequence": Akita, "image": Generator}."""
 
-    inputs = frozenset({"sequence", "map"})
-    target = "observed"
     context = ("protocol", "backbones")
-    crop_bins = CROP_BINS
 
     def __init__(self, geometry: Geometry, *, protocol: str, backbones: dict | None, head_channels: int):
         super().__init__()
@@ -84,6 +102,7 @@ class Hybrid(blocks.Architecture):
         if not self.published:
             nn.init.zeros_(self.head[3].weight)
             nn.init.zeros_(self.head[3].bias)
+        self.has_backbones = True
         self.joint_learning_rate = 1.0 if self.published else 0.1
         self.frozen = False
         # The backbone whose map is replaced by zeros, to see what the head makes of the other (Figure 7).
@@ -100,6 +119,9 @@ class Hybrid(blocks.Architecture):
             self.sequence.eval()
             self.image.eval()
         return self
+
+    def as_published_test(self, output: Tensor, target: Tensor) -> Tensor:
+        return published_test_overwrite(output, target) if self.published else output
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):

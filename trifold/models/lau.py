@@ -24,22 +24,29 @@ from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import blocks
 from trifold.models.aligned import SHUFFLE_SEED
-from trifold.models.hicfoundation import DECODER_EPS, Encoder, HiCFoundation, initialise, ssim
+from trifold.models.hicfoundation import DECODER_EPS, VIT, Encoder, HiCFoundation, initialise
+
+# Read by trifold.architectures from the source.
+ARCHITECTURES = {
+    "hicfoundation-seq": {
+        "network": "HiCFoundationSequence",
+        "inputs": ["map", "sequence"],
+        "target": "observed",
+        "window_step": "patch_size",
+        "options": {
+            "freeze_encoder": None,
+            "sequence_channels": [64, 128, 256],
+            "sequence_bp": 131072,
+            "sequence_pool": 4,
+            "control": "none",
+            **VIT,
+        },
+        "kinds": {"freeze_encoder": "bool"},
+        "choices": {"control": ["none", "shuffled"]},
+    },
+}
 
 KERNELS = (7, 5, 3)
-MSE_SHARE, SSIM_SHARE = 0.8, 0.2
-
-
-def mse_ssim_loss(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """0.8·MSE + 0.2·(1 - SSIM) of maps on [0, 1], (B, 1, S, S) each -> scalar.
-
-    The MSE is over the pixels of the mask. A target outside may hold anything, NaN included: the SSIM, whose windows
-    reach over it, takes it as met, without a gradient.
-    """
-    seen = prediction.detach()
-    prediction, target = torch.where(mask, prediction, seen), torch.where(mask, target, seen)
-    square = (prediction - target).square().sum() / mask.sum().clamp(min=1)
-    return MSE_SHARE * square + SSIM_SHARE * (1 - ssim(prediction, target).mean())
 
 
 class SequenceFeatures(nn.Module):
@@ -136,6 +143,7 @@ class SequenceTokenEncoder(Encoder):
         return self.encode(placed, self.patch_embed(images) + at_patches)
 
 
+@blocks.declared(ARCHITECTURES["hicfoundation-seq"])
 class HiCFoundationSequence(HiCFoundation):
     """`map` (B, 1, W, W) on [0, 1] and `sequence` (B, W·bin_bp) -> (B, 1, W, W).
 
@@ -146,8 +154,6 @@ class HiCFoundationSequence(HiCFoundation):
     tokens of the stretches, "published", which has one token, the bases read. In training every window is permuted
     anew (by torch's global generator), in eval mode one permutation serves all.
     """
-
-    inputs = frozenset({"map", "sequence"})
 
     def __init__(
         self,

@@ -24,6 +24,8 @@ between paper and code; what of it lies here, each a switch that can be set alon
 Both: `depth` reaches both encoders of every network, where the released tasks keep two layers for the tracks.
 """
 
+import os
+from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -31,6 +33,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trifold.errors import InputError
+from trifold.models import stored, weights
+from trifold.models.blocks import Architecture
 
 WINDOW_BINS, TRACK_BINS, TRACKS = 50, 50, 2  # TRACK_BINS: of the tracks, to a bin of the map
 MAP_TOKENS, TRACK_TOKENS = 9, 12
@@ -324,7 +328,7 @@ def initialise(network: nn.Module, sd: float) -> None:
             nn.init.zeros_(module.bias)
 
 
-class Network(nn.Module):
+class Network(Architecture):
     """What all networks share: both encoders, the cross-modal interaction, the mapping.
 
     heads         of every attention; divides embed_dim
@@ -762,3 +766,11 @@ def reads(network: Network) -> set[str]:
     if isinstance(network, Pretraining):
         return {"map", "tracks"}
     return READS[network.mode] | {network.target}
+
+
+def load(folder: str | os.PathLike) -> tuple[Network, dict]:
+    """The trained network of a folder in eval mode, and its config.yaml."""
+    frozen = stored.read_config(folder)
+    network = build(frozen["arm"]["task"], frozen["arm"]["network"])
+    weights.load(Path(folder) / "weights.safetensors", network, frozen["arm"]["name"])
+    return network.eval(), frozen

@@ -8,116 +8,46 @@ import argparse
 import os
 import re
 from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from trifold.architectures import ARCHITECTURES
 from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import registry
 from trifold.models.blocks import Architecture
+from trifold.models.checkpoint import Checkpoint
 
 Shapes = dict[str, tuple[int, ...]]
 
 
-class Checkpoint(NamedTuple):
-    """What a published file holds.
-
-    expects: the data it was trained on: `bin_bp`; `window_bins`, the side of its maps; `bias` "raw" or "balanced" (KR);
-    `depth`, reads of the deep map per read of the low one; None where not stated; `contacts_per_bin` of its low maps
-    (`data.summary`), about. Bounds of contacts are `options`.
-    parts: prefixes of our keys; the tensors of each are looked for under any prefix in the file.
-    whole: the file holds nothing else. Training checkpoints and stacks of several networks do.
-    backbones: role -> (architecture, options), hybrids only.
-    """
-
-    architecture: str
-    options: dict
-    expects: dict
-    parts: tuple[str, ...] = ("",)
-    whole: bool = True
-    backbones: dict[str, tuple[str, dict]] = {}  # noqa: RUF012 (a NamedTuple's default, never written to)
-    protocol: str = "published"
-
-
-# Contacts per bin of 10 kb of chr22 at 1/16 of GM12878's reads, the example that DeepHiC's authors give.
-_GM12878_16_PER_BIN = 413.0
-
-
-def _contacts(bias: str | None, depth: int | None) -> dict:
-    per_bin = {"contacts_per_bin": _GM12878_16_PER_BIN * 16 / depth} if depth else {}
-    return {"bin_bp": 10_000, "window_bins": 40, "bias": bias, "depth": depth, **per_bin}
-
-
-# HiCARN prepared the data of the networks it retrained as DeepHiC does, and cut low maps of every depth at 100.
-_HICARN_HICPLUS = {"depth_factor": 1.0, "low_clip": 100.0, "deep_clip": 255.0, "scaled": True}
-_MICRO_C = {"bin_bp": 5000, "window_bins": 200, "bias": "balanced", "depth": None}
-_GM12878_REPLICATE = {"bin_bp": 10_000, "window_bins": 269, "bias": "balanced", "depth": None}
-_STACK = {"parts": ("sequence.", "image.", "head."), "whole": False}
-
-CHECKPOINTS: dict[str, Checkpoint] = {
-    **{
-        f"weights_deephic_{short}_{depth}.pth": Checkpoint("deephic", {"low_clip": clip}, _contacts(bias, depth))
-        for short, bias in (("raw", "raw"), ("kr", "balanced"))
-        for depth, clip in ((16, 100.0), (25, 80.0), (50, 50.0), (100, 25.0))
-    },
-    **{
-        f"weights_hicarn_{name}_{depth}ds.pytorch": Checkpoint(name, options, _contacts(None, depth))
-        for name, options in (("deephic", {"low_clip": 100.0}), ("hicplus", _HICARN_HICPLUS))
-        for depth in (16, 32, 64, 100)
-    },
-    **{
-        name: Checkpoint("hicplus", {}, _contacts("raw", 16))
-        for name in (
-            "weights_hicplus_hindiii_40000",
-            "weights_hicplus_pytorch_12000",
-            "weights_hicplus_gm_chr1_83900.model",
-            "weights_hicplus_model3400.model",
-        )
-    },
-    "weights_hicsr.pth": Checkpoint("hicsr", {}, _contacts("raw", 16)),
-    "weights_hicsr_dae.pth": Checkpoint("hicsr-dae", {}, _contacts("raw", None)),
-    "weights_vgg16.pth": Checkpoint("vgg16", {}, {}, whole=False),
-    "weights_vehicle_gan.ckpt": Checkpoint("vehicle", {"normalisation": "quantile"}, _GM12878_REPLICATE, whole=False),
-    "weights_vehicle_vae.ckpt": Checkpoint("vae", {"normalisation": "quantile"}, _GM12878_REPLICATE, whole=False),
-    # Training checkpoints: optimiser and settings beside the weights, the patch embedding under two names.
-    "weights_hicfoundation_resolution.pth.tar": Checkpoint(
-        "hicfoundation", {}, {"bin_bp": 10_000, "window_bins": 224, "bias": "raw", "depth": None}, whole=False
-    ),
-    "weights_hicfoundation_pretrain.pth.tar": Checkpoint(
-        "hicfoundation-mae", {}, {"bin_bp": 5000, "window_bins": 224, "bias": "raw", "depth": None}, whole=False
-    ),
-    # Of Kriukov2021's files only akita.pth has a known address; put the others into a folder named in `mirrors`.
-    "weights_dl2021_akita.pth": Checkpoint("akita", {}, _MICRO_C),
-    "weights_dl2021_ours.pth": Checkpoint("akita-graph", {"symmetric": False}, _MICRO_C),
-    "weights_dl2021_ours_symm.pth": Checkpoint("akita-graph", {"symmetric": True}, _MICRO_C),
-    "weights_dl2021_vehicle.ckpt": Checkpoint("vehicle", {}, _MICRO_C, whole=False),
-    "weights_dl2021_vehicle_vae.ckpt": Checkpoint("vae", {}, _MICRO_C, whole=False),
-    "weights_dl2021_hypermodel.pth": Checkpoint(
-        "hybrid", {}, _MICRO_C, backbones={"sequence": ("akita", {}), "image": ("vehicle", {})}, **_STACK
-    ),
-    "weights_dl2021_hypermodel_graph.pth": Checkpoint(
-        "hybrid", {}, _MICRO_C, backbones={"sequence": ("akita-graph", {}), "image": ("vehicle", {})}, **_STACK
-    ),
-}
+@cache
+def checkpoints() -> dict[str, Checkpoint]:
+    """Every published file that is known, by its name: what the modules of the architectures list as `CHECKPOINTS`."""
+    modules = dict.fromkeys(traits.module for traits in ARCHITECTURES.values())
+    listed = [vars(import_module(module)).get("CHECKPOINTS", {}) for module in modules]
+    return {name: kind for files in listed for name, kind in files.items()}
 
 
 def checkpoint(name: str) -> Checkpoint:
     """The published file of that name; InputError lists the nearest names there are."""
-    if name not in CHECKPOINTS:
+    known = checkpoints()
+    if name not in known:
         raise InputError(
             f"published weights {name!r} are not known{nearest(name)}; a file is known by the name it was published "
             "under: rename it back, or see `trifold models`"
         )
-    return CHECKPOINTS[name]
+    return known[name]
 
 
 def nearest(name: str) -> str:
     """ ", nearest are ..." with up to three names that are like this one; "" where none is."""
-    like = get_close_matches(name, CHECKPOINTS, n=3, cutoff=0.5)
+    like = get_close_matches(name, checkpoints(), n=3, cutoff=0.5)
     return f", nearest are {', '.join(map(repr, like))}" if like else ""
 
 

@@ -1,8 +1,8 @@
 """A model with all that is needed to enhance a map: what it reads, how that is prepared, and what depth it was taught.
 
 It comes from the folder of a trained model, from an arm without weights (bicubic, identity), or from a published file.
-A published file says what it was trained on (`published.CHECKPOINTS`), and nothing of the map at hand: the scale of its
-contacts is measured on the low map, and the deep one is taken to have `depth` times as many.
+A published file says what it was trained on (`published.checkpoints`), and nothing of the map at hand: the scale of
+its contacts is measured on the low map, and the deep one is taken to have `depth` times as many.
 """
 
 import os
@@ -121,7 +121,7 @@ def of_folder(folder: str | os.PathLike, name: str | None = None) -> Ready:
         raise InputError(f"{folder}: {arm['architecture']} predicts no maps: it is part of a training")
     facts = {"arm": name or arm["name"], "architecture": arm["architecture"], "version": frozen.get("version")}
     ready = _ready(network, statistics, f"{folder}/statistics.json", **facts)
-    if imported := published.CHECKPOINTS.get(arm.get("weights")):  # the statistics are not those of its training
+    if imported := published.checkpoints().get(arm.get("weights")):  # the statistics are not those of its training
         return replace(ready, contacts_per_bin=imported.expects.get("contacts_per_bin"))
     return ready
 

@@ -13,7 +13,7 @@ import yaml
 
 from trifold.config import Geometry, from_dict
 from trifold.errors import InputError
-from trifold.models import mixhic, published, registry, weights
+from trifold.models import published, registry, weights
 from trifold.models.blocks import Architecture
 
 _OF_AN_ARM = ("name", "architecture", "geometry", "options", "backbones", "protocol")
@@ -108,11 +108,3 @@ def load_arm(folder: str | os.PathLike) -> tuple[Architecture, dict, dict]:
         raise damaged(folder, f"its config.yaml or statistics.json lacks or garbles something ({error})") from error
     weights.load(folder / "weights.safetensors", model, frozen["arm"]["name"])
     return model.eval(), frozen, statistics
-
-
-def load_mixhic(folder: str | os.PathLike) -> tuple[mixhic.Network, dict]:
-    """The trained network of a folder of MIX-HIC in eval mode, and its config.yaml."""
-    frozen = read_config(folder)
-    network = mixhic.build(frozen["arm"]["task"], frozen["arm"]["network"])
-    weights.load(Path(folder) / "weights.safetensors", network, frozen["arm"]["name"])
-    return network.eval(), frozen

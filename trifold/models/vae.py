@@ -19,7 +19,27 @@ from torch import Tensor, nn
 from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import blocks
+from trifold.models.checkpoint import GM12878_REPLICATE, MICRO_C, Checkpoint
 from trifold.models.vehicle import TARGETS, clipped, quantiles
+
+# Read by trifold.architectures from the source.
+ARCHITECTURES = {
+    "vae": {
+        "network": "VAE",
+        "inputs": [],
+        "target": "observed",
+        "predicts": False,
+        "least_window_bins": 17,
+        "halved_by": "channels",
+        "options": {"channels": None, "latent": 200, "crop_bins": 6, "kl_weight": 1e-6, "normalisation": "observed"},
+        "kinds": {"channels": "list"},
+        "choices": {"normalisation": ["observed", "quantile"]},
+    },
+}
+CHECKPOINTS = {
+    "weights_vehicle_vae.ckpt": Checkpoint("vae", {"normalisation": "quantile"}, GM12878_REPLICATE, whole=False),
+    "weights_dl2021_vehicle_vae.ckpt": Checkpoint("vae", {}, MICRO_C, whole=False),
+}
 
 # Widths of the original; fewer of them for maps that would shrink below SMALLEST pixels.
 CHANNELS = (32, 64, 128, 256, 256, 512, 512)
@@ -41,6 +61,7 @@ def _up(before: int, width: int, small: int, large: int) -> list[nn.Module]:
     return [convolution, nn.BatchNorm2d(width), nn.LeakyReLU()]
 
 
+@blocks.declared(ARCHITECTURES["vae"])
 class VAE(blocks.Architecture):
     """The deep map, cropped to (B, 1, S, S) with S = W - 2·crop_bins, reconstructed on [0, 1].
 
@@ -48,9 +69,6 @@ class VAE(blocks.Architecture):
     the latent vector. kl_weight: weight of the Kullback-Leibler term. normalisation: as VEHiCLE's generator.
     """
 
-    inputs = frozenset()
-    target = "observed"
-    predicts = False
     context = ("statistics",)
 
     def __init__(

@@ -21,8 +21,33 @@ from torch import Tensor, nn
 from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import blocks
+from trifold.models.checkpoint import GM12878_REPLICATE, MICRO_C, Checkpoint
 
+# Read by trifold.architectures from the source.
 CROP_BINS = 6
+ARCHITECTURES = {
+    "vehicle": {
+        "network": "Generator",
+        "inputs": ["map"],
+        "target": "observed",
+        "crop_bins": CROP_BINS,
+        "options": {
+            "channels": 64,
+            "residual_blocks": 15,
+            "final_channels": None,
+            "activation": "sigmoid",
+            "residual": None,
+            "normalisation": "observed",
+        },
+        "kinds": {"final_channels": "list", "residual": "bool"},
+        "choices": {"activation": ["sigmoid", "tanh"], "normalisation": ["observed", "quantile"]},
+    },
+}
+CHECKPOINTS = {
+    "weights_vehicle_gan.ckpt": Checkpoint("vehicle", {"normalisation": "quantile"}, GM12878_REPLICATE, whole=False),
+    "weights_dl2021_vehicle.ckpt": Checkpoint("vehicle", {}, MICRO_C, whole=False),
+}
+
 # Input values are kept this far from 0 and 1: the logit stays finite, the sigmoid's slope usable.
 LOGIT_MARGIN = 0.01
 ACTIVATIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}
@@ -65,6 +90,7 @@ class ResidualBlock(nn.Module):
         return x + self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
 
 
+@blocks.declared(ARCHITECTURES["vehicle"])
 class Generator(blocks.Architecture):
     """`map` (B, 1, W, W) -> (B, 1, W - 12, W - 12) on [0, 1].
 
@@ -73,10 +99,7 @@ class Generator(blocks.Architecture):
     quantile over the training pixels (statistics `counts`: low_q999, deep_q999) after clipping them there.
     """
 
-    inputs = frozenset({"map"})
-    target = "observed"
     context = ("protocol", "statistics")
-    crop_bins = CROP_BINS
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from trifold.errors import InputError
+from trifold.models.blocks import Architecture
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def read(path: str | os.PathLike) -> dict[str, Tensor]:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
 
 
-def take(path: str | os.PathLike, model: nn.Module, arm: str, parts: str) -> None:
+def take(path: str | os.PathLike, model: Architecture, arm: str, parts: str) -> None:
     """Start a model from the weights of another: its `encoder`, which must fit, or `all` that fits.
 
     "encoder" is `model.load_encoder`. "all" takes the encoder likewise, where the model has one, and then every tensor
@@ -54,7 +55,7 @@ def take(path: str | os.PathLike, model: nn.Module, arm: str, parts: str) -> Non
     without an encoder, one that does not fit, and weights of which nothing fits.
     """
     stored = read(path)
-    if hasattr(model, "load_encoder"):
+    if model.has_encoder:
         try:
             model.load_encoder(stored)
         except InputError as error:

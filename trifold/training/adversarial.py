@@ -13,6 +13,7 @@ Deviations, by protocol:
 """
 
 import logging
+from importlib import import_module
 
 import torch
 import torch.nn.functional as F
@@ -21,18 +22,12 @@ from torch import Tensor, nn
 from trifold import loss_terms
 from trifold.config import Training
 from trifold.errors import InputError
-from trifold.models import deephic, hicsr, vehicle
 from trifold.models.blocks import Architecture, tiles
 from trifold.training import losses
 from trifold.training.regression import Regression, learning_rate_factor, pixel_loss, seed_of
 
 log = logging.getLogger(__name__)
 
-DISCRIMINATORS = {
-    "vehicle": vehicle.Discriminator,
-    "deephic": deephic.Discriminator,
-    "hicsr": hicsr.Discriminator,
-}
 # loss -> side of the tiles it was published on.
 TILE_BINS = {"deephic": 40, "hicsr": 28}
 
@@ -67,7 +62,8 @@ class Adversarial(Regression):
         self.networks = nn.ModuleDict(networks).requires_grad_(False)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_of(seed))
-            self.discriminator = DISCRIMINATORS[settings.loss]().to(memory_format=torch.channels_last)
+            discriminator = import_module(loss_terms.DISCRIMINATOR[settings.loss]).Discriminator
+            self.discriminator = discriminator().to(memory_format=torch.channels_last)
         self.train()
 
     def _check_scales(self, networks: dict[str, Architecture]) -> None:

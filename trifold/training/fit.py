@@ -29,6 +29,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 
 import lightning as L
@@ -48,8 +49,6 @@ from trifold.errors import InputError
 from trifold.models import mixhic, weights
 from trifold.models.blocks import Architecture
 from trifold.training import processes
-from trifold.training.adversarial import Adversarial
-from trifold.training.autoencoder import Autoencoder
 from trifold.training.multimodal import Multimodal
 from trifold.training.regression import Regression, seed_of
 
@@ -280,21 +279,21 @@ def _module(
     name = arm.get("name", "model")
     if isinstance(model, mixhic.Network):
         return Multimodal(model, settings, seed=seed, arm=name)
-    if settings.layer_decay != 1 and not hasattr(model, "layer_rates"):
+    if settings.layer_decay != 1 and not model.has_layer_rates:
         raise InputError(
             f"arm {name!r}: training/layer_decay is for vision transformers (hicfoundation, hicfoundation-seq); set it "
             "to 1"
         )
     protocol = arm.get("protocol", "corrected")
     loss_terms.check(settings.loss, protocol, settings.loss_weights, loss_networks, name, model.predicts)
-    if settings.loss in loss_terms.WEIGHTS:
-        return Adversarial(model, settings, loss_networks, protocol=protocol, seed=seed, arm=name)
     if settings.loss == "mse_ssim" and model.predicts and model.target != "observed":
         raise InputError(
             f"arm {name!r}: training/loss mse_ssim is for maps on [0, 1] and the arm predicts {model.target!r} maps; "
             "set training/loss to mse or l1"
         )
-    return (Regression if model.predicts else Autoencoder)(model, settings, seed=seed, arm=name)
+    module, learner = loss_terms.learning(settings.loss, model.predicts)
+    given = {"networks": loss_networks, "protocol": protocol} if learner == "Adversarial" else {}
+    return getattr(import_module(module), learner)(model, settings, seed=seed, arm=name, **given)
 
 
 def fit(
@@ -355,7 +354,7 @@ def fit(
         # Frozen backbones, MIX-HIC's idle layers, and the adversary of whichever network takes its step, get no
         # gradient, hence the search for unused parameters. Buffers are averaged once per epoch (`Regression`):
         # processes may have unlike numbers of validation batches, and would wait for each other for ever at the last.
-        unused = adversarial or hasattr(model, "freeze_backbones") or isinstance(model, mixhic.Network)
+        unused = adversarial or model.has_backbones or isinstance(model, mixhic.Network)
         distributed = DDPStrategy(find_unused_parameters=unused, forward_sync_buffers=False)
         trainer = L.Trainer(
             accelerator=accelerator,

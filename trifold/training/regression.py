@@ -13,7 +13,7 @@ from torch import Tensor
 from trifold.config import Training
 from trifold.errors import InputError
 from trifold.models.blocks import Architecture, crop, pixel_mask
-from trifold.models.lau import mse_ssim_loss
+from trifold.models.similarity import mse_ssim_loss
 
 OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 # Akita's momentum, for the optimiser it was found for.
@@ -45,8 +45,8 @@ def learning_rate_factor(step: int, steps: int, schedule: str) -> float:
 def pixel_loss(prediction: Tensor, target: Tensor, mask: Tensor, loss: str) -> Tensor:
     """Mean square ("mse") or absolute ("l1") difference over the pixels of the mask; (B, 1, S, S) each -> scalar.
 
-    "mse_ssim" adds the structural similarity of whole windows (`lau.mse_ssim_loss`). What lies outside the mask may
-    hold anything, NaN included. No pixel at all gives 0.
+    "mse_ssim" adds the structural similarity of whole windows (`similarity.mse_ssim_loss`). What lies outside the
+    mask may hold anything, NaN included. No pixel at all gives 0.
     """
     if loss == "mse_ssim":
         return mse_ssim_loss(prediction, target, mask)
@@ -90,7 +90,7 @@ class Regression(L.LightningModule):
         self.model = model
         self.settings, self.seed, self.arm = settings, seed, arm
         self.pixel = settings.loss
-        self.head_epochs = min(settings.head_epochs, settings.epochs) if hasattr(model, "freeze_backbones") else 0
+        self.head_epochs = min(settings.head_epochs, settings.epochs) if model.has_backbones else 0
         self.metrics: dict[str, float] = {}
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:

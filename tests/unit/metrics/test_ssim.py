@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from trifold.metrics.ssim import ssim, ssim_map
-from trifold.models import hicfoundation
+from trifold.models import similarity
 
 
 def test_parity_of_ssim_with_the_reference(parity):
@@ -19,7 +19,7 @@ def test_parity_of_ssim_with_the_reference(parity):
 @pytest.mark.parametrize("side", [30, 11, 8])
 def test_equals_the_loss_networks_form(side):
     maps = np.random.default_rng(1).random((2, 3, side, side))
-    expected = hicfoundation.ssim(*(torch.from_numpy(each[:, None]).float() for each in maps)).numpy()
+    expected = similarity.ssim(*(torch.from_numpy(each[:, None]).float() for each in maps)).numpy()
     np.testing.assert_allclose(ssim(*maps, np.ones((3, side, side), dtype=bool)), expected, atol=1e-4)
 
 

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from trifold.config import Training
 from trifold.errors import InputError
 from trifold.metrics.classification import auroc
-from trifold.models import mixhic, stored, weights
+from trifold.models import mixhic, weights
 from trifold.training.fit import fit
 from trifold.training.multimodal import Multimodal
 
@@ -131,7 +131,7 @@ def test_loops_keep_the_best_auroc_and_stop(tmp_path):
     assert len(rows) == best + 2 < 12  # one epoch without a better one
     data = Pairs(6, 2)
     batch = next(iter(DataLoader(data, batch_size=6)))
-    network, frozen = stored.load_mixhic(out)
+    network, frozen = mixhic.load(out)
     assert frozen["arm"]["task"] == "loop" and not network.training
     with torch.no_grad():
         scores = network(batch)[:, 0].numpy()
@@ -142,7 +142,7 @@ def test_loops_keep_the_best_auroc_and_stop(tmp_path):
 def test_pearson_of_the_whole_validation_set(tmp_path, task, target):
     """Over all values at once, not the mean over batches or windows."""
     out = train(tmp_path, task, replace(SETTINGS, epochs=1))
-    network, _ = stored.load_mixhic(out)
+    network, _ = mixhic.load(out)
     batch = next(iter(DataLoader(Pairs(6, 2), batch_size=6)))
     with torch.no_grad():
         loss, predicted = network.loss_and_prediction(batch)

@@ -9,7 +9,7 @@ import scipy.stats
 import torch
 
 from trifold.models.blocks import pixel_mask
-from trifold.models.lau import mse_ssim_loss
+from trifold.models.similarity import mse_ssim_loss
 from trifold.training.regression import learning_rate_factor, pixel_loss, seed_of, window_pearson
 
 
