@@ -121,11 +121,12 @@ def modules_of(source: Path) -> set[Path]:
 
 @cache
 def code_version(script: str) -> str:
-    """Digest of a script of `workflow_scripts/` and of the package code it reaches; a rule's `params` carry it.
+    """Digest of a script and of the package code it reaches; a rule's `params` carry it.
 
+    script: its name in `workflow_scripts/`, or with a slash its path in the repository (papers/<key>/<name>.py).
     How a result is logged and recorded is no part of it (`UNCOUNTED`).
     """
-    source = ROOT / "workflow_scripts" / script
+    source = ROOT / (script if "/" in script else f"workflow_scripts/{script}")
     paths = [*sorted(modules_of(source)), source]
     face = ROOT / PACKAGE / "__init__.py"  # the version's number and the names one imports
     counted = [

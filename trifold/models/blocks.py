@@ -22,6 +22,7 @@ class Architecture(nn.Module):
     `context` names what the constructor takes beside the geometry and its hyper-parameters: of "protocol"
     ("published", "corrected"), "statistics" (a data set's statistics.json) and "backbones" (role -> Architecture).
     A network that only serves a loss (an auto-encoder, say) has `predicts` False: it is trained, never scored.
+    `parts` names what of a model can be silenced: with `silenced` set to a part, `forward` takes zeros for its result.
     """
 
     inputs: ClassVar[frozenset[str]]  # of "sequence", "map", "tracks", "bias"
@@ -29,6 +30,8 @@ class Architecture(nn.Module):
     learned: ClassVar[bool] = True
     predicts: ClassVar[bool] = True
     context: ClassVar[tuple[str, ...]] = ()
+    parts: ClassVar[tuple[str, ...]] = ()
+    silenced: str | None = None
     crop_bins: int = 0
 
     def encode(self, target: Tensor) -> Tensor:

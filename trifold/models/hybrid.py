@@ -63,6 +63,7 @@ class Hybrid(blocks.Architecture):
     inputs = frozenset({"sequence", "map"})
     target = "observed"
     context = ("protocol", "backbones")
+    parts = ROLES  # silenced, to see what the head makes of the other backbone (Figure 7)
     crop_bins = CROP_BINS
 
     def __init__(self, geometry: Geometry, *, protocol: str, backbones: dict | None, head_channels: int):
@@ -86,8 +87,6 @@ class Hybrid(blocks.Architecture):
             nn.init.zeros_(self.head[3].bias)
         self.joint_learning_rate = 1.0 if self.published else 0.1
         self.frozen = False
-        # The backbone whose map is replaced by zeros, to see what the head makes of the other (Figure 7).
-        self.zeroed: str | None = None
 
     def freeze_backbones(self, frozen: bool = True) -> None:
         """Train the head alone; with False everything again. Frozen backbones get no gradient and are in eval mode."""
@@ -106,7 +105,7 @@ class Hybrid(blocks.Architecture):
             akita = blocks.crop(self.sequence.full_map(batch), CROP_BINS)
             image = self.image(batch)
         akita, image = (
-            torch.zeros_like(maps) if role == self.zeroed else maps for role, maps in zip(ROLES, (akita, image))
+            torch.zeros_like(maps) if role == self.silenced else maps for role, maps in zip(ROLES, (akita, image))
         )
         y = self.head(stack(akita, image))
         if self.published:
