@@ -67,7 +67,7 @@ chaos: setup ## kills, a full disk and damaged files: at chosen and at random mo
 lint: setup ## ruff, snakefmt, snakemake --lint
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
-	$(RUN) snakefmt --check Snakefile rules
+	$(RUN) snakefmt --check Snakefile rules papers
 	$(RUN) snakemake --lint
 
 bench: setup ## every figure of speed and memory, as ratios measured in one run

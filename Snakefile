@@ -35,13 +35,15 @@ include: "rules/examples.smk"
 include: "rules/train.smk"
 include: "rules/predict.smk"
 include: "rules/evaluate.smk"
-include: "rules/kriukov2021.smk"
-include: "rules/lau2025.smk"
-include: "rules/mixhic2025.smk"
-include: "rules/mixhic2025_report.smk"
 include: "rules/report.smk"
 include: "rules/depth.smk"
 include: "rules/verify.smk"
+
+
+# All that belongs to one paper alone.
+for paper in config["papers"]:
+
+    include: f"papers/{paper}/rules.smk"
 
 
 rule all:

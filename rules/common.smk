@@ -5,7 +5,7 @@ import pandas as pd
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-from trifold import checks, plan, plan_mixhic2025
+from trifold import checks, plan
 from trifold.code import ROOT, code_version, find_package
 from trifold.errors import InputError
 from trifold.portals import lock
@@ -23,7 +23,6 @@ try:
     config = plan.selected(config)
     locked = lock.read(ROOT / "resources/datasets.lock.tsv")
     arms = {name: plan.resolve_arm(config, name) for name in config["arms"]}
-    MIXHIC2025 = plan_mixhic2025.resolve(config)
     checks.check(config, arms)
 except InputError as error:
     raise WorkflowError(str(error)) from None
@@ -36,6 +35,15 @@ TRAINED = plan.trained_arms(config)
 # Arms whose weights are a published checkpoint, a row of datasets.tsv.
 IMPORTED = [name for name, arm in arms.items() if arm.get("weights") in datasets.index]
 PROTOCOLS = plan.protocols_read(config)
+# Files that the workflow downloads.
+DOWNLOADED = {*datasets.index, *(line.file for line in locked)}
+# What the papers' rules add, by name: what is trained beside the arms (wildcard -> entries, each with its `training`),
+# data that a paper's section names ((field, file)), test windows kept of an arm for figures (one where it
+# is not said), sections of the page.
+TRAININGS = {"arm": arms}
+MORE_DATA = []
+KEPT_WINDOWS = {}
+SECTIONS = []
 # What <results> stands for, where a path is a parameter.
 RESULTS = f"results/{config['experiment']}"
 SHOWN = plan.shown(config)
@@ -55,7 +63,7 @@ N_BINS = "<results>/sequence/n_bins.npz" if config["genome"].get("fasta") else [
 
 
 wildcard_constraints:
-    file="|".join({*datasets.index, *(line.file for line in locked)}).replace(".", r"\."),
+    file="|".join(DOWNLOADED).replace(".", r"\."),
     sample="|".join(config["samples"]),
     track="|".join({track for tracks in TRACKS.values() for track in tracks} or {"none"}),
     degradation="|".join(config["degradations"]),
@@ -116,7 +124,7 @@ def locate(name):
     file = name.partition("::")[0]  # of the URI of a cooler
     if file.startswith("simulated/"):
         return f"<results>/simulate/{file.removeprefix('simulated/')}"
-    if file in datasets.index or file in {line.file for line in locked}:
+    if file in DOWNLOADED:
         return f"<resources>/raw/{file}"
     if Path(file).exists():
         return file
@@ -126,7 +134,7 @@ def locate(name):
 
 
 try:
-    checks.check_inputs(config, {*datasets.index, *(line.file for line in locked)})
+    checks.check_inputs(config, DOWNLOADED)
     checks.check_weights(config, datasets.index)
     checks.check_splits(config, ROOT)
     checks.check_maps(config, arms, locate)
@@ -198,17 +206,14 @@ def get_loss_networks(wildcards):
 
 
 def get_training(wildcards):
-    """How an arm, a pre-training or a run of MIX-HIC is trained."""
+    """How an arm, or what a paper trains beside the arms, is trained."""
     return get_trained(wildcards)["training"]
 
 
 def get_trained(wildcards):
-    """The arm, pre-training or run of MIX-HIC that is trained."""
-    if "arm" in wildcards.keys():
-        return arms[wildcards.arm]
-    if "run" in wildcards.keys():
-        return MIXHIC2025["runs"][wildcards.run]
-    return MIXHIC2025["pretrainings"][wildcards.pretraining]
+    """The arm that is trained, or what a paper trains beside the arms."""
+    kind = next(name for name in TRAININGS if name in wildcards.keys())
+    return TRAININGS[kind][wildcards[kind]]
 
 
 def get_where(wildcards, threads):
@@ -331,6 +336,11 @@ def get_prediction(one):
     return f"<results>/predictions/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}/map.cool"
 
 
+def locate_windows(one):
+    """The test windows that are kept of a model for figures: `plan.Scored` -> the file."""
+    return f"{RESULTS}/windows/{one.protocol}/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}/windows.npz"
+
+
 def get_shown_truth(wildcards):
     truth = config["samples"][SHOWN[0].sample].get("truth")
     return locate(truth) if truth else []
@@ -351,17 +361,14 @@ def get_histories(wildcards):
 
 
 def get_named_data():
-    """Genome, maps and tracks as the configuration names them."""
+    """Genome, maps, tracks and what papers read beside them, as the configuration names them."""
     genome = config["genome"].get("fasta", [])
     named = {genome} if isinstance(genome, str) else set(genome)
     for sample in config["samples"].values():
         named |= {sample["contacts"], *sample.get("low", {}).values()}
         for sources in sample.get("tracks", {}).values():
             named |= {sources} if isinstance(sources, str) else set(sources)
-    for sample in MIXHIC2025["samples"].values():
-        named |= {sample["loops"]} if isinstance(sample["loops"], str) else set(sample["loops"])
-    if MIXHIC2025["samples"] and "tss" in config["mixhic2025"]:
-        named.add(config["mixhic2025"]["tss"])
+    named |= {file for _, file in MORE_DATA}
     return named
 
 
@@ -375,71 +382,6 @@ def get_downloads(wildcards):
         return {file: lock.wanted(file, rows, locked) for file in files}
     except InputError as error:
         raise WorkflowError(str(error)) from None
-
-
-# ---------------------------------------------------------------- Kriukov et al. 2021
-
-KRIUKOV2021 = plan.rows_used(config, "kriukov2021")
-
-
-def get_kriukov2021_rows(table):
-    """The paper's rows of a table -> arms (Table III: and the split)."""
-    return KRIUKOV2021.get(f"table{table}", {})
-
-
-def get_kriukov2021_scores(table):
-    """Scores of the windows behind a table."""
-    rows = get_kriukov2021_rows(table)
-    wanted = [
-        one
-        for row in rows.values()
-        for one in (plan.scored(config, row["arms"], row["fold"]) if table == "3" else plan.scored(config, row))
-    ]
-    return [
-        f"<results>/scores/{one.protocol}/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}/scores.tsv"
-        for one in wanted
-    ]
-
-
-def get_kriukov2021_folders(wildcards):
-    """Where the arms of the figures lie: the first fold, seed and sample of each."""
-    chosen = KRIUKOV2021["figures"]
-    folders = {}
-    for name in [*chosen["sequence"], *chosen["maps"], *chosen["zeroed"]]:
-        one = plan.scored(config, [name])[0]
-        model = locate_model(name, one.fold, one.seed)
-        where = f"examples/{one.protocol}/{arms[name]['degradation']}/{one.sample}/fold-{one.fold}"
-        model = Path(model[0].replace("<results>", RESULTS)).parent if model else None
-        folders[name] = {"model": str(model) if model else None, "examples": f"{RESULTS}/{where}"}
-    return folders
-
-
-def get_kriukov2021_models(wildcards):
-    return [f"{one['model']}/artifact.json" for one in get_kriukov2021_folders(wildcards).values() if one["model"]]
-
-
-def get_kriukov2021_networks(wildcards):
-    """Modules with the networks of the figures' arms."""
-    return sorted({module for name in get_kriukov2021_folders(wildcards) for module in plan.networks_of(config, name)})
-
-
-def get_kriukov2021_examples(wildcards):
-    return sorted({f"{one['examples']}/artifact.json" for one in get_kriukov2021_folders(wildcards).values()})
-
-
-def get_kriukov2021_histories(wildcards):
-    """Of every seed of the two arms of Figure 8."""
-    return [
-        {"arm": name, "seed": seed, "path": f"{RESULTS}/models/{name}/fold-{fold}/seed-{seed}/history.csv"}
-        for name in KRIUKOV2021["figures"]["preheated"]
-        for fold in plan.folds_of(config, name)[:1]
-        for seed in plan.seeds_of(config, name)
-    ]
-
-
-def get_kriukov2021_on_page(wildcards):
-    """Tables I and II, where the experiment has rows of them."""
-    return [f"<results>/tables/kriukov2021_table{table}.tsv" for table in "12" if get_kriukov2021_rows(table)]
 
 
 # ---------------------------------------------------------------- gain against depth
@@ -461,205 +403,3 @@ def get_depth_tables(wildcards):
             f"config: depth/references: name {sorted(missing)} under evaluate/comparison/reference_arms too"
         )
     return "<results>/tables/artifact.json"
-
-
-# ---------------------------------------------------------------- Lau 2025
-
-LAU2025 = plan.rows_used(config, "lau2025")
-
-
-def get_lau2025_scores(wildcards):
-    """Scores of the windows behind Table 1."""
-    return [
-        f"<results>/scores/{one.protocol}/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}/scores.tsv"
-        for row in LAU2025.get("table1", {}).values()
-        for one in plan.scored(config, row)
-    ]
-
-
-def get_lau2025_histories(wildcards):
-    """Of every seed of the arms of Figure 1 on their first fold."""
-    return [
-        {"arm": name, "seed": seed, "path": f"{RESULTS}/models/{name}/fold-{fold}/seed-{seed}/history.csv"}
-        for names in LAU2025.get("figure1", {}).values()
-        for name in names
-        if name in TRAINED
-        for fold in plan.folds_of(config, name)[:1]
-        for seed in plan.seeds_of(config, name)
-    ]
-
-
-def get_lau2025_on_page(wildcards):
-    """Table 1, where the experiment fine-tunes."""
-    return ["<results>/tables/lau2025_table1.tsv"] if get_lau2025_histories(wildcards) else []
-
-
-# ---------------------------------------------------------------- MIX-HIC
-
-
-def get_mixhic2025_tss(wildcards):
-    """Transcription start sites, where the experiment has them."""
-    return locate_all(config["mixhic2025"].get("tss", []))
-
-
-def get_mixhic2025_expression(wildcards):
-    """Expression tracks of a sample that has them; nothing where there are no start sites."""
-    names = config["mixhic2025"]["expression"]
-    if "tss" not in config["mixhic2025"] or not set(names) <= set(TRACKS[wildcards.sample]):
-        return []
-    return [f"<results>/tracks/{wildcards.sample}/{track}/artifact.json" for track in names]
-
-
-def _mixhic2025_samples(kind, name, test=None):
-    """(protocol, samples) that a pre-training or a run reads: to be trained, or to be scored on `test`.
-
-    A row without a model learns what it needs when it is scored.
-    """
-    entry = MIXHIC2025[kind][name]
-    if test is None:
-        return entry["protocol"], entry["samples"]
-    trained_on = [] if entry["architecture"] == "mixhic" else entry["samples"]
-    return entry["protocol"], [*trained_on, test]
-
-
-def get_mixhic2025_pairs(kind, name, test=None):
-    protocol, samples = _mixhic2025_samples(kind, name, test)
-    return [f"<results>/mixhic2025/samples/{protocol}/{sample}/artifact.json" for sample in samples]
-
-
-def get_mixhic2025_bands(kind, name, test=None):
-    samples = _mixhic2025_samples(kind, name, test)[1]
-    return [f"<results>/mixhic2025/bands/{sample}/artifact.json" for sample in samples]
-
-
-def get_mixhic2025_tracks(kind, name, test=None):
-    samples, tracks = _mixhic2025_samples(kind, name, test)[1], config["mixhic2025"]["tracks"]
-    return [f"<results>/tracks/{sample}/{track}/artifact.json" for sample in samples for track in tracks]
-
-
-def get_mixhic2025_pretrained(wildcards):
-    """The pre-training a run starts from: of the same seed, where there is one."""
-    start = MIXHIC2025["runs"][wildcards.run]["pretrained"]
-    if start is None:
-        return []
-    seed = plan_mixhic2025.pretraining_seed(MIXHIC2025["pretrainings"][start], int(wildcards.seed))
-    return [f"<results>/mixhic2025/pretrained/{start}/seed-{seed}/artifact.json"]
-
-
-def get_mixhic2025_model(wildcards):
-    """The model of a run; nothing for a row without one."""
-    if MIXHIC2025["runs"][wildcards.run]["architecture"] != "mixhic":
-        return []
-    return ["<results>/mixhic2025/models/{run}/seed-{seed}/artifact.json"]
-
-
-def get_mixhic2025_scores(wildcards):
-    """Scores of every run, those of other systems too."""
-    own = [
-        f"<results>/mixhic2025/scores/{one.run}/seed-{one.seed}/{one.sample}/scores.tsv"
-        for one in plan_mixhic2025.scored(MIXHIC2025)
-    ]
-    return own + [locate(run["scores"]) for run in MIXHIC2025["runs"].values() if run["scores"]]
-
-
-def get_mixhic2025_counts(wildcards):
-    """Numbers of pairs and windows before and after the filters, of every sample as its entries read it."""
-    entries = [*MIXHIC2025["pretrainings"].values(), *MIXHIC2025["runs"].values()]
-    used = {(entry["protocol"], sample) for entry in entries for sample in entry["samples"]}
-    return [f"<results>/mixhic2025/samples/{protocol}/{sample}/counts.tsv" for protocol, sample in sorted(used)]
-
-
-MIXHIC2025_SHOWN = plan_mixhic2025.shown(config, MIXHIC2025)
-# Figures that the experiment has runs for.
-MIXHIC2025_FIGURES = [
-    *(["figure3", "figures1"] if MIXHIC2025_SHOWN["tables2"] else []),
-    *[name for name, rows in MIXHIC2025_SHOWN.items() if name.startswith("figure") and rows],
-]
-
-
-def _mixhic2025_runs(names):
-    """Runs of some tables and figures."""
-    return {run for name in names for runs in MIXHIC2025_SHOWN.get(name, {}).values() for run in runs}
-
-
-def get_mixhic2025_scores_of(names):
-    """Scores behind some tables and figures, those of other systems too."""
-    runs = _mixhic2025_runs(names)
-    own = [
-        f"<results>/mixhic2025/scores/{one.run}/seed-{one.seed}/{one.sample}/scores.tsv"
-        for one in plan_mixhic2025.scored_of(MIXHIC2025, runs)
-    ]
-    foreign = {name: MIXHIC2025["runs"][name]["scores"] for name in sorted(runs)}
-    return own + [locate(path) for path in foreign.values() if path]
-
-
-def _mixhic2025_predictions(runs):
-    """Predictions of some runs: run, seed, sample and the path of predictions.npz."""
-    return [
-        {**one._asdict(), "path": f"{RESULTS}/mixhic2025/scores/{one.run}/seed-{one.seed}/{one.sample}/predictions.npz"}
-        for one in plan_mixhic2025.scored_of(MIXHIC2025, runs)
-    ]
-
-
-def get_mixhic2025_predictions(table):
-    """Predictions behind a table's differences."""
-    return _mixhic2025_predictions(_mixhic2025_runs([f"table{table}"])) if get_mixhic2025_against(table) else []
-
-
-MIXHIC2025_COMPARED = [one._asdict() for one in plan_mixhic2025.compared(config, MIXHIC2025)]
-
-
-def get_mixhic2025_compared(wildcards=None):
-    """Predictions behind the comparisons."""
-    needed = {(one[side], one["sample"]) for one in MIXHIC2025_COMPARED for side in ("run", "against")}
-    found = _mixhic2025_predictions({run for run, _ in needed})
-    return [one for one in found if (one["run"], one["sample"]) in needed]
-
-
-def get_mixhic2025_against(table):
-    """The row that the others of a table are held against, where there is one."""
-    return config["mixhic2025"]["tables"]["against"].get(f"table{table}")
-
-
-def get_mixhic2025_searches(wildcards=None):
-    """Whole-chromosome loops of every run of Table S2: run, seed, sample and the folder."""
-    return [
-        {**one._asdict(), "path": f"{RESULTS}/mixhic2025/loops/{one.run}/seed-{one.seed}/{one.sample}"}
-        for one in plan_mixhic2025.searched(MIXHIC2025, _mixhic2025_runs(["tables2"]))
-    ]
-
-
-def get_mixhic2025_table_inputs(table):
-    """What a table is made of: scores; numbers of pairs (Table 1); loops of whole chromosomes (Table S2)."""
-    if table == "1":
-        return get_mixhic2025_counts(None)
-    if table == "s2":
-        return [f"{one['path']}/validation.tsv" for one in get_mixhic2025_searches()]
-    return get_mixhic2025_scores_of([f"table{table}"])
-
-
-def get_mixhic2025_maps(wildcards):
-    """Bands of the sample that Figure S1 shows."""
-    return [f"<results>/mixhic2025/bands/{one['sample']}/artifact.json" for one in get_mixhic2025_searches()[:1]]
-
-
-def get_mixhic2025_seen(wildcards):
-    """ChIA-PET loops of the sample that Figure S1 shows."""
-    return [
-        path
-        for one in get_mixhic2025_searches()[:1]
-        for path in locate_all(MIXHIC2025["samples"][one["sample"]]["loops"])
-    ]
-
-
-def get_mixhic2025_on_page(wildcards):
-    """Tables of scores that are on the page and have rows."""
-    return [
-        f"<results>/tables/mixhic2025_{name}.tsv" for name in config["mixhic2025"]["page"] if MIXHIC2025_SHOWN.get(name)
-    ]
-
-
-def get_mixhic2025_compared_on_page(wildcards):
-    """The comparisons, where they are on the page and there are any."""
-    wanted = "comparisons" in config["mixhic2025"]["page"] and MIXHIC2025_COMPARED
-    return ["<results>/tables/mixhic2025_comparisons.tsv"] if wanted else []

@@ -51,10 +51,7 @@ rule report:
         own=collect("<results>/contacts/own/{own}/map.cool", own=ENHANCED),
         own_summaries=collect("<results>/contacts/own/{own}/summary.json", own=ENHANCED),
         enhanced=collect("<results>/enhanced/{own}/map.cool", own=ENHANCED),
-        kriukov2021=get_kriukov2021_on_page,
-        lau2025=get_lau2025_on_page,
-        mixhic2025=get_mixhic2025_on_page,
-        mixhic2025_compared=get_mixhic2025_compared_on_page,
+        sections=lambda wildcards: SECTIONS,
     output:
         figures=report(
             directory("<results>/figures"),

@@ -3,7 +3,7 @@
 Pure functions of the configuration but for `check_maps`, which reads the bin widths of maps that are already there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -173,16 +173,16 @@ def _inputs(config: dict) -> Iterator[tuple[str, str]]:
                 yield from each(f"samples/{sample}/{kind}/{name}", named)
     for name, own in config["enhance"].items():
         yield from each(f"enhance/{name}/contacts", own["contacts"])
-    annotated = config["mixhic2025"].get("samples", {})
-    for name in annotated.keys() & config["samples"].keys():
-        yield from each(f"mixhic2025/samples/{name}/loops", annotated[name].get("loops"))
-    if annotated.keys() & config["samples"].keys():
-        yield from each("mixhic2025/tss", config["mixhic2025"].get("tss"))
 
 
 def check_inputs(config: dict, known) -> None:
     """Raise InputError for a file that is not there. known: names that the workflow downloads."""
-    for field, name in _inputs(config):
+    check_files(_inputs(config), known)
+
+
+def check_files(named: Iterable[tuple[str, str]], known) -> None:
+    """As `check_inputs`, of files by (field, name); a paper's rules check so what its section names."""
+    for field, name in named:
         file = name.partition("::")[0]
         if file.startswith("simulated/") or file in known or Path(file).is_file():
             continue

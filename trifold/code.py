@@ -121,12 +121,13 @@ def modules_of(*sources: Path) -> set[Path]:
 
 @cache
 def code_version(script: str, *modules: str) -> str:
-    """Digest of a script of `workflow_scripts/` and of the package code it reaches; a rule's `params` carry it.
+    """Digest of a script and of the package code it reaches; a rule's `params` carry it.
 
-    modules: those that the script loads by name, such as the network of an arm. How a result is logged and recorded is
-    no part of it (`UNCOUNTED`).
+    script: its name in `workflow_scripts/`, or with a slash its path in the repository (papers/<key>/<name>.py).
+    modules: those that the script loads by name, such as the network of an arm.
+    How a result is logged and recorded is no part of it (`UNCOUNTED`).
     """
-    source = ROOT / "workflow_scripts" / script
+    source = ROOT / (script if "/" in script else f"workflow_scripts/{script}")
     loaded = [path for name in modules if (path := _path_of_module(name))]
     paths = [*sorted({*modules_of(source, *loaded), *loaded}), source]
     face = ROOT / PACKAGE / "__init__.py"  # the version's number and the names one imports

@@ -245,23 +245,6 @@ def evaluations(config: dict) -> list[Evaluation]:
     ]
 
 
-def rows_used(config: dict, paper: str) -> dict:
-    """The section of a paper with the arms that this experiment uses; a row without any is left out."""
-
-    def used(names: list[str]) -> list[str]:
-        return [name for name in names if name in config["arms"]]
-
-    section = dict(config[paper])
-    for table, rows in section.items():
-        if table in ("figures", "differences"):  # of single arms, and of rows
-            continue
-        kept = {
-            row: {**own, "arms": used(own["arms"])} if isinstance(own, dict) else used(own) for row, own in rows.items()
-        }
-        section[table] = {row: own for row, own in kept.items() if (own["arms"] if isinstance(own, dict) else own)}
-    return section
-
-
 def scored(config: dict, names: list[str], fold: str | None = None) -> list[Scored]:
     """Window scores of arms: learned ones under their own protocol, the others under every one that is in use.
 

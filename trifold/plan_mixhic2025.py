@@ -82,6 +82,15 @@ def resolve(config: dict) -> dict:
     return {"samples": samples, "pretrainings": pretrainings, "runs": runs}
 
 
+def data(config: dict, resolved: dict) -> list[tuple[str, str]]:
+    """(field, name) of every file that the section names as data of the experiment's samples."""
+    section = config["mixhic2025"]
+    named = {f"mixhic2025/samples/{name}/loops": own["loops"] for name, own in resolved["samples"].items()}
+    if resolved["samples"] and "tss" in section:
+        named["mixhic2025/tss"] = section["tss"]
+    return [(field, file) for field, own in named.items() for file in ([own] if isinstance(own, str) else own)]
+
+
 def _known(names: list[str], section: dict, place: str) -> set[str]:
     if unknown := set(names) - set(section["samples"]):
         raise InputError(f"config: {place}: {sorted(unknown)} is not one of {sorted(section['samples'])}")

@@ -8,7 +8,7 @@ import copy
 import difflib
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import yaml
@@ -29,15 +29,17 @@ def complete(given: dict, folder: Path) -> dict:
     given: what the files of --configfile and --config say, merged. There null removes an entry with a name of the
     user's own (a sample, an arm) that a file before it gave; it is a value where the schema has it, and as good as not
     given where nothing need be given.
-    folder: the workflow's, with config.yaml, experiments/ and papers/.
+    folder: the workflow's, with config.yaml, experiments/ and papers/. The section of a paper that is not named is
+    a key that does not exist.
     Raises InputError in one line: the first thing that is wrong, where it stands, and what is right.
     """
     folder = Path(folder)
-    schema = read_schema(folder)
-    own = _typed(given, schema)
-    if not set(EXPERIMENT) & set(own):
-        own = _merged(_typed(_read(folder / "experiments/demo.yaml"), schema), own, schema)
-    own = _merged(_of_papers(own, schema, folder), own, schema, first="arms")
+    base = {} if set(EXPERIMENT) & set(given) else _read(folder / "experiments/demo.yaml")
+    papers = _typed((base or given).get("papers"), {"type": "array"}) or []
+    papers = papers if isinstance(papers, list) else []  # what is no list is refused with everything else
+    schema = read_schema(folder, papers)
+    own = _merged(_typed(base, schema), _typed(given, schema), schema)
+    own = _merged(_of_papers(papers, own.get("size"), schema, folder), own, schema, first="arms")
     settings = _merged(_typed(_read(folder / "config.yaml"), schema), own, schema, replace=True)
     settings = _without_nulls(settings, schema)
     if problems := [*_unknown_keys(settings, schema), *_wrong_values(settings, schema)]:
@@ -46,9 +48,22 @@ def complete(given: dict, folder: Path) -> dict:
     return _filled(settings, schema)
 
 
-def read_schema(folder: Path) -> dict:
-    """The schema, with what a `$ref` refers to in its place, marked `inherited`."""
-    schema = _read(Path(folder) / SCHEMA)
+def read_schema(folder: Path, papers: Sequence[str] = ()) -> dict:
+    """The schema, with what a `$ref` refers to in its place, marked `inherited`, and with the sections of `papers`.
+
+    The section of a paper is `papers/<paper>/schema.yaml`; a paper without that file has none. Raises InputError for a
+    paper that does not exist, or that is called like a section of every experiment.
+    """
+    folder = Path(folder)
+    schema, known = _read(folder / SCHEMA), sorted(path.parent.name for path in (folder / "papers").glob("*/arms.yaml"))
+    for paper in papers:
+        if paper not in known:
+            raise InputError(f"config: papers: {paper!r} is not one of {', '.join(known)}{_nearest(paper, known)}")
+        if paper in schema["properties"]:
+            raise InputError(f"papers/{paper}: {paper!r} is a setting of every experiment; rename the folder")
+    for path in (folder / "papers" / paper / "schema.yaml" for paper in papers):
+        if path.is_file():
+            schema["properties"][path.parent.name] = _read(path)
 
     def resolved(node):
         if isinstance(node, list):
@@ -183,15 +198,11 @@ def _merged(base, over, node: dict, *, first: str = "", replace: bool = False):
     return merged
 
 
-def _of_papers(own: dict, schema: dict, folder: Path) -> dict:
+def _of_papers(papers: Sequence[str], size: str | None, schema: dict, folder: Path) -> dict:
     """Arms and settings of the papers that an experiment names, at its size."""
-    papers, size = own.get("papers") or [], own.get("size")
-    known = {path.parent.name: path for path in sorted((folder / "papers").glob("*/arms.yaml"))}
     together: dict = {}
-    for paper in papers if isinstance(papers, list) else ():  # what is no list is refused with everything else
-        if paper not in known:
-            raise InputError(f"config: papers: {paper!r} is not one of {', '.join(known)}{_nearest(paper, known)}")
-        sizes = _read(known[paper])
+    for paper in papers:
+        sizes = _read(folder / "papers" / paper / "arms.yaml")
         if size is None:
             raise InputError(f"config: size: missing, and papers are named; give one of {', '.join(sizes)}")
         if size not in sizes:

@@ -17,27 +17,26 @@ CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH")
 
 
-def wide_table(page, tables):
+def wide_table(sections, tables):
     """A table of a paper that no screen holds."""
     cells = [tables.Cell("0.12345", "± 0.00012")] * 24
     groups = [(metric, [f"column {i}" for i in range(12)]) for metric in ("MSE ↓", "Pearson r ↑")]
     rows = [(["hybrid", f"row {number}"], cells) for number in range(6)]
-    table = page.PaperTable("Table II", ["row", "arm"], groups, rows, "A note.")
-    return page.PaperSection("wide", "A paper", "a wide table", "As printed.", [table])
+    table = sections.Table("Table II", ["row", "arm"], groups, rows, "A note.")
+    return sections.Section("wide", "A paper", "a wide table", ["As printed."], [table])
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory, repository) -> str:
-    from trifold.report import page, tables
+    from trifold.report import sections, tables
 
-    path = repository / "tests" / "unit" / "report" / "made_up.py"
+    path = repository / "tests" / "unit" / "made_up.py"
     spec = importlib.util.spec_from_file_location("made_up_for_browser", path)
     made_up = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(made_up)
     settings = made_up.config(seeds=(1, 2))
     settings["evaluate"]["comparison"]["reference_arms"] = ["identity"]
-    papers = [wide_table(page, tables)]
-    return made_up.built(tmp_path_factory.mktemp("browser"), settings, papers=papers).as_uri()
+    return made_up.built(tmp_path_factory.mktemp("browser"), settings, sections=[wide_table(sections, tables)]).as_uri()
 
 
 def browse(address: str, profile: Path, *options: str) -> subprocess.CompletedProcess:

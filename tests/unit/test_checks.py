@@ -235,7 +235,6 @@ def test_d1_a_file_that_is_not_there_is_said_with_its_field(config, tmp_path, mo
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     (tmp_path / "genome.fa").touch()
-    config["mixhic2025"] = {}
     for field, sample in (
         ("contacts", {"contacts": name}),
         ("tracks/atac", {"contacts": "genome.fa", "tracks": {"atac": [name]}}),

@@ -18,6 +18,8 @@ def package(tmp_path, monkeypatch):
     (folder / "near.py").write_text("from trifold.far import x\n")
     (folder / "other.py").write_text("y = 1\n")
     (tmp_path / "workflow_scripts" / "s.py").write_text("from trifold import near\n")
+    (tmp_path / "papers" / "one").mkdir(parents=True)
+    (tmp_path / "papers" / "one" / "s.py").write_text("from trifold import far\n")
     yield folder
     forget()
 
@@ -28,9 +30,9 @@ def forget():
         function.cache_clear()
 
 
-def version():
+def version(script="s.py"):
     forget()
-    return code.code_version("s.py")
+    return code.code_version(script)
 
 
 def test_it_sees_code_behind_imports_and_no_comment(package):
@@ -51,6 +53,14 @@ def test_an_import_that_is_added_is_followed(package):
     assert version() != before
 
 
+def test_a_script_of_a_paper_is_named_by_its_path(package):
+    of_paper, of_rule = version("papers/one/s.py"), version()
+    (package / "near.py").write_text("from trifold.far import x as y\n")
+    assert version("papers/one/s.py") == of_paper and version() != of_rule
+    (package / "far.py").write_text("x = 2\n")
+    assert version("papers/one/s.py") != of_paper
+
+
 def test_sources_are_read_once(package, monkeypatch):
     base = version()
     (kept,) = (package / "__pycache__").iterdir()
@@ -67,7 +77,7 @@ def test_a_package_that_cannot_be_written_to(package):
 
 
 def test_every_script_reaches_the_package(repository):
-    for script in sorted((repository / "workflow_scripts").glob("*.py")):
+    for script in sorted([*(repository / "workflow_scripts").glob("*.py"), *(repository / "papers").glob("*/*.py")]):
         names = {path.name for path in code.modules_of(script)}
         assert {"log.py", "__init__.py"} <= names, script.name
 

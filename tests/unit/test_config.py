@@ -17,6 +17,13 @@ def schema(repository):
     return yaml.safe_load((repository / "resources/schemas/config.schema.yaml").read_text())
 
 
+@pytest.fixture(scope="module", params=["the spine", "kriukov2021", "lau2025", "mixhic2025"])
+def any_schema(repository, schema, request):
+    """The schema, or that of a paper's section."""
+    path = repository / "papers" / request.param / "schema.yaml"
+    return yaml.safe_load(path.read_text()) if path.exists() else schema
+
+
 @pytest.mark.parametrize(
     "kind, path",
     [
@@ -51,13 +58,13 @@ def walk(node, path=""):
         yield from walk(node["additionalProperties"], f"{path}/*")
 
 
-def test_every_key_is_described(schema):
-    undescribed = [path for path, node in walk(schema) if "description" not in node and "$ref" not in node]
+def test_every_key_is_described(any_schema):
+    undescribed = [path for path, node in walk(any_schema) if "description" not in node and "$ref" not in node]
     assert undescribed == []
 
 
-def test_defaults_satisfy_their_own_schema(schema):
-    for path, node in walk(schema):
+def test_defaults_satisfy_their_own_schema(any_schema):
+    for path, node in walk(any_schema):
         if "default" in node and node.get("type") != "object":
             jsonschema.validate(node["default"], node), path
 
@@ -89,7 +96,7 @@ def test_every_requirement_is_locked(repository):
 def test_every_job_of_a_cluster_says_what_it_needs(repository):
     """A rule with a script that is sent to a scheduler names memory and time."""
     silent, asked = [], 0
-    for path in sorted((repository / "rules").glob("*.smk")):
+    for path in sorted([*(repository / "rules").glob("*.smk"), *(repository / "papers").glob("*/*.smk")]):
         for rule in re.split(r"^(?=rule |use rule )", path.read_text(), flags=re.MULTILINE)[1:]:
             if "script:" in rule and "localrule: True" not in rule:
                 asked += 1

@@ -16,6 +16,7 @@ import yaml
 from snakemake.utils import update_config
 
 from trifold import checks, plan, plan_mixhic2025, settings
+from trifold.papers import rows
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HERE = REPOSITORY / "experiments"
@@ -79,7 +80,7 @@ def described(config: dict) -> dict:
     }
     for paper in ("kriukov2021", "lau2025"):
         if paper in config["papers"]:
-            found |= {f"{paper}/{table}": rows for table, rows in plan.rows_used(config, paper).items()}
+            found |= {f"{paper}/{table}": own for table, own in rows.used(config, paper).items()}
     return found | (mixhic2025(config) if "mixhic2025" in config["papers"] else {})
 
 
@@ -122,7 +123,10 @@ def test_it_is_accepted(layers):
     checks.check(config, {name: plan.resolve_arm(config, name) for name in config["arms"]})
     checks.check_splits(config, REPOSITORY)
     checks.check_inputs(config, KNOWN)
-    assert set(plan_mixhic2025.resolve(config)) == {"samples", "pretrainings", "runs"}
+    if "mixhic2025" in config["papers"]:
+        resolved = plan_mixhic2025.resolve(config)
+        assert set(resolved) == {"samples", "pretrainings", "runs"}
+        checks.check_files(plan_mixhic2025.data(config, resolved), KNOWN)
     assert plan.runs(config)
     assert set(config["evaluate"]["samples"]) <= set(config["samples"])
     assert set(config["evaluate"]["comparison"]["reference_arms"]) <= set(config["arms"])

@@ -90,20 +90,10 @@ def test_contacts_are_written_where_an_arm_reads_them(config, arm):
     assert not plan.reads_counts(config, "published")
 
 
-def test_an_experiment_uses_some_arms_and_their_rows(config):
+def test_an_experiment_uses_some_arms(config):
     config["arms_used"] = ["identity", "image"]
-    config["paper"] = {
-        "table1": {"Akita-like": ["sequence"], "img-to-img": ["image", "sequence"]},
-        "table3": {"Random": {"fold": "b", "arms": ["sequence"]}, "Chromosome": {"fold": "a", "arms": ["image"]}},
-        "figures": {"maps": ["image"]},
-    }
     used = plan.selected(config)
     assert list(used["arms"]) == ["identity", "image"]
-    assert plan.rows_used(used, "paper") == {
-        "table1": {"img-to-img": ["image"]},
-        "table3": {"Chromosome": {"fold": "a", "arms": ["image"]}},
-        "figures": {"maps": ["image"]},
-    }
     with pytest.raises(InputError, match="arms_used: \\['imagee'\\]"):
         plan.selected(config | {"arms_used": ["imagee"]})
 

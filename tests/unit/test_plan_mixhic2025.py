@@ -152,10 +152,24 @@ def test_refuses_what_the_schema_cannot_see(config, change, message):
         planned.resolve(config)
 
 
+def test_data_are_named_with_their_fields(config):
+    """Of samples that the experiment has; start sites only where there is one."""
+    config["mixhic2025"]["samples"]["beta"]["loops"] = ["one.bedpe", "two.bedpe"]
+    config["mixhic2025"]["tss"] = "genes.bed"
+    named = [
+        ("mixhic2025/samples/alpha/loops", "alpha.bedpe"),
+        ("mixhic2025/samples/beta/loops", "one.bedpe"),
+        ("mixhic2025/samples/beta/loops", "two.bedpe"),
+        ("mixhic2025/tss", "genes.bed"),
+    ]
+    assert planned.data(config, planned.resolve(config)) == named
+    assert planned.data(config, {"samples": {}}) == []
+
+
 def test_defaults_are_those_of_code_and_paper(repository):
     """Facts of the released scripts and of the appendix: epochs, batch, rate, weight decay, patience."""
-    schema = yaml.safe_load((repository / "resources/schemas/config.schema.yaml").read_text())
-    node = schema["properties"]["mixhic2025"]["properties"]["training"]["properties"]
+    schema = yaml.safe_load((repository / "papers/mixhic2025/schema.yaml").read_text())
+    node = schema["properties"]["training"]["properties"]
     found = {
         (protocol, task): tuple(setting["default"] for setting in own["properties"].values())
         for protocol, tasks in node.items()

@@ -4,10 +4,12 @@ import ast
 
 # Highest first, as in docs/architecture.md; rooms on one line do not know each other.
 FLOORS = [
+    {"papers"},
     {"cli"},
     {"api"},
     {"compare"},
     {"report"},
+    {"keep_windows"},
     {"evaluate", "score_windows", "score_pairs", "loops"},
     {"inference"},
     {"training"},
@@ -50,10 +52,27 @@ def test_each_room_imports_only_rooms_below(repository):
     assert upward == []
 
 
+def test_the_spine_knows_no_paper(repository):
+    """Nothing but a paper's folder, its modules and its tests names it; what is left is named here."""
+    papers = [path.parent.name for path in (repository / "papers").glob("*/rules.smk")]
+    assert len(papers) >= 3
+    named = set()
+    for folder in ("rules", "workflow_scripts", "trifold/report"):
+        for path in (repository / folder).rglob("*.*"):
+            if path.suffix in (".smk", ".py", ".j2") and any(paper in path.read_text() for paper in papers):
+                named.add(path.relative_to(repository).as_posix())
+    assert named == {"trifold/report/tables.py"}  # a form of SCC is called after its paper
+
+
 def test_scripts_are_short_and_one_per_rule(repository):
     """main() unpacks, calls the package once and writes; every script belongs to a rule and back."""
     rules = "\n".join(path.read_text() for path in (repository / "rules").glob("*.smk"))
-    for path in (repository / "workflow_scripts").glob("*.py"):
-        assert f'"../workflow_scripts/{path.name}"' in rules, path.name
+    for folder in (repository / "papers").iterdir():
+        own = "\n".join(path.read_text() for path in folder.glob("*.smk"))
+        rules += own.replace("../../workflow_scripts", "../workflow_scripts")
+        assert all(f'"{path.name}"' in own for path in folder.glob("*.py")), folder.name
+    scripts = [*(repository / "workflow_scripts").glob("*.py"), *(repository / "papers").glob("*/*.py")]
+    for path in scripts:
+        assert path.parent.name != "workflow_scripts" or f'"../workflow_scripts/{path.name}"' in rules, path.name
         main = next(n for n in ast.parse(path.read_text()).body if isinstance(n, ast.FunctionDef) and n.name == "main")
         assert main.end_lineno - main.lineno <= 50, path.name

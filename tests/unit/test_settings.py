@@ -60,7 +60,7 @@ def test_d2_an_experiment_has_what_it_names_and_nothing_else(complete):
     made = complete()
     assert list(made["samples"]) == ["one"] and list(made["arms"]) == ["identity", "image"]
     assert list(made["degradations"]) == ["low"] and list(made["splits"]) == ["a"]
-    assert made["papers"] == [] and made["kriukov2021"] == {} and made["mixhic2025"]["runs"] == {}
+    assert made["papers"] == [] and {"kriukov2021", "lau2025", "mixhic2025"}.isdisjoint(made)
     assert made["training"]["learning_rate"] == 0.001 and made["predict"]["stride_bins"] is None
 
 
@@ -251,7 +251,8 @@ def test_d11_a_wrong_value_is_said_with_what_is_right(refused, over, line):
 
 
 def test_mixhic2025_entries_are_held_to_the_types_of_training(refused):
-    over = "mixhic2025: {pretrainings: {p: {samples: [one], training: {epochs: 0, bach_size: 3}}}}"
+    own = "mixhic2025: {pretrainings: {p: {samples: [one], training: {epochs: 0, bach_size: 3}}}}"
+    over = f"papers: [mixhic2025]\nsize: demo\n{own}"
     assert refused(over) == (
         "mixhic2025/pretrainings/p/training/bach_size: no such key; did you mean batch_size? (and 1 more)"
     )
@@ -314,6 +315,55 @@ def test_papers_and_sizes_are_checked(refused, over, line):
     assert refused(over) == line
 
 
+@pytest.mark.parametrize(
+    ("over", "line"),
+    [
+        ("lau2025: {table1: {}}", "lau2025: no such key; known here: accelerator, arms, "),
+        ("kriukov2021: {}", "kriukov2021: no such key; known here: "),
+        ("papers: [lau2025]\nsize: demo\nlau2024: {}", "lau2024: no such key; did you mean lau2025?"),
+        ("papers: [lau2025]\nsize: demo\nlau2025: {tabel1: {}}", "lau2025/tabel1: no such key; did you mean table1?"),
+        ("papers: [lau2025]\nsize: demo\nkriukov2021: null", "kriukov2021: no such key; known here: "),
+    ],
+)
+def test_a_section_is_of_a_paper_that_is_named(refused, over, line):
+    assert refused(over).startswith(line)
+
+
+@pytest.fixture
+def with_paper(repository, tmp_path):
+    """The settings' files with one paper more, whose files are given; a function that completes an experiment there."""
+    (tmp_path / "resources").symlink_to(repository / "resources")
+    for name in ("experiments", "config.yaml"):
+        (tmp_path / name).symlink_to(repository / name)
+
+    def made(over, paper="author2020", **files):
+        (tmp_path / "papers" / paper).mkdir(parents=True)
+        for name, text in files.items():
+            (tmp_path / "papers" / paper / f"{name}.yaml").write_text(text)
+        return settings.complete(together(yaml.safe_load(MINE), yaml.safe_load(over)), tmp_path)
+
+    return made
+
+
+def test_a_paper_s_section_has_its_defaults_and_its_types(with_paper):
+    schema = "{type: object, additionalProperties: false, default: {}, properties: {rows: {type: integer, default: 3}, "
+    schema += "training: {$ref: '#/properties/training'}}}"
+    over = "papers: [author2020]\nsize: demo\nauthor2020: {training: {epochs: 4.0}}"
+    made = with_paper(over, arms="demo: {arms: {blur: {architecture: bicubic}}}", schema=schema)
+    assert made["author2020"] == {"rows": 3, "training": {"epochs": 4}}
+    assert list(made["arms"]) == ["identity", "image", "blur"]
+
+
+def test_a_paper_without_a_schema_has_no_section(with_paper):
+    with pytest.raises(InputError, match="config: author2020: no such key"):
+        with_paper("papers: [author2020]\nsize: demo\nauthor2020: {rows: 3}", arms="demo: {}")
+
+
+def test_a_paper_is_not_called_like_a_setting(with_paper):
+    with pytest.raises(InputError, match="papers/training: 'training' is a setting of every experiment; rename the f"):
+        with_paper("papers: [training]\nsize: demo", paper="training", arms="demo: {}")
+
+
 # ---------------------------------------------------------------- the schema and config.yaml
 
 
@@ -329,16 +379,14 @@ def defaults(node: dict) -> dict:
 
 
 def test_config_yaml_has_every_setting_with_the_schemas_default(repository):
-    papers = {path.parent.name for path in (repository / "papers").glob("*/arms.yaml")}
-    expected = {key: own for key, own in defaults(settings.read_schema(repository)).items() if key not in papers}
-    assert len(papers) == 3 and len(expected) > 15
+    expected = defaults(settings.read_schema(repository))
+    assert len(expected) > 15
     assert yaml.safe_load((repository / "config.yaml").read_text()) == expected
 
 
 def test_the_schema_accepts_what_is_made(repository, complete):
-    schema = settings.read_schema(repository)
     for made in (complete(), complete(base="{}"), complete("papers: [mixhic2025]\nsize: demo")):
-        jsonschema.validate(made, schema)
+        jsonschema.validate(made, settings.read_schema(repository, made["papers"]))
         assert settings.complete(copy.deepcopy(made), repository) == made
 
 

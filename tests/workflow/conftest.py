@@ -45,6 +45,9 @@ class Workspace:
             else:
                 shutil.copy(source, folder / name)
         shutil.copy(HERE / "smoke.yaml", folder / "smoke.yaml")
+        # The smoke experiments have arms and runs of their own: a size of every paper without any.
+        for path in (folder / "papers").glob("*/arms.yaml"):
+            path.write_text(f"{path.read_text()}\nsmoke: {{}}\n")
 
     @classmethod
     def there(cls, folder: Path) -> "Workspace":

@@ -18,7 +18,7 @@ from trifold.models import stored
 from trifold.models.blocks import crop
 from trifold.models.hybrid import stack
 from trifold.models.vehicle import CROP_BINS
-from trifold.report.kriukov2021_draw import Arm, without_backbones
+from trifold.papers.kriukov2021 import figures
 
 PAPER = "experiments/kriukov2021.yaml"
 TARGETS = ("kriukov2021_tables", "kriukov2021_figures")
@@ -67,7 +67,8 @@ def dry(make_workspace, tmp_path_factory):
 
 
 def test_the_papers_job_graph(dry, repository):
-    arms = settings.complete(yaml.safe_load((repository / PAPER).read_text()), repository)["arms"]
+    config = settings.complete(yaml.safe_load((repository / PAPER).read_text()), repository)
+    arms, figures = config["arms"], config["kriukov2021"]["figures"]
     no_model = {"identity", "gaussian", "bicubic"}
     assert dry() == {
         "fetch": 2,  # the genome and the map
@@ -79,6 +80,7 @@ def test_the_papers_job_graph(dry, repository):
         "train": len(set(arms) - no_model),
         # Not the networks of losses and Figure 8's second hybrid; rows without a model under both protocols.
         "score": len(set(arms) - {"vae", "vae-published", "vae-quantile", "dae", "dae-published", "hybrid-joint"}) + 3,
+        "keep_windows": len({*figures["sequence"], *figures["maps"], *figures["zeroed"]}),
         "kriukov2021_table": 3,
         "kriukov2021_draw": 1,
         "kriukov2021_tables": 1,
@@ -148,7 +150,8 @@ def test_both_protocols_stand_beside_the_paper(results):
 def test_figure_7_zeroes_a_backbones_map_and_copies_nothing(results):
     model, examples = results / "models/hybrid-published/fold-a/seed-1", results / "examples/published/low/alpha/fold-a"
     sequence = SequenceStore(results / "sequence")
-    shown = without_backbones(Arm({"protocol": "published"}, model, examples), {}, sequence)
+    kept = results / "windows/published/hybrid-published/fold-a/seed-1/alpha/windows.npz"
+    shown = figures.without_backbones("hybrid-published", figures.read(kept, CROP_BINS))
     trained = stored.load_arm(model)[0].eval()
     windows = WindowDataset(examples, "test", inputs=trained.inputs, target="observed", sequence=sequence)
     batch = next(iter(DataLoader(windows, 1)))
@@ -161,6 +164,22 @@ def test_figure_7_zeroes_a_backbones_map_and_copies_nothing(results):
         np.testing.assert_allclose(shown[name], trained.head(stack(*maps))[0, 0].numpy(), atol=1e-6)
         assert not np.allclose(np.diag(shown[name]), np.diag(shown["target"]), atol=1e-3)
     np.testing.assert_array_equal(shown["target"], crop(batch["observed"], CROP_BINS)[0, 0].numpy())
+
+
+@torch.inference_mode()
+def test_figure_5_shows_two_windows_of_every_sequence_arm(results):
+    """As trained models predict them: evenly spaced, the first and the last."""
+    examples = results / "examples/corrected/low/alpha/fold-a"
+    sequence = SequenceStore(results / "sequence")
+    maps = figures.read(results / "windows/corrected/sequence/fold-a/seed-1/alpha/windows.npz")
+    trained = stored.load_arm(results / "models/sequence/fold-a/seed-1")[0].eval()
+    windows = WindowDataset(examples, "test", inputs=trained.inputs, target="oe", sequence=sequence)
+    assert len(maps.target) == 2 and not maps.without
+    for found, number in ((0, 0), (1, len(windows) - 1)):
+        batch = next(iter(DataLoader(windows, 1, sampler=[number])))
+        expected = trained(batch)[0, 0].numpy()
+        np.testing.assert_allclose(maps.prediction[found], (expected + expected.T) / 2, atol=1e-6)
+        np.testing.assert_array_equal(maps.target[found], crop(batch["oe"], trained.crop_bins)[0, 0].numpy())
 
 
 @pytest.mark.parametrize("number", [5, 6, 7, 8])

@@ -17,7 +17,7 @@ TARGETS = ("lau2025_tables", "lau2025_figures")
 # Every link of the chain: pre-training, base model, fine-tuning without and with the sequence, under both protocols.
 SMALL = """
 experiment: smoke
-papers: [lau2025]
+papers: [kriukov2021, lau2025]
 size: demo
 recipes: {published: {observed: {scale: window, variant: lau2025, low_span: published}}}
 arms_used: [identity, foundation-mae, foundation, lau-noseq, lau-seq, lau-seq-published]

@@ -19,6 +19,7 @@ PAPER = "experiments/mixhic2025.yaml"
 # A chain from pre-training to scores, and a row without a model of each other task.
 SMALL = """
 experiment: smoke
+papers: [kriukov2021, mixhic2025]
 mixhic2025:
   samples: {alpha: {loops: simulated/alpha.chiapet.bedpe}}
   tss: simulated/promoters.bed

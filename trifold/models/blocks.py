@@ -23,6 +23,7 @@ class Architecture(nn.Module):
     `context` names what the constructor takes beside the geometry and its hyper-parameters: of "protocol"
     ("published", "corrected"), "statistics" (a data set's statistics.json) and "backbones" (role -> Architecture).
     A network that only serves a loss (an auto-encoder, say) has `predicts` False: it is trained, never scored.
+    `parts` names what of a model can be silenced: with `silenced` set to a part, `forward` takes zeros for its result.
     """
 
     inputs: frozenset[str]  # of "sequence", "map", "tracks", "bias"
@@ -30,6 +31,8 @@ class Architecture(nn.Module):
     learned: ClassVar[bool] = True
     predicts: ClassVar[bool] = True
     context: ClassVar[tuple[str, ...]] = ()
+    parts: ClassVar[tuple[str, ...]] = ()
+    silenced: str | None = None
     crop_bins: int = 0
     # Whether it stands on trained models, which `freeze_backbones` keeps as they are for the first epochs; after these
     # everything is trained at a share of the learning rate.

@@ -82,6 +82,7 @@ class Hybrid(blocks.Architecture):
     """`sequence` and `map` -> (B, 1, W - 12, W - 12). `backbones`: {"sequence": Akita, "image": Generator}."""
 
     context = ("protocol", "backbones")
+    parts = tuple(ROLES)  # silenced, to see what the head makes of the other backbone (Figure 7)
 
     def __init__(self, geometry: Geometry, *, protocol: str, backbones: dict | None, head_channels: int):
         super().__init__()
@@ -105,8 +106,6 @@ class Hybrid(blocks.Architecture):
         self.has_backbones = True
         self.joint_learning_rate = 1.0 if self.published else 0.1
         self.frozen = False
-        # The backbone whose map is replaced by zeros, to see what the head makes of the other (Figure 7).
-        self.zeroed: str | None = None
 
     def freeze_backbones(self, frozen: bool = True) -> None:
         """Train the head alone; with False everything again. Frozen backbones get no gradient and are in eval mode."""
@@ -128,7 +127,7 @@ class Hybrid(blocks.Architecture):
             akita = blocks.crop(self.sequence.full_map(batch), CROP_BINS)
             image = self.image(batch)
         akita, image = (
-            torch.zeros_like(maps) if role == self.zeroed else maps for role, maps in zip(ROLES, (akita, image))
+            torch.zeros_like(maps) if role == self.silenced else maps for role, maps in zip(ROLES, (akita, image))
         )
         y = self.head(stack(akita, image))
         if self.published:

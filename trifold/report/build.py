@@ -12,6 +12,7 @@ from trifold.genome import Region
 from trifold.io.cool import Band
 from trifold.plan import Evaluation
 from trifold.report import figures, gallery, logged, page, samples, tables
+from trifold.report.sections import Section
 
 # A chromosome, a sample, a fold or an arm may be called 1.
 _TEXT = dict.fromkeys(("chrom", "sample", "fold", "arm", "degradation"), str)
@@ -181,11 +182,11 @@ def draw_maps(
     own: name of an entry of `enhance` -> its map before and after; window_bins: how much of it is shown, in bins of
     the enhanced map.
     """
-    sections = []
-    for section in facts.samples:
-        figure = figures.contacts_by_distance(samples.curves(section.maps))
-        drawn = figures.save(figure, folder / f"contacts-{section.name}")
-        sections.append(section._replace(figure=drawn))
+    of_samples = []
+    for sample in facts.samples:
+        figure = figures.contacts_by_distance(samples.curves(sample.maps))
+        drawn = figures.save(figure, folder / f"contacts-{sample.name}")
+        of_samples.append(sample._replace(figure=drawn))
     enhanced = []
     for one in facts.enhanced:
         low, high = own[one.name]
@@ -193,7 +194,7 @@ def draw_maps(
             figure = figures.map_pair(region, *samples.pair(low, high, region))
             one = one._replace(region=region, figure=figures.save(figure, folder / f"enhanced-{one.name}"))
         enhanced.append(one)
-    return facts._replace(samples=sections, enhanced=enhanced)
+    return facts._replace(samples=of_samples, enhanced=enhanced)
 
 
 def write_page(
@@ -204,7 +205,7 @@ def write_page(
     config: dict,
     manifest: list[dict],
     facts: page.Facts,
-    papers: Sequence[page.PaperSection] = (),
+    sections: Sequence[Section] = (),
 ) -> None:
     """Write `index.html` into `folder`."""
     page.build(
@@ -219,5 +220,5 @@ def write_page(
         manifest=manifest,
         facts=facts,
         notes=config["report"]["notes"],
-        papers=papers,
+        sections=sections,
     )

@@ -22,7 +22,7 @@ from trifold.log import redact
 
 NAME = "ro-crate-metadata.json"
 WORKFLOW = "workflow"  # the folder with the code that is described
-SCRIPTS = "workflow_scripts"
+SCRIPTS, PAPERS = "workflow_scripts", "papers"
 MAIN, CONFIGURATION = f"{WORKFLOW}/Snakefile", f"{WORKFLOW}/config.yaml"
 PROFILES = {
     "Process Run Crate": "https://w3id.org/ro/wfrun/process/0.5",
@@ -52,10 +52,10 @@ FORMATS = {
 
 
 def copy_workflow(out: Path, config: dict) -> None:
-    """Write the workflow that the crate describes: Snakefile, rules, scripts, package, and the configuration used."""
+    """Write the workflow that the crate describes: its code and the configuration used."""
     out.mkdir()
     shutil.copy(ROOT / "Snakefile", out)
-    for name in ("rules", "workflow_scripts", PACKAGE):
+    for name in ("rules", SCRIPTS, PAPERS, PACKAGE):
         shutil.copytree(ROOT / name, out / name, ignore=shutil.ignore_patterns("__pycache__"))
     (out / "config.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(config, default=str)), sort_keys=False))
 
@@ -137,10 +137,17 @@ def _source(crate: _Crate, path: str, version: str, datasets: dict[str, dict]) -
     )
 
 
+def _scripts() -> dict[str, str]:
+    """Place in the repository -> code version, of every script of a rule."""
+    paths = sorted([*(ROOT / SCRIPTS).glob("*.py"), *(ROOT / PAPERS).glob("*/*.py")])
+    names = [path.relative_to(ROOT).as_posix() for path in paths]
+    return {name: code_version(name) for name in names}
+
+
 def _tool(crate: _Crate, code: str, scripts: dict[str, str]) -> dict:
     """The script that has the code a record names; code that is no longer here is named by its digest alone."""
     if code in scripts:
-        return crate.entities[f"{WORKFLOW}/workflow_scripts/{scripts[code]}"]
+        return crate.entities[f"{WORKFLOW}/{scripts[code]}"]
     about = f"A step of an earlier version of the workflow than the one in {WORKFLOW}/"
     return crate.add(f"#code/{code}", "SoftwareSourceCode", name=f"code {code}", version=code, description=about)
 
@@ -150,14 +157,14 @@ def _steps(
 ) -> tuple[list[dict], list[dict], list[dict]]:
     """Add an action for each artifact; returns the steps of the workflow, the actions, and their controls."""
     scripts = {}
-    for path in sorted((ROOT / SCRIPTS).glob("*.py")):
-        version = code_version(path.name)
-        scripts[version] = path.name
-        crate.entities[f"{WORKFLOW}/{SCRIPTS}/{path.name}"]["version"] = version
+    for place, version in _scripts().items():
+        scripts[version] = place
+        crate.entities[f"{WORKFLOW}/{place}"]["version"] = version
     steps, actions, controls = {}, [], []
     for record in records:
         name, tool = _name(record), _tool(crate, record["code"], scripts)
-        title = tool["name"]
+        # Scripts of two papers may have one name.
+        title = scripts.get(record["code"], tool["name"]).removeprefix(f"{SCRIPTS}/")
         step = crate.add(f"#step/{quote(title)}", "HowToStep", name=title, workExample=_references([tool]))
         steps[step["@id"]] = step
         given = [crate.value("parameters", name, record["parameters"])]
@@ -209,7 +216,7 @@ def describe(
     title = f"Trifold, experiment {config['experiment']}"
     kinds = {
         MAIN: ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"],
-        **{name: ["File", "SoftwareSourceCode"] for name in code if name.startswith(f"{WORKFLOW}/{SCRIPTS}/")},
+        **{f"{WORKFLOW}/{place}": ["File", "SoftwareSourceCode"] for place in _scripts()},
     }
     for name, digest in code.items():
         crate.file(name, folder / name, digest, kinds.get(name, "File"))

@@ -23,6 +23,7 @@ from trifold.report import figures, origins, samples, tables
 from trifold.report.figures import Drawn
 from trifold.report.logged import Logged
 from trifold.report.samples import MapFacts
+from trifold.report.sections import Section
 from trifold.report.tables import KEYS, METRICS, NO_MODEL, View
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -31,8 +32,6 @@ TEMPLATES = Path(__file__).parent / "templates"
 FIRST = {"reference": "deep", "scale": "oe"}
 MOST_REGIONS = 12
 MOST_INPUTS = 12
-# Sections of the configuration that belong to one paper.
-PAPERS = ("kriukov2021", "lau2025", "mixhic2025")
 
 
 class Block(NamedTuple):
@@ -41,26 +40,6 @@ class Block(NamedTuple):
     attributes: dict[str, str]
     title: str
     content: object
-
-
-class PaperTable(NamedTuple):
-    """A table that sets a paper's numbers beside ours, formatted."""
-
-    title: str
-    heads: list[str]  # over the columns that name a row
-    groups: list[tuple[str, list[str]]]  # metric heading, its columns
-    rows: list[tuple[list[str], list[tables.Cell]]]  # names of a row, a cell per column
-    note: str
-
-
-class PaperSection(NamedTuple):
-    """What the page says of one paper: its tables beside ours and figures drawn after its own."""
-
-    key: str  # in links: lower-case letters and digits
-    paper: str
-    subject: str
-    text: str
-    tables: Sequence[PaperTable]
 
 
 class Drawings(NamedTuple):
@@ -120,12 +99,13 @@ def build(
     manifest: list[dict],
     facts: Facts,
     notes: Iterable[str] = (),
-    papers: Sequence[PaperSection] = (),
+    sections: Sequence[Section] = (),
 ) -> Path:
     """Write `index.html` into a folder and return its path.
 
     scores, comparisons: `trifold.metrics.aggregate`; regions: regions.tsv of every run, concatenated; manifest:
-    `trifold.provenance.manifest`; facts: what is known of the data; papers: a section each, after the scores.
+    `trifold.provenance.manifest`; facts: what is known of the data; sections: what
+    the papers' rules made, shown after the scores.
     """
     arms = config["arms"]
     test_regions = tables.name_regions(regions)
@@ -164,7 +144,7 @@ def build(
         distance=_distance_blocks(drawings.distance),
         training=_inline(drawings.training.svg) if drawings.training else None,
         gallery=_pngs(drawings.gallery),
-        papers=papers,
+        sections=sections,
         arms=_arms(config),
         lows=_lows(config),
         samples=[_sample(one) for one in facts.samples],
@@ -175,7 +155,7 @@ def build(
         manifest=_manifest(manifest),
         kinds=Counter(record["kind"] for record in manifest),
         packages=_packages(manifest),
-        yaml=yaml.safe_dump(_plain(_read(config, papers)), sort_keys=False, allow_unicode=True, width=110),
+        yaml=yaml.safe_dump(_plain(_read(config)), sort_keys=False, allow_unicode=True, width=110),
     )
     path = Path(folder) / "index.html"
     path.write_text(html, encoding="utf-8")
@@ -325,13 +305,11 @@ def _data(config: dict, datasets: pd.DataFrame) -> dict:
     return {"said_of_data": said, "origins": found, "datasets": downloads}
 
 
-def _read(config: dict, papers: Sequence[PaperSection]) -> dict:
-    """The configuration without the settings of papers and of a simulation that this experiment has nothing of."""
-    unread = set(PAPERS) - {section.key for section in papers} - set(config.get("papers") or ())
+def _read(config: dict) -> dict:
+    """The configuration without what says nothing here: settings of a simulation and the size of papers."""
+    unread = set() if config.get("papers") else {"papers", "size"}
     if not any(one.kind == origins.SIMULATED for one in origins.origins(config)):
         unread.add("simulate")
-    if not config.get("papers"):
-        unread |= {"papers", "size"}
     return {key: value for key, value in config.items() if key not in unread}
 
 

@@ -1,32 +1,5 @@
-"""Every figure that a test of the report draws is looked at: no axis may say one thing at two of its ticks (D21)."""
+"""Figures drawn here are looked at: see ticks.py."""
 
-import made_up
-import pytest
-from matplotlib.figure import Figure
+from ticks import distinct_ticks, remembered_figures
 
-from trifold.report import figures
-
-_drawn: list[Figure] = []
-
-
-class _Remembered(Figure):
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        _drawn.append(self)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _remember_figures():
-    patch = pytest.MonkeyPatch()
-    patch.setattr(figures, "Figure", _Remembered)
-    yield
-    patch.undo()
-
-
-@pytest.fixture(autouse=True)
-def _ticks_of_every_figure_are_distinct():
-    yield
-    figures_of_test = [*_drawn]
-    _drawn.clear()
-    for figure in figures_of_test:
-        assert made_up.repeated_ticks(figure) == []
+__all__ = ["distinct_ticks", "remembered_figures"]

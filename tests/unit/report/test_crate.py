@@ -7,10 +7,11 @@ import pytest
 import yaml
 
 from trifold import provenance
-from trifold.code import code_version
+from trifold.code import ROOT, code_version
 from trifold.errors import InputError
 from trifold.report import crate
 
+OF_PAPER = min(path.relative_to(ROOT).as_posix() for path in (ROOT / "papers").glob("*/table.py"))
 CONFIG = {"experiment": "x", "seeds": [1, 2], "arms": {"image": {"weights": None}}}
 ROW = {
     "file": "map.cool",
@@ -55,7 +56,7 @@ def experiment(tmp_path, monkeypatch):
         root / "tables",
         "paper-table",
         parameters={},
-        code="0123456789ab",
+        code=code_version(OF_PAPER),
         inputs=[root / "tables", root / "contacts/a b/deep"],
         record="paper.artifact.json",
     ) as partial:
@@ -97,6 +98,8 @@ def test_what_the_crate_says(experiment, tmp_path):
     assert {"@id": "contacts/a%20b/deep/map.cool"} in tables["object"]
     paper = entities["#make/tables/paper"]
     assert paper["result"] == {"@id": "tables/paper.tsv"}
+    assert paper["instrument"] == {"@id": f"workflow/{OF_PAPER}"}
+    assert entities[f"#step/{OF_PAPER}"]["workExample"] == paper["instrument"]
     assert {"@id": "tables/"} in paper["object"] and {"@id": "contacts/a%20b/deep/"} in paper["object"]
     assert entities["tables/paper.tsv"]["sha256"] == provenance.digest_file(experiment / "tables/paper.tsv")
     assert {port["@id"] for port in entities["workflow/Snakefile"]["input"]} == {"#port/configuration", "#port/data"}

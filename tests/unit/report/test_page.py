@@ -1,5 +1,4 @@
 import re
-from html.parser import HTMLParser
 
 import made_up
 import pandas as pd
@@ -8,35 +7,8 @@ import pytest
 from trifold.report import figures, page
 from trifold.report.samples import MapFacts
 
-VOID = {"meta", "link", "br", "img", "input"}
 SECTIONS = ["findings", "scores", "distance", "gallery", "enhanced", "samples", "training", "run", "data", "warnings"]
 SECTIONS += ["provenance", "configuration"]
-
-
-class Reader(HTMLParser):
-    """Checks that elements nest, and collects ids, attributes and text."""
-
-    def __init__(self, text: str):
-        super().__init__()
-        self.open, self.ids, self.attributes, self.text = [], [], [], []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.attributes.append((tag, dict(attrs)))
-        if identity := dict(attrs).get("id"):
-            self.ids.append(identity)
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.attributes.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag, f"</{tag}> closes another element"
-
-    def handle_data(self, data):
-        self.text.append(data)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +23,7 @@ def html(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def reader(html):
-    return Reader(html)
+    return made_up.Reader(html)
 
 
 def test_every_section_is_there_and_in_the_navigation(reader):
@@ -120,7 +92,7 @@ def test_a_bare_experiment_still_makes_a_page(tmp_path):
     settings["evaluate"]["comparison"]["reference_arms"] = []
     nothing = {"gallery": [], "histories": pd.DataFrame(), "facts": page.Facts(), "manifest": []}
     path = made_up.built(tmp_path, settings, **nothing)
-    text = " ".join(Reader(path.read_text()).text)
+    text = " ".join(made_up.Reader(path.read_text()).text)
     for said in ("No learned arm was", "No windows were asked for", "No arm was trained", "Nothing was downloaded"):
         assert said in text
 
@@ -138,7 +110,7 @@ def test_inline_svg_carries_no_ids_but_those_it_refers_to():
 
 
 def text_of(path) -> str:
-    return " ".join(" ".join(Reader(path.read_text()).text).split())
+    return " ".join(" ".join(made_up.Reader(path.read_text()).text).split())
 
 
 def bare(**changes) -> dict:
@@ -243,15 +215,15 @@ def test_the_first_sentence_fits_the_experiment(low, arms, lede):
 
 
 def test_the_configuration_leaves_out_what_the_experiment_has_nothing_of():
-    settings = bare(simulate={"seed": 1}, kriukov2021={"table1": {}}, lau2025={}, depth={})
-    assert {"simulate", "kriukov2021", "lau2025"}.isdisjoint(page._read(settings, []))
-    assert "depth" in page._read(settings, [])
-    simulated = {**settings, "samples": {"a": {"contacts": "simulated/alpha.mcool"}}, "papers": ["lau2025"]}
-    assert {"simulate", "lau2025"} <= page._read(simulated, []).keys()
+    settings = bare(simulate={"seed": 1}, papers=[], size=None, depth={})
+    assert {"simulate", "papers", "size"}.isdisjoint(page._read(settings))
+    assert "depth" in page._read(settings)
+    simulated = {**settings, "samples": {"a": {"contacts": "simulated/alpha.mcool"}}, "papers": ["made-up"]}
+    assert {"simulate", "papers", "size"} <= page._read(simulated).keys()
 
 
 def test_protocols_stand_there_only_where_there_are_two(tmp_path, reader):
-    own = Reader(made_up.built(tmp_path, bare(), drawn=False, facts=own_facts()).read_text())
+    own = made_up.Reader(made_up.built(tmp_path, bare(), drawn=False, facts=own_facts()).read_text())
     assert "protocol" not in own.text
     assert "protocol" in reader.text
 

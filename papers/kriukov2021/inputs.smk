@@ -1,0 +1,53 @@
+# Kriukov et al. 2021: what its tables, figures and section are made of.
+
+from trifold.papers import rows
+
+KRIUKOV2021 = rows.used(config, "kriukov2021")
+
+
+def get_kriukov2021_rows(table):
+    """The paper's rows of a table -> arms (Table III: and the split)."""
+    return KRIUKOV2021.get(f"table{table}", {})
+
+
+def get_kriukov2021_scores(table):
+    """Scores of the windows behind a table."""
+    rows = get_kriukov2021_rows(table)
+    wanted = [
+        one
+        for row in rows.values()
+        for one in (plan.scored(config, row["arms"], row["fold"]) if table == "3" else plan.scored(config, row))
+    ]
+    return [
+        f"<results>/scores/{one.protocol}/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}/scores.tsv"
+        for one in wanted
+    ]
+
+
+def get_kriukov2021_windows(wildcards):
+    """Windows of the arms of the figures: of the first fold, seed and sample of each."""
+    chosen = KRIUKOV2021["figures"]
+    names = dict.fromkeys([*chosen["sequence"], *chosen["maps"], *chosen["zeroed"]])
+    return {name: locate_windows(plan.scored(config, [name])[0]) for name in names}
+
+
+def get_kriukov2021_histories(wildcards):
+    """Of every seed of the two arms of Figure 8."""
+    return [
+        {"arm": name, "seed": seed, "path": f"{RESULTS}/models/{name}/fold-{fold}/seed-{seed}/history.csv"}
+        for name in KRIUKOV2021["figures"]["preheated"]
+        for fold in plan.folds_of(config, name)[:1]
+        for seed in plan.seeds_of(config, name)
+    ]
+
+
+# Figure 5 shows several windows of an arm, the others the first.
+KEPT_WINDOWS.update(
+    {name: KRIUKOV2021["figures"]["windows"] for name in KRIUKOV2021.get("figures", {}).get("sequence", ())}
+)
+# Tables I and II are on the page, where the experiment has rows of them.
+KRIUKOV2021_ON_PAGE = [
+    f"<results>/tables/kriukov2021_table{table}.tsv" for table in "12" if get_kriukov2021_rows(table)
+]
+if KRIUKOV2021_ON_PAGE:
+    SECTIONS.append("<results>/papers/kriukov2021/section.json")

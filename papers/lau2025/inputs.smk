@@ -1,0 +1,32 @@
+# Lau 2025: what its table, figure and section are made of.
+
+from trifold.papers import rows
+
+LAU2025 = rows.used(config, "lau2025")
+
+
+def get_lau2025_scores(wildcards):
+    """Scores of the windows behind Table 1."""
+    return [
+        f"<results>/scores/{one.protocol}/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}/scores.tsv"
+        for row in LAU2025.get("table1", {}).values()
+        for one in plan.scored(config, row)
+    ]
+
+
+def get_lau2025_histories(wildcards):
+    """Of every seed of the arms of Figure 1 on their first fold."""
+    return [
+        {"arm": name, "seed": seed, "path": f"{RESULTS}/models/{name}/fold-{fold}/seed-{seed}/history.csv"}
+        for names in LAU2025.get("figure1", {}).values()
+        for name in names
+        if name in TRAINED
+        for fold in plan.folds_of(config, name)[:1]
+        for seed in plan.seeds_of(config, name)
+    ]
+
+
+# Table 1 is on the page, where the experiment fine-tunes.
+LAU2025_ON_PAGE = ["<results>/tables/lau2025_table1.tsv"] if get_lau2025_histories(None) else []
+if LAU2025_ON_PAGE:
+    SECTIONS.append("<results>/papers/lau2025/section.json")

@@ -1,0 +1,100 @@
+# Table 1 and figure 1 of Lau 2025; the scores are those of rule score.
+
+
+include: "inputs.smk"
+
+
+rule lau2025_table:
+    input:
+        scores=get_lau2025_scores,
+        published=shipped("papers/lau2025/published.tsv"),
+    output:
+        report(
+            multiext(
+                "<results>/tables/lau2025_table1",
+                ".tsv",
+                ".md",
+                ".tex",
+            ),
+            caption="caption.rst",
+            category="Lau 2025",
+        ),
+        "<results>/tables/lau2025_gains.tsv",
+        "<results>/tables/lau2025_table1.artifact.json",
+    log:
+        "<logs>/lau2025_table1.log",
+    benchmark:
+        "<benchmarks>/lau2025_table1.jsonl"
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=gigabytes(4),
+        runtime=hours(1),
+    params:
+        rows=LAU2025.get("table1", {}),
+        differences=LAU2025.get("differences", {}),
+        comparison=lookup("evaluate/comparison", within=config),
+        code=code_version("papers/lau2025/table.py"),
+    script:
+        "table.py"
+
+
+rule lau2025_tables:
+    input:
+        "<results>/tables/lau2025_table1.md",
+    localrule: True
+
+
+rule lau2025_draw:
+    input:
+        histories=lambda wildcards: [row["path"] for row in get_lau2025_histories(wildcards)],
+    output:
+        report(
+            multiext(
+                "<results>/lau2025/figure1",
+                ".svg",
+                ".png",
+            ),
+            caption="caption.rst",
+            category="Lau 2025",
+        ),
+        "<results>/lau2025/artifact.json",
+    log:
+        "<logs>/lau2025_draw.log",
+    benchmark:
+        "<benchmarks>/lau2025_draw.jsonl"
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=gigabytes(4),
+        runtime=hours(1),
+    params:
+        arms=arms,
+        panels=LAU2025.get("figure1", {}),
+        histories=get_lau2025_histories,
+        code=code_version("papers/lau2025/draw.py"),
+    script:
+        "draw.py"
+
+
+rule lau2025_figures:
+    input:
+        "<results>/lau2025/figure1.svg",
+    localrule: True
+
+
+rule lau2025_section:
+    input:
+        tables=LAU2025_ON_PAGE,
+    output:
+        "<results>/papers/lau2025/artifact.json",
+        "<results>/papers/lau2025/section.json",
+    log:
+        "<logs>/lau2025_section.log",
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
+        code=code_version("papers/lau2025/section.py"),
+    script:
+        "section.py"

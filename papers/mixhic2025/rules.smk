@@ -1,0 +1,6 @@
+# MIX-HIC (docs/mixhic2025.md).
+
+
+include: "inputs.smk"
+include: "training.smk"
+include: "tables.smk"

@@ -1,0 +1,142 @@
+# MIX-HIC: the paper's tables and figures, which run beats another, the section of the page.
+
+
+rule mixhic2025_table:
+    input:
+        tables=lambda wildcards: get_mixhic2025_table_inputs(wildcards.table),
+        predictions=lambda wildcards: [one["path"] for one in get_mixhic2025_predictions(wildcards.table)],
+        published=shipped("papers/mixhic2025/published.tsv"),
+    output:
+        report(
+            multiext(
+                "<results>/tables/mixhic2025_table{table}",
+                ".tsv",
+                ".md",
+                ".tex",
+            ),
+            caption="caption.rst",
+            category="Yang et al. 2025",
+        ),
+        "<results>/tables/mixhic2025_table{table}.artifact.json",
+    log:
+        "<logs>/mixhic2025_table{table}.log",
+    benchmark:
+        "<benchmarks>/mixhic2025_table{table}.jsonl"
+    wildcard_constraints:
+        table="[1234]|s2",
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=gigabytes(8),
+        runtime=hours(1),
+    params:
+        rows=lambda wildcards: MIXHIC2025_SHOWN.get(f"table{wildcards.table}", {}),
+        against=lambda wildcards: get_mixhic2025_against(wildcards.table),
+        predictions=lambda wildcards: get_mixhic2025_predictions(wildcards.table),
+        maps={name: config["samples"][name]["contacts"] for name in MIXHIC2025["samples"]},
+        pretraining=sorted({name for one in MIXHIC2025["pretrainings"].values() for name in one["samples"]}),
+        comparison=lookup("evaluate/comparison", within=config),
+        code=code_version("papers/mixhic2025/table.py"),
+    script:
+        "table.py"
+
+
+rule mixhic2025_tables:
+    input:
+        collect("<results>/tables/mixhic2025_table{table}.md", table=[1, 2, 3, 4, "s2"]),
+    localrule: True
+
+
+rule mixhic2025_draw:
+    input:
+        scores=get_mixhic2025_scores_of(MIXHIC2025_FIGURES),
+        searches=[f"{one['path']}/artifact.json" for one in get_mixhic2025_searches()],
+        bands=get_mixhic2025_maps,
+        seen=get_mixhic2025_seen,
+    output:
+        "<results>/mixhic2025/figures/artifact.json",
+        report(
+            collect("<results>/mixhic2025/figures/{name}.svg", name=MIXHIC2025_FIGURES),
+            caption="caption.rst",
+            category="Yang et al. 2025",
+        ),
+        collect("<results>/mixhic2025/figures/{name}.png", name=MIXHIC2025_FIGURES),
+    log:
+        "<logs>/mixhic2025_draw.log",
+    benchmark:
+        "<benchmarks>/mixhic2025_draw.jsonl"
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=gigabytes(8),
+        runtime=hours(1),
+    params:
+        shown=MIXHIC2025_SHOWN,
+        searches=get_mixhic2025_searches,
+        chroms=lookup("mixhic2025/test", within=config),
+        tolerance_bins=lookup("mixhic2025/loops/tolerance_bins", within=config),
+        max_loop_bins=lookup("mixhic2025/max_loop_bins", within=config),
+        bin_bp=lookup("geometry/bin_bp", within=config),
+        rename=lookup("mixhic2025/rename", within=config),
+        code=code_version("papers/mixhic2025/draw.py"),
+    script:
+        "draw.py"
+
+
+rule mixhic2025_comparisons:
+    input:
+        predictions=[one["path"] for one in get_mixhic2025_compared()],
+    output:
+        report(
+            multiext(
+                "<results>/tables/mixhic2025_comparisons",
+                ".tsv",
+                ".md",
+                ".tex",
+            ),
+            caption="caption.rst",
+            category="Yang et al. 2025",
+        ),
+        "<results>/tables/mixhic2025_comparisons.artifact.json",
+    log:
+        "<logs>/mixhic2025_comparisons.log",
+    benchmark:
+        "<benchmarks>/mixhic2025_comparisons.jsonl"
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=gigabytes(8),
+        runtime=hours(1),
+    params:
+        comparisons=MIXHIC2025_COMPARED,
+        predictions=get_mixhic2025_compared,
+        comparison=lookup("evaluate/comparison", within=config),
+        code=code_version("papers/mixhic2025/comparisons.py"),
+    script:
+        "comparisons.py"
+
+
+# The comparisons are what the figures draw side by side.
+rule mixhic2025_figures:
+    input:
+        "<results>/mixhic2025/figures/artifact.json",
+        ["<results>/tables/mixhic2025_comparisons.md"] if MIXHIC2025_COMPARED else [],
+    localrule: True
+
+
+rule mixhic2025_section:
+    input:
+        tables=MIXHIC2025_ON_PAGE,
+        comparisons=MIXHIC2025_COMPARED_ON_PAGE,
+    output:
+        "<results>/papers/mixhic2025/artifact.json",
+        "<results>/papers/mixhic2025/section.json",
+    log:
+        "<logs>/mixhic2025_section.log",
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
+        code=code_version("papers/mixhic2025/section.py"),
+    script:
+        "section.py"

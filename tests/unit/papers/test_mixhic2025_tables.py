@@ -1,0 +1,304 @@
+"""MIX-HIC's tables: means, the paper's numbers, paired differences, renderings."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trifold.errors import InputError
+from trifold.metrics import multimodal
+from trifold.papers import paper
+from trifold.papers.mixhic2025 import tables as mixhic2025
+
+PUBLISHED = paper.read_published(Path(__file__).parents[3] / "papers/mixhic2025/published.tsv")
+ROWS = {
+    "2": {"MIX-HIC-InferMap": ["map", "map-published", "map-k562"], "Expected": ["expected"]},
+    "3": {"MIX-HIC-Bimodal": ["loop", "loop-published"], "Corner": ["corner", "corner-published"]},
+    "4": {"MIX-HIC": ["cage"], "Nearest": ["nearest"]},
+}
+TASKS = {"2": "map", "3": "loop", "4": "cage"}
+
+
+def scores(
+    run,
+    task,
+    values,
+    *,
+    protocol="corrected",
+    sample="alpha",
+    trained="alpha",
+    seed=1,
+    role="test",
+    distance=np.nan,
+    n=10,
+):
+    """One row per (metric, value)."""
+    labels = {"run": run, "task": task, "mode": "bimodal", "protocol": protocol, "variant": "full", "pretraining": ""}
+    labels |= {"dim": 8, "fraction": 1.0, "train_samples": trained, "sample": sample, "seed": seed, "role": role}
+    return pd.DataFrame(
+        [{**labels, "metric": m, "distance_bp": distance, "n": n, "value": v} for m, v in values.items()]
+    )
+
+
+@pytest.fixture
+def maps():
+    return pd.concat(
+        [
+            scores("map", "map", {"pearson": 0.90, "r2": 0.7, "r2_swapped": 0.6, "scc_hicrep": 0.5}, seed=1),
+            scores("map", "map", {"pearson": 0.94, "r2": 0.8, "r2_swapped": 0.7, "scc_hicrep": np.nan}, seed=2),
+            scores("map", "map", {"pearson": 0.3, "r2": 0.1}, seed=1, distance=5000.0, n=98),
+            scores("map", "map", {"pearson": 0.5, "r2": 0.3}, seed=2, distance=5000.0, n=98),
+            scores("map-published", "map", {"pearson": 0.8}, protocol="published"),
+            scores("map-k562", "map", {"pearson": 0.85}, sample="K562", trained="alpha,K562"),
+            scores("expected", "map", {"pearson": 0.88}, seed=0),
+            # Not of the table: a sample it was not trained on, another role, another task, a run of no row.
+            scores("map", "map", {"pearson": 9.0}, sample="K562"),
+            scores("map", "map", {"pearson": 9.0}, role="validation"),
+            scores("map", "loop", {"pearson": 9.0}),
+            scores("other", "map", {"pearson": 9.0}),
+        ],
+        ignore_index=True,
+    )
+
+
+def cell(frame, row, metric, protocol, sample="alpha"):
+    own = frame[frame["distance_bp"].isna()]
+    (found,) = own.query(
+        "row == @row and metric == @metric and protocol == @protocol and sample == @sample"
+    ).itertuples()
+    return found
+
+
+def test_the_papers_numbers_are_all_there():
+    assert PUBLISHED["table"].value_counts().to_dict() == {"1": 19, "2": 20, "3": 24, "4": 20, "S2": 30}
+    values = PUBLISHED.set_index(["table", "row", "set", "metric"])["value"]
+    assert values["1", "HCT116", "pretrain", "after"] == "189099"
+    assert values["2", "EPCOT-transformer", "GM12878", "r2_swapped"] == "0.5409"
+    assert values["3", "MIX-HIC-Bimodal", "K562", "auroc"] == "0.9194"
+    assert values["4", "MIX-HIC", "K562", "pearson"] == "0.9569"
+    assert values["S2", "MIX-HIC", "GM12878", "validated"] == "5179"
+    pretrain = PUBLISHED[(PUBLISHED["set"] == "pretrain") & (PUBLISHED["metric"] != "share")]
+    sums = pretrain.assign(value=pretrain["value"].astype(int)).pivot(index="row", columns="metric", values="value")
+    for metric in ("before", "after"):  # the paper's total before is three short of its parts
+        assert sums.drop("Total")[metric].sum() - sums.loc["Total", metric] == {"before": 3, "after": 0}[metric]
+
+
+def test_means_and_spreads_are_over_seeds(maps):
+    frame = mixhic2025.table("2", maps, ROWS["2"], PUBLISHED)
+    assert list(frame) == mixhic2025.COLUMNS
+    ours = cell(frame, "MIX-HIC-InferMap", "pearson", "corrected")
+    assert (ours.run, ours.n_seeds, ours.n) == ("map", 2, 10)
+    assert (ours.mean, ours.sd) == (pytest.approx(0.92), pytest.approx(np.std([0.90, 0.94], ddof=1)))
+    assert cell(frame, "MIX-HIC-InferMap", "scc_hicrep", "corrected").n_seeds == 1
+    assert cell(frame, "MIX-HIC-InferMap", "pearson", "published").mean == 0.8
+    assert cell(frame, "MIX-HIC-InferMap", "pearson", "corrected", "K562").run == "map-k562"
+
+
+def test_the_papers_numbers_stand_beside_the_sample_of_that_name(maps):
+    frame = mixhic2025.table("2", maps, ROWS["2"], PUBLISHED)
+    assert cell(frame, "MIX-HIC-InferMap", "pearson", "paper").printed == "0.9441"  # alpha: GM12878's
+    assert cell(frame, "MIX-HIC-InferMap", "pearson", "paper", "K562").printed == "0.9181"
+    assert cell(frame, "Epiphany", "r2_swapped", "paper").mean == 0.7970
+    assert frame.query("row == 'Expected' and protocol == 'paper'").empty
+    assert mixhic2025.papers_sample("k562") == "K562"
+    nothing = mixhic2025.table("3", maps.iloc[:0], ROWS["3"], PUBLISHED)
+    assert set(nothing["sample"]) == {"GM12878", "K562"}
+    assert nothing.query("protocol == 'paper'")["mean"].count() == 24 and (nothing["run"] == "").all()
+
+
+def test_distances_have_rows_of_their_own(maps):
+    frame = mixhic2025.table("2", maps, ROWS["2"], PUBLISHED)
+    far = frame[frame["distance_bp"] == 5000]
+    assert far["metric"].tolist() == ["pearson", "r2"]
+    np.testing.assert_allclose(far["mean"], [0.4, 0.2])
+    assert far["n"].tolist() == [98, 98]
+    titles = [part.title for part, _ in mixhic2025.parts(frame)]
+    assert "Table 2 by distance, alpha" in titles and "Table 2 by distance, K562" not in titles
+
+
+def test_two_runs_of_a_protocol_and_missing_columns_are_refused(maps):
+    with pytest.raises(InputError, match=r"row 'Both' of Table 2 holds the runs \['expected', 'map'\], both corrected"):
+        mixhic2025.table("2", maps, {"Both": ["map", "expected"]}, PUBLISHED)
+    with pytest.raises(InputError, match=r"columns \['train_samples'\] are missing"):
+        mixhic2025.table("2", maps.drop(columns="train_samples"), ROWS["2"], PUBLISHED)
+    with pytest.raises(InputError, match=r"counts.tsv: columns \['protocol'\] are missing"):
+        mixhic2025.table1(pd.DataFrame(columns=["sample", "kind", "label", "before", "after"]), [], PUBLISHED)
+
+
+@pytest.fixture
+def predictions(tmp_path):
+    """Predictions of Tables 2 to 4: three runs on 40 windows, the reference lacking the last and in another order."""
+    rng = np.random.default_rng(2)
+    chrom, x = np.repeat(["chr5", "chr6"], 20), np.arange(40) + 100
+    shapes = {"2": (40, 50, 50), "3": (40,), "4": (40, 100)}
+    stored = {}
+    for name, shape in shapes.items():
+        target = (rng.random(shape) < 0.5).astype(np.float32) if name == "3" else rng.random(shape, np.float32)
+        for run, seed, noise in (("ours", 1, 0.3), ("ours", 2, 0.4), ("reference", 0, 0.9)):
+            predicted = np.clip(target + rng.normal(0, noise, shape), 0, 1).astype(np.float32)
+            order = np.arange(40) if run == "ours" else rng.permutation(39)
+            path = tmp_path / f"{name}-{run}-{seed}.npz"
+            parts = {"label" if name == "3" else "target": target, "prediction": predicted}
+            np.savez(
+                path, chrom=chrom[order], x=x[order], y=x[order], **{key: own[order] for key, own in parts.items()}
+            )
+            stored.setdefault(name, {}).setdefault((run, "alpha"), []).append(path)
+    return stored
+
+
+@pytest.mark.parametrize("name", ["2", "3", "4"])
+def test_differences_are_of_the_windows_both_have(predictions, name):
+    metrics = mixhic2025.LAYOUTS[name].metrics
+    own = pd.concat(
+        [
+            scores("ours", TASKS[name], dict.fromkeys(metrics, 0.5), seed=1),
+            scores("reference", TASKS[name], dict.fromkeys(metrics, 0.4), seed=0),
+            scores("lonely", TASKS[name], dict.fromkeys(metrics, 0.4), seed=0, protocol="published"),
+        ]
+    )
+    rows = {"Ours": ["ours"], "Reference": ["reference"], "Lonely": ["lonely"]}
+    frame = mixhic2025.table(name, own, rows, PUBLISHED)
+    compared = mixhic2025.with_differences(frame, predictions[name], "Reference", 200, 3)
+    found = compared[compared["difference"].notna()]
+    assert set(found["row"]) == {"Ours"} and set(found["metric"]) == set(metrics)
+    assert (found["against"] == "Reference").all() and (found["n_windows"] == 39).all()
+    arrays = []
+    for path in (*predictions[name]["ours", "alpha"], *predictions[name]["reference", "alpha"]):
+        with np.load(path) as stored:
+            order = np.argsort(stored["x"])[:39]
+            arrays.append({key: stored[key][order] for key in stored})
+    metric = {"2": "pearson", "3": "auroc", "4": "r2_tss"}[name]
+
+    def value(own):
+        if name == "2":
+            table = multimodal.map_metrics(own["prediction"], own["target"], own["x"], own["y"], 5000)
+            return table.query("metric == 'pearson' and distance_bp.isna()")["value"].item()
+        if name == "3":
+            return multimodal.loop_metrics(own["label"], own["prediction"])["auroc"]
+        return multimodal.cage_metrics(own["prediction"], own["target"], np.arange(100) == 25)["r2_tss"]
+
+    expected = np.mean([value(each) for each in arrays[:2]]) - value(arrays[2])
+    one = found.set_index("metric").loc[metric]
+    assert one["difference"] == pytest.approx(expected, abs=1e-9)
+    assert one["ci_low"] < expected < one["ci_high"] and one["better"] == "row"
+    pd.testing.assert_frame_equal(mixhic2025.with_differences(frame, predictions[name], None, 200, 3), frame)
+
+
+def test_other_targets_are_refused(predictions):
+    path = predictions["3"]["reference", "alpha"][0]
+    with np.load(path) as stored:
+        parts = dict(stored)
+    np.savez(path, **{**parts, "label": 1 - parts["label"]})
+    own = pd.concat([scores(run, "loop", {"auroc": 0.5}, seed=1) for run in ("ours", "reference")])
+    frame = mixhic2025.table("3", own, {"Ours": ["ours"], "Reference": ["reference"]}, PUBLISHED)
+    with pytest.raises(InputError, match="its targets are not those of"):
+        mixhic2025.with_differences(frame, predictions["3"], "Reference", 10, 1)
+
+
+@pytest.fixture
+def counts():
+    rows = [
+        ("published", "alpha", "chr1", "train", "pretrain", "positive", 10, 8),
+        ("published", "alpha", "chr2", "test", "pretrain", "positive", 10, 4),
+        ("published", "beta", "chr1", "train", "pretrain", "positive", 5, 5),
+        ("published", "gamma", "chr1", "train", "pretrain", "positive", 100, 100),
+        ("corrected", "alpha", "chr1", "train", "pretrain", "positive", 10, 9),
+        ("corrected", "alpha", "chr1", "train", "loop", "positive", 10, 9),
+        ("corrected", "alpha", "chr1", "train", "loop", "negative", 30, 9),
+        ("corrected", "alpha", "chr1", "train", "cage", "window", 7, 6),
+    ]
+    return pd.DataFrame(rows, columns=["protocol", "sample", "chrom", "role", "kind", "label", "before", "after"])
+
+
+def test_table_1_sums_chromosomes_and_pre_training_samples(counts):
+    frame = mixhic2025.table1(counts, ["alpha", "beta"], PUBLISHED)
+    found = frame.set_index(["sample", "row", "metric", "protocol"])["mean"]
+    assert found["pretrain", "alpha", "after", "published"] == 12
+    assert found["pretrain", "alpha", "share", "published"] == 60
+    assert found["pretrain", "Total", "before", "published"] == 25
+    assert found["pretrain", "Total", "after", "corrected"] == 9
+    assert found["pretrain", "Total", "after", "paper"] == 1_275_948
+    assert found["loop negative", "alpha", "share", "corrected"] == 30
+    assert found["cage window", "GM12878", "after", "paper"] == 16_046
+    assert "gamma" not in set(frame["row"])
+    ((table, _),) = mixhic2025.parts(frame)
+    names = [names for names, _ in table.rows]
+    assert names[:4] == [
+        ["pre-training", "HepG2"],
+        ["pre-training", "HCT116"],
+        ["pre-training", "IMR90"],
+        ["pre-training", "WTC11"],
+    ]
+    assert names[4:7] == [["pre-training", "alpha"], ["pre-training", "beta"], ["pre-training", "Total"]]
+    assert [own for _, own in table.groups] == [["paper", "published", "corrected"]] * 3
+    cells = {tuple(names): [each.value for each in cells] for names, cells in table.rows}
+    assert cells["pre-training", "Total"] == ["1828401", "25", "10", "1275948", "17", "9", "69.8", "68.0", "90.0"]
+
+
+@pytest.fixture
+def validations():
+    rows = [
+        ("loop", "corrected", "alpha", 1, 1, 1, 1, 1.0, 0.1, 0.2),
+        ("loop", "corrected", "alpha", 1, 10, 8, 9, 0.8, 0.3, 0.4),
+        ("loop", "corrected", "alpha", 2, 20, 10, 12, 0.5, 0.5, 0.5),
+    ]
+    columns = ["run", "protocol", "sample", "seed", "loops", "validated", "found", "precision", "recall", "f1"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_table_s2_takes_all_loops_of_each_search(validations):
+    frame = mixhic2025.table_s2(validations, {"MIX-HIC": ["loop"]}, PUBLISHED)
+    assert cell(frame, "MIX-HIC", "predicted", "corrected").mean == 15
+    assert cell(frame, "MIX-HIC", "proportion", "corrected").mean == pytest.approx(0.65)
+    assert cell(frame, "MIX-HIC", "validated", "corrected").sd == pytest.approx(np.std([8, 10], ddof=1))
+    assert cell(frame, "MIX-HIC", "predicted", "paper").printed == "5893"
+    ((table, _),) = mixhic2025.parts(frame)
+    line = {names[0]: [each.value for each in cells] for names, cells in table.rows}["MIX-HIC"]
+    assert line == ["5179", "9", "5893", "15", "0.88", "0.6500", "0.4000", "0.4500"]
+
+
+def test_our_numbers_name_their_map(maps, counts, tmp_path, repository):
+    """A cell line's place may be taken by other data: the paper's number is not of it."""
+    maps.to_csv(tmp_path / "scores.tsv", sep="\t", index=False)
+    (folder := tmp_path / "corrected" / "alpha").mkdir(parents=True)
+    counts[counts["protocol"] == "corrected"].to_csv(folder / "counts.tsv", sep="\t", index=False)
+    common = {"published": repository / "papers/mixhic2025/published.tsv", "against": None, "predictions": []}
+    common |= {"pretraining": ["alpha"], "maps": {"alpha": "yeast.cool"}, "comparison": {"bootstrap": 100, "seed": 1}}
+    scored = mixhic2025.make("2", [tmp_path / "scores.tsv"], rows=ROWS["2"], **common)
+    assert set(scored.loc[(scored["sample"] == "alpha") & (scored["protocol"] != "paper"), "map"]) == {"yeast.cool"}
+    assert set(scored.loc[(scored["sample"] == "K562") | (scored["protocol"] == "paper"), "map"]) == {""}
+    first, *_, last = (table.note for table, _ in mixhic2025.parts(scored))
+    assert "corrected are of the sample alpha (yeast.cool)." in first and "of the sample K562. " in last
+    counted = mixhic2025.make("1", [folder / "counts.tsv"], rows={}, **common)
+    assert mixhic2025.parts(counted)[0][0].note.startswith("Our maps: alpha yeast.cool. The paper's samples are human")
+
+
+def test_renderings_hold_every_number(maps, counts, validations, predictions, tmp_path):
+    frame = mixhic2025.table(
+        "2",
+        maps.replace({"run": {"map": "ours", "expected": "reference"}}),
+        {"MIX-HIC-InferMap": ["ours", "map-published", "map-k562"], "Expected": ["reference"]},
+        PUBLISHED,
+    )
+    frame = mixhic2025.with_differences(frame, predictions["2"], "Expected", 50, 1)
+    paths = mixhic2025.write(frame, tmp_path)
+    assert [path.name for path in paths] == [f"mixhic2025_table2.{suffix}" for suffix in ("tsv", "md", "tex")]
+    again = mixhic2025.read(paths[0])
+    assert list(again) == mixhic2025.COLUMNS
+    pd.testing.assert_frame_equal(again, frame.reset_index(drop=True), rtol=1e-7, check_dtype=False)
+    section = mixhic2025.section([again])
+    assert section.subject == "Table 2"
+    assert paper.markdown(section.tables) == paths[1].read_text()
+    text = paths[1].read_text()
+    assert "0.9441" in text and "0.9200 ± 0.0283" in text and "differences from Expected, alpha" in text
+    (line,) = [line for line in text.splitlines() if line.startswith("| Expected |") and "0.88" in line]
+    assert "–" in line
+    assert paths[2].read_text().count(r"\toprule") == 4  # alpha: scores, differences, distances; K562: scores
+    for other in (
+        mixhic2025.table1(counts, ["alpha"], PUBLISHED),
+        mixhic2025.table_s2(validations, {"MIX-HIC": ["loop"]}, PUBLISHED),
+    ):
+        mixhic2025.write(other, tmp_path)
+    assert r"remain, \%" in (tmp_path / "mixhic2025_table1.tex").read_text()
+    assert "0.88" in (tmp_path / "mixhic2025_tables2.md").read_text()

@@ -1,0 +1,241 @@
+"""Tables I to III of Kriukov et al. 2021: the paper's numbers beside ours.
+
+A table function gives one tidy frame (see `COLUMNS`), in which every number stands under one of three protocols:
+"paper" (as printed), "published" and "corrected" (ours). `write` and `section` render it. The protocols differ in
+normalisation and in the pixels scored, so no value is marked as best and no difference is taken between them.
+
+Tables I and III score sequence models on ln O/E maps; Table II scores enhanced maps on [0, 1]. The paper's SCC is the
+form `scc_kriukov2021` (see trifold.metrics.scc); the two other forms stand beside it without a number of the paper.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from trifold.papers import paper
+from trifold.papers.paper import PROTOCOLS, WINDOW, merged, span
+from trifold.report import tables
+from trifold.report.sections import Section, Table
+from trifold.report.tables import Format
+
+SETS = {"train": "Train", "validation": "Val", "test": "Test"}  # role -> what the paper calls it
+PIXEL_METRICS = ("mae", "mse", "pearson", "spearman")
+# Set of the published Table II; the released test step scores the test set.
+NOT_STATED = "not stated"
+
+COLUMNS = [
+    *("table", "sample", "degradation", "row", "set", "metric", "protocol", "arm"),
+    *("n_seeds", "n_windows", "mean", "sd", "printed", "test_regions"),
+]
+
+
+class Layout(NamedTuple):
+    """What one table of the paper scores, and how it is headed."""
+
+    title: str
+    scale: str
+    roles: tuple[str, ...]
+    metrics: tuple[str, ...]
+    heads: list[str]
+    reads_map: bool
+    caution: str = ""  # ends the note
+
+
+LAYOUTS = {
+    "I": Layout("sequence models", "oe", tuple(SETS), PIXEL_METRICS, ["model", "set"], False),
+    "II": Layout(
+        "enhanced maps and baselines",
+        "observed",
+        ("test",),
+        (*PIXEL_METRICS, "scc_kriukov2021", "scc_hicrep", "scc_hicreppy"),
+        ["model"],
+        True,
+        " Published hybrids are scored as released: with the target's diagonal, first row and first column.",
+    ),
+    "III": Layout("random and chromosome split", "oe", tuple(SETS), PIXEL_METRICS, ["split", "set"], False),
+}
+
+
+class _Selection(NamedTuple):
+    """The runs that make one row; fold None takes every fold."""
+
+    arms: Sequence[str]
+    fold: str | None
+
+    def of(self, scores: pd.DataFrame) -> pd.DataFrame:
+        return scores[scores["arm"].isin(self.arms) & ((scores["fold"] == self.fold) | (self.fold is None))]
+
+
+# ---------------------------------------------------------------- the numbers
+
+
+def table1(
+    scores: pd.DataFrame, rows: Mapping[str, Sequence[str]], published: pd.DataFrame, fold: str | None = None
+) -> pd.DataFrame:
+    """Table I, sequence models on train, validation and test windows; columns `COLUMNS`.
+
+    `scores` has a row per window and run: protocol, degradation, arm, fold, seed, sample, role, chrom, start_bp,
+    end_bp, scale and the metrics. `rows` is the config's kriukov2021/table1: the paper's row -> arms, at most one of
+    each protocol. `published` is `read_published`. fold None takes every fold.
+
+    mean is over seeds of the mean over windows, sd over seeds (NaN with one); scores that are not finite are left out.
+    A row without a score stays, with n_seeds 0 and mean NaN. Raises InputError for a missing column and for two arms
+    of one protocol in a row.
+    """
+    return _tabulate("I", scores, {row: _Selection(arms, fold) for row, arms in rows.items()}, published)
+
+
+def table2(
+    scores: pd.DataFrame, rows: Mapping[str, Sequence[str]], published: pd.DataFrame, fold: str | None = None
+) -> pd.DataFrame:
+    """Table II, enhanced maps on test windows, for every sample and low map; as `table1`, with three forms of SCC."""
+    return _tabulate("II", scores, {row: _Selection(arms, fold) for row, arms in rows.items()}, published)
+
+
+def table3(scores: pd.DataFrame, rows: Mapping[str, Mapping], published: pd.DataFrame) -> pd.DataFrame:
+    """Table III, one model on two splits; as `table1`, `rows` being the paper's row -> {fold, arms}."""
+    return _tabulate("III", scores, {row: _Selection(own["arms"], own["fold"]) for row, own in rows.items()}, published)
+
+
+def _tabulate(
+    table: str, scores: pd.DataFrame, rows: Mapping[str, _Selection], published: pd.DataFrame
+) -> pd.DataFrame:
+    layout = LAYOUTS[table]
+    paper.check_scores(scores, layout.metrics, "kriukov2021")
+    named = {arm for selection in rows.values() for arm in selection.arms}
+    scores = scores[(scores["scale"] == layout.scale) & scores["arm"].isin(named)]
+    if not layout.reads_map:
+        # A model that reads no map has the same scores beside every low map: they count once.
+        first = scores.groupby("arm")["degradation"].transform("first")
+        scores = scores[scores["degradation"] == first].assign(degradation="")
+    own = published[published["table"] == table]
+    printed = own.set_index(["row", "set", "metric"])["value"].to_dict()
+    lines = []
+    for (sample, degradation), of_view in _views(scores):
+        for row, selection in rows.items():
+            of_row = selection.of(of_view)
+            # Of all rows of a fold together, so that an arm with fewer windows does not name regions of its own.
+            beside = [arm for other in rows.values() if other.fold == selection.fold for arm in other.arms]
+            tested = _Selection(beside, selection.fold).of(of_view)
+            where = tables.name_regions(merged(tested[tested["role"] == "test"]))
+            for role in layout.roles:
+                in_paper = NOT_STATED if table == "II" else SETS[role]
+                for metric in layout.metrics:
+                    key = [table, sample, degradation, row, SETS[role], metric]
+                    if metric in set(own["metric"]):
+                        value = printed.get((row, in_paper, metric), "")
+                        lines.append([*key, "paper", "", pd.NA, pd.NA, float(value or "nan"), math.nan, value, where])
+                    for protocol in PROTOCOLS[1:]:
+                        runs = of_row[(of_row["role"] == role) & (of_row["protocol"] == protocol)]
+                        arm = paper.one_arm(runs, "kriukov2021", table, row, protocol)
+                        lines.append([*key, protocol, arm, *_mean_over_seeds(runs, metric), "", where])
+    frame = pd.DataFrame(lines, columns=COLUMNS)
+    return frame.astype({"n_seeds": "Int64", "n_windows": "Int64", "mean": float, "sd": float})
+
+
+def _views(scores: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    """Scores by sample and low map; one empty view where there is none, so that the paper's numbers still stand."""
+    if scores.empty:
+        return iter([(("", ""), scores)])
+    return iter(scores.groupby(["sample", "degradation"], sort=False))
+
+
+def _mean_over_seeds(runs: pd.DataFrame, metric: str) -> tuple[int, int, float, float]:
+    """n_seeds, n_windows, mean and sd of one cell."""
+    runs = runs[np.isfinite(runs[metric].astype(float))]
+    of_seed = runs.groupby("seed")[metric].mean()
+    return len(of_seed), len(runs.drop_duplicates(WINDOW)), of_seed.mean(), of_seed.std()
+
+
+# ---------------------------------------------------------------- tables to read
+
+
+def formatted(frame: pd.DataFrame) -> list[Table]:
+    """The frame as a person reads it, one table per sample and low map: rows x (metric x protocol)."""
+    return [_formatted(rows)[0] for rows in _parts(frame)]
+
+
+def _parts(frame: pd.DataFrame) -> list[pd.DataFrame]:
+    return [rows for _, rows in frame.groupby(["sample", "degradation"], sort=False)]
+
+
+def _formatted(rows: pd.DataFrame) -> tuple[Table, list[tuple[str, Format]]]:
+    """One table, and (metric, format) of its groups of columns."""
+    table = rows["table"].iloc[0]
+    layout = LAYOUTS[table]
+    groups, lines, styles = paper.arrange(rows, layout.metrics, ["row", "set"])
+    lines = [(names[: len(layout.heads)], cells) for names, cells in lines]
+    title = f"Table {table} of Kriukov et al. 2021: {layout.title}"
+    return Table(title, layout.heads, groups, lines, _note(rows)), styles
+
+
+def _note(rows: pd.DataFrame) -> str:
+    """What stands below a table: test regions, windows, seeds, and whose data each number is of."""
+    layout = LAYOUTS[rows["table"].iloc[0]]
+    source = "The paper's numbers are of mouse Micro-C (mm10) at 5 kb"
+    if layout.roles == ("test",):
+        source += ", of a set it does not name (its code scores the test set)"
+    ours = rows[rows["n_windows"].fillna(0) > 0]
+    if ours.empty:
+        return f"No arm of this table was scored. {source}."
+    regions = ours.groupby("test_regions", sort=False)["row"].unique()
+    where = [f"{own} ({', '.join(names)})" if len(regions) > 1 else own for own, names in regions.items()]
+    windows = ours.groupby("set", sort=False)["n_windows"].agg(["min", "max"])
+    counts = [f"{name} {span(low, high)}" for name, low, high in windows.itertuples()]
+    seeds = span(ours["n_seeds"].min(), ours["n_seeds"].max())
+    sample, low_map = rows["sample"].iloc[0], rows["degradation"].iloc[0]
+    return (
+        f"Test regions: {'; '.join(where)}. Windows: {', '.join(counts)}. Seeds: {seeds}; ± is the standard deviation "
+        f"over seeds. {source}; published and corrected are of the sample {sample}"
+        f"{f', low map “{low_map}”' if low_map else ''}. "
+        f"The three are normalised and masked differently: compare within a column, not across.{layout.caution}"
+    )
+
+
+def to_markdown(frame: pd.DataFrame) -> str:
+    """A Markdown table per sample and low map between its title and its note."""
+    return paper.markdown(formatted(frame))
+
+
+def to_tex(frame: pd.DataFrame) -> str:
+    """A booktabs table per sample and low map."""
+    return paper.tex([_formatted(rows) for rows in _parts(frame)])
+
+
+def write(frame: pd.DataFrame, stem: str, folder: str | Path) -> list[Path]:
+    """Write `<stem>.tsv` (the tidy frame), `<stem>.md` and `<stem>.tex` (to read) into a folder."""
+    folder = Path(folder)
+    paths = [folder / f"{stem}.{suffix}" for suffix in ("tsv", "md", "tex")]
+    frame.to_csv(paths[0], sep="\t", index=False, float_format="%.8g")
+    paths[1].write_text(to_markdown(frame), encoding="utf-8")
+    paths[2].write_text(to_tex(frame), encoding="utf-8")
+    return paths
+
+
+def read(path: str | Path) -> pd.DataFrame:
+    """A frame that `write` wrote."""
+    text = ["sample", "degradation", "row", "set", "arm", "printed", "test_regions"]
+    frame = pd.read_csv(path, sep="\t", dtype=dict.fromkeys(text, str))
+    numbers = {name: frame[name].astype("Int64") for name in ("n_seeds", "n_windows")}
+    return frame.assign(**{name: frame[name].fillna("") for name in text}, **numbers)
+
+
+def section(frames: Sequence[pd.DataFrame]) -> Section:
+    """The page's section: the tables of the frames in their order."""
+    names = list(dict.fromkeys(name for frame in frames for name in frame["table"]))
+    subject = f"Table{'s' if len(names) > 1 else ''} {' and '.join(filter(None, [', '.join(names[:-1]), names[-1]]))}"
+    text = (
+        "The paper's numbers as printed, beside arms that repeat its released code bug for bug (published) and arms "
+        "that do what its text means (corrected). A dash is a number that the paper or this experiment does not have."
+    )
+    return Section(
+        "kriukov2021",
+        "Kriukov et al. 2021",
+        subject,
+        [text],
+        [one for frame in frames for one in formatted(frame)],
+    )

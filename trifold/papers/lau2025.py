@@ -1,0 +1,240 @@
+"""Table 1 and figure 1 of Lau 2025: the report's numbers beside ours, and what the sequence adds.
+
+`table1` gives one tidy frame in which every number stands under one of three protocols: "paper" (as printed),
+"published" and "corrected" (ours). `gains` holds arms with the sequence against arms without it on the same windows,
+within a protocol. As in the report, means and standard deviations are over test windows; a window's score is its mean
+over seeds.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from trifold.metrics.aggregate import bootstrap
+from trifold.papers import paper
+from trifold.papers.paper import PROTOCOLS, WINDOW
+from trifold.report import tables
+from trifold.report.figures import MUTED, _figure, _log_axis, _styled, palette
+from trifold.report.sections import Section, Table
+from trifold.report.tables import Format
+
+METRICS = ("mse", "pearson", "ssim", "scc_hicrep")
+COLUMNS = [
+    *("table", "sample", "degradation", "row", "metric", "protocol", "arm"),
+    *("n_seeds", "n_windows", "mean", "sd", "printed", "test_regions"),
+]
+GAIN_COLUMNS = [
+    *("sample", "degradation", "row", "against", "protocol", "metric"),
+    *("n_windows", "difference", "ci_low", "ci_high", "better"),
+]
+
+
+# ---------------------------------------------------------------- the numbers
+
+
+def table1(scores: pd.DataFrame, rows: Mapping[str, Sequence[str]], published: pd.DataFrame) -> pd.DataFrame:
+    """Table 1, enhanced maps of test windows on [0, 1], for every sample and low map; columns `COLUMNS`.
+
+    `scores` has a row per window and run (`trifold.score_windows`); `rows` is the config's lau2025/table1: the report's
+    row -> arms, at most one of each protocol; `published` is `paper.read_published`. mean and sd are over windows, each
+    the mean over seeds; scores that are not finite are left out. A row stands beside the low map that its arms read;
+    with no score at all every row stands once. Raises InputError for a missing column and for two arms of one protocol
+    in a row.
+    """
+    scores = _tested(scores, rows)
+    printed = published.set_index(["row", "metric"])["value"].to_dict()
+    lines = []
+    for (sample, degradation), of_view in _views(scores):
+        where = tables.name_regions(paper.merged(of_view))
+        for row, arms in rows.items():
+            own = of_view[of_view["arm"].isin(arms)]
+            if own.empty and not scores.empty:
+                continue
+            for metric in METRICS:
+                key = ["1", sample, degradation, row, metric]
+                if metric in set(published["metric"]):
+                    value = printed.get((row, metric), "")
+                    lines.append([*key, "paper", "", pd.NA, pd.NA, float(value or "nan"), math.nan, value, where])
+                for protocol in PROTOCOLS[1:]:
+                    runs = own[(own["protocol"] == protocol) & np.isfinite(own[metric].astype(float))]
+                    arm = paper.one_arm(runs, "lau2025", "1", row, protocol)
+                    windows = runs.groupby(WINDOW)[metric].mean()
+                    numbers = runs["seed"].nunique(), len(windows), windows.mean(), windows.std()
+                    lines.append([*key, protocol, arm, *numbers, "", where])
+    frame = pd.DataFrame(lines, columns=COLUMNS)
+    return frame.astype({"n_seeds": "Int64", "n_windows": "Int64", "mean": float, "sd": float})
+
+
+def gains(
+    scores: pd.DataFrame,
+    rows: Mapping[str, Sequence[str]],
+    differences: Mapping[str, Sequence[str]],
+    n_bootstrap: int,
+    seed: int,
+) -> pd.DataFrame:
+    """What a row of Table 1 has over others on the same windows, protocol by protocol; columns `GAIN_COLUMNS`.
+
+    `differences` is the config's lau2025/differences: row -> rows it is held against. difference is row minus other,
+    the mean over windows, with a 95 % interval over resampled windows; better: "row", "against", or "undecided".
+    """
+    scores = _tested(scores, rows)
+    lines = []
+    for (sample, degradation), of_view in _views(scores):
+        for protocol in PROTOCOLS[1:]:
+            runs = of_view[of_view["protocol"] == protocol]
+            for row, others in differences.items():
+                for other in others:
+                    pair = [runs[runs["arm"].isin(rows.get(name, []))] for name in (row, other)]
+                    if any(each.empty for each in pair):
+                        continue
+                    means = [each.groupby(WINDOW)[list(METRICS)].mean() for each in pair]
+                    n, *numbers = bootstrap((means[0] - means[1]).to_numpy(float), n_bootstrap, seed)
+                    for metric, count, difference, low, high in zip(METRICS, n, *numbers):
+                        better = paper.better(metric, low, high)
+                        key = [sample, degradation, row, other, protocol, metric]
+                        lines.append([*key, count, difference, low, high, better])
+    return pd.DataFrame(lines, columns=GAIN_COLUMNS)
+
+
+def _tested(scores: pd.DataFrame, rows: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Scores of test windows on [0, 1] of the arms of the rows."""
+    paper.check_scores(scores, METRICS, "lau2025")
+    named = {arm for arms in rows.values() for arm in arms}
+    return scores[(scores["scale"] == "observed") & (scores["role"] == "test") & scores["arm"].isin(named)]
+
+
+def _views(scores: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    if scores.empty:
+        return iter([(("", ""), scores)])
+    return iter(scores.groupby(["sample", "degradation"], sort=False))
+
+
+# ---------------------------------------------------------------- tables to read
+
+Part = tuple[Table, list[tuple[str, Format]]]
+
+
+def _parts(frame: pd.DataFrame, against: pd.DataFrame) -> list[Part]:
+    """Table 1 of every sample and low map, each followed by its differences."""
+    parts = []
+    for (sample, degradation), rows in frame.groupby(["sample", "degradation"], sort=False):
+        parts.append(_scores_part(rows))
+        own = against[(against["sample"] == sample) & (against["degradation"] == degradation)]
+        if len(own):
+            parts.append(_gains_part(own))
+    return parts
+
+
+def _scores_part(rows: pd.DataFrame) -> Part:
+    groups, lines, styles = paper.arrange(rows, METRICS, ["row"])
+    return Table("Table 1 of Lau 2025: enhanced maps", ["model"], groups, lines, _note(rows)), styles
+
+
+def _note(rows: pd.DataFrame) -> str:
+    source = (
+        "The paper's numbers are of human Micro-C (hg38) at 4 kb from 8 kb, over 1673 windows that its held-out "
+        "chromosomes cannot have supplied"
+    )
+    ours = rows[rows["n_windows"].fillna(0) > 0]
+    if ours.empty:
+        return f"No arm of this table was scored. {source}."
+    windows = paper.span(ours["n_windows"].min(), ours["n_windows"].max())
+    seeds = paper.span(ours["n_seeds"].min(), ours["n_seeds"].max())
+    return (
+        f"Test regions: {rows['test_regions'].iloc[0]}. Windows: {windows}. Seeds: {seeds}; ± is the standard "
+        f"deviation over windows. {source}; published and corrected are of the sample {rows['sample'].iloc[0]}, low "
+        f"map “{rows['degradation'].iloc[0]}”. The three are normalised and masked differently: compare within a "
+        "column, not across."
+    )
+
+
+def _gains_part(rows: pd.DataFrame) -> Part:
+    styles = [(metric, Format.of(rows.loc[rows["metric"] == metric, "difference"])) for metric in METRICS]
+    lines = []
+    for (row, other, protocol), own in rows.groupby(["row", "against", "protocol"], sort=False):
+        found = {each.metric: each for each in own.itertuples()}
+        lines.append(([row, other, protocol], [paper.gain_cell(found[metric], style) for metric, style in styles]))
+    groups = [(tables.heading(metric, style), ["difference"]) for metric, style in styles]
+    title = "What the sequence adds to Table 1: paired differences"
+    note = (
+        f"Row minus other on the same windows, with the 95 % interval over {paper.span(*_counts(rows))} resampled "
+        f"windows; sample {rows['sample'].iloc[0]}, low map “{rows['degradation'].iloc[0]}”. The report gives no such "
+        "number. An interval says nothing of other seeds or genomes."
+    )
+    return Table(title, ["model", "against", "protocol"], groups, lines, note), styles
+
+
+def _counts(rows: pd.DataFrame) -> tuple[int, int]:
+    return rows["n_windows"].min(), rows["n_windows"].max()
+
+
+def write(frame: pd.DataFrame, against: pd.DataFrame, folder: str | Path) -> list[Path]:
+    """Write lau2025_table1.tsv and lau2025_gains.tsv (the tidy frames), and lau2025_table1.md and .tex (both, to read)
+    into a folder."""
+    gains = Path(folder) / "lau2025_gains.tsv"
+    against.to_csv(gains, sep="\t", index=False, float_format="%.8g")
+    return [*paper.write(frame, _parts(frame, against), folder, "lau2025_table1"), gains]
+
+
+def read(folder: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The two frames that `write` wrote."""
+    text = ["table", "sample", "degradation", "row", "arm", "printed", "test_regions"]
+    kinds = {**dict.fromkeys(text, str), **dict.fromkeys(["n_seeds", "n_windows"], "Int64")}
+    frame = pd.read_csv(Path(folder) / "lau2025_table1.tsv", sep="\t", dtype=kinds)
+    against = pd.read_csv(Path(folder) / "lau2025_gains.tsv", sep="\t", dtype=dict.fromkeys(text[1:4], str))
+    return frame.assign(**{name: frame[name].fillna("") for name in text}), against
+
+
+def section(frame: pd.DataFrame, against: pd.DataFrame) -> Section:
+    """The page's section: Table 1, then what the sequence adds."""
+    text = (
+        "The report's numbers as printed, beside arms that repeat its released code (published) and arms that do what "
+        "its text means (corrected). A dash is a number that the report or this experiment does not have."
+    )
+    parts = [table for table, _ in _parts(frame, against)]
+    return Section("lau2025", "Lau 2025", "Table 1", [text], parts)
+
+
+# ---------------------------------------------------------------- figure
+
+_WIDTH_IN = 10.2
+
+
+@_styled
+def figure1(histories: pd.DataFrame, panels: Mapping[str, Sequence[str]], arms: Mapping) -> Figure:
+    """Figure 1: training and validation loss by epoch, a panel per fine-tuned arm.
+
+    `histories`: columns arm, seed, epoch, train_loss, validation_loss; `panels` is the config's lau2025/figure1: the
+    report's title -> arms; `arms` is the config's, for the colours. Lines are means over seeds, bands span them.
+    """
+    drawn = [(title, arm) for title, own in panels.items() for arm in own if arm in set(histories["arm"])]
+    styles = palette(arms)
+    lines = -(-len(drawn) // 2)
+    figure = _figure(_WIDTH_IN, 0.5 + 2.2 * lines)
+    grid = figure.subplots(lines, 2, squeeze=False).ravel()
+    for axes, letter, (title, arm) in zip(grid, "abcdefghijklmnopqrstuvwxyz", drawn):
+        rows, colour = histories[histories["arm"] == arm], styles[arm].colour
+        for column, dash, label in (("train_loss", (0, (3, 1.6)), "training"), ("validation_loss", "-", "validation")):
+            runs = rows.dropna(subset=[column]).pivot_table(index="epoch", columns="seed", values=column)
+            mean, mark = runs.mean(axis=1), "o" if len(runs) == 1 else None
+            axes.plot(mean.index, mean, color=colour, lw=1.9, ls=dash, marker=mark, ms=3.5, label=label)
+            if runs.shape[1] > 1:
+                axes.fill_between(runs.index, runs.min(axis=1), runs.max(axis=1), color=colour, alpha=0.18, lw=0)
+        axes.set_title(f"({letter}) {title}, {tables.protocol_of(arms, arm)}")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("loss")
+        if (rows[["train_loss", "validation_loss"]].stack() > 0).all():
+            _log_axis(axes)
+    for axes in grid[len(drawn) :]:
+        axes.remove()
+    if drawn:
+        grid[0].legend(loc="upper right", handlelength=2.6)
+        for handle in grid[0].get_legend().legend_handles:
+            handle.set_color(MUTED)
+    return figure

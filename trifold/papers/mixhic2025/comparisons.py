@@ -1,0 +1,93 @@
+"""Whether one run of MIX-HIC beats another: the questions of the config's mixhic2025/comparisons, answered.
+
+What Figures 4 to 6 of Yang et al. 2025 draw side by side, as paired differences: with and without pre-training, the map
+inferred or not read at all, attention across the batch or along the sequence. The paper gives neither differences nor
+intervals.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from trifold.papers import paper
+from trifold.papers.mixhic2025.tables import Part, difference
+from trifold.report import tables
+from trifold.report.sections import Table
+
+COLUMNS = [
+    *("comparison", "task", "protocol", "sample", "run", "against", "n_seeds", "n_seeds_against", "n_windows"),
+    *("metric", "difference", "ci_low", "ci_high", "better"),
+]
+_TEXT = ["comparison", "task", "protocol", "sample", "run", "against", "metric", "better"]
+# Task -> heading, what is resampled, and the scores that are shown; the .tsv has all.
+_SHOWN = {
+    "loop": ("loops", "pairs", ("auroc", "auprc", "f1")),
+    "map": ("maps", "windows", ("pearson", "r2", "scc_hicrep")),
+    "cage": ("CAGE", "windows", ("pearson", "r2", "pearson_tss")),
+}
+_VERDICTS = {"row": "better", "against": "worse", "undecided": "undecided"}
+
+
+def make(
+    comparisons: Sequence[Mapping],
+    predictions: Mapping[tuple[str, str], Sequence[str | Path]],
+    n_bootstrap: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Every comparison on every sample and score; columns `COLUMNS`.
+
+    `comparisons`: comparison, task, protocol, sample, run and against each; `predictions`: (run, sample) ->
+    predictions.npz of every seed. Run minus against, the means over seeds of both, over the windows (pairs) that both
+    have, with a 95 % interval over `n_bootstrap` resamples of them. better: "row" (the run), "against" or "undecided".
+    Raises InputError for windows whose targets differ.
+    """
+    lines = []
+    for one in comparisons:
+        ours, others = (predictions[one[name], one["sample"]] for name in ("run", "against"))
+        n_windows, found = difference(one["task"], ours, others, n_bootstrap, seed)
+        counts = {"n_seeds": len(ours), "n_seeds_against": len(others), "n_windows": n_windows}
+        for score in found.to_dict("records"):
+            verdict = paper.better(score["metric"], score["ci_low"], score["ci_high"])
+            lines.append({**one, **counts, **score, "better": verdict})
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def parts(frame: pd.DataFrame) -> list[Part]:
+    """The comparisons as a person reads them, by task, protocol and sample."""
+    order = frame.sort_values("task", key=lambda column: column.map(list(_SHOWN).index), kind="stable")
+    return [_part(*key, rows) for key, rows in order.groupby(["task", "protocol", "sample"], sort=False)]
+
+
+def _part(task: str, protocol: str, sample: str, rows: pd.DataFrame) -> Part:
+    heading, units, metrics = _SHOWN[task]
+    styles = [(metric, paper.style_of(metric, rows.loc[rows["metric"] == metric, "difference"])) for metric in metrics]
+    keys, lines = ["comparison", "run", "against"], []
+    for names, own in rows.groupby(keys, sort=False):
+        # A score that one of both does not have (a constant map's correlation) is no verdict.
+        found, cells = {one.metric: one for one in own.dropna(subset="difference").itertuples()}, []
+        for metric, style in styles:
+            one = found.get(metric)
+            cells += [paper.gain_cell(one, style), tables.Cell(_VERDICTS[one.better]) if one else tables.Cell()]
+        lines.append((list(names), cells))
+    groups = [(paper.heading(metric, style), ["difference", "verdict"]) for metric, style in styles]
+    counts = pd.concat([rows["n_seeds"], rows["n_seeds_against"]])
+    seeds = paper.span(counts.min(), counts.max())
+    windows = paper.span(rows["n_windows"].min(), rows["n_windows"].max())
+    note = (
+        f"{protocol.capitalize()} runs. Run minus against on the same {units} of {sample}, means over seeds (each "
+        f"{seeds}), with the 95 % interval over {windows} {units}, resampled. Better or worse: the interval does not "
+        "hold zero. Neighbours are resampled as if they were independent; an interval says nothing of other seeds or "
+        "genomes. The paper gives no such number."
+    )
+    return Table(f"Whether one run beats another: {heading}, {sample}", keys, groups, lines, note), styles
+
+
+def write(frame: pd.DataFrame, folder: str | Path) -> list[Path]:
+    """Write mixhic2025_comparisons.tsv (the tidy frame), .md and .tex (to read) into a folder."""
+    return paper.write(frame, parts(frame), folder, "mixhic2025_comparisons")
+
+
+def read(path: str | Path) -> pd.DataFrame:
+    """A frame that `write` wrote."""
+    return pd.read_csv(path, sep="\t", dtype=dict.fromkeys(_TEXT, str))

@@ -1,0 +1,494 @@
+"""Tables 1 to 4 and S2 of MIX-HIC (Yang et al. 2025): the paper's numbers beside ours.
+
+A table function gives one tidy frame (`COLUMNS`), in which every number stands under one of three protocols: "paper"
+(as printed), "published" and "corrected" (ours). A row of a table names runs, at most one of each protocol and sample;
+Tables 2 to 4 take runs on the samples they were trained on, as the paper does. Means and standard deviations are over
+seeds. Where the config names a reference row, every other row of the same protocol carries its paired difference from
+it, with an interval over test windows.
+
+The paper prints R² without saying more; its number stands under the order of arguments that the released code has
+(`r2_swapped`).
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from trifold.data.pairs import HALF_BINS
+from trifold.errors import InputError
+from trifold.metrics import multimodal
+from trifold.metrics.multimodal import CAGE_METRICS, LOOP_METRICS, MAP_METRICS, Resamples
+from trifold.papers import paper
+from trifold.papers.paper import PROTOCOLS
+from trifold.report.sections import Section, Table
+from trifold.report.tables import Format
+
+PAPERS_SAMPLES = ("GM12878", "K562")
+TOTAL = "Total"
+# Distances of Table 2's second part, as shares of the window.
+_DISTANCES = (0.1, 0.2, 0.4, 0.6, 0.8)
+COLUMNS = [
+    *("table", "sample", "row", "metric", "distance_bp", "protocol", "run", "n_seeds", "n", "mean", "sd", "printed"),
+    "map",  # of the sample: an overlay may give a cell line's place to other data
+    *("against", "n_windows", "difference", "ci_low", "ci_high", "better"),
+]
+# What is read of scores.tsv.
+SCORES = ["run", "protocol", "task", "train_samples", "sample", "seed", "role", "metric", "distance_bp", "n", "value"]
+SEARCHES = ["loops", "validated", "precision", "recall", "f1"]  # of validation.tsv
+_INTEGERS = ["n_seeds", "n", "n_windows"]
+_NUMBERS = ["distance_bp", "mean", "sd", "difference", "ci_low", "ci_high"]
+_TEXT = ["table", "sample", "row", "run", "printed", "map", "against", "better"]
+
+
+class Layout(NamedTuple):
+    """What one table scores, and how it is headed."""
+
+    title: str
+    task: str
+    metrics: tuple[str, ...]
+
+
+LAYOUTS = {
+    "1": Layout("samples before and after cleaning", "", ("before", "after", "share")),
+    "2": Layout("maps", "map", MAP_METRICS),
+    "3": Layout("loops", "loop", LOOP_METRICS),
+    "4": Layout("CAGE", "cage", CAGE_METRICS),
+    "S2": Layout("loops of whole chromosomes", "", ("validated", "predicted", "proportion", "recall", "f1")),
+}
+
+
+# ---------------------------------------------------------------- the numbers
+
+
+def make(
+    name: str,
+    paths: Sequence[str],
+    published: str | Path,
+    *,
+    rows: Mapping[str, Sequence[str]],
+    against: str | None,
+    pretraining: Sequence[str],
+    maps: Mapping[str, str],
+    predictions: Sequence[Mapping],
+    comparison: Mapping[str, int],
+) -> pd.DataFrame:
+    """A table from files: name 1, 2, 3, 4 or s2; `paths` its counts.tsv, scores.tsv or validation.tsv.
+
+    maps: sample -> its contacts, as the config names them; predictions: run, sample and path of every predictions.npz;
+    comparison: bootstrap and seed. Raises InputError where
+    `against` is no row of the table.
+    """
+    printed = paper.read_published(published)
+    if name == "1":
+        counts = [pd.read_csv(path, sep="\t").assign(protocol=Path(path).parts[-3]) for path in paths]
+        empty = pd.DataFrame(columns=["protocol", "sample", "kind", "label", "before", "after"])
+        return _with_maps(table1(pd.concat(counts or [empty], ignore_index=True), pretraining, printed), "row", maps)
+    if name == "s2":
+        tables = [pd.read_csv(path, sep="\t", dtype={"sample": str}) for path in paths]
+        empty = pd.DataFrame(columns=["run", "protocol", "sample", "seed", *SEARCHES])
+        return _with_maps(table_s2(pd.concat(tables or [empty], ignore_index=True), rows, printed), "sample", maps)
+    frame = table(name, paper.read_scores(paths) if paths else pd.DataFrame(columns=SCORES), rows, printed)
+    frame = _with_maps(frame, "sample", maps)
+    if against is not None and rows and against not in rows:
+        raise InputError(
+            f"config: mixhic2025/tables/against/table{name}: {against!r} is none of the rows {sorted(rows)} that this "
+            "experiment has; name one of them"
+        )
+    return with_differences(frame, by_run(predictions), against, comparison["bootstrap"], comparison["seed"])
+
+
+def _with_maps(frame: pd.DataFrame, samples: str, maps: Mapping[str, str]) -> pd.DataFrame:
+    """Our numbers with the map of the sample that the column `samples` names."""
+    ours = frame["protocol"] != PROTOCOLS[0]
+    return frame.assign(map=frame[samples].map(maps).where(ours).fillna(""))
+
+
+def table1(counts: pd.DataFrame, pretraining: Sequence[str], published: pd.DataFrame) -> pd.DataFrame:
+    """Table 1 and the numbers of appendix A.1: pairs before and after cleaning; columns `COLUMNS`.
+
+    `counts`: counts.tsv of every sample and protocol, with a column protocol; `pretraining`: samples that any
+    pre-training reads. `sample` holds what is counted ("pretrain", "loop positive", …), `row` the sample; metric
+    before, after, or share (%).
+    """
+    needed = ["protocol", "sample", "kind", "label", "before", "after"]
+    if missing := [name for name in needed if name not in counts]:
+        raise InputError(f"counts.tsv: columns {missing} are missing; make the samples of mixhic2025 again")
+    counts = counts.assign(
+        what=counts["kind"].where(counts["kind"] == "pretrain", counts["kind"] + " " + counts["label"])
+    )
+    counts = counts[(counts["kind"] != "pretrain") | counts["sample"].isin(pretraining)]
+    sums = counts.groupby(["what", "sample", "protocol"], sort=False)[["before", "after"]].sum().reset_index()
+    total = sums[sums["what"] == "pretrain"].groupby(["what", "protocol"])[["before", "after"]].sum().reset_index()
+    sums = pd.concat([sums, total.assign(sample=TOTAL)])
+    sums["share"] = 100 * sums["after"] / sums["before"].where(sums["before"] > 0)
+    ours = sums.set_index(["what", "sample", "protocol"])
+    printed = _printed(published, "1")
+    lines = []
+    kinds = dict.fromkeys(["pretrain", *sums["what"], *(kind for _, kind, _ in printed)])
+    for what in kinds:
+        names = [row for row, of, _ in printed if of == what]
+        own = sums.loc[sums["what"] == what, "sample"]
+        for row in sorted(dict.fromkeys([*names, *own]), key=lambda name: name == TOTAL):
+            for metric in LAYOUTS["1"].metrics:
+                values = dict.fromkeys(PROTOCOLS[1:], math.nan)
+                values |= {p: ours.loc[(what, row, p), metric] for p in values if (what, row, p) in ours.index}
+                lines += _lines("1", what, row, metric, printed.get((row, what, metric), ""), values)
+    return _frame(lines)
+
+
+def table(name: str, scores: pd.DataFrame, rows: Mapping[str, Sequence[str]], published: pd.DataFrame) -> pd.DataFrame:
+    """Table 2 (maps), 3 (loops) or 4 (CAGE) for every test sample; columns `COLUMNS`.
+
+    `scores`: scores.tsv of every run; `rows`: the config's mixhic2025/tables/table<name>, row -> runs. A run counts on
+    the samples it was trained on. The paper's rows that no run stands for are there too; a sample that the paper does
+    not have stands beside its first. Table 2 has rows by distance_bp as well (NaN: over all). Raises InputError for a
+    missing column and for two runs of one protocol in a row.
+    """
+    layout = LAYOUTS[name]
+    if missing := [column for column in SCORES if column not in scores]:
+        raise InputError(f"scores.tsv: columns {missing} are missing; make the scores of mixhic2025 again")
+    own = scores[(scores["task"] == layout.task) & (scores["role"] == "test") & scores["metric"].isin(layout.metrics)]
+    own = own[own["run"].isin({run for runs in rows.values() for run in runs})]
+    within = [sample in trained.split(",") for sample, trained in zip(own["sample"], own["train_samples"])]
+    own = own[np.array(within, dtype=bool)]
+    printed = _printed(published, name)
+    lines = []
+    for sample in dict.fromkeys(own["sample"]) if len(own) else PAPERS_SAMPLES:
+        beside = papers_sample(sample)
+        of_sample = own[own["sample"] == sample]
+        for row in dict.fromkeys([*(row for row, _, _ in printed), *rows]):
+            of_row = of_sample[of_sample["run"].isin(rows.get(row, []))]
+            found = {each: of_row[of_row["protocol"] == each] for each in PROTOCOLS[1:]}
+            runs = {each: _one_run(own_runs, name, row, each) for each, own_runs in found.items()}
+            for metric in layout.metrics:
+                cells = {each: _over_seeds(found[each], metric) for each in found}
+                lines += _lines(name, sample, row, metric, printed.get((row, beside, metric), ""), cells, runs)
+            for each in found:
+                lines += _by_distance(name, sample, row, each, runs[each], found[each])
+    return _frame(lines)
+
+
+def table_s2(validations: pd.DataFrame, rows: Mapping[str, Sequence[str]], published: pd.DataFrame) -> pd.DataFrame:
+    """Table S2, loops of whole chromosomes that ChIA-PET has seen too; columns `COLUMNS`.
+
+    `validations`: validation.tsv of every search with the columns run, protocol, sample, seed; the row with the most
+    loops of each counts. recall and f1, which the paper does not give, stand beside.
+    """
+    last = validations.sort_values("loops").drop_duplicates(["run", "sample", "seed"], keep="last")
+    last = last.rename(columns={"loops": "predicted", "precision": "proportion"})
+    printed = _printed(published, "S2")
+    lines = []
+    for sample in dict.fromkeys(last["sample"]) if len(last) else PAPERS_SAMPLES:
+        for row in dict.fromkeys([*(row for row, _, _ in printed), *rows]):
+            of_row = last[(last["sample"] == sample) & last["run"].isin(rows.get(row, []))]
+            found = {each: of_row[of_row["protocol"] == each] for each in PROTOCOLS[1:]}
+            runs = {each: _one_run(own, "S2", row, each) for each, own in found.items()}
+            for metric in LAYOUTS["S2"].metrics:
+                cells = {
+                    each: (len(own), pd.NA, own[metric].astype(float).mean(), own[metric].astype(float).std())
+                    for each, own in found.items()
+                }
+                value = printed.get((row, papers_sample(sample), metric), "")
+                lines += _lines("S2", sample, row, metric, value, cells, runs)
+    return _frame(lines)
+
+
+def papers_sample(sample: str) -> str:
+    """The cell line of the paper whose numbers stand beside a sample's."""
+    return next((name for name in PAPERS_SAMPLES if name.casefold() == sample.casefold()), PAPERS_SAMPLES[0])
+
+
+def _printed(published: pd.DataFrame, name: str) -> dict[tuple[str, str, str], str]:
+    """(row, set, metric) -> the number as the paper prints it."""
+    own = published[published["table"] == name]
+    return own.set_index(["row", "set", "metric"])["value"].to_dict()
+
+
+def _one_run(scores: pd.DataFrame, name: str, row: str, protocol: str) -> str:
+    runs = sorted(set(scores["run"]))
+    if len(runs) > 1:
+        raise InputError(
+            f"config: mixhic2025: row {row!r} of Table {name} holds the runs {runs}, both {protocol} and on one "
+            "sample; give each a row of its own"
+        )
+    return "".join(runs)
+
+
+def _over_seeds(runs: pd.DataFrame, metric: str) -> tuple:
+    """n_seeds, n, mean and sd of a score over all distances."""
+    own = runs[(runs["metric"] == metric) & runs["distance_bp"].isna()]
+    values = own["value"].astype(float).dropna()
+    return len(values), (int(own["n"].max()) if len(own) else pd.NA), values.mean(), values.std()
+
+
+def _by_distance(name: str, sample: str, row: str, protocol: str, run: str, runs: pd.DataFrame) -> list[dict]:
+    lines = []
+    own = runs[runs["distance_bp"].notna()]
+    for (metric, distance_bp), of in own.groupby(["metric", "distance_bp"]):
+        values = of["value"].astype(float).dropna()
+        key = {"table": name, "sample": sample, "row": row, "metric": metric, "distance_bp": distance_bp}
+        numbers = {"n_seeds": len(values), "n": int(of["n"].max()), "mean": values.mean(), "sd": values.std()}
+        lines.append({**key, "protocol": protocol, "run": run, **numbers})
+    return lines
+
+
+def _lines(
+    name: str, sample: str, row: str, metric: str, printed: str, cells: Mapping, runs: Mapping[str, str] | None = None
+) -> list[dict]:
+    """The paper's number and ours of one cell; a cell is a value, or n_seeds, n, mean and sd."""
+    key = {"table": name, "sample": sample, "row": row, "metric": metric}
+    lines = [{**key, "protocol": "paper", "mean": float(printed), "printed": printed}] if printed else []
+    for protocol, value in cells.items():
+        n_seeds, n, mean, sd = value if isinstance(value, tuple) else (pd.NA, pd.NA, value, math.nan)
+        numbers = {"n_seeds": n_seeds, "n": n, "mean": mean, "sd": sd}
+        lines.append({**key, "protocol": protocol, "run": (runs or {}).get(protocol, ""), **numbers})
+    return lines
+
+
+def _frame(lines: list[dict]) -> pd.DataFrame:
+    frame = pd.DataFrame(lines, columns=COLUMNS)
+    frame[_TEXT] = frame[_TEXT].fillna("")
+    return frame.astype({**dict.fromkeys(_INTEGERS, "Int64"), **dict.fromkeys(_NUMBERS, float)})
+
+
+# ---------------------------------------------------------------- paired differences
+
+# By task: the arrays of predictions.npz -> the scores of resampled windows.
+_RESAMPLES: dict[str, Callable[[Mapping[str, np.ndarray]], Resamples]] = {
+    "map": lambda own: multimodal.map_resamples(own["prediction"], own["target"], own["x"], own["y"]),
+    "loop": lambda own: multimodal.loop_resamples(own["label"], own["prediction"]),
+    "cage": lambda own: multimodal.cage_resamples(own["prediction"], own["target"], _tss(own["target"])),
+}
+
+
+def _tss(target: np.ndarray) -> np.ndarray:
+    """The bin that holds the TSS a window is about, as where the windows are scored."""
+    return np.arange(target.shape[1]) == HALF_BINS
+
+
+def by_run(predictions: Sequence[Mapping]) -> dict[tuple[str, str], list[str]]:
+    """(run, sample) -> predictions.npz of every seed, of rows with run, sample and path."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in predictions:
+        found.setdefault((one["run"], one["sample"]), []).append(one["path"])
+    return found
+
+
+def with_differences(
+    frame: pd.DataFrame,
+    predictions: Mapping[tuple[str, str], Sequence[str | Path]],
+    against: str | None,
+    n_bootstrap: int,
+    seed: int,
+) -> pd.DataFrame:
+    """`table`'s frame with the differences of every row from the row `against` (None: none).
+
+    `predictions`: (run, sample) -> predictions.npz of every seed; a run without is left out. Row minus `against`,
+    within a protocol and sample, the means over seeds of both, over the windows (pairs) that both have; with a 95 %
+    interval over `n_bootstrap` resamples of them. better: "row", "against" or "undecided". Raises InputError for
+    windows whose targets differ.
+    """
+    frame = frame.copy()
+    if against is None:
+        return frame
+    of = frame[frame["distance_bp"].isna() & (frame["run"] != "")]
+    runs = of.drop_duplicates(["sample", "protocol", "row"]).set_index(["sample", "protocol", "row"])["run"]
+    for (sample, protocol, row), run in runs.items():
+        other = runs.get((sample, protocol, against))
+        pair = [predictions.get((name, sample)) for name in (run, other)]
+        if row == against or not all(pair):
+            continue
+        n_windows, found = difference(LAYOUTS[frame["table"].iloc[0]].task, *pair, n_bootstrap, seed)
+        chosen = (frame["sample"] == sample) & (frame["protocol"] == protocol) & (frame["row"] == row)
+        chosen &= frame["distance_bp"].isna()
+        for score in found[found["difference"].notna()].itertuples():
+            at = chosen & (frame["metric"] == score.metric)
+            frame.loc[at, ["against", "n_windows"]] = [against, n_windows]
+            frame.loc[at, ["difference", "ci_low", "ci_high"]] = [score.difference, score.ci_low, score.ci_high]
+            frame.loc[at, "better"] = paper.better(score.metric, score.ci_low, score.ci_high)
+    return frame
+
+
+def difference(
+    task: str, paths: Sequence[str | Path], others: Sequence[str | Path], n_bootstrap: int, seed: int
+) -> tuple[int, pd.DataFrame]:
+    """Windows that all have, and `multimodal.compare` over them, from every seed's predictions.npz of both runs.
+
+    task: "map", "loop" or "cage". Raises InputError for windows whose targets differ.
+    """
+    of_all = []
+    for path in (*paths, *others):
+        with np.load(path) as stored:
+            of_all.append(dict(stored))
+    keys = [pd.MultiIndex.from_arrays([each["chrom"], each["x"], each["y"]]) for each in of_all]
+    shared = keys[0]
+    for key in keys[1:]:
+        shared = shared[shared.isin(key)]
+    if shared.empty:
+        return 0, pd.DataFrame({"metric": [], "difference": [], "ci_low": [], "ci_high": []})
+    target = "label" if task == "loop" else "target"
+    rows = [key.get_indexer(shared) for key in keys]
+    chosen = [{part: values[at] for part, values in each.items()} for each, at in zip(of_all, rows)]
+    for path, each in zip([*paths, *others], chosen):
+        if not np.array_equal(each[target], chosen[0][target]):
+            raise InputError(f"{path}: its targets are not those of {paths[0]}; make the predictions of both again")
+    resamples = [_RESAMPLES[task](each) for each in chosen]
+    ours, theirs = resamples[: len(paths)], resamples[len(paths) :]
+    return len(shared), multimodal.compare(ours, theirs, len(shared), n_bootstrap, seed)
+
+
+# ---------------------------------------------------------------- tables to read
+
+Part = tuple[Table, list[tuple[str, Format]]]
+_TITLE = "Table {} of Yang et al. 2025: {}"
+_WHAT = {"pretrain": "pre-training", "cage window": "windows about TSS"}
+
+
+def parts(frame: pd.DataFrame) -> list[Part]:
+    """A table as a person reads it, sample by sample: the scores, the differences, Table 2's scores by distance."""
+    name = frame["table"].iloc[0]
+    if name == "1":
+        return [_counts_part(frame)]
+    found = []
+    for _, rows in frame.groupby("sample", sort=False):
+        found.append(_scores_part(rows[rows["distance_bp"].isna()]))
+        if (compared := rows[rows["difference"].notna()]).size:
+            found.append(_differences_part(compared))
+        if rows["distance_bp"].notna().any():
+            found.append(_distance_part(rows[rows["distance_bp"].notna()]))
+    return found
+
+
+def _numbered(rows: pd.DataFrame) -> pd.DataFrame:
+    """Without the columns and rows that hold no number."""
+    known = rows["mean"].notna()
+    for keys in (["metric", "protocol"], ["row", "sample"]):
+        rows = rows[known.groupby([rows[key] for key in keys]).transform("any")]
+        known = rows["mean"].notna()
+    return rows
+
+
+def _counts_part(frame: pd.DataFrame) -> Part:
+    layout = LAYOUTS["1"]
+    rows = _numbered(frame).replace({"sample": _WHAT})
+    groups, lines, styles = paper.arrange(rows, layout.metrics, ["sample", "row"])
+    maps = frame.loc[frame["map"] != "", ["row", "map"]].drop_duplicates()
+    ours = ", ".join(f"{row} {of}" for row, of in maps.itertuples(index=False))
+    note = (f"Our maps: {ours}. " if ours else "") + (
+        "The paper's samples are human cell lines, hg38, 5-kb bins; its text gives loops before and windows after "
+        "cleaning alone. Negative loops are drawn, not listed: “before” is how many were drawn to choose from. "
+        "Published and corrected clean by different rules (docs/mixhic2025.md, item 12)."
+    )
+    return Table(_TITLE.format("1", layout.title), ["what", "sample"], groups, lines, note), styles
+
+
+def _scores_part(rows: pd.DataFrame) -> Part:
+    name, sample = rows["table"].iloc[0], rows["sample"].iloc[0]
+    layout = LAYOUTS[name]
+    groups, lines, styles = paper.arrange(_numbered(rows), layout.metrics, ["row"])
+    title = f"{_TITLE.format(name, layout.title)}, {sample}"
+    return Table(title, ["model"], groups, lines, _note(rows)), styles
+
+
+def _note(rows: pd.DataFrame) -> str:
+    name, sample = rows["table"].iloc[0], rows["sample"].iloc[0]
+    source = f"The paper's numbers are of {papers_sample(sample)} (hg38, 5 kb)"
+    source += "" if name == "S2" else ", chromosomes 3, 13 and 17"
+    extra = {
+        "2": " Pearson and R² are over every pixel of all test windows, as in the paper, and follow the decay with "
+        "distance; the paper gives no SCC. Its R² stands under the order of arguments its code has.",
+        "3": " Precision, recall and F1 are at 0.5; the paper gives no AUPRC.",
+        "4": " Scores are over every bin of the windows, as in the paper, and over the bins that hold the windows' TSS "
+        "alone. The released code draws the paper's test windows from all chromosomes; the paper's R² stands under the "
+        "order of arguments it has.",
+        "S2": " A loop is validated where ChIA-PET has one with both anchors near (mixhic2025/loops/tolerance_bins); "
+        "the paper states neither its tolerance nor its chromosomes.",
+    }[name]
+    ours = rows[(rows["run"] != "") & (rows["n_seeds"].fillna(0) > 0)]
+    if ours.empty:
+        return f"No run of this table was scored. {source}.{extra}"
+    seeds = paper.span(ours["n_seeds"].min(), ours["n_seeds"].max())
+    counts = ours.loc[ours["metric"].isin(("auroc", "scc_hicrep", "pearson_tss")), "n"].dropna()
+    windows = (
+        f" {'Pairs' if name == '3' else 'Windows'}: {paper.span(counts.min(), counts.max())}." if len(counts) else ""
+    )
+    different = " Published and corrected may hold different windows: compare within a column."
+    own = next((f"{sample} ({of})" for of in rows["map"] if of), sample)
+    return (
+        f"{source}; published and corrected are of the sample {own}.{windows} Seeds: {seeds}; ± is the standard "
+        f"deviation over seeds.{'' if name == 'S2' else different}{extra}"
+    )
+
+
+def _differences_part(rows: pd.DataFrame) -> Part:
+    name, sample, against = (rows[key].iloc[0] for key in ("table", "sample", "against"))
+    metrics = [metric for metric in LAYOUTS[name].metrics if metric in set(rows["metric"])]
+    styles = [(metric, paper.style_of(metric, rows.loc[rows["metric"] == metric, "difference"])) for metric in metrics]
+    lines = []
+    for (row, protocol), own in rows.groupby(["row", "protocol"], sort=False):
+        found = {each.metric: each for each in own.itertuples()}
+        lines.append(([row, protocol], [paper.gain_cell(found.get(metric), style) for metric, style in styles]))
+    groups = [(paper.heading(metric, style), ["difference"]) for metric, style in styles]
+    windows = paper.span(rows["n_windows"].min(), rows["n_windows"].max())
+    note = (
+        f"Row minus {against} on the same {'pairs' if name == '3' else 'windows'} of {sample}, means over seeds, with "
+        f"the 95 % interval over {windows} of them, resampled. Neighbours are resampled as if they were independent; "
+        "an interval says nothing of other seeds or genomes."
+    )
+    title = f"Table {name}: differences from {against}, {sample}"
+    return Table(title, ["model", "protocol"], groups, lines, note), styles
+
+
+def _distance_part(rows: pd.DataFrame) -> Part:
+    name, sample = rows["table"].iloc[0], rows["sample"].iloc[0]
+    known = np.unique(rows["distance_bp"])
+    shown = np.unique([known[np.abs(known - share * known.max()).argmin()] for share in _DISTANCES])
+    rows = rows[rows["distance_bp"].isin(shown)].sort_values("distance_bp", kind="stable")
+    order = {row: number for number, row in enumerate(dict.fromkeys(rows["row"]))}
+    rows = rows.sort_values("row", key=lambda column: column.map(order), kind="stable")
+    rows = rows.assign(distance=[f"{value / 1000:g} kb" for value in rows["distance_bp"]])
+    metrics = [metric for metric in ("pearson", "r2", "scc_hicrep") if metric in set(rows["metric"])]
+    groups, lines, styles = paper.arrange(rows, metrics, ["row", "distance"])
+    note = (
+        "Over the pixels of one distance of all test windows; of SCC, the mean over windows of the correlation that "
+        "HiCRep weighs there. The paper gives none. A map that says nothing but the distance has no Pearson, an R² "
+        "near 0, and an SCC that tells of the filter at the edges of the windows. All distances are in the .tsv."
+    )
+    title = f"Table {name} by distance, {sample}"
+    return Table(title, ["model", "distance"], groups, lines, note), styles
+
+
+def write(frame: pd.DataFrame, folder: str | Path) -> list[Path]:
+    """Write mixhic2025_table<name>.tsv (the tidy frame), .md and .tex (to read) into a folder; names in lower case."""
+    return paper.write(frame, parts(frame), folder, f"mixhic2025_table{frame['table'].iloc[0].lower()}")
+
+
+def read(path: str | Path) -> pd.DataFrame:
+    """A frame that `write` wrote."""
+    return _frame(pd.read_csv(path, sep="\t", dtype=dict.fromkeys(_TEXT, str)))
+
+
+def section(frames: Sequence[pd.DataFrame], comparisons: Sequence[Table] = ()) -> Section:
+    """The page's section: the tables of the frames in their order, then the comparisons."""
+    names = list(dict.fromkeys(name for frame in frames for name in frame["table"]))
+    text = (
+        "The paper's numbers as printed, beside runs that repeat its released code (published) and runs that do what "
+        "its text means (corrected). A dash is a number that the paper or this experiment does not have."
+    )
+    subject = f"Table{'s' if len(names) > 1 else ''} {_listed(names)}" if names else ""
+    subjects = [subject, "comparisons of runs" if comparisons else ""]
+    return Section(
+        "mixhic2025",
+        "Yang et al. 2025",
+        ", ".join(filter(None, subjects)),
+        [text],
+        [*(one for frame in frames for one, _ in parts(frame)), *comparisons],
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

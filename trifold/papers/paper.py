@@ -1,0 +1,214 @@
+"""What the tables of several papers share: their printed numbers, cells, and renderings in Markdown and LaTeX."""
+
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import pandas as pd
+
+from trifold.errors import InputError
+from trifold.report import tables
+from trifold.report.sections import Table
+from trifold.report.tables import METRICS, Cell, Format, Metric
+
+PROTOCOLS = ("paper", "published", "corrected")
+WINDOW = ["fold", "chrom", "start_bp", "end_bp"]
+# Columns of a paper's tables that are no scores.
+_COUNTS = {
+    "before": ("before cleaning", None),
+    "after": ("after cleaning", None),
+    "share": ("remain, %", None),
+    "validated": ("validated loops", None),
+    "predicted": ("predicted loops", None),
+    "proportion": ("proportion", True),
+}
+COUNTS = {name: Metric(label, label.replace("%", r"\%"), better) for name, (label, better) in _COUNTS.items()}
+_PUBLISHED = ["table", "row", "set", "metric", "value", "source"]
+
+
+def read_published(path: str | Path) -> pd.DataFrame:
+    """papers/<paper>/published.tsv: table, row, set, metric, value (text, as printed), source."""
+    published = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    if missing := [name for name in _PUBLISHED if name not in published]:
+        raise InputError(f"{path}: columns {missing} are missing; it needs {_PUBLISHED}")
+    if unknown := set(published["metric"]) - set(METRICS | COUNTS):
+        raise InputError(f"{path}: column metric: {sorted(unknown)} is not one of {sorted(METRICS | COUNTS)}")
+    if (twice := published.duplicated(_PUBLISHED[:4])).any():
+        named = published.loc[twice, _PUBLISHED[:4]].iloc[0].tolist()
+        raise InputError(f"{path}: {named} stands there twice; keep one row")
+    return published
+
+
+def read_scores(paths: Sequence[str | Path]) -> pd.DataFrame:
+    """Tables of several runs, one below the other; chromosomes, samples and lists of samples are text."""
+    text = dict.fromkeys(("chrom", "sample", "train_samples", "pretraining", "variant"), str)
+    return pd.concat([pd.read_csv(path, sep="\t", dtype=text) for path in paths], ignore_index=True)
+
+
+def check_scores(scores: pd.DataFrame, metrics: Sequence[str], paper: str) -> None:
+    """Raises InputError for scores.tsv without the columns of a table, or of an unknown protocol."""
+    needed = ["protocol", "degradation", "arm", "seed", "sample", "role", "scale", *WINDOW, *metrics]
+    if missing := [name for name in needed if name not in scores]:
+        raise InputError(f"scores.tsv: columns {missing} are missing; make the scores of {paper} again")
+    if unknown := set(scores["protocol"]) - set(PROTOCOLS[1:]):
+        raise InputError(f"scores.tsv: column protocol: {sorted(unknown)} is not one of {list(PROTOCOLS[1:])}")
+
+
+def one_arm(runs: pd.DataFrame, paper: str, table: str, row: str, protocol: str) -> str:
+    """The arm of a cell, empty without one. Raises InputError for two of one protocol in a row."""
+    arms = sorted(set(runs["arm"]))
+    if len(arms) > 1:
+        raise InputError(
+            f"config: {paper}: row {row!r} of Table {table} holds the arms {arms}, both scored under the {protocol} "
+            "protocol; give each a row of its own"
+        )
+    return "".join(arms)
+
+
+def merged(windows: pd.DataFrame) -> pd.DataFrame:
+    """Windows that touch or overlap as one region each: chrom, start_bp, end_bp."""
+    # Chromosomes named by numbers and letters sort as text.
+    unique = windows[WINDOW[1:]].astype({"chrom": str}).drop_duplicates().sort_values(["chrom", "start_bp"])
+    spans: list[list] = []
+    for chrom, start_bp, end_bp in unique.itertuples(index=False, name=None):
+        if spans and spans[-1][0] == chrom and start_bp <= spans[-1][2]:
+            spans[-1][2] = max(spans[-1][2], end_bp)
+        else:
+            spans.append([chrom, start_bp, end_bp])
+    return pd.DataFrame(spans, columns=WINDOW[1:])
+
+
+def better(metric: str, low: float, high: float) -> str:
+    """Of an interval of row minus other: "row", "against", or "undecided" where it holds zero or is not known."""
+    if not (low > 0 or high < 0):
+        return "undecided"
+    return "row" if (low > 0) == METRICS[metric].higher_is_better else "against"
+
+
+def cell(row, style: Format) -> Cell:
+    """A cell of a row with mean, sd and printed (the paper's own digits)."""
+    if row is None or math.isnan(row.mean):
+        return Cell()
+    if row.printed:
+        # The paper's own digits, on the scale of the column.
+        return Cell(f"{Decimal(row.printed).scaleb(-style.exponent):f}")
+    return Cell(style.number(row.mean), "" if math.isnan(row.sd) else f"± {style.number(row.sd)}")
+
+
+def gain_cell(row, style: Format) -> Cell:
+    """A cell of a row with difference, ci_low and ci_high."""
+    if row is None or math.isnan(row.difference):
+        return Cell()
+    interval = "" if math.isnan(row.ci_low) else style.interval(row.ci_low, row.ci_high)
+    return Cell(style.number(row.difference, sign=True), interval)
+
+
+def span(low: int, high: int) -> str:
+    return f"{low}" if low == high else f"{low}–{high}"
+
+
+# ---------------------------------------------------------------- tables to read
+
+
+def heading(metric: str, style: Format) -> str:
+    """Column heading: label, the direction that is better, the shared power of ten."""
+    known = (METRICS | COUNTS)[metric]
+    return f"{known.label} {known.arrow}{style.power}".strip()
+
+
+def style_of(metric: str, values: pd.Series) -> Format:
+    """One format for a column. Counts are whole; R², which has no lower end, has digits as if it had."""
+    if metric in COUNTS and metric not in ("share", "proportion"):
+        return Format(0, 0)
+    return Format.of(values.clip(-1, 1) if metric.startswith("r2") else values)
+
+
+def arrange(rows: pd.DataFrame, metrics: Sequence[str], keys: Sequence[str]):
+    """Columns metric × protocol and a line for every value of the columns `keys`, as `Table` takes them.
+
+    `rows`: columns metric, protocol, mean, sd, printed and the keys. Returns groups, lines (names, cells), and
+    (metric, format) of the groups.
+    """
+    styles = [(name, style_of(name, own)) for name in metrics if len(own := rows.loc[rows["metric"] == name, "mean"])]
+    present = set(rows[["metric", "protocol"]].itertuples(index=False, name=None))
+    columns = [
+        (name, style, protocol) for name, style in styles for protocol in PROTOCOLS if (name, protocol) in present
+    ]
+    found = {(*(getattr(row, key) for key in keys), row.metric, row.protocol): row for row in rows.itertuples()}
+    lines = []
+    for names in rows[list(keys)].drop_duplicates().itertuples(index=False, name=None):
+        cells = (found.get((*names, metric, protocol)) for metric, _, protocol in columns)
+        lines.append((list(names), [cell(row, style) for row, (_, style, _) in zip(cells, columns)]))
+    groups = [
+        (heading(name, style), [protocol for own, _, protocol in columns if own == name]) for name, style in styles
+    ]
+    return groups, lines, styles
+
+
+def markdown(parts: Sequence[Table]) -> str:
+    """A Markdown table each between its title and its note."""
+    texts = []
+    for table in parts:
+        head = [*table.heads, *(f"{metric} {column}" for metric, own in table.groups for column in own)]
+        lines = [head, [*["---"] * len(table.heads), *["---:"] * (len(head) - len(table.heads))]]
+        for names, cells in table.rows:
+            values = [" ".join(part for part in (cell.value, cell.spread) if part) for cell in cells]
+            lines.append([*map(tables.escape_markdown, names), *values])
+        body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        texts.append(f"**{tables.escape_markdown(table.title)}**\n\n{body}\n\n{tables.escape_markdown(table.note)}\n")
+    return "\n".join(texts)
+
+
+def tex(parts: Sequence[tuple[Table, list[tuple[str, Format]]]]) -> str:
+    """A booktabs table each, as wide as the page, the spread in small type; with the (metric, format) of its groups."""
+    texts = ["% \\usepackage{booktabs,graphicx}"]
+    for table, styles in parts:
+        upper, lower, rules = [""] * len(table.heads), list(table.heads), []
+        for (metric, style), (_, own) in zip(styles, table.groups):
+            power = rf" $\times 10^{{{style.exponent}}}$" if style.exponent else ""
+            known = (METRICS | COUNTS)[metric]
+            text = f"{known.tex} {tables.escape_tex(known.arrow)}{power}"
+            rules.append(rf"\cmidrule(lr){{{len(lower) + 1}-{len(lower) + len(own)}}}")
+            upper.append(rf"\multicolumn{{{len(own)}}}{{c}}{{{text}}}")
+            lower += own
+        lines, above = [], table.rows[0][0][0]
+        for names, cells in table.rows:
+            if names[0] != above and len(names) > 1:  # the sets of a model stay together
+                lines.append(r"\midrule")
+            above = names[0]
+            lines.append(" & ".join([*map(tables.escape_tex, names), *map(_tex_cell, cells)]) + r" \\")
+        texts += [
+            r"\begin{table*}",
+            r"\centering",
+            rf"\caption{{{tables.escape_tex(table.title)}. {tables.escape_tex(table.note)}}}",
+            r"\resizebox{\textwidth}{!}{%",
+            rf"\begin{{tabular}}{{{'l' * len(table.heads)}{'r' * (len(lower) - len(table.heads))}}}",
+            r"\toprule",
+            " & ".join(upper) + r" \\",
+            " ".join(rules),
+            " & ".join(lower) + r" \\",
+            r"\midrule",
+            *lines,
+            r"\bottomrule",
+            r"\end{tabular}}",
+            r"\end{table*}",
+            "",
+        ]
+    return "\n".join(texts)
+
+
+def write(
+    frame: pd.DataFrame, parts: Sequence[tuple[Table, list[tuple[str, Format]]]], folder: str | Path, stem: str
+) -> list[Path]:
+    """Write `<stem>.tsv` (the tidy frame), `<stem>.md` and `<stem>.tex` (its parts, to read) into a folder."""
+    paths = [Path(folder) / f"{stem}.{suffix}" for suffix in ("tsv", "md", "tex")]
+    frame.to_csv(paths[0], sep="\t", index=False, float_format="%.8g")
+    paths[1].write_text(markdown([table for table, _ in parts]), encoding="utf-8")
+    paths[2].write_text(tex(parts), encoding="utf-8")
+    return paths
+
+
+def _tex_cell(cell: Cell) -> str:
+    spread = rf" {{\scriptsize {tables.escape_tex(cell.spread)}}}" if cell.spread else ""
+    return tables.escape_tex(cell.value) + spread

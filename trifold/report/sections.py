@@ -1,0 +1,56 @@
+"""A section of the page that a paper's rules made: plain data, written as section.json and read when the page is built.
+
+The page renders it by templates/section.html.j2 and knows no paper.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from trifold.errors import InputError
+from trifold.report.tables import Cell
+
+FILE = "section.json"
+
+
+class Table(NamedTuple):
+    """A table that sets a paper's numbers beside ours, formatted."""
+
+    title: str
+    heads: list[str]  # over the columns that name a row
+    groups: list[tuple[str, list[str]]]  # metric heading, its columns
+    rows: list[tuple[list[str], list[Cell]]]  # names of a row, a cell per column
+    note: str
+
+
+class Section(NamedTuple):
+    """What the page says of one paper."""
+
+    key: str  # in links: lower-case letters and digits
+    title: str  # the paper
+    subject: str  # which of its tables
+    paragraphs: Sequence[str]
+    tables: Sequence[Table]
+
+
+def write(section: Section, folder: str | Path) -> Path:
+    """Write section.json into a folder."""
+    data = {**section._asdict(), "tables": [table._asdict() for table in section.tables]}
+    path = Path(folder) / FILE
+    path.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def read(path: str | Path) -> Section:
+    """A section that `write` wrote. Raises InputError for a file that is none."""
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        return Section(**{**data, "tables": [_table(**own) for own in data["tables"]]})
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: no section of a page ({error}); make it again") from error
+
+
+def _table(title, heads, groups, rows, note) -> Table:
+    cells = [(names, [Cell(*cell) for cell in own]) for names, own in rows]
+    return Table(title, heads, [(heading, columns) for heading, columns in groups], cells, note)

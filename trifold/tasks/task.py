@@ -1,0 +1,33 @@
+"""What the workflow asks of a task."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task, by the modules that hold its parts.
+
+    name      as arms name it
+    source    where its samples come from: "examples", windows on the diagonal; "pairs", windows about pairs of bins
+    data      module of its data set: `training_sets(arm, given, network, seed)` and what `statistics` a model keeps
+    learner   (loss, predicts) -> module and class of the Lightning module that holds the loss
+    scoring   module with `score(out, ...)`; None: it is not scored
+    criterion column of the history by which an epoch is the best, and 1 where more of it is better, -1 where less
+    unit      what is resampled for an interval
+    settings  protocol -> settings of an arm that are not given
+    """
+
+    name: str
+    source: str
+    data: str
+    learner: Callable[[str, bool], tuple[str, str]]
+    scoring: str | None
+    criterion: tuple[str, int]
+    unit: str
+    settings: Mapping[str, Mapping] = field(default_factory=dict)
+
+    @property
+    def whole_maps(self) -> bool:
+        """Whether it predicts maps of whole chromosomes, which are scored and shown as such."""
+        return self.source == "examples"

@@ -1,0 +1,44 @@
+"""Keep some test windows and what one model makes of them, for figures."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trifold import log, provenance
+from trifold.data.sequence import SequenceStore
+from trifold.data.tracks import TrackStore
+from trifold.keep_windows import keep
+from trifold.models import stored
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(inputs, outputs, params, wildcards, threads) -> None:
+    parameters = {"arm": params.arm, "geometry": params.geometry, "windows": params.windows}
+    parameters["protocol"] = wildcards.protocol
+    examples = Path(inputs.examples).parent
+    if inputs.model:
+        model = stored.load_arm(Path(inputs.model[0]).parent)[0]
+    else:
+        model = stored.build_arm(params.arm, params.geometry, stored.read_statistics(examples))
+    sources = [*inputs.model, inputs.examples, *inputs.sequence, *inputs.tracks]
+    with provenance.artifact(
+        Path(outputs[0]).parent, "windows", parameters=parameters, code=params.code, inputs=sources
+    ) as partial:
+        keep(
+            partial,
+            model=model,
+            protocol=wildcards.protocol,
+            examples=examples,
+            sequence=SequenceStore(Path(inputs.sequence[0]).parent) if inputs.sequence else None,
+            tracks=[TrackStore(Path(path).parent) for path in inputs.tracks],
+            windows=params.windows,
+            batch_size=params.batch_size,
+            device=params.accelerator,
+            threads=threads,
+        )
+
+
+if __name__ == "__main__":
+    log.start(snakemake.log)
+    main(snakemake.input, snakemake.output, snakemake.params, snakemake.wildcards, snakemake.threads)
