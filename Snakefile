@@ -24,7 +24,8 @@ pathvars:
 report: "resources/report/workflow.rst"
 
 
-include: "rules/common.smk"
+include: "rules/inputs.smk"
+include: "rules/resources.smk"
 include: "rules/resolve.smk"
 include: "rules/fetch.smk"
 include: "rules/simulate.smk"
@@ -32,6 +33,7 @@ include: "rules/sequence.smk"
 include: "rules/contacts.smk"
 include: "rules/tracks.smk"
 include: "rules/examples.smk"
+include: "rules/pairs.smk"
 include: "rules/train.smk"
 include: "rules/predict.smk"
 include: "rules/evaluate.smk"
@@ -57,6 +59,7 @@ rule all:
         "<results>/manifest.json",
         "<results>/ro-crate-metadata.json",
         "<results>/manifest.artifact.json",
+        get_all_scores,
     localrule: True
 
 

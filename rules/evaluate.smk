@@ -36,17 +36,21 @@ rule score:
     input:
         model=get_weights,
         examples=get_scored_examples,
+        pairs=lambda wildcards: get_pairs(wildcards.arm, [wildcards.sample], wildcards.fold),
+        bands=lambda wildcards: get_bands(wildcards.arm, [wildcards.sample]),
         sequence=lambda wildcards: get_sequence(wildcards.arm),
         tracks=lambda wildcards: get_tracks(wildcards.arm, [wildcards.sample]),
     output:
         collect(
-            "<results>/scores/{{protocol}}/{{arm}}/fold-{{fold}}/seed-{{seed}}/{{sample}}/{file}",
+            "<results>/scores/{{dataset}}/{{arm}}/fold-{{fold}}/seed-{{seed}}/{{sample}}/{file}",
             file=["artifact.json", "scores.tsv"],
         ),
     log:
-        "<logs>/score/{protocol}/{arm}/fold-{fold}/seed-{seed}/{sample}.log",
+        "<logs>/score/{dataset}/{arm}/fold-{fold}/seed-{seed}/{sample}.log",
     benchmark:
-        "<benchmarks>/score/{protocol}/{arm}/fold-{fold}/seed-{seed}/{sample}.jsonl"
+        "<benchmarks>/score/{dataset}/{arm}/fold-{fold}/seed-{seed}/{sample}.jsonl"
+    wildcard_constraints:
+        arm="|".join(name for name, arm in arms.items() if plan.task_of(arm).whole_maps) or "none",
     conda:
         "../envs/torch.yaml"
     threads: lookup("threads/predict", within=config)
@@ -55,14 +59,35 @@ rule score:
         runtime=hours(4),
         gpu=1 if config["accelerator"] == "gpu" else 0,
     params:
-        arm=lambda wildcards: MODELS[wildcards.arm],
+        arm=lambda wildcards: unplaced(arms[wildcards.arm]),
+        parts=lambda wildcards: plan.parts_of(arms[wildcards.arm]),
+        protocol=lambda wildcards: DATASETS[wildcards.dataset]["protocol"],
         geometry=lookup("geometry", within=config),
         scoring=lookup("evaluate/scoring", within=config),
         batch_size=lookup("predict/batch_size", within=config),
-        accelerator=unrecorded(config["accelerator"]),
-        code=code_version("score.py"),
+        where=get_where,
+        code=lambda wildcards: code_version("score.py", *plan.scored_by(arms, wildcards.arm)),
     script:
         "../workflow_scripts/score.py"
+
+
+# Of windows about pairs the predictions stay, for differences and figures.
+use rule score as score_pairs with:
+    output:
+        collect(
+            "<results>/scores/{{dataset}}/{{arm}}/fold-{{fold}}/seed-{{seed}}/{{sample}}/{file}",
+            file=["artifact.json", "scores.tsv", "predictions.npz"],
+        ),
+    log:
+        "<logs>/score_pairs/{dataset}/{arm}/fold-{fold}/seed-{seed}/{sample}.log",
+    benchmark:
+        "<benchmarks>/score_pairs/{dataset}/{arm}/fold-{fold}/seed-{seed}/{sample}.jsonl"
+    wildcard_constraints:
+        arm="|".join(name for name, arm in arms.items() if not plan.task_of(arm).whole_maps) or "none",
+    resources:
+        mem_mb=gigabytes(16),
+        runtime=hours(4),
+        gpu=1 if config["accelerator"] == "gpu" else 0,
 
 
 # What figures show of a model: some test windows, and what it makes of them without a part of it.
@@ -74,13 +99,13 @@ rule keep_windows:
         tracks=lambda wildcards: get_tracks(wildcards.arm, [wildcards.sample]),
     output:
         collect(
-            "<results>/windows/{{protocol}}/{{arm}}/fold-{{fold}}/seed-{{seed}}/{{sample}}/{file}",
+            "<results>/windows/{{dataset}}/{{arm}}/fold-{{fold}}/seed-{{seed}}/{{sample}}/{file}",
             file=["artifact.json", "windows.npz"],
         ),
     log:
-        "<logs>/keep_windows/{protocol}/{arm}/fold-{fold}/seed-{seed}/{sample}.log",
+        "<logs>/keep_windows/{dataset}/{arm}/fold-{fold}/seed-{seed}/{sample}.log",
     benchmark:
-        "<benchmarks>/keep_windows/{protocol}/{arm}/fold-{fold}/seed-{seed}/{sample}.jsonl"
+        "<benchmarks>/keep_windows/{dataset}/{arm}/fold-{fold}/seed-{seed}/{sample}.jsonl"
     conda:
         "../envs/torch.yaml"
     threads: lookup("threads/predict", within=config)
@@ -89,11 +114,12 @@ rule keep_windows:
         runtime=hours(1),
         gpu=1 if config["accelerator"] == "gpu" else 0,
     params:
-        arm=lambda wildcards: MODELS[wildcards.arm],
+        arm=lambda wildcards: unplaced(arms[wildcards.arm]),
+        protocol=lambda wildcards: DATASETS[wildcards.dataset]["protocol"],
         geometry=lookup("geometry", within=config),
         windows=lambda wildcards: KEPT_WINDOWS.get(wildcards.arm, 1),
         batch_size=lookup("predict/batch_size", within=config),
         accelerator=unrecorded(config["accelerator"]),
-        code=code_version("keep_windows.py"),
+        code=lambda wildcards: code_version("keep_windows.py", *plan.networks_of(arms, wildcards.arm)),
     script:
         "../workflow_scripts/keep_windows.py"

@@ -30,7 +30,7 @@ rule examples:
         regions="<results>/splits/{fold}/regions.bed",
     output:
         collect(
-            "<results>/examples/{{protocol}}/{{degradation}}/{{sample}}/fold-{{fold}}/{file}",
+            "<results>/examples/{{dataset}}/{{degradation}}/{{sample}}/fold-{{fold}}/{file}",
             file=[
                 "artifact.json",
                 "tiles.tsv",
@@ -43,19 +43,19 @@ rule examples:
             ],
         ),
     log:
-        "<logs>/examples/{protocol}/{degradation}/{sample}/fold-{fold}.log",
+        "<logs>/examples/{dataset}/{degradation}/{sample}/fold-{fold}.log",
     benchmark:
-        "<benchmarks>/examples/{protocol}/{degradation}/{sample}/fold-{fold}.jsonl"
+        "<benchmarks>/examples/{dataset}/{degradation}/{sample}/fold-{fold}.jsonl"
     conda:
         "../envs/data.yaml"
     resources:
         mem_mb=gigabytes(8),
         runtime=hours(4),
     params:
-        geometry=lookup("geometry", within=config),
-        recipes=lookup("recipes/{protocol}", within=config),
+        geometry=lambda wildcards: {**config["geometry"], "window_bins": DATASETS[wildcards.dataset]["window_bins"]},
+        recipes=lambda wildcards: config["recipes"][DATASETS[wildcards.dataset]["protocol"]],
         # Contacts double the size of a data set, and only some arms read them.
-        with_counts=lambda wildcards: plan.reads_counts(config, wildcards.protocol),
+        with_counts=lambda wildcards: plan.reads_counts(arms, wildcards.dataset),
         coarsen=lookup("degradations/{degradation}/coarsen", within=config),
         code=code_version("examples.py"),
     script:

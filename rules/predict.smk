@@ -29,7 +29,7 @@ rule predict:
         predict=lookup("predict", within=config),
         assembly=lookup("genome/assembly", within=config),
         accelerator=unrecorded(config["accelerator"]),
-        code=lambda wildcards: code_version("predict.py", *plan.networks_of(config, wildcards.arm)),
+        code=lambda wildcards: code_version("predict.py", *plan.networks_of(arms, wildcards.arm)),
     script:
         "../workflow_scripts/predict.py"
 
@@ -58,4 +58,4 @@ use rule predict as enhance_own_map with:
         predict=lambda wildcards: {**config["predict"], "roles": "all"},
         assembly=lookup("genome/assembly", within=config),
         accelerator=unrecorded(config["accelerator"]),
-        code=lambda wildcards: code_version("predict.py", *plan.networks_of(config, ENHANCED[wildcards.own]["arm"])),
+        code=lambda wildcards: code_version("predict.py", *plan.networks_of(arms, ENHANCED[wildcards.own]["arm"])),

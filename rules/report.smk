@@ -20,7 +20,7 @@ rule tables:
         mem_mb=gigabytes(8),
         runtime=hours(2),
     params:
-        arms=MODELS,
+        arms={name: MODELS[name] for name, arm in arms.items() if plan.task_of(arm).whole_maps},
         comparison=lookup("evaluate/comparison", within=config),
         code=code_version("tables.py"),
     script:
@@ -75,7 +75,7 @@ rule report:
         mem_mb=gigabytes(4),
         runtime=hours(1),
     params:
-        config=plan.what(config),
+        config=plan.what(plan.of_whole_maps(config, arms)),
         shown=SHOWN,
         evaluated=EVALUATED,
         enhance=ENHANCED,

@@ -1,8 +1,10 @@
 rule train:
     input:
         examples=get_examples,
+        pairs=lambda wildcards: get_pairs(wildcards.arm, arms[wildcards.arm].samples, wildcards.fold),
+        bands=lambda wildcards: get_bands(wildcards.arm, arms[wildcards.arm].samples),
         sequence=lambda wildcards: get_sequence(wildcards.arm),
-        tracks=lambda wildcards: get_tracks(wildcards.arm, arms[wildcards.arm]["samples"]),
+        tracks=lambda wildcards: get_tracks(wildcards.arm, arms[wildcards.arm].samples),
         backbones=get_backbones,
         loss_networks=get_loss_networks,
         pretrained=get_pretrained,
@@ -41,18 +43,34 @@ rule train:
         mpi=lambda wildcards: "srun" if get_training_nodes(wildcards) else None,
         slurm_extra=get_training_gpus_per_node,
     params:
-        arm=lambda wildcards: MODELS[wildcards.arm],
+        arm=lambda wildcards: unplaced(arms[wildcards.arm]),
+        parts=lambda wildcards: plan.parts_of(arms[wildcards.arm]),
         geometry=lookup("geometry", within=config),
         where=get_where,
         checkpoints=f"{RESULTS}/checkpoints",
-        code=lambda wildcards: code_version("train.py", *plan.trained_by(config, wildcards.arm)),
+        code=lambda wildcards: code_version("train.py", *plan.trained_by(arms, wildcards.arm)),
     script:
         "../workflow_scripts/train.py"
 
 
+# What is learned at once has no epochs.
+use rule train as fit with:
+    output:
+        collect(
+            "<results>/models/{{arm}}/fold-{{fold}}/seed-{{seed}}/{file}",
+            file=["artifact.json", "weights.safetensors", "config.yaml", "statistics.json"],
+        ),
+    log:
+        "<logs>/fit/{arm}/fold-{fold}/seed-{seed}.log",
+    benchmark:
+        "<benchmarks>/fit/{arm}/fold-{fold}/seed-{seed}.jsonl"
+    wildcard_constraints:
+        arm="|".join(FITTED) or "none",
+
+
 rule import_weights:
     input:
-        checkpoint=lambda wildcards: locate(arms[wildcards.arm]["weights"]),
+        checkpoint=lambda wildcards: locate(arms[wildcards.arm].weights),
         examples=get_examples,
     output:
         collect(
@@ -74,6 +92,6 @@ rule import_weights:
     params:
         arm=lambda wildcards: MODELS[wildcards.arm],
         geometry=lookup("geometry", within=config),
-        code=lambda wildcards: code_version("import_weights.py", *plan.networks_of(config, wildcards.arm)),
+        code=lambda wildcards: code_version("import_weights.py", *plan.networks_of(arms, wildcards.arm)),
     script:
         "../workflow_scripts/import_weights.py"

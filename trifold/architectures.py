@@ -9,7 +9,7 @@ changes. In the literal, names stand for literals above it or imported from anot
 
 import ast
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -27,9 +27,10 @@ class Traits:
 
     network, module     name of its class, and of the module that holds it
     inputs              of "sequence", "map", "tracks", "bias"
-    target              "oe", "observed" or "counts"
-    learned             False: a row without a model
+    target              "oe", "observed" or "counts"; of a pair "label", "map" or "cage"
+    fitter              "gradient"; "closed form", from the training samples at once; "none"
     predicts            False: a network of a loss, trained but never scored
+    tasks               task (`trifold.tasks`) -> fields that differ in it
     crop_bins           border of a window that is not predicted; the option of that name, where there is one, overrides
                         it (None: a twentieth of the window)
     least_window_bins   smaller windows leave nothing
@@ -40,14 +41,18 @@ class Traits:
     options             hyper-parameter -> default, as published; None: the protocol decides
     kinds               of options whose default is None: int, float, bool or list
     choices             of options that are words: the words
+    inherits            options that are those of the arm it starts from, where they are not given
+    window_bins         side of its windows, bins, where it is not the experiment's
+    training            protocol -> settings of its training, in place of the experiment's
     """
 
     network: str
     module: str
     inputs: frozenset[str]
     target: str
-    learned: bool = True
+    fitter: str = "gradient"
     predicts: bool = True
+    tasks: dict[str, dict] = field(default_factory=lambda: {"maps": {}})
     crop_bins: int = 0
     least_window_bins: int = 8
     window_step: int | str = 1
@@ -57,6 +62,23 @@ class Traits:
     options: dict = field(default_factory=dict)
     kinds: dict = field(default_factory=dict)
     choices: dict = field(default_factory=dict)
+    inherits: tuple[str, ...] = ()
+    window_bins: int | None = None
+    training: dict[str, dict] = field(default_factory=dict)
+
+    @property
+    def learned(self) -> bool:
+        """Whether it is trained, once a seed."""
+        return self.fitter == "gradient"
+
+    @property
+    def fitted(self) -> bool:
+        """Whether there is something to learn from the training samples."""
+        return self.fitter != "none"
+
+    def at(self, task: str) -> "Traits":
+        """What it is in one of its tasks."""
+        return replace(self, **_cleaned(self.tasks[task]))
 
 
 # ---------------------------------------------------------------- reading the literals
@@ -94,6 +116,19 @@ def _literals(path: Path) -> dict:
     return known
 
 
+def _cleaned(entry: dict) -> dict:
+    """Fields of `Traits` from their literals."""
+    kept = dict(entry)
+    if "inputs" in kept:
+        kept["inputs"] = frozenset(kept["inputs"])
+    if "inherits" in kept:
+        kept["inherits"] = tuple(kept["inherits"])
+    if "backbones" in kept:
+        roles = kept["backbones"]
+        kept["backbones"] = (tuple(roles.get("needed", ())), tuple(roles.get("allowed", roles.get("needed", ()))))
+    return kept
+
+
 def _declared(path: Path) -> dict[str, Traits]:
     """The architectures of one file. Raises InputError, naming the file, for a declaration that cannot be read."""
     if f"\n{DECLARED} = " not in path.read_text(encoding="utf-8"):
@@ -107,10 +142,7 @@ def _declared(path: Path) -> dict[str, Traits]:
     for name, entry in entries.items():
         if unknown := sorted(set(entry) - names):
             raise InputError(f"{path}: {DECLARED}: {name}: no field {unknown}; there are {sorted(names)}")
-        roles = entry.get("backbones", {})
-        backbones = (tuple(roles.get("needed", ())), tuple(roles.get("allowed", roles.get("needed", ()))))
-        changed = {"inputs": frozenset(entry["inputs"]), "backbones": backbones, "module": f"{_PACKAGE}.{path.stem}"}
-        found[name] = Traits(**{**entry, **changed})
+        found[name] = Traits(**_cleaned(entry), module=f"{_PACKAGE}.{path.stem}")
     return found
 
 
@@ -127,9 +159,14 @@ def _all() -> dict[str, Traits]:
 ARCHITECTURES: dict[str, Traits] = _all()
 
 
+def traits(architecture: str, task: str = "maps") -> Traits:
+    """What an architecture is in a task. Raises KeyError for a task that it does not have."""
+    return ARCHITECTURES[architecture].at(task)
+
+
 # ---------------------------------------------------------------- options and windows
 
-_KINDS = {"int": int, "float": float, "bool": bool, "list": list}
+_KINDS = {"int": int, "float": float, "bool": bool, "list": list, "word": str}
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", list: "a list of numbers"}
 
 
@@ -141,10 +178,10 @@ def _is_a(kind: type, value) -> bool:
     return isinstance(value, int | float) if kind is float else isinstance(value, kind)
 
 
-def check_options(architecture: str, options: dict, place: str) -> None:
+def check_options(architecture: str, options: dict, place: str, task: str = "maps") -> None:
     """Raise InputError, naming the `place` of the options in the config, for one the architecture does not take."""
-    traits = ARCHITECTURES[architecture]
-    known = traits.options
+    taken = traits(architecture, task)
+    known = taken.options
     for name, value in options.items():
         if name not in known:
             near = get_close_matches(name, known, n=1)
@@ -153,7 +190,7 @@ def check_options(architecture: str, options: dict, place: str) -> None:
                 + (f"; did you mean {near[0]}?" if near else f"; it has {', '.join(known) or 'none'}")
             )
         default = known[name]
-        kind = _KINDS[traits.kinds[name]] if default is None else type(default)
+        kind = _KINDS[taken.kinds[name]] if default is None else type(default)
         if value is None and default is None:
             continue
         if not _is_a(kind, value):
@@ -161,21 +198,21 @@ def check_options(architecture: str, options: dict, place: str) -> None:
         above_zero = name == "sigma_bins" or (kind is int and name != "crop_bins")
         if kind in (int, float) and (value < 0 or (above_zero and value == 0)):
             raise InputError(f"{place}/{name}: {value} is too small; the default is {default}")
-        if name in traits.choices and value not in traits.choices[name]:
-            raise InputError(f"{place}/{name}: {value!r} is not one of {', '.join(traits.choices[name])}")
+        if name in taken.choices and value not in taken.choices[name]:
+            raise InputError(f"{place}/{name}: {value!r} is not one of {', '.join(taken.choices[name])}")
 
 
 def windows_of(architecture: str, options: dict) -> tuple[int, int]:
     """Bins of the smallest window an architecture with these options works on, and what a window is a multiple of."""
-    traits = ARCHITECTURES[architecture]
-    settings = {**traits.options, **options}
-    if isinstance(traits.window_step, str):
-        step = settings[traits.window_step]
-        return traits.least_steps * step, step
-    if traits.halved_by and settings[traits.halved_by]:
+    known = ARCHITECTURES[architecture]
+    settings = {**known.options, **options}
+    if isinstance(known.window_step, str):
+        step = settings[known.window_step]
+        return known.least_steps * step, step
+    if known.halved_by and settings[known.halved_by]:
         # Two pixels after every halving.
-        return 2 * settings["crop_bins"] + 2 ** len(settings[traits.halved_by]) + 1, traits.window_step
-    return max(traits.least_window_bins, 2 * traits.crop_bins + 1), traits.window_step
+        return 2 * settings["crop_bins"] + 2 ** len(settings[known.halved_by]) + 1, known.window_step
+    return max(known.least_window_bins, 2 * known.crop_bins + 1), known.window_step
 
 
 def crop_of(architecture: str, options: dict, window_bins: int) -> int:

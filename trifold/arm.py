@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from trifold.config import WHERE
 
 # Settings that say when and on what an arm is trained and scored, not what it is.
-_NOT_THE_MODEL = ("name", "folds", "seeds", "maps", "on_demand", "test_samples", "scores")
+_NOT_THE_MODEL = ("name", "folds", "seeds", "maps", "on_demand", "test_samples", "scores", "dataset")
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Arm:
     weights                    published file or folder of a model; it is not trained here
     training                   settings of `config.Training`
     window_bins                side of its windows, bins
+    dataset                    what its data sets are called: the protocol and, where it is its own, the window
     track_bp                   bin of the tracks it reads, bp; None: the bin of the map
     strands                    pairs of its tracks, by their numbers, that are the two strands of one assay
     fraction                   share of the training samples
@@ -48,6 +49,7 @@ class Arm:
     weights: str | None
     training: dict
     window_bins: int
+    dataset: str
     track_bp: int | None
     strands: tuple[tuple[int, int], ...]
     fraction: float

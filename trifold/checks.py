@@ -3,12 +3,13 @@
 Pure functions of the configuration but for `check_maps`, which reads the bin widths of maps that are already there.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
 from trifold import loss_terms, plan
 from trifold.architectures import check_window, crop_of
+from trifold.arm import Arm
 from trifold.errors import InputError
 from trifold.io import widths
 
@@ -17,17 +18,18 @@ def _refuse(field: str, value, known) -> None:
     raise InputError(f"config: {field}: {value!r} is not one of {', '.join(sorted(map(str, known))) or 'none'}")
 
 
-def check(config: dict, arms: dict[str, dict]) -> None:
+def check(config: dict, arms: dict[str, Arm]) -> None:
     """Raise InputError for what cannot work. `config` has the arms it uses, `arms` the same ones resolved."""
     _check_samples(config)
     _check_tracks(config)
-    _check_genome(config)
+    _check_genome(config, arms)
+    _check_pairs(config, arms)
     _check_windows(config, arms)
     _check_stride(config, arms)
-    _check_losses(config, arms)
-    _check_comparison(config)
+    _check_losses(arms)
+    _check_comparison(config, arms)
     for name in config["enhance"]:
-        enhanced(config, name)
+        enhanced(config, arms, name)
 
 
 def _check_samples(config: dict) -> None:
@@ -42,7 +44,7 @@ def _check_tracks(config: dict) -> None:
         plan.track_settings(config, track)
 
 
-def _check_genome(config: dict) -> None:
+def _check_genome(config: dict, arms: dict[str, Arm]) -> None:
     if config["genome"].get("fasta"):
         return
     if config["tracks"]["effective_genome_size"] is None:
@@ -53,21 +55,24 @@ def _check_genome(config: dict) -> None:
                         f"config: tracks/effective_genome_size: the track {track!r} of {name!r} is made of reads, "
                         "and without genome/fasta the mappable bases cannot be counted; give their number, bp"
                     )
-    if reading := [name for name in config["arms"] if "sequence" in plan.traits_of(config, name).inputs]:
+    if reading := [name for name, arm in arms.items() if "sequence" in plan.traits_of(arm).inputs]:
         raise InputError(
             f"config: genome/fasta: the arms {', '.join(reading)} read the sequence of the genome; name its FASTA, or "
             "leave these arms out"
         )
 
 
-def _check_windows(config: dict, arms: dict[str, dict]) -> None:
-    window_bins, stride_bins = config["geometry"]["window_bins"], config["predict"]["stride_bins"]
+def _check_windows(config: dict, arms: dict[str, Arm]) -> None:
+    stride_bins = config["predict"]["stride_bins"]
     for name, arm in arms.items():
-        if "weights" not in arm:  # a model knows its own window
-            check_window(arm["architecture"], arm["options"], window_bins, f"arms/{name}")
-        if "map" not in plan.traits_of(config, name).inputs:
+        if not plan.task_of(arm).whole_maps:
             continue
-        degradation = arm["degradation"]
+        window_bins = arm.window_bins
+        if arm.weights is None:  # a model knows its own window
+            check_window(arm.architecture, arm.options, window_bins, f"arms/{name}")
+        if "map" not in plan.traits_of(arm).inputs:
+            continue
+        degradation = arm.degradation
         coarsen = config["degradations"][degradation]["coarsen"]
         if window_bins % coarsen:
             raise InputError(
@@ -81,12 +86,14 @@ def _check_windows(config: dict, arms: dict[str, dict]) -> None:
             )
 
 
-def _check_stride(config: dict, arms: dict[str, dict]) -> None:
-    window_bins, stride_bins = config["geometry"]["window_bins"], config["predict"]["stride_bins"]
-    for name in dict.fromkeys(one.arm for one in plan.evaluations(config)):
-        if stride_bins is None or "weights" in config["arms"][name]:
+def _check_stride(config: dict, arms: dict[str, Arm]) -> None:
+    stride_bins = config["predict"]["stride_bins"]
+    for name in dict.fromkeys(one.arm for one in plan.evaluations(config, arms)):
+        arm = arms[name]
+        if stride_bins is None or arm.weights is not None:
             continue
-        reach = window_bins - 2 * crop_of(arms[name]["architecture"], arms[name]["options"], window_bins)
+        window_bins = arm.window_bins
+        reach = window_bins - 2 * crop_of(arm.architecture, arm.options, window_bins)
         if stride_bins >= reach:
             raise InputError(
                 f"config: predict/stride_bins: {stride_bins} leaves holes between the tiles of arms/{name}, which "
@@ -94,15 +101,64 @@ def _check_stride(config: dict, arms: dict[str, dict]) -> None:
             )
 
 
-def _check_losses(config: dict, arms: dict[str, dict]) -> None:
-    for name in plan.trained_arms(config):
-        training, predicts = arms[name]["training"], plan.traits_of(config, name).predicts
-        given = (training["loss_weights"], arms[name]["loss_networks"])
-        loss_terms.check(training["loss"], arms[name]["protocol"], *given, name, predicts)
+def _check_losses(arms: dict[str, Arm]) -> None:
+    for name, arm in arms.items():
+        if not plan.is_trained(arm) or not plan.traits_of(arm).learned or not plan.task_of(arm).whole_maps:
+            continue
+        given = (arm.training["loss_weights"], arm.loss_networks)
+        loss_terms.check(arm.training["loss"], arm.protocol, *given, name, plan.traits_of(arm).predicts)
 
 
-def _check_comparison(config: dict) -> None:
-    evaluated = {one.arm for one in plan.evaluations(config)}
+def _check_pairs(config: dict, arms: dict[str, Arm]) -> None:
+    """What arms on windows about pairs need of their samples: loops, start sites, tracks of whole bins."""
+    bin_bp, track_bp = config["geometry"]["bin_bp"], config["tracks"]["bin_bp"]
+    for name, arm in arms.items():
+        if plan.task_of(arm).whole_maps:
+            _check_track_bins(arm, bin_bp, track_bp)
+            continue
+        for sample in dict.fromkeys((*arm.samples, *arm.test_samples)):
+            given = config["samples"][sample]
+            if "loops" not in given:
+                raise InputError(
+                    f"config: samples/{sample}/loops: missing; the arm {name!r} ({arm.task}) reads windows about them: "
+                    "give a BEDPE, or leave the arm out"
+                )
+            if missing := [track for track in arm.tracks if track not in given.get("tracks", {})]:
+                raise InputError(
+                    f"config: arms/{name}/tracks: the sample {sample!r} has no track {missing}; give it under "
+                    f"samples/{sample}/tracks, or leave the track out"
+                )
+        if arm.task in ("window", "cage") and "tss" not in config["genome"]:
+            raise InputError(
+                f"config: genome/tss: missing; the arm {name!r} ({arm.task}) reads windows about start sites: give a "
+                "BED or GTF, or leave the arm out"
+            )
+        if arm.tracks and bin_bp % track_bp:
+            raise InputError(
+                f"config: tracks/bin_bp {track_bp} does not divide geometry/bin_bp {bin_bp}; the arm {name!r} reads "
+                "whole bins of its tracks: choose a divisor"
+            )
+        if arm.window_bins % 2:
+            raise InputError(
+                f"config: arms/{name}/window_bins: {arm.window_bins} is odd; windows about a pair are even"
+            )
+        if config["pairs"]["band_bins"] <= arm.window_bins:
+            raise InputError(
+                f"config: pairs/band_bins: {config['pairs']['band_bins']} diagonals hold no window of "
+                f"{arm.window_bins} bins, which arms/{name} reads; keep more"
+            )
+
+
+def _check_track_bins(arm: Arm, bin_bp: int, track_bp: int) -> None:
+    if arm.track_bp is not None and (arm.track_bp % track_bp or bin_bp % arm.track_bp):
+        raise InputError(
+            f"config: arms/{arm.name}/track_bp: {arm.track_bp} is no multiple of tracks/bin_bp {track_bp} that divides "
+            f"geometry/bin_bp {bin_bp}; choose one"
+        )
+
+
+def _check_comparison(config: dict, arms: dict[str, Arm]) -> None:
+    evaluated = {one.arm for one in plan.evaluations(config, arms)}
     if not evaluated:
         raise InputError(
             "config: arms: there is none whose whole maps are scored, and nothing to report; add one without a model, "
@@ -165,9 +221,11 @@ def _inputs(config: dict) -> Iterator[tuple[str, str]]:
         yield from ((field, name) for name in ([named] if isinstance(named, str) else named or ()))
 
     yield from each("genome/fasta", config["genome"].get("fasta"))
+    yield from each("genome/tss", config["genome"].get("tss"))
     for sample, own in config["samples"].items():
         for kind in ("contacts", "truth"):
             yield from each(f"samples/{sample}/{kind}", own.get(kind))
+        yield from each(f"samples/{sample}/loops", own.get("loops"))
         for kind in ("low", "tracks"):
             for name, named in own.get(kind, {}).items():
                 yield from each(f"samples/{sample}/{kind}/{name}", named)
@@ -177,12 +235,7 @@ def _inputs(config: dict) -> Iterator[tuple[str, str]]:
 
 def check_inputs(config: dict, known) -> None:
     """Raise InputError for a file that is not there. known: names that the workflow downloads."""
-    check_files(_inputs(config), known)
-
-
-def check_files(named: Iterable[tuple[str, str]], known) -> None:
-    """As `check_inputs`, of files by (field, name); a paper's rules check so what its section names."""
-    for field, name in named:
+    for field, name in _inputs(config):
         file = name.partition("::")[0]
         if file.startswith("simulated/") or file in known or Path(file).is_file():
             continue
@@ -202,14 +255,18 @@ def check_files(named: Iterable[tuple[str, str]], known) -> None:
 # ---------------------------------------------------------------- one's own maps
 
 
-def enhanced(config: dict, name: str) -> dict:
+def enhanced(config: dict, arms: dict[str, Arm], name: str) -> dict:
     """An entry of `enhance`, complete: contacts, arm, fold, seed, rename, coarsen.
 
     Fold and seed are the arm's first where they are not given. Raises InputError, naming the field and the choices, for
     an arm without a model and a fold or seed that it is not trained on.
     """
     own, place = dict(config["enhance"][name]), f"enhance/{name}"
-    models = [arm for arm in config["arms"] if (traits := plan.traits_of(config, arm)).predicts and traits.learned]
+    models = [
+        arm.name
+        for arm in arms.values()
+        if plan.task_of(arm).whole_maps and plan.traits_of(arm).predicts and plan.traits_of(arm).learned
+    ]
     if own["arm"] not in models:
         if own["arm"] in config["arms"]:
             raise InputError(
@@ -217,20 +274,21 @@ def enhanced(config: dict, name: str) -> dict:
                 f"{', '.join(models) or 'none: train one'}"
             )
         _refuse(f"{place}/arm", own["arm"], models)
-    own.setdefault("fold", plan.folds_of(config, own["arm"])[0])
-    own.setdefault("seed", plan.seeds_of(config, own["arm"])[0])
-    for field, known in (("fold", plan.folds_of(config, own["arm"])), ("seed", plan.seeds_of(config, own["arm"]))):
+    arm = arms[own["arm"]]
+    own.setdefault("fold", arm.folds[0])
+    own.setdefault("seed", arm.seeds[0])
+    for field, known in (("fold", arm.folds), ("seed", arm.seeds)):
         if own[field] not in known:
             _refuse(f"{place}/{field}", own[field], known)
     return own
 
 
-def low_bin_bp(config: dict, arm: dict) -> int:
+def low_bin_bp(config: dict, arm: Arm) -> int:
     """Bin width of the maps that a resolved arm reads, bp."""
-    return config["geometry"]["bin_bp"] * config["degradations"][arm["degradation"]]["coarsen"]
+    return config["geometry"]["bin_bp"] * config["degradations"][arm.degradation]["coarsen"]
 
 
-def check_maps(config: dict, arms: dict[str, dict], locate) -> None:
+def check_maps(config: dict, arms: dict[str, Arm], locate) -> None:
     """Raise InputError for a map whose bins do not give those that are asked for; files that are not there yet pass.
 
     locate(name) -> where an input of the configuration lies, without the group of a URI.
@@ -246,7 +304,7 @@ def check_maps(config: dict, arms: dict[str, dict], locate) -> None:
             wanted = bin_bp * config["degradations"][degradation]["coarsen"]
             check_map(path, wanted, f"samples/{name}/low/{degradation}", f"degradations/{degradation}/coarsen")
     for name in config["enhance"]:
-        own = enhanced(config, name)
+        own = enhanced(config, arms, name)
         wanted, path = low_bin_bp(config, arms[own["arm"]]), own["contacts"]
         found = check_map(path, wanted, f"enhance/{name}/contacts", "the map, or the arm")
         if found and wanted not in found and not own.get("coarsen", False):

@@ -30,6 +30,7 @@ def keep(
     tracks: Sequence[TrackStore],
     windows: int,
     batch_size: int,
+    reading: dict | None = None,
     device: str = "cpu",
     threads: int = 1,
 ) -> None:
@@ -40,9 +41,11 @@ def keep(
     without_<part>      the same prediction with a part of the model silenced (`Architecture.parts`)
     chrom, start_bp, end_bp  where the windows lie, (n,)
     crop_bins           c
+
+    reading: how the windows are read (`trifold.data.dataset.WindowDataset`).
     """
     torch.set_num_threads(threads)
-    chosen = Windows(examples, "test", model, protocol, sequence=sequence, tracks=tracks)
+    chosen = Windows(examples, "test", model, protocol, sequence=sequence, tracks=tracks, reading=reading)
     numbers = choose(len(chosen), windows)
     arrays = {}
     for part in (None, *model.parts):

@@ -29,13 +29,17 @@ from scipy.spatial import cKDTree
 from scipy.special import pdtrc
 from torch import Tensor
 
-from trifold.data.bands import HALF_BINS, WINDOW_BINS, BandStore, open_bands
+from trifold.arm import Arm
+from trifold.data import splits
+from trifold.data.bands import BandStore, open_bands
+from trifold.data.given import Given
+from trifold.data.pair_dataset import statistics_of
 from trifold.data.pairs import read_loops
 from trifold.data.tracks import TrackStore
 from trifold.errors import InputError
 from trifold.inference import device_of
 from trifold.io.cool import Band
-from trifold.models import mixhic, references
+from trifold.models import stored
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +86,7 @@ def candidates(band: Band, min_bins: int, max_bins: int, p_value: float = P_VALU
 
 
 def relocated(
-    values: np.ndarray, good_bins: np.ndarray, pairs: np.ndarray, generator: np.random.Generator
+    values: np.ndarray, good_bins: np.ndarray, pairs: np.ndarray, window_bins: int, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """A decoy of a band (n_bins, n_diagonals): on every diagonal the pixels of good bins change places at random.
 
@@ -97,7 +101,7 @@ def relocated(
     bins = np.arange(n_bins)
     for d in range(n_diagonals):
         good = good_bins[: n_bins - d] & good_bins[d:]
-        inside = (bins[: n_bins - d] >= HALF_BINS) & (bins[d:] <= n_bins - HALF_BINS)
+        inside = (bins[: n_bins - d] >= window_bins // 2) & (bins[d:] <= n_bins - window_bins // 2)
         target = bins[: n_bins - d].copy()
         for places in (np.flatnonzero(good & inside), np.flatnonzero(good & ~inside)):
             target[places] = generator.permutation(places)
@@ -111,9 +115,7 @@ def relocated(
 # ---------------------------------------------------------------- scores
 
 
-def signals(
-    tracks: Sequence[TrackStore], chrom: str, n_bins: int, *, bin_bp: int = 5000, log: bool = True
-) -> np.ndarray:
+def signals(tracks: Sequence[TrackStore], chrom: str, n_bins: int, *, bin_bp: int, log: bool = True) -> np.ndarray:
     """Tracks of a whole chromosome, (n_bins · bin_bp / track bin, n_tracks) float32; what `pairs.segments` cuts."""
     read = [track.window(chrom, 0, n_bins * bin_bp)[0] for track in tracks]
     values = np.stack(read, axis=1)
@@ -135,12 +137,12 @@ def score(
     signal  `signals` of the chromosome. Every pair must have its whole window in the store (`BandStore.inside`).
     """
     per_bin = len(signal) // store.n_bins
-    # Every stretch of 50 bins that starts on a bin is a view: (n_bins - 49, n_tracks, 50 · per_bin).
-    stretches = torch.from_numpy(signal).to(device).unfold(0, WINDOW_BINS * per_bin, per_bin)
+    # Every stretch of W bins that starts on a bin is a view: (n_bins - W + 1, n_tracks, W · per_bin).
+    stretches = torch.from_numpy(signal).to(device).unfold(0, store.window_bins * per_bin, per_bin)
     scores = np.empty(len(pairs), dtype=np.float32)
     for start in range(0, len(pairs), batch_size):
         own = pairs[start : start + batch_size]
-        at = torch.from_numpy(own - HALF_BINS).to(device)
+        at = torch.from_numpy(own - store.window_bins // 2).to(device)
         batch = {
             "map": torch.from_numpy(store.windows(own)).to(device)[:, None],
             "tracks": torch.cat([stretches[at[:, 0]], stretches[at[:, 1]]], dim=2).transpose(1, 2),
@@ -175,8 +177,9 @@ def search(
     signal = signals(tracks, band.chrom, store.n_bins, bin_bp=bin_bp)
     parts, settings = [], {"batch_size": batch_size, "device": device}
     with tempfile.TemporaryDirectory() as folder:
-        values, moved = relocated(store.values, np.isfinite(band.weight), found, generator)
-        decoy = BandStore.write(Path(folder) / "decoy.npy", values)
+        good = np.isfinite(band.weight)
+        values, moved = relocated(store.values, good, found, store.window_bins, generator)
+        decoy = BandStore.write(Path(folder) / "decoy.npy", values, store.window_bins)
         for of, pairs, is_decoy in ((store, found, False), (decoy, moved, True)):
             pairs = pairs[of.inside(pairs)]
             order, scores = generator.permutation(len(pairs)), np.empty(len(pairs), dtype=np.float32)
@@ -343,58 +346,62 @@ def write_bedpe(loops: pd.DataFrame, path: str | Path, bin_bp: int) -> None:
 def annotate(
     out: Path,
     *,
-    name: str,
-    run: dict,
+    arm: Arm,
     model: str | os.PathLike | None,
-    sample: str,
+    given: Given,
     map_path: str | os.PathLike,
-    bands: str | os.PathLike,
-    tracks: Sequence[str | os.PathLike],
+    regions: str | os.PathLike,
     seen: Sequence[str | os.PathLike],
     rename: Mapping[str, str],
-    chroms: Sequence[str],
+    geometry: dict,
     max_loop_bins: int,
     settings: Mapping,
-    bin_bp: int,
     seed: int,
     device: str,
     threads: int,
 ) -> None:
-    """Write loops.bedpe and validation.tsv of a resolved run on chromosomes of one sample into the folder `out`.
+    """Write loops.bedpe and validation.tsv of an arm on the test chromosomes of one sample into the folder `out`.
 
-    model: the folder of the trained network; None: a row without a model. seen: BEDPE of ChIA-PET; `settings`: the
-    config's mixhic2025/loops. Chromosomes without a band are left out; InputError where none is left.
+    model: the folder of the trained model; None: a row without one. given: the sample's bands and tracks. regions: the
+    fold, whose chromosomes with a test region are searched. seen: BEDPE of ChIA-PET; settings: the config's
+    pairs/search. Chromosomes without a band are left out; InputError where none is left.
     """
     torch.set_num_threads(threads)
-    where = device_of(device)
-    predictor = references.REFERENCES[run["architecture"]]() if model is None else mixhic.load(model)[0].to(where)
-    stores = {chrom: store for chrom, store in open_bands(bands).items() if chrom in chroms}
+    where, (sample,), bin_bp = device_of(device), given.samples, geometry["bin_bp"]
+    if model is not None:
+        network = stored.load_arm(model)[0]
+    else:
+        statistics = statistics_of(arm, geometry, given)
+        network = stored.build_arm(arm.model(), statistics["geometry"], statistics)
+    network = network.to(where).eval()
+    chroms = splits.chromosomes_of(regions, "test")
+    stores = {chrom: store for chrom, store in open_bands(given.bands[0], arm.window_bins).items() if chrom in chroms}
     if not stores:
-        raise InputError(f"config: mixhic2025/test: the map of {sample!r} has none of {list(chroms)}; name others")
-    opened = [TrackStore(path) for path in tracks]
+        raise InputError(f"config: splits: the map of {sample!r} has none of {chroms}; hold out others to test on")
+    opened = [TrackStore(path) for path in given.tracks[0]] if given.tracks else []
     parts = []
     for chrom, store in stores.items():
         band = Band.read(map_path, chrom, min(max_loop_bins + 1, store.n_diagonals))
         found = search(
-            predictor,
+            network,
             band,
             store,
             opened,
             bin_bp=bin_bp,
             min_bins=settings["min_bins"],
             max_bins=max_loop_bins,
-            batch_size=run["training"]["batch_size"],
+            batch_size=arm.training["batch_size"],
             device=where,
             p_value=settings["p_value"],
         )
         parts.append(found)
     chosen = {"min_bins": settings["min_bins"], "fdr": settings["fdr"]}
-    loops = cluster(pd.concat(parts, ignore_index=True), protocol=run["protocol"], **chosen)
+    loops = cluster(pd.concat(parts, ignore_index=True), protocol=arm.protocol, **chosen)
     listed = read_loops(seen, bin_bp, max_bins=max_loop_bins, rename=rename)
     known = {chrom: listed[chrom] for chrom in stores if chrom in listed}
     known = {chrom: own[own[:, 1] - own[:, 0] >= settings["min_bins"]] for chrom, own in known.items()}
     table = validate(loops, known, settings["tolerance_bins"])
     write_bedpe(loops, out / "loops.bedpe", bin_bp)
-    labels = {"run": name, "protocol": run["protocol"], "sample": sample, "seed": seed}
+    labels = {"run": arm.name, "protocol": arm.protocol, "sample": sample, "seed": seed}
     table.assign(**labels).to_csv(out / "validation.tsv", sep="\t", index=False, float_format="%.9g")
-    logger.info("%s on %s, seed %d: %s", name, sample, seed, table.iloc[-1].to_dict())
+    logger.info("%s on %s, seed %d: %s", arm.name, sample, seed, table.iloc[-1].to_dict())

@@ -1,15 +1,48 @@
-"""Which trainings, predictions and evaluations a configuration asks for: pure functions of the configuration."""
+"""Which trainings, predictions and scores a configuration asks for: pure functions of the configuration."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import NamedTuple
 
 from trifold import loss_terms
-from trifold.architectures import ARCHITECTURES, Traits, check_options
+from trifold.architectures import ARCHITECTURES, Traits, check_options, traits
+from trifold.arm import Arm
 from trifold.config import WHERE, Training
 from trifold.errors import InputError
+from trifold.tasks import DEFAULT, TASKS, Task
 
-# Settings of an arm that say where and when it runs, not what it is.
-_NOT_THE_MODEL = ("folds", "maps", "on_demand")
+# Settings of an arm that say how its samples are read where these are windows about pairs of bins.
+_OF_PAIRS = ("fraction", "noise", "log_tracks", "hold_out")
+
+
+def traits_of(arm: Arm) -> Traits:
+    """What the architecture of an arm is in its task."""
+    return traits(arm.architecture, arm.task)
+
+
+def task_of(arm: Arm) -> Task:
+    """The task of an arm."""
+    return TASKS[arm.task]
+
+
+def is_trained(arm: Arm) -> bool:
+    """Whether there is a job that makes a model of it here."""
+    return traits_of(arm).fitter != "none" and arm.weights is None and arm.scores is None
+
+
+def datasets(config: dict, arms: dict[str, Arm]) -> dict[str, dict]:
+    """Data sets by the names that arms give them -> protocol and window_bins; the corrected one, on which every score
+    of a whole map stands, is always there."""
+    usual = {"corrected": {"protocol": "corrected", "window_bins": config["geometry"]["window_bins"]}}
+    return usual | {arm.dataset: {"protocol": arm.protocol, "window_bins": arm.window_bins} for arm in arms.values()}
+
+
+def parts_of(arm: Arm) -> dict:
+    """What a job loads by name for an arm, and how its training knows the best epoch."""
+    task, own = task_of(arm), traits_of(arm)
+    module, learner = task.learner(arm.training["loss"], own.predicts)
+    parts = {"data": task.data, "scoring": task.scoring, "criterion": list(task.criterion)}
+    return {**parts, "learner": [module, learner] if own.learned else None}
 
 
 class Run(NamedTuple):
@@ -21,9 +54,9 @@ class Run(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """One model on the windows of one data set: scores/<protocol>/<arm>/fold-<fold>/seed-<seed>/<sample>."""
+    """One model on one sample: scores/<dataset>/<arm>/fold-<fold>/seed-<seed>/<sample>."""
 
-    protocol: str
+    dataset: str
     arm: str
     fold: str
     seed: int
@@ -36,6 +69,9 @@ class Evaluation(NamedTuple):
     fold: str
     seed: int
     sample: str
+
+
+# ---------------------------------------------------------------- the arms of a configuration
 
 
 def selected(config: dict) -> dict:
@@ -60,99 +96,236 @@ def selected(config: dict) -> dict:
     return {**config, "arms": used, "evaluate": evaluate}
 
 
+def resolve(config: dict) -> dict[str, Arm]:
+    """Every arm of a configuration with all that it inherits.
+
+    Raises InputError, naming the arm and the field, for what the schema cannot see.
+    """
+    for name in config["shared"]:
+        _check_shared(name)
+    resolved: dict[str, Arm] = {}
+    for name in config["arms"]:
+        _resolve(config, name, resolved, ())
+    return {name: resolved[name] for name in config["arms"]}
+
+
+def _check_shared(name: str) -> None:
+    architecture, _, task = name.partition("/")
+    if architecture not in ARCHITECTURES:
+        raise InputError(f"config: shared: {name!r} is not one of {sorted(ARCHITECTURES)}")
+    if task and task not in ARCHITECTURES[architecture].tasks:
+        known = ", ".join(f"{architecture}/{other}" for other in ARCHITECTURES[architecture].tasks)
+        raise InputError(f"config: shared: {name!r} names no task of the architecture; write {known}")
+
+
+def _resolve(config: dict, name: str, resolved: dict[str, Arm], above: tuple[str, ...]) -> Arm:
+    """One arm, and before it the one it starts from."""
+    if name in resolved:
+        return resolved[name]
+    given, place = config["arms"][name], f"config: arms/{name}"
+
+    def refuse(field: str, value, known) -> InputError:
+        return InputError(f"{place}/{field}: {value!r} is not one of {sorted(map(str, known))}")
+
+    if given["architecture"] not in ARCHITECTURES:
+        raise refuse("architecture", given["architecture"], ARCHITECTURES)
+    architecture = ARCHITECTURES[given["architecture"]]
+    if "task" not in given and DEFAULT not in architecture.tasks and len(architecture.tasks) > 1:
+        raise InputError(f"{place}/task: missing; give one of {', '.join(architecture.tasks)}")
+    task = given.get("task", DEFAULT if DEFAULT in architecture.tasks else next(iter(architecture.tasks)))
+    if task not in architecture.tasks:
+        raise refuse("task", task, architecture.tasks)
+    own, of_task, protocol = architecture.at(task), TASKS[task], given.get("protocol", "corrected")
+    _refuse_idle(given, own, of_task, place)
+    start = given.get("pretrained")
+    before = None
+    if start is not None:
+        usable = [other for other in config["arms"] if other != name and _traits_of(config, other).learned]
+        if start not in usable or start in above:
+            raise refuse("pretrained", start, usable)
+        before = _resolve(config, start, resolved, (*above, name))
+    shared = _shared(config, given["architecture"], task)
+    known = {**traits_of(before).options, **before.options} if before else {}
+    inherited = {option: known[option] for option in own.inherits if option in known}
+    options = {**shared.get("options", {}), **inherited, **given.get("options", {})}
+    check_options(given["architecture"], options, f"{place}/options", task)
+    training = {**config["training"], **own.training.get(protocol, {}), **shared.get("training", {})}
+    training |= given.get("training", {})
+    if unknown := set(training) - {field.name for field in fields(Training)}:
+        raise refuse("training", unknown.pop(), {field.name for field in fields(Training)})
+    usual = {"fraction": 1, "noise": False, "log_tracks": True, "hold_out": True, **of_task.settings.get(protocol, {})}
+    samples = given.get("samples", config["evaluate"]["samples"])
+    tracks = given.get("tracks", shared.get("tracks", []) if "tracks" in own.inputs else [])
+    window_bins = given.get("window_bins", own.window_bins or config["geometry"]["window_bins"])
+    usual_window = of_task.whole_maps and window_bins == config["geometry"]["window_bins"]
+    arm = Arm(
+        name=name,
+        architecture=given["architecture"],
+        task=task,
+        protocol=protocol,
+        options=options,
+        degradation=given.get("degradation", next(iter(config["degradations"]))),
+        samples=tuple(samples),
+        test_samples=tuple(given.get("test_samples", config["evaluate"]["samples"] if of_task.whole_maps else samples)),
+        tracks=tuple(tracks),
+        backbones=given.get("backbones", {}),
+        loss_networks=given.get("loss_networks", {}),
+        pretrained=start,
+        pretrained_parts=given.get("pretrained_parts", "encoder"),
+        weights=given.get("weights"),
+        training=training,
+        window_bins=window_bins,
+        dataset=protocol if usual_window else f"{protocol}-w{window_bins}",
+        track_bp=given.get("track_bp"),
+        strands=_strands(config, tracks, place),
+        **{key: given.get(key, value) for key, value in usual.items()},
+        folds=tuple(given.get("folds", _usual_folds(config))),
+        seeds=tuple(_seeds_of(config, given, own, task)),
+        maps=given.get("maps", True),
+        on_demand=given.get("on_demand", False),
+        scores=given.get("scores"),
+    )
+    for field, value, known in (
+        ("degradation", {arm.degradation}, config["degradations"]),
+        ("samples", set(arm.samples), config["samples"]),
+        ("test_samples", set(arm.test_samples), config["samples"]),
+    ):
+        if unknown := value - set(known):
+            raise refuse(field, unknown.pop(), known)
+    if unknown := set(arm.folds) - set(config["splits"]):
+        raise InputError(
+            f"{place}/folds: {unknown.pop()!r} is not one of {sorted(config['splits'])}; add such a split, or leave "
+            f"the arm out ({name}: null under arms, where a paper brings it)"
+        )
+    for kind in ("backbones", "loss_networks"):
+        for role, other in getattr(arm, kind).items():
+            if other not in config["arms"]:
+                raise refuse(f"{kind}/{role}", other, config["arms"])
+    if before is not None:
+        _check_start(arm, before, place)
+    resolved[name] = arm
+    return arm
+
+
+def _shared(config: dict, architecture: str, task: str) -> dict:
+    """What all arms of an architecture, and of it in a task, have unless they say otherwise."""
+    of_all, of_task = (config["shared"].get(name, {}) for name in (architecture, f"{architecture}/{task}"))
+    both = {**of_all, **of_task}
+    return both | {name: {**of_all.get(name, {}), **of_task.get(name, {})} for name in ("options", "training")}
+
+
+def _strands(config: dict, tracks: Sequence[str], place: str) -> tuple[tuple[int, int], ...]:
+    """Pairs of an arm's tracks that are the two strands of one assay, by their numbers."""
+    pairs = []
+    for plus, minus in config["tracks"]["strands"]:
+        if (plus in tracks) != (minus in tracks):
+            lacking = minus if plus in tracks else plus
+            raise InputError(
+                f"{place}/tracks: {plus!r} and {minus!r} are two strands (tracks/strands); add {lacking!r}"
+            )
+        if plus in tracks:
+            pairs.append((list(tracks).index(plus), list(tracks).index(minus)))
+    return tuple(pairs)
+
+
+def _check_start(arm: Arm, before: Arm, place: str) -> None:
+    """Raise InputError for an arm that cannot start from another."""
+    if before.weights is None and not set(arm.folds) <= set(before.folds):
+        raise InputError(
+            f"{place}/pretrained: {before.name!r} is not trained on the split(s) "
+            f"{sorted(set(arm.folds) - set(before.folds))}; give both arms the same folds"
+        )
+    if not task_of(arm).whole_maps and before.protocol != arm.protocol:
+        raise InputError(
+            f"{place}/pretrained: {before.name!r} is {before.protocol} and the arm {arm.protocol}; protocols are not "
+            "mixed: change one of them"
+        )
+
+
+def _refuse_idle(given: dict, own: Traits, task: Task, place: str) -> None:
+    """Raise InputError for a setting of an arm that would do nothing."""
+    architecture = given["architecture"]
+    if given.get("tracks") and "tracks" not in own.inputs and task.whole_maps:
+        raise InputError(f"{place}/tracks: {architecture!r} reads no track; leave the setting out")
+    if "weights" in given and (idle := [name for name in ("options", "training", "pretrained") if given.get(name)]):
+        raise InputError(
+            f"{place}/{idle[0]}: the arm comes with its weights, which are neither built nor trained anew; remove "
+            f"`{idle[0]}`, or `weights` to train it here"
+        )
+    if not own.learned and (idle := [name for name in ("training", "pretrained", "loss_networks") if given.get(name)]):
+        raise InputError(f"{place}/{idle[0]}: {architecture!r} is not trained; leave the setting out")
+    if "pretrained_parts" in given and given.get("pretrained") is None:
+        raise InputError(f"{place}/pretrained_parts: it starts from no other arm; name one under `pretrained`")
+    if task.whole_maps and (idle := [name for name in (*_OF_PAIRS, "scores") if name in given]):
+        raise InputError(f"{place}/{idle[0]}: for tasks on windows about pairs of bins; leave the setting out")
+    if not task.whole_maps and (idle := [name for name in ("degradation", "maps", "loss_networks") if name in given]):
+        raise InputError(f"{place}/{idle[0]}: the task {task.name!r} has no use for it; leave the setting out")
+    needed, allowed = own.backbones
+    backbones = given.get("backbones", {})
+    if extra := sorted(set(backbones) - set(allowed)):
+        raise InputError(
+            f"{place}/backbones/{extra[0]}: {architecture!r} stands on "
+            f"{' and '.join(allowed) or 'no other arm'}; leave {extra[0]!r} out"
+        )
+    if lacking := [role for role in needed if role not in backbones and "weights" not in given]:
+        raise InputError(
+            f"{place}/backbones: {architecture!r} stands on trained arms, {' and '.join(needed)}; name one for "
+            f"{lacking[0]!r}"
+        )
+
+
+def _traits_of(config: dict, name: str) -> Traits:
+    """Traits of an arm that is not resolved yet."""
+    given = config["arms"][name]
+    known = ARCHITECTURES.get(given["architecture"])
+    if known is None:
+        raise InputError(
+            f"config: arms/{name}/architecture: {given['architecture']!r} is not one of {sorted(ARCHITECTURES)}"
+        )
+    return known.at(given["task"]) if given.get("task") in known.tasks else known
+
+
+def _usual_folds(config: dict) -> list[str]:
+    """Folds of an arm that names none: those that are not on demand."""
+    return [fold for fold, split in config["splits"].items() if not split.get("on_demand")]
+
+
+def _seeds_of(config: dict, given: dict, own: Traits, task: str) -> list[int]:
+    """Seeds of an arm: one that is not trained with gradients here is deterministic and stands once, as seed 0; one
+    pre-training serves all seeds of the arms that start from it, unless it says otherwise."""
+    if not own.learned or "weights" in given or "scores" in given:
+        return [0]
+    return given.get("seeds", config["seeds"][:1] if task == "pretraining" else config["seeds"])
+
+
+def start_seed(before: Arm, seed: int) -> int:
+    """The seed of an arm that another of some seed starts from or stands on: the same, or else the first."""
+    return seed if seed in before.seeds else before.seeds[0]
+
+
+# ---------------------------------------------------------------- what is made
+
+
 def track_settings(config: dict, track: str) -> dict:
     """How a track is made: `tracks` of the configuration, with `uncovered` (zero, missing) in place of its list."""
     settings = dict(config["tracks"])
     zero = settings.pop("zero_where_uncovered")
+    settings.pop("strands")
     known = {name for sample in config["samples"].values() for name in sample.get("tracks", {})}
     if unknown := set(zero) - known:
         raise InputError(f"config: tracks/zero_where_uncovered: {sorted(unknown)} is not one of {sorted(known)}")
     return {**settings, "uncovered": "zero" if track in zero else "missing"}
 
 
-def resolve_arm(config: dict, name: str) -> dict:
-    """One arm with everything it inherits: degradation, samples, the merged training settings.
-
-    Raises InputError, naming the arm and the field, for what the schema cannot see.
-    """
-    inherited = {"options": {}, "tracks": [], "backbones": {}, "loss_networks": {}, "protocol": "corrected"}
-    inherited |= {"pretrained": None, "pretrained_parts": "encoder"}
-    arm = {**inherited, **{key: own for key, own in config["arms"][name].items() if key not in _NOT_THE_MODEL}}
-    arm.setdefault("degradation", next(iter(config["degradations"])))
-    arm.setdefault("samples", list(config["evaluate"]["samples"]))
-    arm["training"] = {**config["training"], **arm.get("training", {})}
-
-    def refuse(field: str, value, known) -> None:
-        raise InputError(f"config: arms/{name}/{field}: {value!r} is not one of {sorted(known)}")
-
-    if arm["architecture"] not in ARCHITECTURES:
-        refuse("architecture", arm["architecture"], ARCHITECTURES)
-    if arm["degradation"] not in config["degradations"]:
-        refuse("degradation", arm["degradation"], config["degradations"])
-    if unknown := set(arm["samples"]) - set(config["samples"]):
-        refuse("samples", unknown.pop(), config["samples"])
-    _refuse_idle(config["arms"][name], f"config: arms/{name}")
-    check_options(arm["architecture"], arm["options"], f"config: arms/{name}/options")
-    if unknown := set(arm["training"]) - {field.name for field in fields(Training)}:
-        refuse("training", unknown.pop(), {field.name for field in fields(Training)})
-    if unknown := set(folds_of(config, name)) - set(config["splits"]):
-        fold = unknown.pop()
-        raise InputError(
-            f"config: arms/{name}/folds: {fold!r} is not one of {sorted(config['splits'])}; add such a split, or leave "
-            f"the arm out ({name}: null under arms, where a paper brings it)"
-        )
-    for kind in ("backbones", "loss_networks"):
-        for role, other in arm[kind].items():
-            if other not in config["arms"]:
-                refuse(f"{kind}/{role}", other, config["arms"])
-    if (start := arm["pretrained"]) is not None:
-        usable = [other for other in config["arms"] if other != name and traits_of(config, other).learned]
-        if start not in usable:
-            refuse("pretrained", start, usable)
-        if "weights" not in config["arms"][start] and not set(folds_of(config, name)) <= set(folds_of(config, start)):
-            raise InputError(
-                f"config: arms/{name}/pretrained: {start!r} is not trained on the split(s) "
-                f"{sorted(set(folds_of(config, name)) - set(folds_of(config, start)))}; give both arms the same folds"
-            )
-    return arm
+def where_of(config: dict, arm: Arm) -> dict:
+    """Where an arm is trained: workers, devices, nodes, accelerator."""
+    return {**{key: arm.training[key] for key in WHERE}, "accelerator": config["accelerator"]}
 
 
-def _refuse_idle(own: dict, place: str) -> None:
-    """Raise InputError for a setting of an arm that would do nothing."""
-    traits = ARCHITECTURES[own["architecture"]]
-    if own.get("tracks") and "tracks" not in traits.inputs:
-        raise InputError(f"{place}/tracks: {own['architecture']!r} reads no track; leave the setting out")
-    if "weights" in own and (idle := [name for name in ("options", "training", "pretrained") if own.get(name)]):
-        raise InputError(
-            f"{place}/{idle[0]}: the arm comes with its weights, which are neither built nor trained anew; remove "
-            f"`{idle[0]}`, or `weights` to train it here"
-        )
-    if not traits.learned and (idle := [name for name in ("training", "pretrained", "loss_networks") if own.get(name)]):
-        raise InputError(f"{place}/{idle[0]}: {own['architecture']!r} is not trained; leave the setting out")
-    if "pretrained_parts" in own and own.get("pretrained") is None:
-        raise InputError(f"{place}/pretrained_parts: it starts from no other arm; name one under `pretrained`")
-    needed, allowed = traits.backbones
-    given = own.get("backbones", {})
-    if extra := sorted(set(given) - set(allowed)):
-        raise InputError(
-            f"{place}/backbones/{extra[0]}: {own['architecture']!r} stands on "
-            f"{' and '.join(allowed) or 'no other arm'}; leave {extra[0]!r} out"
-        )
-    if lacking := [role for role in needed if role not in given and "weights" not in own]:
-        raise InputError(
-            f"{place}/backbones: {own['architecture']!r} stands on trained arms, {' and '.join(needed)}; name one for "
-            f"{lacking[0]!r}"
-        )
-
-
-def model_of(arm: dict) -> dict:
-    """A resolved arm, or a run of MIX-HIC, without where it is trained: what its result depends on."""
-    return {**arm, "training": {key: value for key, value in arm["training"].items() if key not in WHERE}}
-
-
-def where_of(config: dict, arm: dict) -> dict:
-    """Where a resolved arm, or a run of MIX-HIC, is trained: workers, devices, nodes, accelerator."""
-    return {**{key: arm["training"][key] for key in WHERE}, "accelerator": config["accelerator"]}
+def of_whole_maps(config: dict, arms: dict[str, Arm]) -> dict:
+    """The configuration with the arms that the tables and figures of whole maps can hold."""
+    kept = {name: own for name, own in config["arms"].items() if task_of(arms[name]).whole_maps}
+    return {**config, "arms": kept}
 
 
 def what(config: dict) -> dict:
@@ -171,104 +344,100 @@ def _without_where(settings):
     return kept
 
 
-def networks_of(config: dict, name: str) -> list[str]:
+def networks_of(arms: dict[str, Arm], name: str) -> list[str]:
     """Modules with the network of an arm and with those it stands on; a job loads them by name."""
-    below = [other for arm in config["arms"][name].get("backbones", {}).values() for other in networks_of(config, arm)]
-    return sorted({traits_of(config, name).module, *below})
+    below = [module for other in arms[name].backbones.values() for module in networks_of(arms, other)]
+    return sorted({traits_of(arms[name]).module, *below})
 
 
-def trained_by(config: dict, name: str) -> list[str]:
-    """Modules that the training of an arm loads by name: `networks_of`, its loss with the networks it looks through."""
-    arm = resolve_arm(config, name)
-    loss, predicts = arm["training"]["loss"], traits_of(config, name).predicts
-    module, _ = loss_terms.learning(loss, predicts)
-    through = {module for other in arm["loss_networks"].values() for module in networks_of(config, other)}
-    adversary = {loss_terms.DISCRIMINATOR[loss]} if loss in loss_terms.DISCRIMINATOR and predicts else set()
-    return sorted({*networks_of(config, name), module, *through, *adversary})
+def trained_by(arms: dict[str, Arm], name: str) -> list[str]:
+    """Modules that the training of an arm loads by name: its networks, its task's samples and loss, the networks that
+    the loss looks through."""
+    arm = arms[name]
+    loss, predicts = arm.training["loss"], traits_of(arm).predicts
+    learner, _ = task_of(arm).learner(loss, predicts)
+    modules = {*networks_of(arms, name), task_of(arm).data, *([learner] if traits_of(arm).learned else [])}
+    for other in arm.loss_networks.values():
+        modules |= set(networks_of(arms, other))
+    if predicts and loss in loss_terms.DISCRIMINATOR:
+        modules.add(loss_terms.DISCRIMINATOR[loss])
+    return sorted(modules)
 
 
-def folds_of(config: dict, name: str) -> list[str]:
-    """The folds of an arm: its own, or every one that is not on demand."""
-    usual = [fold for fold, split in config["splits"].items() if not split.get("on_demand")]
-    return config["arms"][name].get("folds", usual)
+def scored_by(arms: dict[str, Arm], name: str) -> list[str]:
+    """Modules that the scoring of an arm loads by name: its networks, its task's samples and scores."""
+    task = task_of(arms[name])
+    return sorted({*networks_of(arms, name), task.data, *([task.scoring] if task.scoring else [])})
 
 
-def traits_of(config: dict, name: str) -> Traits:
-    return ARCHITECTURES[config["arms"][name]["architecture"]]
-
-
-def trained_arms(config: dict) -> list[str]:
-    """Arms this experiment trains: neither rows without a model nor models that come with their weights."""
-    return [name for name, arm in config["arms"].items() if traits_of(config, name).learned and "weights" not in arm]
-
-
-def seeds_of(config: dict, name: str) -> list[int]:
-    """The seeds of an arm; one that is not trained here is deterministic and stands once, as seed 0."""
-    return config["seeds"] if name in trained_arms(config) else [0]
-
-
-def runs(config: dict, *, on_demand: bool = False) -> list[Run]:
+def runs(config: dict, arms: dict[str, Arm], *, on_demand: bool = False) -> list[Run]:
     """arms x folds x seeds; with `on_demand` also what only a paper's tables or figures ask for."""
     return [
         Run(name, fold, seed)
-        for name, arm in config["arms"].items()
-        for fold in folds_of(config, name)
-        for seed in seeds_of(config, name)
-        if on_demand or not (arm.get("on_demand") or config["splits"][fold].get("on_demand"))
+        for name, arm in arms.items()
+        for fold in arm.folds
+        for seed in arm.seeds
+        if on_demand or not (arm.on_demand or config["splits"][fold].get("on_demand"))
     ]
 
 
-def protocols_read(config: dict) -> list[str]:
+def protocols_read(arms: dict[str, Arm]) -> list[str]:
     """Protocols whose data steps are needed: the corrected one, on which every score is, and the arms' own."""
-    own = {arm.get("protocol", "corrected") for arm in config["arms"].values()}
-    return ["corrected", *sorted(own - {"corrected"})]
+    used = {arm.protocol for arm in arms.values() if task_of(arm).whole_maps}
+    return ["corrected", *sorted(used - {"corrected"})]
 
 
-def reads_counts(config: dict, protocol: str) -> bool:
-    """Whether an arm of the protocol reads or predicts contacts."""
+def reads_counts(arms: dict[str, Arm], dataset: str) -> bool:
+    """Whether an arm of the data set reads or predicts contacts."""
     return any(
-        traits_of(config, name).target == "counts" or arm.get("options", {}).get("normalisation") == "quantile"
-        for name, arm in config["arms"].items()
-        if arm.get("protocol", "corrected") == protocol
+        traits_of(arm).target == "counts" or arm.options.get("normalisation") == "quantile"
+        for arm in arms.values()
+        if arm.dataset == dataset and task_of(arm).whole_maps
     )
 
 
-def evaluations(config: dict) -> list[Evaluation]:
+def evaluations(config: dict, arms: dict[str, Arm]) -> list[Evaluation]:
     """Every run on every evaluated sample; an arm that reads no map is scored beside the arms of each degradation."""
     return [
         Evaluation(degradation, *run, sample)
         for degradation in config["degradations"]
-        for run in runs(config)
+        for run in runs(config, arms)
         for sample in config["evaluate"]["samples"]
-        if config["arms"][run.arm].get("maps", True) and traits_of(config, run.arm).predicts
-        if _reads(config, run.arm, degradation)
+        if _is_evaluated(arms[run.arm], degradation)
     ]
 
 
-def scored(config: dict, names: list[str], fold: str | None = None) -> list[Scored]:
-    """Window scores of arms: learned ones under their own protocol, the others under every one that is in use.
+def _is_evaluated(arm: Arm, degradation: str) -> bool:
+    if not (task_of(arm).whole_maps and arm.maps and traits_of(arm).predicts):
+        return False
+    return "map" not in traits_of(arm).inputs or arm.degradation == degradation
 
-    fold None: the arm's folds.
+
+def scored(arms: dict[str, Arm], names: list[str], fold: str | None = None) -> list[Scored]:
+    """Scores of arms: of whole maps learned ones under their own protocol, the others under every one that is in use.
+
+    fold None: the arm's folds. Arms that come with their scores are left out.
     """
     return [
-        Scored(protocol, name, own_fold, seed, sample)
+        Scored(dataset, name, own_fold, seed, sample)
         for name in names
-        for protocol in (
-            [resolve_arm(config, name)["protocol"]] if traits_of(config, name).learned else protocols_read(config)
-        )
-        for own_fold in ([fold] if fold else folds_of(config, name))
-        for seed in seeds_of(config, name)
-        for sample in config["evaluate"]["samples"]
+        if arms[name].scores is None
+        for dataset in _datasets_scored(arms, arms[name])
+        for own_fold in ([fold] if fold else arms[name].folds)
+        for seed in arms[name].seeds
+        for sample in arms[name].test_samples
     ]
 
 
-def _reads(config: dict, name: str, degradation: str) -> bool:
-    return "map" not in traits_of(config, name).inputs or resolve_arm(config, name)["degradation"] == degradation
+def _datasets_scored(arms: dict[str, Arm], arm: Arm) -> list[str]:
+    if task_of(arm).whole_maps and not traits_of(arm).learned:
+        return protocols_read(arms)
+    return [arm.dataset]
 
 
-def shown(config: dict) -> list[Evaluation]:
+def shown(config: dict, arms: dict[str, Arm]) -> list[Evaluation]:
     """The predictions a person looks at: of each degradation the first fold, sample and seed of every arm."""
     first: dict[tuple[str, str], Evaluation] = {}
-    for one in evaluations(config):
+    for one in evaluations(config, arms):
         first.setdefault((one.degradation, one.arm), one)
     return list(first.values())

@@ -24,9 +24,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from trifold.arm import Arm
 from trifold.config import Geometry, Recipes, Scoring, from_dict
 from trifold.data import normalise
 from trifold.data.dataset import WindowDataset
+from trifold.data.given import Given
 from trifold.data.normalise import CountsScale, ObservedScale
 from trifold.data.sequence import SequenceStore
 from trifold.data.splits import ROLES
@@ -35,6 +37,7 @@ from trifold.errors import InputError
 from trifold.inference import device_of
 from trifold.metrics import pixels, scc
 from trifold.metrics.ssim import ssim
+from trifold.models import stored
 from trifold.models.blocks import Architecture, crop
 
 PLACE = ["role", "chrom", "start_bp", "end_bp"]
@@ -56,13 +59,14 @@ class Windows:
         *,
         sequence: SequenceStore | None = None,
         tracks: Sequence[TrackStore] = (),
+        reading: dict | None = None,
     ):
         self.model, self.protocol = model, protocol
         self.facts = json.loads((Path(folder) / "statistics.json").read_text())
         self.recipes = from_dict(Recipes, self.facts["recipes"])
         # Contacts are compared on [0, 1] too.
         self.scale = "oe" if model.target == "oe" else "observed"
-        common = {"sequence": sequence, "tracks": [tracks]}
+        common = {"sequence": sequence, "tracks": [tracks], **(reading or {})}
         inputs = model.inputs | {"bias"}
         self._inputs = WindowDataset(folder, role, inputs=inputs, target=model.target, **common)
         self._targets = WindowDataset(folder, role, inputs=(), target=self.scale)
@@ -154,6 +158,48 @@ def score_windows(
 def score(
     out: Path,
     *,
+    arm: Arm,
+    model: str | os.PathLike | None,
+    given: Given,
+    protocol: str,
+    scoring: Scoring,
+    labels: dict,
+    batch_size: int,
+    device: str = "cpu",
+    threads: int = 1,
+    **_,
+) -> None:
+    """Write scores.tsv into the folder `out`: the labels, `PLACE`, scale and `SCORES` of every window of every role.
+
+    model: the folder of the trained model; None: a row without one. given: the dataset directory of the protocol, of
+    one sample. Maps on [0, 1] are cropped by `scoring.window_crop_bins`, so that all arms meet on the same pixels.
+    Raises InputError where an arm's crop is deeper than that.
+    """
+    (examples,) = given.examples
+    if model is not None:
+        network = stored.load_arm(model)[0]
+    else:
+        statistics = stored.read_statistics(examples)
+        network = stored.build_arm(arm.model(), statistics["geometry"], statistics)
+    write_scores(
+        out,
+        model=network,
+        protocol=protocol,
+        examples=examples,
+        sequence=SequenceStore(given.sequence) if given.sequence else None,
+        tracks=[TrackStore(folder) for folders in given.tracks for folder in folders],
+        reading={"track_bp": arm.track_bp, "strands": arm.strands},
+        scoring=scoring,
+        labels=labels,
+        batch_size=batch_size,
+        device=device,
+        threads=threads,
+    )
+
+
+def write_scores(
+    out: Path,
+    *,
     model: Architecture,
     protocol: str,
     examples: str | os.PathLike,
@@ -162,18 +208,15 @@ def score(
     scoring: Scoring,
     labels: dict,
     batch_size: int,
+    reading: dict | None = None,
     device: str = "cpu",
     threads: int = 1,
 ) -> None:
-    """Write scores.tsv into the folder `out`: the labels, `PLACE`, scale and `SCORES` of every window of every role.
-
-    examples: the dataset directory of the protocol. Maps on [0, 1] are cropped by `scoring.window_crop_bins`, so that
-    all arms meet on the same pixels. Raises InputError where an arm's crop is deeper than that.
-    """
+    """`score` of a model that is there. reading: how its windows are read (`WindowDataset`)."""
     torch.set_num_threads(threads)
     tables = []
     for role in ROLES:
-        windows = Windows(examples, role, model, protocol, sequence=sequence, tracks=tracks)
+        windows = Windows(examples, role, model, protocol, sequence=sequence, tracks=tracks, reading=reading)
         geometry = from_dict(Geometry, windows.facts["geometry"])
         margin = 0 if windows.scale == "oe" else scoring.window_crop_bins - model.crop_bins
         if margin < 0:

@@ -8,7 +8,7 @@ import copy
 import difflib
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import yaml
@@ -39,9 +39,10 @@ def complete(given: dict, folder: Path) -> dict:
     papers = papers if isinstance(papers, list) else []  # what is no list is refused with everything else
     schema = read_schema(folder, papers)
     own = _merged(_typed(base, schema), _typed(given, schema), schema)
-    own = _merged(_of_papers(papers, own.get("size"), schema, folder), own, schema, first="arms")
+    of_papers = _of_papers(papers, own.get("size"), schema, folder)
+    own = _merged(of_papers, own, schema, first="arms")
     settings = _merged(_typed(_read(folder / "config.yaml"), schema), own, schema, replace=True)
-    settings = _without_nulls(settings, schema)
+    settings = _without_absent(_without_nulls(settings, schema), of_papers.get("arms", {}))
     if problems := [*_unknown_keys(settings, schema), *_wrong_values(settings, schema)]:
         more = f" (and {len(problems) - 1} more)" if problems[1:] else ""
         raise InputError(f"config: {problems[0]}{more}")
@@ -209,6 +210,32 @@ def _of_papers(papers: Sequence[str], size: str | None, schema: dict, folder: Pa
             raise InputError(f"config: size: {paper} has no size {size!r}; give one of {', '.join(sizes)}")
         together = _added(together, _typed(sizes[size], schema), "")
     return together
+
+
+def _without_absent(settings: dict, of_papers: Collection[str]) -> dict:
+    """Without the arms of papers that only tables or figures ask for, and that need a sample which is not there; and
+    without those that start from or stand on one of these. Their rows are left out, or hold the paper's numbers alone.
+    """
+    arms, samples = settings.get("arms"), settings.get("samples")
+    if not isinstance(arms, dict) or not isinstance(samples, dict):
+        return settings  # refused with everything else
+    kept = dict(arms)
+    for name in of_papers:
+        arm = kept.get(name)
+        if not isinstance(arm, dict) or not arm.get("on_demand"):
+            continue
+        tests = [sample for sample in arm.get("test_samples") or () if sample in samples]
+        if not set(arm.get("samples") or ()) <= set(samples) or (arm.get("test_samples") and not tests):
+            del kept[name]
+        elif tests:
+            kept[name] = {**arm, "test_samples": tests}
+    while True:
+        stands = {name: {arm.get("pretrained"), *(arm.get("backbones") or {}).values()} for name, arm in kept.items()}
+        gone = [name for name in kept if name in of_papers and stands[name] & (set(arms) - set(kept))]
+        if not gone:
+            break
+        kept = {name: arm for name, arm in kept.items() if name not in gone}
+    return {**settings, "arms": kept}
 
 
 def _added(base: dict, other: dict, place: str) -> dict:

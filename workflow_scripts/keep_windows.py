@@ -13,25 +13,27 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def main(inputs, outputs, params, wildcards, threads) -> None:
-    parameters = {"arm": params.arm, "geometry": params.geometry, "windows": params.windows}
-    parameters["protocol"] = wildcards.protocol
-    examples = Path(inputs.examples).parent
+def main(inputs, outputs, params, threads) -> None:
+    parameters = {"arm": params.arm.model(), "geometry": params.geometry, "windows": params.windows}
+    parameters["protocol"] = params.protocol
+    examples = Path(inputs.examples[0]).parent
     if inputs.model:
         model = stored.load_arm(Path(inputs.model[0]).parent)[0]
     else:
-        model = stored.build_arm(params.arm, params.geometry, stored.read_statistics(examples))
-    sources = [*inputs.model, inputs.examples, *inputs.sequence, *inputs.tracks]
+        statistics = stored.read_statistics(examples)
+        model = stored.build_arm(params.arm.model(), statistics["geometry"], statistics)
+    sources = [*inputs.model, *inputs.examples, *inputs.sequence, *inputs.tracks]
     with provenance.artifact(
         Path(outputs[0]).parent, "windows", parameters=parameters, code=params.code, inputs=sources
     ) as partial:
         keep(
             partial,
             model=model,
-            protocol=wildcards.protocol,
+            protocol=params.protocol,
             examples=examples,
             sequence=SequenceStore(Path(inputs.sequence[0]).parent) if inputs.sequence else None,
             tracks=[TrackStore(Path(path).parent) for path in inputs.tracks],
+            reading={"track_bp": params.arm.track_bp, "strands": params.arm.strands},
             windows=params.windows,
             batch_size=params.batch_size,
             device=params.accelerator,
@@ -41,4 +43,4 @@ def main(inputs, outputs, params, wildcards, threads) -> None:
 
 if __name__ == "__main__":
     log.start(snakemake.log)
-    main(snakemake.input, snakemake.output, snakemake.params, snakemake.wildcards, snakemake.threads)
+    main(snakemake.input, snakemake.output, snakemake.params, snakemake.threads)

@@ -1,43 +1,47 @@
-"""Score one model on the windows of its data set, role by role."""
+"""Score one arm on the windows of one sample, as its task says."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trifold import log, provenance
 from trifold.config import Scoring, from_dict
-from trifold.data.sequence import SequenceStore
-from trifold.data.tracks import TrackStore
-from trifold.models import stored
-from trifold.score_windows import score
+from trifold.data.given import Given
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
 def main(inputs, outputs, params, wildcards, threads) -> None:
-    parameters = {"arm": params.arm, "geometry": params.geometry, "scoring": params.scoring}
-    parameters["protocol"] = wildcards.protocol
-    examples = Path(inputs.examples).parent
+    data = {name: inputs[name] for name in ("examples", "pairs", "bands", "tracks", "sequence")}
     labels = {name: wildcards[name] for name in ("arm", "fold", "seed", "sample")}
-    if inputs.model:
-        model = stored.load_arm(Path(inputs.model[0]).parent)[0]
-    else:
-        model = stored.build_arm(params.arm, params.geometry, stored.read_statistics(examples))
-    sources = [*inputs.model, inputs.examples, *inputs.sequence, *inputs.tracks]
     with provenance.artifact(
-        Path(outputs[0]).parent, "scores", parameters=parameters, code=params.code, inputs=sources
+        Path(outputs[0]).parent,
+        "scores",
+        parameters={
+            "arm": params.arm.model(),
+            "geometry": params.geometry,
+            "scoring": params.scoring,
+            "protocol": params.protocol,
+            **labels,
+        },
+        code=params.code,
+        inputs=[*inputs.model, *(path for paths in data.values() for path in paths)],
+        seed=int(wildcards.seed),
     ) as partial:
-        score(
+        import_module(params.parts["scoring"]).score(
             partial,
-            model=model,
-            protocol=wildcards.protocol,
-            examples=examples,
-            sequence=SequenceStore(Path(inputs.sequence[0]).parent) if inputs.sequence else None,
-            tracks=[TrackStore(Path(path).parent) for path in inputs.tracks],
+            arm=params.arm,
+            model=Path(inputs.model[0]).parent if inputs.model else None,
+            given=Given.of_files([wildcards.sample], **data),
+            geometry=params.geometry,
+            protocol=params.protocol,
             scoring=from_dict(Scoring, params.scoring),
-            labels={"degradation": params.arm["degradation"], **labels},
+            labels={"degradation": params.arm.degradation, **labels},
+            seed=int(wildcards.seed),
             batch_size=params.batch_size,
-            device=params.accelerator,
+            device=params.where["accelerator"],
+            workers=params.where["workers"],
             threads=threads,
         )
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trifold import log, provenance
+from trifold.data.given import Given
 from trifold.training import checkpoints, job
 
 if TYPE_CHECKING:
@@ -11,30 +12,27 @@ if TYPE_CHECKING:
 
 
 def main(inputs, outputs, params, wildcards, threads) -> None:
-    folder, seed = Path(outputs[0]).parent, int(wildcards.seed)
+    folder, seed, arm = Path(outputs[0]).parent, int(wildcards.seed), params.arm
+    data = {name: inputs[name] for name in ("examples", "pairs", "bands", "tracks", "sequence")}
     models = [*inputs.backbones, *inputs.loss_networks, *inputs.pretrained]
     with provenance.artifact(
         folder,
         "model",
-        parameters={"arm": params.arm, "geometry": params.geometry, "seed": seed},
+        parameters={"arm": arm.model(), "geometry": params.geometry, "seed": seed},
         code=params.code,
-        inputs=[*inputs.examples, *inputs.sequence, *inputs.tracks, *models],
+        inputs=[*(path for paths in data.values() for path in paths), *models],
         seed=seed,
         where=params.where,
     ) as partial:
-        samples, tracks = len(params.arm["samples"]), [Path(path).parent for path in inputs.tracks]
-        per_sample = len(tracks) // samples
         job.start(
             partial,
-            name=wildcards.arm,
-            arm=params.arm,
+            arm=arm,
+            parts=params.parts,
             geometry=params.geometry,
             seed=seed,
-            examples=[Path(path).parent for path in inputs.examples],
-            sequence=Path(inputs.sequence[0]).parent if inputs.sequence else None,
-            tracks=[tracks[i * per_sample : (i + 1) * per_sample] for i in range(samples)] if tracks else [],
-            backbones=dict(zip(params.arm["backbones"], (Path(path).parent for path in inputs.backbones))),
-            loss_networks=dict(zip(params.arm["loss_networks"], (Path(path).parent for path in inputs.loss_networks))),
+            given=Given.of_files(arm.samples, **data),
+            backbones=dict(zip(arm.backbones, (Path(path).parent for path in inputs.backbones))),
+            loss_networks=dict(zip(arm.loss_networks, (Path(path).parent for path in inputs.loss_networks))),
             pretrained=Path(inputs.pretrained[0]).parent if inputs.pretrained else None,
             checkpoints=checkpoints.begin(params.checkpoints, folder, partial),
             version=partial.version,

@@ -16,19 +16,16 @@ def get_kriukov2021_scores(table):
     wanted = [
         one
         for row in rows.values()
-        for one in (plan.scored(config, row["arms"], row["fold"]) if table == "3" else plan.scored(config, row))
+        for one in (plan.scored(arms, row["arms"], row["fold"]) if table == "3" else plan.scored(arms, row))
     ]
-    return [
-        f"<results>/scores/{one.protocol}/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}/scores.tsv"
-        for one in wanted
-    ]
+    return [locate_scores(one) for one in wanted]
 
 
 def get_kriukov2021_windows(wildcards):
     """Windows of the arms of the figures: of the first fold, seed and sample of each."""
     chosen = KRIUKOV2021["figures"]
     names = dict.fromkeys([*chosen["sequence"], *chosen["maps"], *chosen["zeroed"]])
-    return {name: locate_windows(plan.scored(config, [name])[0]) for name in names}
+    return {name: locate_windows(plan.scored(arms, [name])[0]) for name in names}
 
 
 def get_kriukov2021_histories(wildcards):
@@ -36,8 +33,8 @@ def get_kriukov2021_histories(wildcards):
     return [
         {"arm": name, "seed": seed, "path": f"{RESULTS}/models/{name}/fold-{fold}/seed-{seed}/history.csv"}
         for name in KRIUKOV2021["figures"]["preheated"]
-        for fold in plan.folds_of(config, name)[:1]
-        for seed in plan.seeds_of(config, name)
+        for fold in arms[name].folds[:1]
+        for seed in arms[name].seeds
     ]
 
 

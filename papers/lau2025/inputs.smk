@@ -7,11 +7,7 @@ LAU2025 = rows.used(config, "lau2025")
 
 def get_lau2025_scores(wildcards):
     """Scores of the windows behind Table 1."""
-    return [
-        f"<results>/scores/{one.protocol}/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}/scores.tsv"
-        for row in LAU2025.get("table1", {}).values()
-        for one in plan.scored(config, row)
-    ]
+    return [locate_scores(one) for row in LAU2025.get("table1", {}).values() for one in plan.scored(arms, row)]
 
 
 def get_lau2025_histories(wildcards):
@@ -21,8 +17,8 @@ def get_lau2025_histories(wildcards):
         for names in LAU2025.get("figure1", {}).values()
         for name in names
         if name in TRAINED
-        for fold in plan.folds_of(config, name)[:1]
-        for seed in plan.seeds_of(config, name)
+        for fold in arms[name].folds[:1]
+        for seed in arms[name].seeds
     ]
 
 

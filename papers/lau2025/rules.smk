@@ -69,7 +69,7 @@ rule lau2025_draw:
         mem_mb=gigabytes(4),
         runtime=hours(1),
     params:
-        arms=arms,
+        arms=MODELS,
         panels=LAU2025.get("figure1", {}),
         histories=get_lau2025_histories,
         code=code_version("papers/lau2025/draw.py"),

@@ -11,20 +11,21 @@ if TYPE_CHECKING:
 
 
 def main(inputs, outputs, params) -> None:
-    names = ("shown", "chroms", "tolerance_bins", "max_loop_bins", "bin_bp", "rename")
+    names = ("shown", "tolerance_bins", "max_loop_bins", "bin_bp", "rename")
     parameters = {name: getattr(params, name) for name in names}
     with provenance.artifact(
         Path(outputs[0]).parent,
         "paper-figures",
         parameters=parameters,
         code=params.code,
-        inputs=[*inputs.scores, *inputs.searches, *inputs.bands, *inputs.seen],
+        inputs=[*inputs.scores, *inputs.searches, *inputs.bands, *inputs.regions, *inputs.seen],
     ) as partial:
         draw(
             partial,
             scores=inputs.scores,
             searches=params.searches,
             bands=Path(inputs.bands[0]).parent if inputs.bands else None,
+            regions=inputs.regions[0] if inputs.regions else None,
             seen=inputs.seen,
             **parameters,
         )

@@ -2,5 +2,4 @@
 
 
 include: "inputs.smk"
-include: "training.smk"
 include: "tables.smk"

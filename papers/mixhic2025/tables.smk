@@ -30,15 +30,23 @@ rule mixhic2025_table:
         mem_mb=gigabytes(8),
         runtime=hours(1),
     params:
-        rows=lambda wildcards: MIXHIC2025_SHOWN.get(f"table{wildcards.table}", {}),
+        rows=lambda wildcards: MIXHIC2025.get(f"table{wildcards.table}", {}),
         against=lambda wildcards: get_mixhic2025_against(wildcards.table),
         predictions=lambda wildcards: get_mixhic2025_predictions(wildcards.table),
-        maps={name: config["samples"][name]["contacts"] for name in MIXHIC2025["samples"]},
-        pretraining=sorted({name for one in MIXHIC2025["pretrainings"].values() for name in one["samples"]}),
+        maps={name: own["contacts"] for name, own in config["samples"].items() if "loops" in own},
+        pretraining=sorted({name for arm in arms.values() if arm.task == "pretraining" for name in arm.samples}),
         comparison=lookup("evaluate/comparison", within=config),
         code=code_version("papers/mixhic2025/table.py"),
     script:
         "table.py"
+
+
+# Scores of every run, those of other systems too, and numbers of pairs.
+rule mixhic2025:
+    input:
+        get_mixhic2025_scores,
+        get_mixhic2025_counts,
+    localrule: True
 
 
 rule mixhic2025_tables:
@@ -52,6 +60,7 @@ rule mixhic2025_draw:
         scores=get_mixhic2025_scores_of(MIXHIC2025_FIGURES),
         searches=[f"{one['path']}/artifact.json" for one in get_mixhic2025_searches()],
         bands=get_mixhic2025_maps,
+        regions=get_mixhic2025_regions,
         seen=get_mixhic2025_seen,
     output:
         "<results>/mixhic2025/figures/artifact.json",
@@ -71,13 +80,12 @@ rule mixhic2025_draw:
         mem_mb=gigabytes(8),
         runtime=hours(1),
     params:
-        shown=MIXHIC2025_SHOWN,
+        shown=MIXHIC2025,
         searches=get_mixhic2025_searches,
-        chroms=lookup("mixhic2025/test", within=config),
-        tolerance_bins=lookup("mixhic2025/loops/tolerance_bins", within=config),
-        max_loop_bins=lookup("mixhic2025/max_loop_bins", within=config),
+        tolerance_bins=lookup("pairs/search/tolerance_bins", within=config),
+        max_loop_bins=lookup("pairs/max_loop_bins", within=config),
         bin_bp=lookup("geometry/bin_bp", within=config),
-        rename=lookup("mixhic2025/rename", within=config),
+        rename=lookup("pairs/rename", within=config),
         code=code_version("papers/mixhic2025/draw.py"),
     script:
         "draw.py"

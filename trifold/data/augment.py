@@ -11,6 +11,7 @@ padding, and shifts -n ... n are equally likely; "published" pads with N and dra
 likely, as the released code does. Both draw per window, where the released code draws per batch of two.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,13 +67,21 @@ def read_shifted(
     return codes
 
 
-def reverse(window: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def reverse(window: dict[str, np.ndarray], strands: Sequence[tuple[int, int]] = ()) -> dict[str, np.ndarray]:
     """The same window seen from the other strand; applied twice it is the identity.
+
+    strands: pairs of tracks, by their numbers, that are the two strands of one assay: they change places.
 
     `sequence` (L,) is reverse complemented; what lies along the bins (tracks, bias, masks) is reversed, and the maps
     (1, W, W) along both axes; other keys stay.
     """
     turned = dict(window)
+    for key in ("tracks", "tracks_valid"):
+        if strands and key in window:
+            order = np.arange(len(window[key]))
+            for plus, minus in strands:
+                order[[plus, minus]] = minus, plus
+            window = {**window, key: window[key][order]}
     for key, array in window.items():
         if key == "sequence":
             turned[key] = reverse_complement(array)

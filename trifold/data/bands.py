@@ -19,8 +19,6 @@ from trifold.io.cool import Band, open_map
 
 logger = logging.getLogger(__name__)
 
-WINDOW_BINS = 50
-HALF_BINS = WINDOW_BINS // 2
 CLIP = 255.0  # as published: contacts, on the scale of counts
 # Counts of the first diagonals take two bytes, the others half a byte; the largest number that fits stands for "see
 # the large ones".
@@ -45,18 +43,19 @@ def scale(band: Band, balanced: np.ndarray) -> float:
 class BandStore:
     """Windows of one chromosome's map on [0, 1], cut from a band: ``.npy``, float32 (n_bins, n_diagonals).
 
+    A window of `window_bins` (even, W below) about (x, y) has the rows x - W/2 ... x + W/2 - 1 and such columns.
     Column d holds the pixels (i, i + d). The file is mapped on first use in each process; the store pickles.
     """
 
-    def __init__(self, path: str | os.PathLike):
-        self.path = Path(path)
+    def __init__(self, path: str | os.PathLike, window_bins: int):
+        self.path, self.window_bins = Path(path), window_bins
         if not self.path.exists():
             raise InputError(f"{self.path}: not found; write the band of this chromosome first")
         self.n_bins, self.n_diagonals = np.load(self.path, mmap_mode="r").shape
         self._arrays: tuple[np.ndarray, ...] | None = None
 
     @classmethod
-    def write(cls, path: str | os.PathLike, values: np.ndarray) -> "BandStore":
+    def write(cls, path: str | os.PathLike, values: np.ndarray, window_bins: int) -> "BandStore":
         """Keep a band of contacts (n_bins, n_diagonals): not finite ones as 0, clipped at 255, over their maximum."""
         values = np.minimum(np.where(np.isfinite(values), values, 0), CLIP)
         maximum = values.max(initial=0)
@@ -64,7 +63,7 @@ class BandStore:
             raise InputError(f"{path}: the band holds no contact; leave the chromosome out")
         with open(path, "wb") as handle:
             np.save(handle, (values / maximum).astype(np.float32))
-        return cls(path)
+        return cls(path, window_bins)
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_arrays": None}
@@ -88,14 +87,15 @@ class BandStore:
     @property
     def farthest_bins(self) -> int:
         """Greatest y - x whose window the band holds."""
-        return self.n_diagonals - WINDOW_BINS
+        return self.n_diagonals - self.window_bins
 
     def inside(self, pairs: np.ndarray) -> np.ndarray:
         """Which (x, y) of (n, 2) have a whole window on the chromosome: bool (n,)."""
-        return ((pairs >= HALF_BINS) & (pairs <= self.n_bins - HALF_BINS)).all(axis=1)
+        half = self.window_bins // 2
+        return ((pairs >= half) & (pairs <= self.n_bins - half)).all(axis=1)
 
     def windows(self, pairs: np.ndarray, out: np.ndarray | None = None, places: np.ndarray | None = None) -> np.ndarray:
-        """(n, 2) bins (x, y) -> (n, 50, 50) float32, x along the rows; or into `out`, at its `places` (n,).
+        """(n, 2) bins (x, y) -> (n, W, W) float32, x along the rows; or into `out`, at its `places` (n,).
 
         Raises InputError for windows that leave the chromosome or the band.
         """
@@ -108,12 +108,12 @@ class BandStore:
                 f"({self.n_diagonals} diagonals); leave the pair out, or write a wider band"
             )
         if out is None:
-            out = np.empty((len(pairs), WINDOW_BINS, WINDOW_BINS), dtype=np.float32)
+            out = np.empty((len(pairs), self.window_bins, self.window_bins), dtype=np.float32)
         self._cut(pairs, out, np.arange(len(pairs)) if places is None else places)
         return out
 
     def _cut(self, pairs: np.ndarray, out: np.ndarray, places: np.ndarray) -> None:
-        around = np.arange(-HALF_BINS, HALF_BINS)
+        around = np.arange(self.window_bins) - self.window_bins // 2
         rows, columns = pairs[:, 0, None, None] + around[:, None], pairs[:, 1, None, None] + around
         out[places] = self.values[np.minimum(rows, columns), np.abs(columns - rows)]
 
@@ -126,13 +126,13 @@ class CountStore(BandStore):
     bad) and where its large ones begin. A value is count · factor · factor, 1 at most.
     """
 
-    def __init__(self, path: str | os.PathLike, n_diagonals: int):
-        super().__init__(path)
+    def __init__(self, path: str | os.PathLike, n_diagonals: int, window_bins: int):
+        super().__init__(path, window_bins)
         self.n_diagonals = n_diagonals
 
-    @classmethod
-    def write(cls, path: str | os.PathLike, band: Band, clip: float = CLIP) -> "CountStore":
-        """Keep a band of counts with its weights; values are clipped at `clip`, over their maximum.
+    @staticmethod
+    def keep(path: str | os.PathLike, band: Band, clip: float = CLIP) -> tuple[int, int]:
+        """Write a band of counts with its weights, values clipped at `clip`, over their maximum: (bins, diagonals).
 
         Raises InputError where no balanced contact is, or counts are not whole numbers.
         """
@@ -157,7 +157,7 @@ class CountStore(BandStore):
         np.save(path.with_suffix(".far.npy"), halves[:, ::2] | halves[:, 1::2] << 4)
         np.save(path.with_suffix(".large.npy"), large)
         np.save(path.with_suffix(".bins.npy"), bins)
-        return cls(path, counts.shape[1])
+        return counts.shape
 
     @property
     def files(self) -> list[Path]:
@@ -209,16 +209,18 @@ def _run(near, far, distances, counts, factors, begins, i, first, out):
 
 @numba.njit(cache=True, nogil=True)
 def _windows(near, far, distances, counts, factors, begins, pairs, out, places):
-    """Windows about (n, 2) pairs into their places of (m, 50, 50): by rows above the diagonal, by columns below it."""
+    """Windows about (n, 2) pairs into their places of (m, W, W): by rows above the diagonal, by columns below it."""
+    size = out.shape[1]
+    half = size // 2
     for n in range(pairs.shape[0]):
-        x, y, window = pairs[n, 0] - HALF_BINS, pairs[n, 1] - HALF_BINS, out[places[n]]
-        for r in range(WINDOW_BINS):
+        x, y, window = pairs[n, 0] - half, pairs[n, 1] - half, out[places[n]]
+        for r in range(size):
             c = max(0, x + r - y)
-            if c < WINDOW_BINS:
+            if c < size:
                 _run(near, far, distances, counts, factors, begins, x + r, y + c - x - r, window[r, c:])
-        for c in range(WINDOW_BINS):
+        for c in range(size):
             r = max(0, y + c + 1 - x)
-            if r < WINDOW_BINS:
+            if r < size:
                 _run(near, far, distances, counts, factors, begins, y + c, x + r - y - c, window[r:, c])
 
 
@@ -249,15 +251,15 @@ def write_bands(
         if not np.nansum(band.balanced) > 0:
             logger.warning("%s: no balanced contact on %s; it is left out", map_path, chrom)
             continue
-        store = CountStore.write(out / f"{chrom}.npy", band, clip)
-        lines.append(f"{chrom}\t{store.n_bins}\t{store.n_diagonals}")
+        n_bins, n_diagonals = CountStore.keep(out / f"{chrom}.npy", band, clip)
+        lines.append(f"{chrom}\t{n_bins}\t{n_diagonals}")
     if len(lines) == 1:
         raise InputError(f"{map_path}: no chromosome with a balanced contact; balance the map, or give a deeper one")
     (out / "chromosomes.tsv").write_text("\n".join(lines) + "\n")
 
 
-def open_bands(folder: str | os.PathLike) -> dict[str, BandStore]:
-    """chromosome -> its band, of a folder that `write_bands` wrote."""
+def open_bands(folder: str | os.PathLike, window_bins: int) -> dict[str, BandStore]:
+    """chromosome -> its band, of a folder that `write_bands` wrote; for windows of so many bins."""
     table = pd.read_csv(Path(folder) / "chromosomes.tsv", sep="\t", dtype={"name": str})
     rows = table[["name", "n_diagonals"]].itertuples(index=False, name=None)
-    return {name: CountStore(Path(folder) / f"{name}.npy", n_diagonals) for name, n_diagonals in rows}
+    return {name: CountStore(Path(folder) / f"{name}.npy", n_diagonals, window_bins) for name, n_diagonals in rows}

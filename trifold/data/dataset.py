@@ -9,7 +9,9 @@ import pandas as pd
 import torch
 from torch.utils.data import Dataset
 
+from trifold.arm import Arm
 from trifold.data.augment import Augmentation, read_shifted, reverse
+from trifold.data.given import Given, Reader
 from trifold.data.normalise import upsample
 from trifold.data.sequence import SequenceStore
 from trifold.data.splits import ROLES
@@ -17,14 +19,42 @@ from trifold.data.tracks import TrackStore, read_tracks
 from trifold.errors import InputError
 
 
+def statistics_of(arm: Arm, geometry: dict, given: Given) -> dict:
+    """What a model of an arm must know of the data it was made from: of several samples, the first one's scales."""
+    return json.loads((given.examples[0] / "statistics.json").read_text())
+
+
+def training_sets(
+    arm: Arm, given: Given, network: Reader, statistics: dict, seed: int
+) -> tuple["WindowDataset", "WindowDataset"]:
+    """Training and validation windows of an arm on whole maps."""
+    training = arm.training
+    augmentation = Augmentation(training["reverse_complement"], training["shift_bp"], arm.protocol)
+    common = {
+        "inputs": network.inputs,
+        "target": network.target,
+        "seed": seed,
+        "sequence": SequenceStore(given.sequence) if given.sequence else None,
+        "tracks": [[TrackStore(folder) for folder in folders] for folders in given.tracks],
+        "track_bp": arm.track_bp,
+        "strands": arm.strands,
+    }
+    examples = given.examples
+    return (
+        WindowDataset(examples, "train", augmentation=augmentation, stride_bins=training["stride_bins"], **common),
+        WindowDataset(examples, "validation", **common),
+    )
+
+
 class WindowDataset(Dataset):
     """The windows of one role as a dict of tensors, unbatched: what `inputs` names, the target, `valid`, `index`.
 
     folders: dataset directories, one per sample, concatenated; tracks: per folder, a store per track.
-    inputs: of "sequence", "map" (gives `map` and `map_coarse`; with upsample=False `map_coarse` alone), "tracks"
-    (gives `tracks` and `tracks_valid`), "bias" (gives `bias` and `low_valid`); target: "oe", "observed" or "counts"
-    (then `map` holds contacts too). augmentation None: windows as they are. stride_bins: only windows that start at a
-    multiple of it.
+    inputs: of "sequence"; "map" (gives `map` and `map_coarse`; with upsample=False `map_coarse` alone); "tracks" (gives
+    `tracks` and `tracks_valid`, means over bins of `track_bp`, by default those of the map); "bias" (gives `bias` and
+    `low_valid`). target: "oe", "observed" or "counts" (then `map` holds contacts too). strands: pairs of tracks, by
+    their numbers, that are the two strands of one assay. augmentation None: windows as they are. stride_bins: only
+    windows that start at a multiple of it.
     `tiles` holds the windows in order: the columns of tiles.tsv, the number of the folder and the row in it.
     Raises InputError for a folder that is no dataset, folders of different geometry, a role without windows, or
     contacts that were not written.
@@ -43,16 +73,19 @@ class WindowDataset(Dataset):
         seed: int = 0,
         upsample: bool = True,
         stride_bins: int | None = None,
+        track_bp: int | None = None,
+        strands: Sequence[tuple[int, int]] = (),
     ):
         self.folders = [Path(folder) for folder in ([folders] if isinstance(folders, Path | str) else folders)]
         self.inputs, self.target, self.upsample = frozenset(inputs), target, upsample
         self.sequence, self.tracks = sequence, tracks
         self.augmentation, self.seed = augmentation, seed
-        self.epoch = 0
+        self.epoch, self.strands = 0, strands
         self._arrays: dict[tuple[int, str], np.ndarray] = {}
         self._check_stores()
         self.tiles = self._read_tiles(role)
         self.window_bins, bin_bp = self._check_geometry()
+        self.track_bins = self.window_bins * bin_bp // (track_bp or bin_bp)
         if stride_bins:
             self.tiles = self._every(stride_bins * bin_bp)
         if augmentation and "sequence" in self.inputs:
@@ -154,9 +187,9 @@ class WindowDataset(Dataset):
             bias = np.repeat(coarse, self.window_bins // len(coarse))
             window["bias"], window["low_valid"] = np.nan_to_num(bias), np.isfinite(bias)
         if "tracks" in self.inputs:
-            window["tracks"], window["tracks_valid"] = read_tracks(self.tracks[folder], *place, self.window_bins)
+            window["tracks"], window["tracks_valid"] = read_tracks(self.tracks[folder], *place, self.track_bins)
         if reversed_:
-            window = reverse(window)
+            window = reverse(window, self.strands)
         if "map" in self.inputs and self.upsample:
             coarse = window["map_coarse"]
             window["map"] = upsample(coarse, self.window_bins // coarse.shape[-1])

@@ -1,8 +1,8 @@
-"""MIX-HIC's samples as a torch Dataset: windows are cut on the fly, nothing is stored beforehand.
+"""Windows about pairs of bins as a torch Dataset: they are cut on the fly, nothing is stored beforehand.
 
 A sample's folders: `bands` (``<chrom>.npy`` and ``chromosomes.tsv``: name, n_bins, n_diagonals), the prepared tracks,
 and `pairs`: ``pairs.tsv`` (chrom, x, y, label, role), ``windows.tsv`` (chrom, x, role, cage_role) and ``cage.npy``
-(windows × 50, mean signal).
+(windows × W, mean signal).
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,15 @@ import pandas as pd
 import torch
 from torch.utils.data import Dataset
 
+from trifold.arm import Arm
 from trifold.data import pairs
-from trifold.data.bands import WINDOW_BINS, open_bands
+from trifold.data.bands import open_bands
+from trifold.data.given import Given, Reader
 from trifold.data.splits import ROLES
 from trifold.data.tracks import TrackStore
 from trifold.errors import InputError
 
-TASKS = ("pretraining", "loop", "map", "cage")
+TASKS = ("pretraining", "loop", "window", "cage")
 # The noise that the released loop script leaves in: sd of the Gaussian, shares of the entries that are changed.
 NOISE_SD, NOISE_SHARE = 0.1, 0.5
 
@@ -55,28 +57,61 @@ class Sample:
     tracks: tuple[Path, ...]
 
 
-def gather(
-    names: Sequence[str],
-    pairs: Sequence[str | Path],
-    bands: Sequence[str | Path],
-    tracks: Sequence[str | Path],
-) -> list[Sample]:
-    """Samples from files of their folders, in the order of the names; of tracks, each sample's one after the other."""
-    folders = [[Path(path).parent for path in paths] for paths in (pairs, bands, tracks)]
-    per_sample = len(tracks) // len(names)
-    return [
-        Sample(name, folders[0][i], folders[1][i], tuple(folders[2][i * per_sample : (i + 1) * per_sample]))
-        for i, name in enumerate(names)
-    ]
+def samples_of(given: Given) -> list[Sample]:
+    """The samples that a job is given."""
+    tracks = given.tracks or ((),) * len(given.samples)
+    return [Sample(*folders) for folders in zip(given.samples, given.pairs, given.bands, tracks, strict=True)]
+
+
+def statistics_of(arm: Arm, geometry: dict, given: Given) -> dict:
+    """What a model of an arm must know of the data it was made from: windows, tracks, the diagonals of the bands."""
+    bands = [store for folder in given.bands for store in open_bands(folder, arm.window_bins).values()]
+    bins = [TrackStore(path).bin_bp for paths in given.tracks for path in paths]
+    return {
+        "geometry": {**geometry, "window_bins": arm.window_bins},
+        "tracks": list(arm.tracks),
+        "track_bp": bins[0] if bins else geometry["bin_bp"],
+        "log_tracks": arm.log_tracks,
+        "n_diagonals": max(store.n_diagonals for store in bands),
+    }
+
+
+def training_sets(
+    arm: Arm, given: Given, network: Reader, statistics: dict, seed: int
+) -> tuple["PairDataset", "PairDataset"]:
+    """Training and validation samples of an arm on pairs. `network.entries` says what of a batch is read."""
+    samples, common = samples_of(given), _common(arm, network, statistics, seed)
+    roles = ["train"] if arm.hold_out else None
+    return (
+        PairDataset(samples, arm.task, roles, fraction=arm.fraction, **common),
+        PairDataset(samples, arm.task, ["validation"], mixed=True, **common),
+    )
+
+
+def test_set(arm: Arm, given: Given, network: Reader, statistics: dict, seed: int) -> "PairDataset":
+    """Test samples of an arm. Mixed: where a network attends across a batch, its labels must not tell of each other."""
+    return PairDataset(samples_of(given), arm.task, ["test"], mixed=True, **_common(arm, network, statistics, seed))
+
+
+def _common(arm: Arm, network: Reader, statistics: dict, seed: int) -> dict:
+    return {
+        "reads": network.entries,
+        "bin_bp": statistics["geometry"]["bin_bp"],
+        "window_bins": arm.window_bins,
+        "protocol": arm.protocol,
+        "log": arm.log_tracks,
+        "noise": arm.noise,
+        "seed": seed,
+    }
 
 
 class PairDataset(Dataset):
     """Samples of a task in one or several roles, as dicts of tensors: `pair` (x, y), `index`, and what `reads` names.
 
-    task      "pretraining": positive pairs; "loop": all pairs; "map", "cage": windows about TSS, x = y
+    task      "pretraining": positive pairs; "loop": all pairs; "window", "cage": windows about TSS, x = y
     roles     of train, validation, test; None: all
-    reads     of "map" (1, 50, 50), "tracks" (track bins of both stretches, tracks), "label" (1,), "cage" (100,), the 50
-              bins twice as log2(x + 1)
+    reads     of "map" (1, W, W), "tracks" (track bins of both stretches, tracks), "label" (1,), "cage" (2W,), the bins
+              twice as log2(x + 1)
     protocol  "published": CAGE windows have the role that was drawn at random
     log       tracks as log2(x + 1)
     noise     maps as the released loop script gives them: noise by (seed, epoch, index)
@@ -94,6 +129,7 @@ class PairDataset(Dataset):
         *,
         reads: set[str],
         bin_bp: int,
+        window_bins: int,
         protocol: str,
         log: bool = True,
         noise: bool = False,
@@ -101,9 +137,10 @@ class PairDataset(Dataset):
         seed: int = 0,
         mixed: bool = False,
     ):
-        self.task, self.reads, self.bin_bp, self.log, self.noise = task, reads, bin_bp, log, noise
+        self.task, self.reads, self.log, self.noise = task, reads, log, noise
+        self.bin_bp, self.window_bins = bin_bp, window_bins
         self.seed, self.epoch = seed, 0
-        self.bands = [open_bands(sample.bands) if "map" in reads else {} for sample in samples]
+        self.bands = [open_bands(sample.bands, window_bins) if "map" in reads else {} for sample in samples]
         self.tracks = [[TrackStore(path) for path in sample.tracks] for sample in samples]
         tables = [self._read(number, sample, roles, protocol) for number, sample in enumerate(samples)]
         table = pd.concat(tables, ignore_index=True)
@@ -116,8 +153,8 @@ class PairDataset(Dataset):
         self.table = table.reset_index(drop=True)
         if self.table.empty:
             raise InputError(
-                f"config: mixhic2025: no {task} sample with the role {' or '.join(roles or ROLES)} in "
-                f"{', '.join(sample.name for sample in samples)}; name other chromosomes, or raise fraction"
+                f"config: splits: no {task} sample with the role {' or '.join(roles or ROLES)} in "
+                f"{', '.join(sample.name for sample in samples)}; name other chromosomes, or raise the arm's fraction"
             )
         # Plain arrays: workers copy what they touch of a table.
         self._numbers = self.table["number"].to_numpy()
@@ -134,7 +171,7 @@ class PairDataset(Dataset):
         pairwise = self.task in ("pretraining", "loop")
         path = sample.pairs / ("pairs.tsv" if pairwise else "windows.tsv")
         if not path.exists():
-            raise InputError(f"{path}: not found; give start sites (config: mixhic2025/tss) and make the pairs again")
+            raise InputError(f"{path}: not found; give start sites (config: genome/tss) and make the pairs again")
         table = pd.read_csv(path, sep="\t", dtype={"chrom": str})
         table["row"] = np.arange(len(table))
         if self.task == "pretraining":
@@ -150,7 +187,7 @@ class PairDataset(Dataset):
     def _expression(sample: Sample) -> np.ndarray:
         if not (path := sample.pairs / "cage.npy").exists():
             raise InputError(
-                f"{path}: not found; give the sample {sample.name!r} the tracks of config: mixhic2025/expression"
+                f"{path}: not found; give the sample {sample.name!r} the tracks of config: pairs/expression"
             )
         return np.load(path)
 
@@ -172,9 +209,9 @@ class PairDataset(Dataset):
         n, pairs_xy = len(indices), self._xy[indices]
         batch = {"pair": pairs_xy, "index": indices}
         if "map" in self.reads:
-            batch["map"] = np.empty((n, 1, WINDOW_BINS, WINDOW_BINS), dtype=np.float32)
+            batch["map"] = np.empty((n, 1, self.window_bins, self.window_bins), dtype=np.float32)
         if "tracks" in self.reads:
-            length = 2 * WINDOW_BINS * self.bin_bp // self.tracks[0][0].bin_bp
+            length = 2 * self.window_bins * self.bin_bp // self.tracks[0][0].bin_bp
             batch["tracks"] = np.empty((n, length, len(self.tracks[0])), dtype=np.float32)
         chromosomes = self._numbers[indices] * len(self._names) + self._codes[indices]
         for each in np.unique(chromosomes):
@@ -184,8 +221,16 @@ class PairDataset(Dataset):
             if "map" in self.reads:
                 self.bands[number][chrom].windows(own, out=batch["map"][:, 0], places=places)
             if "tracks" in self.reads:
-                settings = {"bin_bp": self.bin_bp, "log": self.log, "out": batch["tracks"], "places": places}
-                pairs.segments(self.tracks[number], chrom, own, **settings)
+                pairs.segments(
+                    self.tracks[number],
+                    chrom,
+                    own,
+                    bin_bp=self.bin_bp,
+                    window_bins=self.window_bins,
+                    log=self.log,
+                    out=batch["tracks"],
+                    places=places,
+                )
         if "map" in self.reads and self.noise:
             for window, index in zip(batch["map"][:, 0], indices):
                 window[:] = noisy(window, np.random.default_rng((self.seed, self.epoch, index)))

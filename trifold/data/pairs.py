@@ -1,8 +1,8 @@
 """Pairs of a map window and its tracks, by coordinate: which there are (MIX-HIC, Yang et al. 2025), and what they hold.
 
-A pair is (chromosome, x, y, label), x <= y bins of 5 kb: the 50 × 50 window with rows x - 25 ... x + 24 and columns
-y - 25 ... y + 24, and the tracks of both stretches. Nothing is cut beforehand: windows come from the stores of
-`trifold.data.bands`, tracks from those of `trifold.data.tracks`.
+A pair is (chromosome, x, y, label), x <= y bins (5 kb as published): the window of W × W bins (50 as published) with
+rows x - W/2 ... x + W/2 - 1 and such columns about y, and the tracks of both stretches. Nothing is cut beforehand:
+windows come from the stores of `trifold.data.bands`, tracks from those of `trifold.data.tracks`.
 
 Positives are the loops of a BEDPE, negatives drawn pixels: as many by a density fitted to the positives' distances as
 by a second rule that favours long ones. All windows need 10 % of their pixels above zero.
@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import gaussian_kde
 
-from trifold.data.bands import HALF_BINS, WINDOW_BINS, BandStore
+from trifold.data.bands import BandStore
 from trifold.data.tracks import TrackStore
 from trifold.errors import InputError
 
@@ -46,13 +46,14 @@ CHUNK_WINDOWS = 2048
 
 
 def kept(windows: np.ndarray, *, positive: bool, protocol: str) -> np.ndarray:
-    """Which windows (n, 50, 50) pass the filters: bool (n,)."""
+    """Which windows (n, W, W) pass the filters: bool (n,)."""
     windows = windows.astype(np.float64)
     passed = np.isfinite(windows).all(axis=(1, 2)) & ((windows != 0).mean(axis=(1, 2)) >= MIN_NONZERO)
     if positive and protocol == "published":
         corner = windows[:, -CORNER_BINS:, :CORNER_BINS].mean(axis=(1, 2))
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = windows[:, HALF_BINS, HALF_BINS] / corner
+            half = windows.shape[1] // 2
+            ratio = windows[:, half, half] / corner
         passed &= np.isfinite(ratio) & (ratio >= MIN_CENTRE_TO_CORNER)
     return passed
 
@@ -73,22 +74,26 @@ def segments(
     chrom: str,
     pairs: np.ndarray,
     *,
-    bin_bp: int = 5000,
+    bin_bp: int,
+    window_bins: int,
     log: bool = True,
     out: np.ndarray | None = None,
     places: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Tracks of the 50 bins about x, then of those about y, of (n, 2) pairs: (n, 5000, n_tracks) float32 at 100 bp.
+    """Tracks of the window about x, then of that about y, of (n, 2) pairs: (n, L, n_tracks) float32.
+
+    L: bins of the tracks of both stretches, 5000 for 2 · 50 bins of 5 kb and tracks at 100 bp.
 
     0 where a track has no data. log: as log2(value + 1), which the released pre-training leaves out. Where `out` is
     given they are written to its `places` (n,).
     """
     pairs = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
-    per_bin, first_bin, end_bin = bin_bp // tracks[0].bin_bp, pairs.min() - HALF_BINS, pairs.max() + HALF_BINS
+    half = window_bins // 2
+    per_bin, first_bin, end_bin = bin_bp // tracks[0].bin_bp, pairs.min() - half, pairs.max() + half
     if out is None:
-        out = np.empty((len(pairs), 2 * WINDOW_BINS * per_bin, len(tracks)), dtype=np.float32)
+        out = np.empty((len(pairs), 2 * window_bins * per_bin, len(tracks)), dtype=np.float32)
     places = np.arange(len(pairs)) if places is None else places
-    starts = (pairs - HALF_BINS - first_bin) * per_bin
+    starts = (pairs - half - first_bin) * per_bin
     for k, track in enumerate(tracks):
         patterns = track.stored(chrom, int(first_bin) * bin_bp, int(end_bin) * bin_bp).view(np.uint16)
         _look_up(_meanings(log), patterns, starts, out, places, k)
@@ -278,7 +283,34 @@ def choose_pairs(
     )
 
 
-def roles_of(chroms: pd.Series, held_out: Mapping[str, Sequence[str]]) -> np.ndarray:
-    """Role of each row by its chromosome: `held_out` maps validation and test to chromosomes; the rest trains."""
-    role_of = {chrom: role for role, names in held_out.items() for chrom in names}
-    return np.array([role_of.get(chrom, "train") for chrom in chroms], dtype="<U10")
+@dataclass(frozen=True)
+class Roles:
+    """Roles of windows in a fold: that of the region that holds both stretches of a window whole.
+
+    regions  chrom, start_bp, end_bp, role (`trifold.data.splits`)
+    stores   chromosome -> its band
+    """
+
+    regions: pd.DataFrame
+    stores: Mapping[str, BandStore]
+    bin_bp: int
+
+    def of(self, chroms: pd.Series, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Role of each window about (x, y), x <= y, bins: (n,) of str, "" where no region holds it."""
+        chroms, x, y = chroms.to_numpy(), np.asarray(x), np.asarray(y)
+        roles = np.full(len(x), "", dtype="<U10")
+        for region in self.regions.itertuples():
+            if region.chrom not in self.stores:
+                continue
+            store = self.stores[region.chrom]
+            first, end = -(-region.start_bp // self.bin_bp), region.end_bp // self.bin_bp
+            if end == store.n_bins - 1:  # the last bin of a chromosome is rarely full
+                end = store.n_bins
+            half = store.window_bins // 2
+            roles[(chroms == region.chrom) & (x - half >= first) & (y + half <= end)] = region.role
+        return roles
+
+    def of_chromosomes(self, chroms: pd.Series) -> np.ndarray:
+        """Role of each chromosome, "several" where its regions have more than one: (n,) of str."""
+        roles = self.regions.groupby("chrom")["role"].agg(lambda own: own.iloc[0] if own.nunique() == 1 else "several")
+        return np.array([roles.get(chrom, "") for chrom in chroms], dtype="<U10")

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from trifold.data.bands import HALF_BINS, WINDOW_BINS, BandStore, open_bands
-from trifold.data.pairs import choose_pairs, read_loops, roles_of, usable
+from trifold.data import splits
+from trifold.data.bands import BandStore, open_bands
+from trifold.data.pairs import Roles, choose_pairs, read_loops, usable
 from trifold.data.tracks import TrackStore, read_tracks
 from trifold.errors import InputError
 
@@ -96,12 +97,12 @@ def random_roles(n: int) -> np.ndarray:
     return roles
 
 
-def mean_signal(signals: Sequence[TrackStore], windows: pd.DataFrame, bin_bp: int) -> np.ndarray:
-    """Mean signal of each bin of the windows, summed over the signals (strands): (n, 50) float32; 0 without data."""
-    labels = np.zeros((len(windows), WINDOW_BINS), dtype=np.float32)
+def mean_signal(signals: Sequence[TrackStore], windows: pd.DataFrame, bin_bp: int, window_bins: int) -> np.ndarray:
+    """Mean signal of each bin of the windows, summed over the signals (strands): (n, W) float32; 0 without data."""
+    labels = np.zeros((len(windows), window_bins), dtype=np.float32)
     for row, (chrom, x) in enumerate(zip(windows["chrom"], windows["x"])):
-        start_bp = (int(x) - HALF_BINS) * bin_bp
-        values, _ = read_tracks(signals, chrom, start_bp, start_bp + WINDOW_BINS * bin_bp, WINDOW_BINS)
+        start_bp = (int(x) - window_bins // 2) * bin_bp
+        values, _ = read_tracks(signals, chrom, start_bp, start_bp + window_bins * bin_bp, window_bins)
         labels[row] = values.sum(axis=0)
     return labels
 
@@ -122,35 +123,40 @@ def write_sample(
     loops: Sequence[str | os.PathLike],
     tss: str | os.PathLike | None,
     expression: Sequence[str | os.PathLike],
+    regions: str | os.PathLike,
     bin_bp: int,
+    window_bins: int,
     max_loop_bins: int,
     rename: Mapping[str, str],
-    validation: Sequence[str],
-    test: Sequence[str],
     seed: int,
 ) -> None:
-    """Write what one sample's MIX-HIC models are trained and tested on, under one protocol, into the folder `out`.
+    """Write what one sample's models are trained and tested on, under one protocol and fold, into the folder `out`.
+
+    regions: BED file of the fold. A window that no region holds whole has no role and is left out.
 
     pairs.tsv    chrom, x, y, label, role
-    windows.tsv  chrom, x, role, cage_role (published: drawn at random), with TSS; cage.npy, (windows, 50) mean signal,
+    windows.tsv  chrom, x, role, cage_role (published: drawn at random), with TSS; cage.npy, (windows, W) mean signal,
                  with expression tracks too
     counts.tsv   sample, chrom, role, kind (pretrain, loop, cage), label (positive, negative, window), before, after
     """
-    stores, held_out = open_bands(bands), {"validation": validation, "test": test}
+    stores = open_bands(bands, window_bins)
+    roles = Roles(splits.read(regions), stores, bin_bp)
     listed = read_loops(loops, bin_bp, max_bins=max_loop_bins, rename=rename)
     chosen, counts = choose_pairs(listed, stores, protocol=protocol, seed=seed)
-    _write(chosen.assign(role=roles_of(chosen["chrom"], held_out)), out / "pairs.tsv")
+    chosen["role"] = roles.of(chosen["chrom"], chosen["x"], chosen["y"])
+    _write(chosen[chosen["role"] != ""], out / "pairs.tsv")
     counts["label"] = counts["label"].map({1: "positive", 0: "negative"})
     counts = [counts[counts["label"] == "positive"].assign(kind="pretrain"), counts.assign(kind="loop")]
     if tss is not None:
         windows, found = choose_windows(read_tss(tss, bin_bp, rename), stores, protocol=protocol)
-        windows["role"] = roles_of(windows["chrom"], held_out)
+        windows["role"] = roles.of(windows["chrom"], windows["x"], windows["x"])
+        windows = windows[windows["role"] != ""].reset_index(drop=True)
         windows["cage_role"] = random_roles(len(windows)) if protocol == "published" else windows["role"]
         _write(windows, out / "windows.tsv")
         counts.append(found.assign(kind="cage", label="window"))
         if expression:
-            labels = mean_signal([TrackStore(path) for path in expression], windows, bin_bp)
+            labels = mean_signal([TrackStore(path) for path in expression], windows, bin_bp, window_bins)
             np.save(out / "cage.npy", labels)
     table = pd.concat(counts, ignore_index=True)
-    table = table.assign(sample=sample, role=roles_of(table["chrom"], held_out))
+    table = table.assign(sample=sample, role=roles.of_chromosomes(table["chrom"]))
     _write(table[["sample", "chrom", "role", "kind", "label", "before", "after"]], out / "counts.tsv")

@@ -11,15 +11,15 @@ from trifold.models import blocks
 
 # Read by trifold.architectures from the source.
 ARCHITECTURES = {
-    "identity": {"network": "Identity", "inputs": ["map"], "target": "observed", "learned": False},
+    "identity": {"network": "Identity", "inputs": ["map"], "target": "observed", "fitter": "none"},
     "gaussian": {
         "network": "Gaussian",
         "inputs": ["map"],
         "target": "observed",
-        "learned": False,
+        "fitter": "none",
         "options": {"sigma_bins": 1.0},
     },
-    "bicubic": {"network": "Bicubic", "inputs": ["map"], "target": "observed", "learned": False},
+    "bicubic": {"network": "Bicubic", "inputs": ["map"], "target": "observed", "fitter": "none"},
 }
 
 

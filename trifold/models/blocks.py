@@ -10,7 +10,9 @@ from typing import ClassVar, TypeVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
+from trifold.config import Geometry
 from trifold.errors import InputError
 
 
@@ -38,9 +40,27 @@ class Architecture(nn.Module):
     # everything is trained at a share of the learning rate.
     has_backbones: bool = False
     joint_learning_rate: float = 1.0
-    # Whether `layer_rates` says how fast each layer learns, and whether `load_encoder` takes pre-trained weights.
+    # Whether `layer_rates` says how fast each layer learns, and whether `load_encoder` takes pre-trained weights; which
+    # of a model's files these are.
     has_layer_rates: ClassVar[bool] = False
     has_encoder: ClassVar[bool] = False
+    start_file: str = "weights.safetensors"
+    # Whether there are parameters that no step reaches, which several processes must be told.
+    has_idle_parameters: bool = False
+    # Names of the terms of a loss that `total` adds up.
+    terms: tuple[str, ...] = ()
+    # Small 2-D convolutions are a third faster on a CPU with channels last.
+    channels_last: ClassVar[bool] = True
+
+    @property
+    def entries(self) -> set[str]:
+        """Of a batch, what the network and its loss read."""
+        return {*self.inputs, self.target}
+
+    @classmethod
+    def make(cls, geometry: Geometry, **settings) -> "Architecture":
+        """A network of the architecture; one whose options choose among several classes overrides it."""
+        return cls(geometry, **settings)
 
     def encode(self, target: Tensor) -> Tensor:
         return target
@@ -50,6 +70,18 @@ class Architecture(nn.Module):
 
     def loss(self, maps: Tensor) -> Tensor:
         """What a network that only serves a loss is trained by: maps (B, 1, S, S) in its units -> scalar."""
+        raise NotImplementedError
+
+    def loss_and_prediction(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Of a network that brings the loss of its task: that of a batch, and what `forward` gives."""
+        raise NotImplementedError
+
+    def total(self, terms: dict[str, Tensor], epoch: int) -> Tensor:
+        """Of a network whose `forward` gives the `terms` of a loss: what is minimised; `epoch` from 0."""
+        raise NotImplementedError
+
+    def fit(self, train: Dataset) -> None:
+        """Learn in closed form from the training samples of the task."""
         raise NotImplementedError
 
     def freeze_backbones(self, frozen: bool = True) -> None:
@@ -77,7 +109,8 @@ def declared(traits: dict) -> Callable[[A], A]:
 
     def set_attributes(network: A) -> A:
         network.inputs, network.target = frozenset(traits["inputs"]), traits["target"]
-        for name in ("learned", "predicts", "crop_bins"):
+        network.learned = traits.get("fitter", "gradient") == "gradient"
+        for name in ("predicts", "crop_bins"):
             setattr(network, name, traits.get(name, getattr(Architecture, name)))
         return network
 

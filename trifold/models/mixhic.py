@@ -24,20 +24,18 @@ between paper and code; what of it lies here, each a switch that can be set alon
 Both: `depth` reaches both encoders of every network, where the released tasks keep two layers for the tracks.
 """
 
-import os
-from pathlib import Path
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trifold.config import Geometry
 from trifold.errors import InputError
-from trifold.models import stored, weights
-from trifold.models.blocks import Architecture
+from trifold.models.blocks import Architecture, declared
 
-WINDOW_BINS, TRACK_BINS, TRACKS = 50, 50, 2  # TRACK_BINS: of the tracks, to a bin of the map
-MAP_TOKENS, TRACK_TOKENS = 9, 12
+WINDOW_BINS = 50
+TRACK_BINS, TRACKS = 50, 2  # as published; TRACK_BINS: of the tracks, to a bin of the map
 PATCH = 2
 TEMPERATURE, TEMPERATURE_RANGE = 0.07, (0.001, 0.5)
 WARMUP_EPOCHS = 10
@@ -45,9 +43,159 @@ ROTARY_BASE = 10000
 # Linear layers start with this standard deviation; the width it was chosen for.
 START_SD, WIDTH = 0.02, 128
 PROTOCOLS = ("published", "corrected")
+# Of a network, in every task: what an arm takes over from its pre-training, and what the protocol decides.
+SIZES = {"embed_dim": 128, "heads": 4, "depth": 2, "variant": "full"}
+SWITCHES = {"attend_across_batch": None, "learn_temperature": None, "scale_inferred": None}
+KINDS = {"attend_across_batch": "bool", "learn_temperature": "bool", "scale_inferred": "bool"}
+HEAD = {"freeze": False, "hidden": None}
+HEAD_KINDS = {"hidden": "int", **KINDS}
+DECODER_KINDS = {"upsample_first": "bool", **HEAD_KINDS}
 # full: as published. contrastive: shared features only, no mapping. shared_mapping: the mapping reads and predicts
 # shared features only.
 VARIANTS = ("full", "contrastive", "shared_mapping")
+# AdamW at a constant rate; what differs by task, as the released code has it and as the paper has it (weight decay,
+# which the paper does not name, as in the code).
+TRAINING = {
+    "schedule": "constant",
+    "optimiser": "adamw",
+    "betas": [0.9, 0.999],
+    "layer_decay": 1,
+    "loss": "mse",
+    "loss_weights": {},
+    "discriminator_learning_rate": None,
+    "accumulate": 1,
+    "clip_gradient_norm": 0,
+    "stride_bins": None,
+    "reverse_complement": False,
+    "shift_bp": 0,
+    "head_epochs": 0,
+}
+ARCHITECTURES = {
+    "mixhic": {
+        "network": "Pretraining",
+        "inputs": ["map", "tracks"],
+        "target": "map",
+        "window_bins": WINDOW_BINS,
+        "inherits": ["embed_dim", "heads", "depth", "variant"],
+        "tasks": {
+            "pretraining": {
+                "predicts": False,
+                "options": {**SIZES, **SWITCHES, "rope": False, "contrast_share": 0.5, "warmup_epochs": None},
+                "kinds": {**KINDS, "warmup_epochs": "int"},
+                "choices": {"variant": VARIANTS},
+                "training": {
+                    "published": {
+                        **TRAINING,
+                        "epochs": 300,
+                        "batch_size": 32,
+                        "learning_rate": 1e-5,
+                        "weight_decay": 1e-6,
+                        "early_stop_epochs": 0,
+                    },
+                    "corrected": {
+                        **TRAINING,
+                        "epochs": 500,
+                        "batch_size": 256,
+                        "learning_rate": 1e-5,
+                        "weight_decay": 1e-6,
+                        "early_stop_epochs": 0,
+                    },
+                },
+            },
+            "loop": {
+                "network": "Loop",
+                "target": "label",
+                "options": {"mode": "bimodal", **SIZES, **HEAD, **SWITCHES, "rope": False},
+                "kinds": HEAD_KINDS,
+                "choices": {"variant": VARIANTS, "mode": ["bimodal", "map", "epi", "infer_map", "infer_epi"]},
+                "training": {
+                    "published": {
+                        **TRAINING,
+                        "epochs": 50,
+                        "batch_size": 128,
+                        "learning_rate": 1e-5,
+                        "weight_decay": 0.01,
+                        "early_stop_epochs": 10,
+                    },
+                    "corrected": {
+                        **TRAINING,
+                        "epochs": 200,
+                        "batch_size": 64,
+                        "learning_rate": 1e-5,
+                        "weight_decay": 0.01,
+                        "early_stop_epochs": 20,
+                    },
+                },
+            },
+            "window": {
+                "network": "Map",
+                "target": "map",
+                "options": {
+                    "mode": "infer_map",
+                    **SIZES,
+                    **HEAD,
+                    **SWITCHES,
+                    "rope": False,
+                    "upsample_first": None,
+                    "x_in_columns": None,
+                },
+                "kinds": {**DECODER_KINDS, "x_in_columns": "bool"},
+                "choices": {"variant": VARIANTS, "mode": ["infer_map", "epi"]},
+                "training": {
+                    "published": {
+                        **TRAINING,
+                        "epochs": 200,
+                        "batch_size": 32,
+                        "learning_rate": 1e-5,
+                        "weight_decay": 0.01,
+                        "early_stop_epochs": 20,
+                    },
+                    "corrected": {
+                        **TRAINING,
+                        "epochs": 200,
+                        "batch_size": 64,
+                        "learning_rate": 1e-5,
+                        "weight_decay": 0.01,
+                        "early_stop_epochs": 20,
+                    },
+                },
+            },
+            "cage": {
+                "network": "Cage",
+                "target": "cage",
+                "options": {
+                    "mode": "bimodal",
+                    **SIZES,
+                    "embed_dim": 256,
+                    **HEAD,
+                    **SWITCHES,
+                    "rope": None,
+                    "upsample_first": None,
+                },
+                "kinds": {**DECODER_KINDS, "rope": "bool"},
+                "choices": {"variant": VARIANTS, "mode": ["bimodal", "map", "epi", "infer_map"]},
+                "training": {
+                    "published": {
+                        **TRAINING,
+                        "epochs": 500,
+                        "batch_size": 32,
+                        "learning_rate": 1e-4,
+                        "weight_decay": 1e-6,
+                        "early_stop_epochs": 20,
+                    },
+                    "corrected": {
+                        **TRAINING,
+                        "epochs": 200,
+                        "batch_size": 64,
+                        "learning_rate": 1e-4,
+                        "weight_decay": 1e-6,
+                        "early_stop_epochs": 20,
+                    },
+                },
+            },
+        },
+    },
+}
 
 
 def choose(name: str, value: str, choices: tuple[str, ...]) -> str:
@@ -338,9 +486,31 @@ class Network(Architecture):
     rope          rotary positions in the map encoder and the fusion block
     tracks        how many there are
     track_bins    bins of the tracks to one of the map
+    window_bins   side of a window, even
     idle_norms    the pre-training network's unused layer norms ("published")
     Raises InputError for an unknown name or an embed_dim that the heads do not divide.
     """
+
+    context = ("protocol", "statistics")
+    has_encoder = True
+    has_idle_parameters = True
+    channels_last = False
+
+    @classmethod
+    def make(cls, geometry: Geometry, *, protocol: str, statistics: dict, **options) -> "Network":
+        """A network for the windows and tracks that the statistics of a data set describe; None takes the default."""
+        shape = {
+            "window_bins": geometry.window_bins,
+            "tracks": len(statistics["tracks"]),
+            "track_bins": geometry.bin_bp // statistics["track_bp"],
+        }
+        given = {name: value for name, value in options.items() if value is not None}
+        return cls(protocol=protocol, **shape, **given)
+
+    @property
+    def entries(self) -> set[str]:
+        """Of a batch, what the network and its loss read."""
+        return {"map", "tracks"}
 
     def __init__(
         self,
@@ -356,6 +526,7 @@ class Network(Architecture):
         rope: bool = False,
         tracks: int = TRACKS,
         track_bins: int = TRACK_BINS,
+        window_bins: int = WINDOW_BINS,
         idle_norms: bool = False,
     ):
         super().__init__()
@@ -372,7 +543,11 @@ class Network(Architecture):
         self.start_sd = START_SD if published else START_SD * (WIDTH / embed_dim) ** 0.5
         learnt = published if learn_temperature is None else learn_temperature
         self.temp = nn.Parameter(torch.tensor(TEMPERATURE), requires_grad=learnt)
-        self.track_shape = 2 * WINDOW_BINS * track_bins, tracks
+        self.window_bins, self.track_shape = window_bins, (2 * window_bins * track_bins, tracks)
+        # Patches of two bins, halved three times, and the bins of both stretches, halved three times.
+        self.map_tokens, self.track_tokens = (window_bins // PATCH // 8) ** 2, 2 * window_bins // 8
+        # The text keeps the epoch of the smallest loss; the released pre-training has no validation and keeps the last.
+        self.start_file = "last.safetensors" if published else "weights.safetensors"
         self.seq_input_projection = nn.Sequential(nn.Linear(tracks, embed_dim), nn.ReLU())
         self.seq_downsampleTrans = TrackEncoder(
             embed_dim, heads, depth, track_bins, across_batch=self.across_batch, idle=published and idle_norms
@@ -395,7 +570,9 @@ class Network(Architecture):
 
     def encode_map(self, batch: dict[str, Tensor]) -> Tensor:
         """-> tokens (B, 9, 8D)."""
-        patches = F.unfold(read(batch, "map", 1, WINDOW_BINS, WINDOW_BINS), PATCH, stride=PATCH)  # (B, 4, 625)
+        patches = F.unfold(
+            read(batch, "map", 1, self.window_bins, self.window_bins), PATCH, stride=PATCH
+        )  # (B, 4, 625)
         return self.map_downsampleTrans(self.patch_embedding(patches.mT))
 
     def split(self, tokens: Tensor, kind: str) -> Tensor:
@@ -414,7 +591,7 @@ class Network(Architecture):
 
     def mapping(self, features: Tensor, kind: str) -> Tensor:
         """Features of one kind -> `mapped` ones of the other, `kind`: 9 tokens for "map", 12 for "epi"."""
-        to_other, tokens = (self.mlp_e2m, MAP_TOKENS) if kind == "map" else (self.mlp_m2e, TRACK_TOKENS)
+        to_other, tokens = (self.mlp_e2m, self.map_tokens) if kind == "map" else (self.mlp_m2e, self.track_tokens)
         return to_other(F.adaptive_avg_pool1d(self.mapped(features).mT, tokens).mT)
 
     def infer(self, features: Tensor, kind: str) -> Tensor:
@@ -428,7 +605,7 @@ class Network(Architecture):
             inferred = F.normalize(inferred, dim=-1) * (inferred.shape[-1] // (4 * self.embed_dim)) ** 0.5
         return F.pad(inferred, (0, self.width - inferred.shape[-1]))
 
-    def load_pretrained(self, checkpoint: dict) -> None:
+    def load_encoder(self, checkpoint: dict) -> None:
         """Take all that pre-training teaches from a state dict, or a checkpoint with one as `model_state_dict`.
 
         Layers of the task, and idle ones, are left as they are. Raises InputError for tensors that are missing or of
@@ -507,6 +684,7 @@ def pretraining_loss(batch: dict[str, Tensor], network: Network) -> dict[str, Te
     }
 
 
+@declared(ARCHITECTURES["mixhic"] | ARCHITECTURES["mixhic"]["tasks"]["pretraining"])
 class Pretraining(Network):
     """All that the tasks start from; `forward(batch)` gives the terms of the loss, `total` what is minimised.
 
@@ -514,9 +692,13 @@ class Pretraining(Network):
     warmup_epochs     epochs of the contrastive term alone; None: 10 as published, none corrected
     """
 
+    terms = ("contrastive", "orthogonal", "mapping")
+
     def __init__(self, *, contrast_share: float = 0.5, warmup_epochs: int | None = None, **network):
         super().__init__(idle_norms=True, **network)
         self.contrast_share = contrast_share
+        if self.variant == "contrastive":
+            self.terms = ("contrastive",)
         self.warmup_epochs = (WARMUP_EPOCHS if self.published else 0) if warmup_epochs is None else warmup_epochs
 
     def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -533,6 +715,16 @@ class Pretraining(Network):
 # ---------------------------------------------------------------- tasks
 
 
+# What a mode reads of a batch, beside the target.
+READS = {
+    "bimodal": {"map", "tracks"},
+    "map": {"map"},
+    "infer_epi": {"map"},
+    "epi": {"tracks"},
+    "infer_map": {"tracks"},
+}
+
+
 class Task(Network):
     """A network with a fusion block and a head (`classifier`).
 
@@ -545,7 +737,6 @@ class Task(Network):
     """
 
     modes: ClassVar[tuple[str, ...]]
-    target: ClassVar[str]  # of the batch: label, map or cage
 
     def __init__(self, *, mode: str, freeze: bool, **network):
         super().__init__(**network)
@@ -560,8 +751,9 @@ class Task(Network):
         prediction = self(batch)
         return F.mse_loss(prediction, read(batch, self.target, *prediction.shape[1:])), prediction
 
-    def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        return self.loss_and_prediction(batch)[0]
+    @property
+    def entries(self) -> set[str]:
+        return {*READS[self.mode], self.target}
 
     def add_fusion(self) -> None:
         self.fusion_block = Blocks(self.width, self.heads, 2, MLP, rope=self.rope, cross=True)
@@ -599,6 +791,7 @@ class Task(Network):
         return self.fusion_block(tracks, maps), skips
 
 
+@declared(ARCHITECTURES["mixhic"] | ARCHITECTURES["mixhic"]["tasks"]["loop"])
 class Loop(Task):
     """Is (x, y) a loop: `forward(batch) -> (B, 1)`, a probability.
 
@@ -606,7 +799,6 @@ class Loop(Task):
     """
 
     modes = ("bimodal", "map", "epi", "infer_map", "infer_epi")
-    target = "label"
 
     def __init__(self, *, mode: str = "bimodal", freeze: bool = False, hidden: int = 32, **network):
         super().__init__(mode=mode, freeze=freeze, **network)
@@ -650,6 +842,7 @@ class Decoded(Task):
         return self.seq_upsampleTrans(*self.fused(batch))
 
 
+@declared(ARCHITECTURES["mixhic"] | ARCHITECTURES["mixhic"]["tasks"]["window"])
 class Map(Decoded):
     """Tracks -> the map: `forward(batch) -> (B, 1, 50, 50)` on [0, 1].
 
@@ -658,7 +851,6 @@ class Map(Decoded):
     """
 
     modes = ("infer_map", "epi")
-    target = "map"
 
     def __init__(
         self,
@@ -683,6 +875,7 @@ class Map(Decoded):
         return torch.sigmoid(self.classifier(pixels)).movedim(-1, 1)
 
 
+@declared(ARCHITECTURES["mixhic"] | ARCHITECTURES["mixhic"]["tasks"]["cage"])
 class Cage(Decoded):
     """CAGE of the 50 bins about x and the 50 about y: `forward(batch) -> (B, 100)`, log2(x + 1).
 
@@ -690,7 +883,6 @@ class Cage(Decoded):
     """
 
     modes = ("bimodal", "epi", "infer_map")
-    target = "cage"
 
     def __init__(
         self,
@@ -713,64 +905,28 @@ class Cage(Decoded):
         )
         self.add_head(nn.Linear(2 * self.embed_dim, hidden), nn.ReLU(), nn.Dropout(0.0), nn.Linear(hidden, 1))
 
+    @classmethod
+    def make(cls, geometry: Geometry, *, mode: str, **settings) -> Network:
+        """From the map alone it is another network, `CageFromMap`."""
+        if mode == "map":
+            return CageFromMap.make(geometry, **settings)
+        return super().make(geometry, mode=mode, **settings)
+
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
         return self.classifier(self.decoded(batch))[..., 0]
 
 
+@declared(ARCHITECTURES["mixhic"] | ARCHITECTURES["mixhic"]["tasks"]["cage"])
 class CageFromMap(Task):
     """CAGE from the map alone: the head reads the 9 tokens after the interaction; `forward(batch) -> (B, 100)`."""
 
     modes = ("map",)
-    target = "cage"
 
     def __init__(self, *, protocol: str = "published", freeze: bool = False, rope: bool | None = None, **network):
         rope = protocol == "published" if rope is None else rope
         super().__init__(protocol=protocol, mode="map", freeze=freeze, rope=rope, **network)
         width = 8 * self.embed_dim
-        self.add_head(nn.Linear(MAP_TOKENS * width, width), nn.ReLU(), nn.Linear(width, 2 * WINDOW_BINS))
+        self.add_head(nn.Linear(self.map_tokens * width, width), nn.ReLU(), nn.Linear(width, 2 * self.window_bins))
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
         return self.classifier(self.split(self.encode_map(batch), "map").flatten(1))
-
-
-# ---------------------------------------------------------------- by name
-
-NETWORKS = {"pretraining": Pretraining, "loop": Loop, "map": Map, "cage": Cage}
-# What a mode reads of a batch, beside the target.
-READS = {
-    "bimodal": {"map", "tracks"},
-    "map": {"map"},
-    "infer_epi": {"map"},
-    "epi": {"tracks"},
-    "infer_map": {"tracks"},
-}
-
-
-def build(task: str, options: dict) -> Network:
-    """A freshly initialised network of a task, or of "pretraining", with the options of its class.
-
-    CAGE from the map alone (mode "map") is `CageFromMap`. Raises InputError for an option that it does not have.
-    """
-    network, options = NETWORKS[task], dict(options)
-    if task == "cage" and options.get("mode") == "map":
-        network = CageFromMap
-        del options["mode"]
-    try:
-        return network(**options)
-    except TypeError as error:
-        raise InputError(f"config: mixhic2025: the network of {task!r} does not take these options: {error}") from error
-
-
-def reads(network: Network) -> set[str]:
-    """Entries of a batch that a network needs, its target among them."""
-    if isinstance(network, Pretraining):
-        return {"map", "tracks"}
-    return READS[network.mode] | {network.target}
-
-
-def load(folder: str | os.PathLike) -> tuple[Network, dict]:
-    """The trained network of a folder in eval mode, and its config.yaml."""
-    frozen = stored.read_config(folder)
-    network = build(frozen["arm"]["task"], frozen["arm"]["network"])
-    weights.load(Path(folder) / "weights.safetensors", network, frozen["arm"]["name"])
-    return network.eval(), frozen

@@ -7,7 +7,7 @@ from importlib import import_module
 
 import torch
 
-from trifold.architectures import ARCHITECTURES, check_options
+from trifold.architectures import ARCHITECTURES, check_options, traits
 from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models.blocks import Architecture
@@ -19,12 +19,15 @@ def _refuse(what: str, value, known) -> None:
     raise InputError(f"{what} {value!r} is not known; choose from {sorted(known)}")
 
 
-def kind(architecture: str) -> type[Architecture]:
-    """The class of an architecture. Raises InputError for a name that does not exist."""
+def kind(architecture: str, task: str | None = None) -> type[Architecture]:
+    """The class of an architecture in a task, by default its first. Raises InputError for names that do not exist."""
     if architecture not in ARCHITECTURES:
         _refuse("architecture", architecture, ARCHITECTURES)
-    traits = ARCHITECTURES[architecture]
-    return getattr(import_module(traits.module), traits.network)
+    known = ARCHITECTURES[architecture]
+    task = next(iter(known.tasks)) if task is None else task
+    if task not in known.tasks:
+        _refuse(f"task of {architecture!r}", task, known.tasks)
+    return getattr(import_module(known.module), known.at(task).network)
 
 
 def build(
@@ -34,18 +37,18 @@ def build(
     statistics: dict,
     backbones: dict[str, Architecture] | None = None,
     protocol: str = "corrected",
+    task: str = "maps",
 ) -> Architecture:
     """A freshly initialised model of the architecture; `options` override its defaults.
 
-    statistics: the data set's statistics.json; backbones: role -> model.
+    statistics: the data set's statistics.json; backbones: role -> model; task: of `trifold.tasks`.
     Raises InputError for a name or an option that does not exist, listing those that do.
     """
-    network = kind(architecture)
+    network = kind(architecture, task)
     if protocol not in PROTOCOLS:
         _refuse("protocol", protocol, PROTOCOLS)
-    check_options(architecture, options, "options")
+    check_options(architecture, options, "options", task)
     given = {"statistics": statistics, "backbones": backbones, "protocol": protocol}
     context = {name: given[name] for name in network.context}
-    model = network(geometry, **context, **{**ARCHITECTURES[architecture].options, **options})
-    # Small 2-D convolutions are a third faster on a CPU with channels last.
-    return model.to(memory_format=torch.channels_last)
+    model = network.make(geometry, **context, **{**traits(architecture, task).options, **options})
+    return model.to(memory_format=torch.channels_last) if network.channels_last else model

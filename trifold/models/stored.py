@@ -20,7 +20,7 @@ _OF_AN_ARM = ("name", "architecture", "geometry", "options", "backbones", "proto
 
 
 def build_arm(arm: dict, geometry: dict, statistics: dict) -> Architecture:
-    """A freshly initialised model of a resolved arm; its `backbones` map role -> resolved arm."""
+    """A freshly initialised model of a resolved arm as settings; its `backbones` map role -> the same."""
     return registry.build(
         arm["architecture"],
         from_dict(Geometry, geometry),
@@ -28,6 +28,7 @@ def build_arm(arm: dict, geometry: dict, statistics: dict) -> Architecture:
         statistics,
         {role: build_arm(backbone, geometry, statistics) for role, backbone in arm["backbones"].items()},
         arm["protocol"],
+        arm.get("task", "maps"),
     )
 
 

@@ -328,12 +328,11 @@ def _regions(regions: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 def _arms(config: dict) -> list[ArmRow]:
     """The arms of the config with everything they inherit, in the order of the tables."""
-    styles = figures.palette(config["arms"])
+    styles, resolved = figures.palette(config["arms"]), plan.resolve(config)
     rows = []
     for name in tables.arm_order(config["arms"]):
-        arm = plan.resolve_arm(config, name)
-        arm["inputs"] = sorted(plan.traits_of(config, name).inputs)
-        rows.append(ArmRow(name, styles[name].colour, tables.protocol_of(config["arms"], name), arm))
+        settings = {**resolved[name].model(), "inputs": sorted(plan.traits_of(resolved[name]).inputs)}
+        rows.append(ArmRow(name, styles[name].colour, tables.protocol_of(config["arms"], name), settings))
     return rows
 
 

@@ -41,6 +41,7 @@ class Adversarial(Regression):
     """
 
     columns = ("discriminator_loss",)
+    looks_through_networks = True
 
     def __init__(
         self,

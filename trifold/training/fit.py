@@ -28,8 +28,7 @@ import time
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from importlib import import_module
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import lightning as L
@@ -43,13 +42,10 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torch.utils.tensorboard import SummaryWriter
 
-from trifold import loss_terms
 from trifold.config import WHERE, Training
 from trifold.errors import InputError
-from trifold.models import mixhic, weights
-from trifold.models.blocks import Architecture
+from trifold.models import weights
 from trifold.training import processes
-from trifold.training.multimodal import Multimodal
 from trifold.training.regression import Regression, seed_of
 
 log = logging.getLogger(__name__)
@@ -268,81 +264,60 @@ def _hardware(accelerator: str, settings: Training, windows: int) -> str:
     return "gpu"
 
 
-def _module(
-    model: Architecture | mixhic.Network,
-    settings: Training,
-    seed: int,
-    arm: dict,
-    loss_networks: dict[str, Architecture],
-) -> Regression:
-    """How the model is trained: MIX-HIC and an auto-encoder by their own loss, others by what training/loss names."""
-    name = arm.get("name", "model")
-    if isinstance(model, mixhic.Network):
-        return Multimodal(model, settings, seed=seed, arm=name)
-    if settings.layer_decay != 1 and not model.has_layer_rates:
-        raise InputError(
-            f"arm {name!r}: training/layer_decay is for vision transformers (hicfoundation, hicfoundation-seq); set it "
-            "to 1"
-        )
-    protocol = arm.get("protocol", "corrected")
-    loss_terms.check(settings.loss, protocol, settings.loss_weights, loss_networks, name, model.predicts)
-    if settings.loss == "mse_ssim" and model.predicts and model.target != "observed":
-        raise InputError(
-            f"arm {name!r}: training/loss mse_ssim is for maps on [0, 1] and the arm predicts {model.target!r} maps; "
-            "set training/loss to mse or l1"
-        )
-    module, learner = loss_terms.learning(settings.loss, model.predicts)
-    given = {"networks": loss_networks, "protocol": protocol} if learner == "Adversarial" else {}
-    return getattr(import_module(module), learner)(model, settings, seed=seed, arm=name, **given)
+@dataclass(frozen=True)
+class Job:
+    """Which training it is, and where it runs.
+
+    arm          settings that are frozen beside the weights, with its `name`
+    version      a checkpoint of another one is not resumed
+    accelerator  cpu, gpu or auto
+    threads      of all processes on this node
+    """
+
+    arm: dict
+    seed: int
+    version: str
+    accelerator: str = "cpu"
+    threads: int = 1
 
 
 def fit(
-    model: Architecture | mixhic.Network,
+    learner: Regression,
     train: Dataset,
     validation: Dataset,
     settings: Training,
-    seed: int,
+    job: Job,
     checkpoint_folder: Path,
     out: Path,
-    threads: int,
-    arm: dict,
-    version: str,
-    accelerator: str = "cpu",
-    loss_networks: dict[str, Architecture] | None = None,
 ) -> None:
-    """Train a model and write weights.safetensors (of the best epoch by the module's `criterion`), last.safetensors,
+    """Train a model and write weights.safetensors (of the best epoch by the learner's `criterion`), last.safetensors,
     config.yaml, history.csv and tensorboard/ into `out`. All but the last are the same bytes for the same inputs.
 
     train, validation: windows as dicts of arrays (docs/architecture.md, batch); `set_epoch(epoch)` is called at each
     epoch's start where a data set has it. checkpoint_folder: outlives `out`; remove it once `out` is in place.
-    arm: settings that are frozen beside the weights, with its `name`. version: a checkpoint of another one is not
-    resumed. accelerator: cpu, gpu or auto. settings.batch_size and, on a node, `threads` are shared by all processes;
-    `training.processes` starts settings.devices × settings.nodes of them, and the first one writes. Gradients are
-    clipped after the backward pass, by their global norm; the released Kriukov2021 code clips before it, which does
-    nothing: clip_gradient_norm 0 is what it trains with. loss_networks: role -> trained network that an adversarial
-    loss compares maps with (`loss_terms.NETWORK`); arm["protocol"] says in which form (`losses`).
+    settings.batch_size and, on a node, the job's threads are shared by all processes; `training.processes` starts
+    settings.devices × settings.nodes of them, and the first one writes. Gradients are clipped after the backward pass,
+    by their global norm; the released Kriukov2021 code clips before it, which does nothing: clip_gradient_norm 0 is
+    what it trains with.
 
-    Raises InputError for an empty set of windows, GPUs that are not there, a loss that is not finite, and a loss that
-    does not fit the model or its networks.
+    Raises InputError for an empty set of windows, GPUs that are not there, and a loss that is not finite.
     """
-    name = arm.get("name", "model")
     for role, windows in (("training", train), ("validation", validation)):
         if not len(windows):
             raise InputError(
-                f"arm {name!r}: the split leaves no {role} window; give it more {role} regions, or lower "
+                f"arm {job.arm['name']!r}: the split leaves no {role} window; give it more {role} regions, or lower "
                 "geometry/window_bins or raise geometry/max_bad_bins"
             )
-    accelerator = _hardware(accelerator, settings, min(len(train), len(validation)))
+    accelerator = _hardware(job.accelerator, settings, min(len(train), len(validation)))
     rank, count = processes.world()
     if count != settings.devices * settings.nodes:
         raise ValueError(f"{settings.devices} devices on {settings.nodes} nodes need as many processes, not {count}")
-    module = _module(model, settings, seed, arm, loss_networks or {})
-    adversarial = not module.automatic_optimization
-    torch.set_num_threads(max(1, threads // settings.devices))
+    model, adversarial = learner.model, not learner.automatic_optimization
+    torch.set_num_threads(max(1, job.threads // settings.devices))
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     folder = Path(checkpoint_folder)
     folder.mkdir(parents=True, exist_ok=True)
-    path, identity = folder / "last.ckpt", {"version": version, "seed": seed}
+    path, identity = folder / "last.ckpt", {"version": job.version, "seed": job.seed}
     checkpoint = _read_checkpoint(path, identity)
     if checkpoint is None:
         shutil.rmtree(folder / "tensorboard", ignore_errors=True)
@@ -354,7 +329,7 @@ def fit(
         # Frozen backbones, MIX-HIC's idle layers, and the adversary of whichever network takes its step, get no
         # gradient, hence the search for unused parameters. Buffers are averaged once per epoch (`Regression`):
         # processes may have unlike numbers of validation batches, and would wait for each other for ever at the last.
-        unused = adversarial or model.has_backbones or isinstance(model, mixhic.Network)
+        unused = adversarial or model.has_backbones or model.has_idle_parameters
         distributed = DDPStrategy(find_unused_parameters=unused, forward_sync_buffers=False)
         trainer = L.Trainer(
             accelerator=accelerator,
@@ -386,8 +361,8 @@ def fit(
             warnings.filterwarnings("ignore", message="The `srun` command is available")
             try:
                 trainer.fit(
-                    module,
-                    datamodule=Windows(train, validation, settings, seed, count),
+                    learner,
+                    datamodule=Windows(train, validation, settings, job.seed, count),
                     ckpt_path=path if checkpoint else None,
                     weights_only=True,
                 )
@@ -396,4 +371,4 @@ def fit(
                 raise SystemExit(128 + signal.SIGTERM) from None
     if rank == 0:
         checkpoint = torch.load(path, weights_only=True, map_location="cpu")
-        _write(Path(out), checkpoint, folder, module, identity, arm)
+        _write(out, checkpoint, folder, learner, identity, job.arm)

@@ -2,91 +2,98 @@
 
 import json
 import os
-import shutil
+from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 
 import torch
 
-from trifold.config import placed
-from trifold.data.augment import Augmentation
-from trifold.data.dataset import WindowDataset
-from trifold.data.sequence import SequenceStore
-from trifold.data.tracks import TrackStore
+from trifold import arm as arms
+from trifold.arm import Arm
+from trifold.config import Training, placed
+from trifold.data.given import Given
+from trifold.errors import InputError
 from trifold.models import stored, weights
-from trifold.training import processes
-from trifold.training.fit import fit
+from trifold.models.blocks import Architecture
+from trifold.training import closed, processes
+from trifold.training.fit import Job, fit
+from trifold.training.regression import Regression
 
 
-def _with_backbones(arm: dict, backbones: dict[str, str | os.PathLike]) -> dict:
-    """The arm with each backbone's own settings in place of its name, read from the trained backbone."""
-    return {**arm, "backbones": {role: stored.read_config(folder)["arm"] for role, folder in backbones.items()}}
-
-
-def start(out: Path, **task) -> None:
-    """`train`, in as many processes as `where` says; the keywords are the same."""
-    processes.train(train, out, task)
+def start(out: Path, *, arm: Arm, given: Given, where: dict, **settings) -> None:
+    """`train`, in as many processes as `where` says; an arm that is fitted in closed form needs one."""
+    where = where if settings["parts"]["learner"] else {**where, "devices": 1, "nodes": 1}
+    processes.train(train, out, {"arm": asdict(arm), "given": given.as_settings(), "where": where, **settings})
 
 
 def train(
     out: str | os.PathLike,
     *,
-    name: str,
     arm: dict,
+    parts: dict,
     geometry: dict,
     seed: int,
-    examples: list[str | os.PathLike],
-    sequence: str | os.PathLike | None,
-    tracks: list[list[str | os.PathLike]],
+    given: dict,
     backbones: dict[str, str | os.PathLike],
+    loss_networks: dict[str, str | os.PathLike],
+    pretrained: str | os.PathLike | None,
     checkpoints: str | os.PathLike,
     version: str,
     where: dict,
     threads: int,
-    loss_networks: dict[str, str | os.PathLike] | None = None,
-    pretrained: str | os.PathLike | None = None,
 ) -> None:
-    """Train a resolved arm (`plan.resolve_arm`) and write the model's folder into `out`.
+    """Train a resolved arm (fields of `trifold.arm.Arm`) and write the model's folder into `out`.
 
-    examples: dataset directories, one per sample; tracks: per sample the folders of the arm's tracks.
+    parts: what is loaded by name (`plan.parts_of`). given: what the samples are read from (`Given.as_settings`).
     backbones, loss_networks: role -> folder of a trained model; pretrained: folder of the model the weights are taken
-    from at the start, as far as arm["pretrained_parts"] says. With several samples the model carries the first one's
-    statistics.
+    from at the start, as far as the arm's `pretrained_parts` says. With several samples the model carries the first
+    one's statistics.
     checkpoints: survives a kill and is resumed from; the caller removes it once `out` is in place.
     where: workers, devices, nodes and accelerator; no part of the model's version (`training.fit` says in what several
     processes differ from one).
     threads: of all processes on this node. Of several processes the first one writes.
     """
-    out = Path(out)
-    arm = {**_with_backbones(arm, backbones), "name": name, "geometry": geometry}
-    settings = placed(arm["training"], where)
-    statistics = json.loads((Path(examples[0]) / "statistics.json").read_text())
-    networks = {role: stored.load_arm(folder)[0] for role, folder in (loss_networks or {}).items()}
+    out, own, folders = Path(out), arms.of_settings(arm), Given.of_settings(given)
+    data = import_module(parts["data"])
+    statistics = data.statistics_of(own, geometry, folders)
+    frozen = _frozen(own, statistics["geometry"], backbones)
     torch.manual_seed(seed)
-    model = stored.build_arm(arm, geometry, statistics)
+    model = stored.build_arm(frozen, statistics["geometry"], statistics)
     for role, folder in backbones.items():
-        weights.load(Path(folder) / "weights.safetensors", getattr(model, role), arm["backbones"][role]["name"])
+        weights.load(Path(folder) / "weights.safetensors", getattr(model, role), frozen["backbones"][role]["name"])
     if pretrained:
-        weights.take(Path(pretrained) / "weights.safetensors", model, name, arm["pretrained_parts"])
-
-    stores = {
-        "sequence": SequenceStore(sequence) if sequence else None,
-        "tracks": [[TrackStore(folder) for folder in folders] for folders in tracks],
-    }
-    augmentation = Augmentation(settings.reverse_complement, settings.shift_bp, arm["protocol"])
-    common = {"inputs": model.inputs, "target": model.target, "seed": seed, **stores}
-    fit(
-        model,
-        WindowDataset(examples, "train", augmentation=augmentation, stride_bins=settings.stride_bins, **common),
-        WindowDataset(examples, "validation", **common),
-        settings,
-        seed,
-        checkpoints,
-        out,
-        threads,
-        arm,
-        version,
-        where["accelerator"],
-        networks,
-    )
+        weights.take(Path(pretrained) / model.start_file, model, own.name, own.pretrained_parts)
+    train_set, validation_set = data.training_sets(own, folders, model, statistics, seed)
+    if parts["learner"] is None:
+        closed.fit(model, train_set, out, frozen, version)
+    else:
+        settings = placed(own.training, where)
+        networks = {role: stored.load_arm(folder)[0] for role, folder in loss_networks.items()}
+        learner = _learner(parts, model, settings, seed, own, networks)
+        job = Job(frozen, seed, version, where["accelerator"], threads)
+        fit(learner, train_set, validation_set, settings, job, Path(checkpoints), out)
     if processes.world()[0] == 0:
-        shutil.copy(Path(examples[0]) / "statistics.json", out / "statistics.json")
+        (out / "statistics.json").write_text(json.dumps(statistics, indent=1) + "\n")
+
+
+def _frozen(arm: Arm, geometry: dict, backbones: dict[str, str | os.PathLike]) -> dict:
+    """What is written beside the weights: the arm, with the settings of each trained backbone in place of its name."""
+    below = {role: stored.read_config(folder)["arm"] for role, folder in backbones.items()}
+    return {**arm.model(), "backbones": below, "name": arm.name, "geometry": geometry}
+
+
+def _learner(
+    parts: dict, model: Architecture, settings: Training, seed: int, arm: Arm, networks: dict[str, Architecture]
+) -> Regression:
+    """The Lightning module that trains a model. Raises InputError for a loss that does not fit it or its networks."""
+    if settings.layer_decay != 1 and not model.has_layer_rates:
+        raise InputError(
+            f"arm {arm.name!r}: training/layer_decay is for vision transformers (hicfoundation, hicfoundation-seq); "
+            "set it to 1"
+        )
+    module, name = parts["learner"]
+    learner = getattr(import_module(module), name)
+    given = {"networks": networks, "protocol": arm.protocol} if learner.looks_through_networks else {}
+    made = learner(model, settings, seed=seed, arm=arm.name, **given)
+    made.criterion = tuple(parts["criterion"])
+    return made

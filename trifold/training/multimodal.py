@@ -1,7 +1,7 @@
-"""Training of MIX-HIC: pre-training by its terms, the tasks by theirs (`trifold.models.mixhic`).
+"""Training on windows about pairs of bins, by the loss that the network brings: MIX-HIC's pre-training and its tasks.
 
-Tasks keep the weights of the best AUROC (loops) or Pearson correlation over all values (maps, CAGE) of the validation
-set, as released; the text does not say which. Pre-training keeps those of the smallest validation loss.
+Tasks keep the weights of the best AUROC (loops) or Pearson correlation over all values (windows, CAGE) of the
+validation set, as released; the text does not say which. Pre-training keeps those of the smallest validation loss.
 """
 
 import math
@@ -12,27 +12,23 @@ from torch import Tensor
 from trifold.config import Training
 from trifold.errors import InputError
 from trifold.metrics.classification import auroc
-from trifold.models import mixhic
+from trifold.models.blocks import Architecture
 from trifold.training.regression import Regression
 
 
 class Multimodal(Regression):
-    """Trains a network of MIX-HIC; seeds, schedules and records as `Regression` has them.
+    """Trains a network that has `loss_and_prediction` or, where its loss is a sum, `terms`, their values and `total`.
+
+    Seeds, schedules and records are those of `Regression`.
 
     `metrics`: for pre-training each term's mean over the training samples; for loops `validation_auroc`;
     `validation_pearson` is over all values of the validation set (NaN for pre-training).
     """
 
-    def __init__(self, model: mixhic.Network, settings: Training, *, seed: int = 0, arm: str = "model"):
+    def __init__(self, model: Architecture, settings: Training, *, seed: int = 0, arm: str = "model"):
         super().__init__(model, settings, seed=seed, arm=arm)
-        self.terms: tuple[str, ...] = ()
-        if isinstance(model, mixhic.Pretraining):
-            self.terms = ("contrastive", *(("orthogonal", "mapping") if model.variant != "contrastive" else ()))
-            self.columns = self.terms
-        elif isinstance(model, mixhic.Loop):
-            self.criterion, self.columns = ("validation_auroc", 1), ("validation_auroc",)
-        else:
-            self.criterion = ("validation_pearson", 1)
+        self.terms: tuple[str, ...] = model.terms
+        self.columns = self.terms or (("validation_auroc",) if model.target == "label" else ())
 
     # ---------------------------------------------------------------- training
 
@@ -48,7 +44,7 @@ class Multimodal(Regression):
 
     def _loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
         if not self.terms:
-            return self.model.loss(batch), []
+            return self.model.loss_and_prediction(batch)[0], []
         terms = self.model(batch)
         return self.model.total(terms, self.current_epoch), [terms[name] for name in self.terms]
 

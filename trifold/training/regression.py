@@ -5,6 +5,7 @@ The other modules (`adversarial`, `autoencoder`) share its seeds, schedules, sum
 
 import math
 from collections.abc import Callable, Iterable
+from typing import ClassVar
 
 import lightning as L
 import torch
@@ -82,6 +83,8 @@ class Regression(L.LightningModule):
     """
 
     columns: tuple[str, ...] = ()
+    # Whether its loss looks through trained networks.
+    looks_through_networks: ClassVar[bool] = False
     # By which number an epoch's weights are the best, and whether more of it is better (1) or less (-1).
     criterion: tuple[str, int] = ("validation_loss", -1)
 
@@ -90,6 +93,11 @@ class Regression(L.LightningModule):
         self.model = model
         self.settings, self.seed, self.arm = settings, seed, arm
         self.pixel = settings.loss
+        if settings.loss == "mse_ssim" and model.predicts and model.target != "observed":
+            raise InputError(
+                f"arm {arm!r}: training/loss mse_ssim is for maps on [0, 1] and the arm predicts {model.target!r} "
+                "maps; set training/loss to mse or l1"
+            )
         self.head_epochs = min(settings.head_epochs, settings.epochs) if model.has_backbones else 0
         self.metrics: dict[str, float] = {}
 

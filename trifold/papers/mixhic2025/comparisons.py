@@ -23,7 +23,7 @@ _TEXT = ["comparison", "task", "protocol", "sample", "run", "against", "metric",
 # Task -> heading, what is resampled, and the scores that are shown; the .tsv has all.
 _SHOWN = {
     "loop": ("loops", "pairs", ("auroc", "auprc", "f1")),
-    "map": ("maps", "windows", ("pearson", "r2", "scc_hicrep")),
+    "window": ("maps", "windows", ("pearson", "r2", "scc_hicrep")),
     "cage": ("CAGE", "windows", ("pearson", "r2", "pearson_tss")),
 }
 _VERDICTS = {"row": "better", "against": "worse", "undecided": "undecided"}

@@ -1,13 +1,14 @@
 """The figures of MIX-HIC from the files of an experiment."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from trifold.data import splits
 from trifold.data.bands import BandStore, open_bands
 from trifold.data.pairs import read_loops
 from trifold.genome import Region
@@ -16,6 +17,8 @@ from trifold.papers.mixhic2025 import figures as mixhic
 from trifold.papers.mixhic2025.figures import LoopMap
 from trifold.report import figures
 
+# Of a window; bands are opened for windows of some size, though none is cut here.
+WINDOW_BINS = 2
 # Of Figure S1, where the band reaches so far.
 MAP_BINS = 400
 # Figures of scores; names are those of the config.
@@ -76,8 +79,8 @@ def draw(
     scores: Sequence[str | os.PathLike],
     searches: Sequence[Mapping],
     bands: str | os.PathLike | None,
+    regions: str | os.PathLike | None,
     seen: Sequence[str | os.PathLike],
-    chroms: Collection[str],
     tolerance_bins: int,
     max_loop_bins: int,
     bin_bp: int,
@@ -85,15 +88,16 @@ def draw(
 ) -> None:
     """Save every figure that has a run as SVG and PNG into `folder`.
 
-    shown: `plan_mixhic2025.shown`; searches: run, seed, sample and folder of whole-chromosome loops; bands, seen: of
-    the first of their samples, for Figure S1, drawn on the test chromosomes `chroms`.
+    shown: `rows.shown`; searches: run, seed, sample and folder of whole-chromosome loops; bands, seen: of the first of
+    their samples, for Figure S1, drawn on the test chromosomes of the fold, whose BED file is `regions`.
     """
     if searches:
         rows = shown["tables2"]
         tables = [pd.read_csv(Path(one["path"]) / "validation.tsv", sep="\t") for one in searches]
         validations = pd.concat(tables, ignore_index=True)
         figures.save(mixhic.figure3(validations, rows, tolerance_bins * bin_bp), folder / "figure3")
-        stores = {chrom: store for chrom, store in open_bands(bands).items() if chrom in chroms}
+        chroms = splits.chromosomes_of(regions, "test")
+        stores = {chrom: store for chrom, store in open_bands(bands, WINDOW_BINS).items() if chrom in chroms}
         listed = read_loops(seen, bin_bp, max_bins=max_loop_bins, rename=rename)
         own = [one for one in searches if one["sample"] == searches[0]["sample"]]
         figures.save(mixhic.figure_s1(loop_maps(own, rows, stores, listed, bin_bp)), folder / "figures1")

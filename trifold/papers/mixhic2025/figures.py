@@ -22,8 +22,8 @@ from trifold.report.figures import _LEARNED, CONTACTS, INK, MUTED, Ticks, _figur
 from trifold.report.tables import METRICS
 
 # What of each task is drawn.
-SCORES = {"loop": ("auroc", "f1"), "map": ("pearson", "r2"), "cage": ("pearson", "r2")}
-TASKS = {"loop": "loops", "map": "maps", "cage": "CAGE"}
+SCORES = {"loop": ("auroc", "f1"), "window": ("pearson", "r2"), "cage": ("pearson", "r2")}
+TASKS = {"loop": "loops", "window": "maps", "cage": "CAGE"}
 POINTS = ["label", "protocol", "task", "metric", "sample", "trained", "fraction"]
 _WIDTH_IN = 10.2
 _SEEN = "#d7191c"  # of loops that ChIA-PET has seen; PNGs hold this colour
@@ -171,7 +171,7 @@ def figure4(frame: pd.DataFrame) -> Figure:
 def figure5(frame: pd.DataFrame) -> Figure:
     """Figure 5: models on a sample that they were not trained on; `frame` is that of `points`, not within samples."""
     pairs = frame["trained"].str.replace(",", " + ") + " → " + frame["sample"]
-    return _dots(frame.assign(group=pairs), ("map", "loop"), "trained on → tested on")
+    return _dots(frame.assign(group=pairs), ("window", "loop"), "trained on → tested on")
 
 
 @_styled

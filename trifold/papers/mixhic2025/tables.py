@@ -18,7 +18,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from trifold.data.pairs import HALF_BINS
 from trifold.errors import InputError
 from trifold.metrics import multimodal
 from trifold.metrics.multimodal import CAGE_METRICS, LOOP_METRICS, MAP_METRICS, Resamples
@@ -54,7 +53,7 @@ class Layout(NamedTuple):
 
 LAYOUTS = {
     "1": Layout("samples before and after cleaning", "", ("before", "after", "share")),
-    "2": Layout("maps", "map", MAP_METRICS),
+    "2": Layout("maps", "window", MAP_METRICS),
     "3": Layout("loops", "loop", LOOP_METRICS),
     "4": Layout("CAGE", "cage", CAGE_METRICS),
     "S2": Layout("loops of whole chromosomes", "", ("validated", "predicted", "proportion", "recall", "f1")),
@@ -259,7 +258,7 @@ def _frame(lines: list[dict]) -> pd.DataFrame:
 
 # By task: the arrays of predictions.npz -> the scores of resampled windows.
 _RESAMPLES: dict[str, Callable[[Mapping[str, np.ndarray]], Resamples]] = {
-    "map": lambda own: multimodal.map_resamples(own["prediction"], own["target"], own["x"], own["y"]),
+    "window": lambda own: multimodal.map_resamples(own["prediction"], own["target"], own["x"], own["y"]),
     "loop": lambda own: multimodal.loop_resamples(own["label"], own["prediction"]),
     "cage": lambda own: multimodal.cage_resamples(own["prediction"], own["target"], _tss(own["target"])),
 }
@@ -267,7 +266,7 @@ _RESAMPLES: dict[str, Callable[[Mapping[str, np.ndarray]], Resamples]] = {
 
 def _tss(target: np.ndarray) -> np.ndarray:
     """The bin that holds the TSS a window is about, as where the windows are scored."""
-    return np.arange(target.shape[1]) == HALF_BINS
+    return np.arange(target.shape[1]) == target.shape[1] // 4
 
 
 def by_run(predictions: Sequence[Mapping]) -> dict[tuple[str, str], list[str]]:
@@ -318,7 +317,7 @@ def difference(
 ) -> tuple[int, pd.DataFrame]:
     """Windows that all have, and `multimodal.compare` over them, from every seed's predictions.npz of both runs.
 
-    task: "map", "loop" or "cage". Raises InputError for windows whose targets differ.
+    task: "window", "loop" or "cage". Raises InputError for windows whose targets differ.
     """
     of_all = []
     for path in (*paths, *others):

@@ -22,7 +22,7 @@ datasets = datasets.set_index("file", drop=False)
 try:
     config = plan.selected(config)
     locked = lock.read(ROOT / "resources/datasets.lock.tsv")
-    arms = {name: plan.resolve_arm(config, name) for name in config["arms"]}
+    arms = plan.resolve(config)
     checks.check(config, arms)
 except InputError as error:
     raise WorkflowError(str(error)) from None
@@ -30,30 +30,32 @@ except InputError as error:
 validate(pd.DataFrame(map(vars, locked)), schema="../resources/schemas/datasets.lock.schema.yaml")
 
 # What the arms are, without where they are trained.
-MODELS = {name: plan.model_of(arm) for name, arm in arms.items()}
-TRAINED = plan.trained_arms(config)
+MODELS = {name: arm.model() for name, arm in arms.items()}
+# Arms that a job here makes a model of: by gradients, or from the training samples at once.
+TRAINED = [name for name, arm in arms.items() if plan.is_trained(arm) and plan.traits_of(arm).learned]
+FITTED = [name for name, arm in arms.items() if plan.is_trained(arm) and not plan.traits_of(arm).learned]
 # Arms whose weights are a published checkpoint, a row of datasets.tsv.
-IMPORTED = [name for name, arm in arms.items() if arm.get("weights") in datasets.index]
-PROTOCOLS = plan.protocols_read(config)
+IMPORTED = [name for name, arm in arms.items() if arm.weights in datasets.index]
+# Data sets by name, with the windows they are cut in.
+DATASETS = plan.datasets(config, arms)
 # Files that the workflow downloads.
 DOWNLOADED = {*datasets.index, *(line.file for line in locked)}
-# What the papers' rules add, by name: what is trained beside the arms (wildcard -> entries, each with its `training`),
-# data that a paper's section names ((field, file)), test windows kept of an arm for figures (one where it
-# is not said), sections of the page.
-TRAININGS = {"arm": arms}
-MORE_DATA = []
+# What the papers' rules add: test windows kept of an arm for figures (one where it is not said), sections of the page.
 KEPT_WINDOWS = {}
 SECTIONS = []
 # What <results> stands for, where a path is a parameter.
 RESULTS = f"results/{config['experiment']}"
-SHOWN = plan.shown(config)
+SHOWN = plan.shown(config, arms)
 TRACKS = {sample: own.get("tracks", {}) for sample, own in config["samples"].items()}
-ENHANCED = {name: checks.enhanced(config, name) for name in config["enhance"]}
+ENHANCED = {name: checks.enhanced(config, arms, name) for name in config["enhance"]}
 # (sample, map) of what is scored and what it is scored against: the deep map first, then each low map.
 EVALUATED = [
     (sample, name)
     for sample in config["evaluate"]["samples"]
-    for name in ["deep", *dict.fromkeys(one.degradation for one in plan.evaluations(config) if one.sample == sample)]
+    for name in [
+        "deep",
+        *dict.fromkeys(one.degradation for one in plan.evaluations(config, arms) if one.sample == sample),
+    ]
 ]
 # Chromosomes and their order: the genome's where it has a sequence, else those of the first sample's map.
 CHROMOSOMES = f"<results>/{'sequence' if config['genome'].get('fasta') else 'genome'}/chromosomes.tsv"
@@ -69,19 +71,10 @@ wildcard_constraints:
     degradation="|".join(config["degradations"]),
     fold="|".join(config["splits"]),
     arm="|".join(config["arms"]),
-    protocol="|".join(PROTOCOLS),
+    protocol="published|corrected",
+    dataset="|".join(DATASETS),
     own="|".join(config["enhance"]) or "none",
     seed=r"\d+",
-
-
-def gigabytes(number):
-    """Memory of a job, MB: twice as much with every further attempt, of which a profile says how many (`retries`)."""
-    return lambda wildcards, attempt: 1000 * number * 2 ** (attempt - 1)
-
-
-def hours(number):
-    """Time limit of a job, minutes: twice as long with every further attempt."""
-    return lambda wildcards, attempt: 60 * number * 2 ** (attempt - 1)
 
 
 def shipped(path):
@@ -93,12 +86,6 @@ def get_regions(wildcards):
     """The BED file of a fold that has one: a path of one's own, or one that comes with the workflow."""
     path = config["splits"][wildcards.fold].get("path", [])
     return shipped(path) if path and not Path(path).exists() else path
-
-
-def unrecorded(value):
-    """A parameter that says where a job runs: another value of it re-runs nothing, as Snakemake does not compare what
-    a function makes of a job's threads."""
-    return lambda wildcards, threads: value
 
 
 def get_rename(sample):
@@ -181,11 +168,14 @@ def get_measured_low_map(wildcards):
 
 
 def locate_model(arm, fold, seed):
-    """The folder of a model: trained here, imported, or come with its weights; nothing for an arm that has none."""
-    if arm in TRAINED or arm in IMPORTED:
-        seed = seed if arm in TRAINED else 0
+    """The folder of a model: made here, or come with its weights; nothing for an arm that has none.
+
+    Where an arm has not every seed of those that stand on it, its first serves them.
+    """
+    if arm in [*TRAINED, *FITTED, *IMPORTED]:
+        seed = plan.start_seed(arms[arm], int(seed))
         return [f"<results>/models/{arm}/fold-{fold}/seed-{seed}/artifact.json"]
-    return [f"{arms[arm]['weights']}/artifact.json"] if "weights" in arms[arm] else []
+    return [f"{arms[arm].weights}/artifact.json"] if arms[arm].weights else []
 
 
 def get_weights(wildcards):
@@ -195,90 +185,75 @@ def get_weights(wildcards):
 
 def get_backbones(wildcards):
     """Models an arm is stacked on: of the same fold and seed."""
-    backbones = arms[wildcards.arm]["backbones"].values()
+    backbones = arms[wildcards.arm].backbones.values()
     return [path for name in backbones for path in locate_model(name, wildcards.fold, wildcards.seed)]
 
 
 def get_loss_networks(wildcards):
     """Models an arm's loss looks through: of the same fold and seed."""
-    networks = arms[wildcards.arm]["loss_networks"].values()
+    networks = arms[wildcards.arm].loss_networks.values()
     return [path for name in networks for path in locate_model(name, wildcards.fold, wildcards.seed)]
-
-
-def get_training(wildcards):
-    """How an arm, or what a paper trains beside the arms, is trained."""
-    return get_trained(wildcards)["training"]
-
-
-def get_trained(wildcards):
-    """The arm that is trained, or what a paper trains beside the arms."""
-    kind = next(name for name in TRAININGS if name in wildcards.keys())
-    return TRAININGS[kind][wildcards[kind]]
-
-
-def get_where(wildcards, threads):
-    """Where it is trained; no part of what the model is (see `unrecorded`)."""
-    return plan.where_of(config, get_trained(wildcards))
-
-
-def get_training_threads(wildcards):
-    """CPUs of a training on one node."""
-    return config["threads"]["train"] * get_training(wildcards)["devices"]
-
-
-def get_training_gpus(wildcards):
-    """GPUs of a training on all its nodes."""
-    training = get_training(wildcards)
-    return training["devices"] * training["nodes"] if config["accelerator"] == "gpu" else 0
-
-
-def get_training_gpus_per_node(wildcards):
-    """Their even share, which SLURM has to be told where there are several nodes."""
-    several = get_training_nodes(wildcards) and get_training_gpus(wildcards)
-    return f"--gpus-per-node={get_training(wildcards)['devices']}" if several else None
-
-
-def get_training_nodes(wildcards):
-    """Nodes of a training; nothing where one is enough."""
-    nodes = get_training(wildcards)["nodes"]
-    return nodes if nodes > 1 else None
 
 
 def get_pretrained(wildcards):
     """The model an arm starts from: of the same fold and seed."""
-    start = arms[wildcards.arm]["pretrained"]
+    start = arms[wildcards.arm].pretrained
     return locate_model(start, wildcards.fold, wildcards.seed) if start else []
 
 
 def get_sequence(arm):
     """The sequence, for an arm that reads it."""
-    return ["<results>/sequence/artifact.json"] if "sequence" in plan.traits_of(config, arm).inputs else []
+    return ["<results>/sequence/artifact.json"] if "sequence" in plan.traits_of(arms[arm]).inputs else []
 
 
 def get_own_chromosomes(own):
     """The genome's chromosomes, where the arm that enhances a map of one's own reads its sequence."""
-    return [CHROMOSOMES] if "sequence" in plan.traits_of(config, ENHANCED[own]["arm"]).inputs else []
+    return [CHROMOSOMES] if "sequence" in plan.traits_of(arms[ENHANCED[own]["arm"]]).inputs else []
 
 
 def get_tracks(arm, samples):
     """The tracks an arm reads, sample by sample."""
-    return [f"<results>/tracks/{sample}/{track}/artifact.json" for sample in samples for track in arms[arm]["tracks"]]
+    return [f"<results>/tracks/{sample}/{track}/artifact.json" for sample in samples for track in arms[arm].tracks]
+
+
+def locate_examples(arm, dataset, sample, fold):
+    """A dataset directory of windows on the diagonal."""
+    return f"<results>/examples/{dataset}/{arms[arm].degradation}/{sample}/fold-{fold}/artifact.json"
 
 
 def get_examples(wildcards):
-    """Dataset directories an arm is trained on, one per sample."""
+    """Dataset directories an arm is trained on, a sample each; nothing for a task on windows about pairs."""
     arm = arms[wildcards.arm]
-    return [
-        f"<results>/examples/{arm['protocol']}/{arm['degradation']}/{sample}/fold-{wildcards.fold}/artifact.json"
-        for sample in arm["samples"]
-    ]
+    if not plan.task_of(arm).whole_maps:
+        return []
+    return [locate_examples(arm.name, arm.dataset, sample, wildcards.fold) for sample in arm.samples]
+
+
+def get_pairs(arm, samples, fold):
+    """Windows about pairs of an arm, a sample each; nothing for a task on whole maps."""
+    if plan.task_of(arms[arm]).whole_maps:
+        return []
+    return [f"<results>/pairs/{arms[arm].dataset}/{sample}/fold-{fold}/artifact.json" for sample in samples]
+
+
+def get_bands(arm, samples):
+    """Bands of the maps that an arm's windows are cut from; nothing for a task on whole maps."""
+    return [] if plan.task_of(arms[arm]).whole_maps else [f"<results>/bands/{one}/artifact.json" for one in samples]
+
+
+def get_expression(wildcards):
+    """Expression tracks of a sample that has them; nothing where there are no start sites."""
+    names = config["pairs"]["expression"]
+    if "tss" not in config["genome"] or not set(names) <= set(TRACKS[wildcards.sample]):
+        return []
+    return [f"<results>/tracks/{wildcards.sample}/{track}/artifact.json" for track in names]
 
 
 def get_low_map(wildcards):
     """The degraded map an arm reads; nothing for an arm that reads none."""
-    if "map" not in plan.traits_of(config, wildcards.arm).inputs:
-        return []
-    return [f"<results>/contacts/{wildcards.sample}/{arms[wildcards.arm]['degradation']}/map.cool"]
+    arm = arms[wildcards.arm]
+    reads = "map" in plan.traits_of(arm).inputs
+    return [f"<results>/contacts/{wildcards.sample}/{arm.degradation}/map.cool"] if reads else []
 
 
 def get_statistics(wildcards):
@@ -286,14 +261,26 @@ def get_statistics(wildcards):
     if get_weights(wildcards):
         return []
     arm = arms[wildcards.arm]
-    folder = f"<results>/examples/{arm['protocol']}/{arm['degradation']}/{wildcards.sample}/fold-{wildcards.fold}"
-    return [f"{folder}/statistics.json"]
+    record = locate_examples(arm.name, arm.dataset, wildcards.sample, wildcards.fold)
+    return [f"{Path(record).parent}/statistics.json"]
 
 
 def get_scored_examples(wildcards):
-    """The data set a model's windows are scored on: normalised as its protocol says."""
-    folder = f"<results>/examples/{wildcards.protocol}/{arms[wildcards.arm]['degradation']}"
-    return f"{folder}/{wildcards.sample}/fold-{wildcards.fold}/artifact.json"
+    """The data set that windows of an arm are scored on; nothing for a task on windows about pairs."""
+    if not plan.task_of(arms[wildcards.arm]).whole_maps:
+        return []
+    return [locate_examples(wildcards.arm, wildcards.dataset, wildcards.sample, wildcards.fold)]
+
+
+def locate_scores(one, file="scores.tsv"):
+    """A file of the scores of an arm on a sample (`plan.Scored`)."""
+    return f"<results>/scores/{one.dataset}/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}/{file}"
+
+
+def get_all_scores(wildcards):
+    """Scores of the arms on windows about pairs that no paper's tables have to ask for."""
+    wanted = [name for name, arm in arms.items() if not plan.task_of(arm).whole_maps and not arm.on_demand]
+    return [locate_scores(one) for one in plan.scored(arms, wanted)]
 
 
 def get_truth(wildcards):
@@ -304,7 +291,7 @@ def get_truth(wildcards):
 def get_all_examples(wildcards):
     return [
         f"<results>/examples/{protocol}/{degradation}/{sample}/fold-{fold}/artifact.json"
-        for protocol in PROTOCOLS
+        for protocol in plan.protocols_read(arms)
         for degradation in config["degradations"]
         for sample in config["samples"]
         for fold, split in config["splits"].items()
@@ -319,7 +306,7 @@ def get_all_tracks(wildcards):
 def get_all_models(wildcards):
     return [
         f"<results>/models/{run.arm}/fold-{run.fold}/seed-{run.seed}/artifact.json"
-        for run in plan.runs(config)
+        for run in plan.runs(config, arms)
         if run.arm in TRAINED
     ]
 
@@ -327,7 +314,7 @@ def get_all_models(wildcards):
 def get_all_metrics(wildcards):
     return [
         f"<results>/metrics/{one.degradation}/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}/artifact.json"
-        for one in plan.evaluations(config)
+        for one in plan.evaluations(config, arms)
     ]
 
 
@@ -338,7 +325,7 @@ def get_prediction(one):
 
 def locate_windows(one):
     """The test windows that are kept of a model for figures: `plan.Scored` -> the file."""
-    return f"{RESULTS}/windows/{one.protocol}/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}/windows.npz"
+    return f"{RESULTS}/windows/{one.dataset}/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}/windows.npz"
 
 
 def get_shown_truth(wildcards):
@@ -355,9 +342,15 @@ def get_motifs(wildcards):
 def get_histories(wildcards):
     return [
         {**run._asdict(), "path": f"{RESULTS}/models/{run.arm}/fold-{run.fold}/seed-{run.seed}/history.csv"}
-        for run in plan.runs(config)
+        for run in plan.runs(config, arms)
         if run.arm in TRAINED
     ]
+
+
+def get_paired_samples():
+    """Samples of the arms on windows about pairs."""
+    of_pairs = [arm for arm in arms.values() if not plan.task_of(arm).whole_maps]
+    return sorted({sample for arm in of_pairs for sample in (*arm.samples, *arm.test_samples)})
 
 
 def get_named_data():
@@ -368,38 +361,18 @@ def get_named_data():
         named |= {sample["contacts"], *sample.get("low", {}).values()}
         for sources in sample.get("tracks", {}).values():
             named |= {sources} if isinstance(sources, str) else set(sources)
-    named |= {file for _, file in MORE_DATA}
+        named |= {sample["loops"]} if isinstance(sample.get("loops"), str) else set(sample.get("loops", ()))
+    named |= {config["genome"]["tss"]} if "tss" in config["genome"] and get_paired_samples() else set()
     return named
 
 
 def get_downloads(wildcards):
     """What the files that the experiment downloads must be, by name: data, own maps and published weights."""
     named = get_named_data() | {own["contacts"] for own in ENHANCED.values()}
-    named |= {arms[name]["weights"] for name in IMPORTED}
+    named |= {arms[name].weights for name in IMPORTED}
     rows, lines = datasets.to_dict("index"), {line.file for line in locked}
     files = sorted({file for name in named for file in files_of(name) if file in rows or file in lines})
     try:
         return {file: lock.wanted(file, rows, locked) for file in files}
     except InputError as error:
         raise WorkflowError(str(error)) from None
-
-
-# ---------------------------------------------------------------- gain against depth
-
-# Labels with the arms that this experiment uses; a label without any is left out.
-DEPTH = {
-    kind: {label: kept for label, names in labels.items() if (kept := [name for name in names if name in arms])}
-    for kind, labels in config["depth"].items()
-}
-
-
-def get_depth_tables(wildcards):
-    """The tables that hold what the section `depth` asks for."""
-    if not (DEPTH.get("references") and DEPTH.get("arms")):
-        raise WorkflowError("config: depth: names no reference or no arm that is used; see experiments/depth.yaml")
-    named = {name for names in DEPTH["references"].values() for name in names}
-    if missing := named - set(config["evaluate"]["comparison"]["reference_arms"]):
-        raise WorkflowError(
-            f"config: depth/references: name {sorted(missing)} under evaluate/comparison/reference_arms too"
-        )
-    return "<results>/tables/artifact.json"

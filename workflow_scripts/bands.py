@@ -1,4 +1,4 @@
-"""Keep the diagonals of one map that MIX-HIC's windows are cut from."""
+"""Keep the diagonals of a map that windows about pairs are cut from."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,14 +11,11 @@ if TYPE_CHECKING:
 
 
 def main(inputs, outputs, params) -> None:
+    settings = params.settings
     with provenance.artifact(
-        Path(outputs[0]).parent,
-        "mixhic-bands",
-        parameters={"band_bins": params.band_bins, "exclude": params.exclude, "clip": params.clip},
-        code=params.code,
-        inputs=[inputs.map],
+        Path(outputs[0]).parent, "bands", parameters=settings, code=params.code, inputs=[inputs.map]
     ) as partial:
-        bands.write_bands(inputs.map, partial, params.band_bins, params.exclude, params.clip)
+        bands.write_bands(inputs.map, partial, settings["band_bins"], settings["exclude"], settings["clip"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Choose the pairs, and the windows about start sites, of one sample under one protocol."""
+"""Choose the pairs of bins, and the windows about start sites, that one sample's models are trained and tested on."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,18 +11,19 @@ if TYPE_CHECKING:
 
 
 def main(inputs, outputs, params, wildcards) -> None:
-    parameters = {"protocol": wildcards.protocol, **params.settings, "bin_bp": params.bin_bp, "rename": params.rename}
+    parameters = {**params.dataset, **params.settings, "bin_bp": params.bin_bp, "rename": params.rename}
     with provenance.artifact(
         Path(outputs[0]).parent,
-        "mixhic-pairs",
+        "pairs",
         parameters=parameters,
         code=params.code,
-        inputs=[inputs.bands, *inputs.loops, *inputs.tss, *inputs.expression],
+        inputs=[inputs.bands, inputs.regions, *inputs.loops, *inputs.tss, *inputs.expression],
     ) as partial:
         promoters.write_sample(
             partial,
             sample=wildcards.sample,
             bands=Path(inputs.bands).parent,
+            regions=inputs.regions,
             loops=inputs.loops,
             tss=inputs.tss[0] if inputs.tss else None,
             expression=[Path(path).parent for path in inputs.expression],

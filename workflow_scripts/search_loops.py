@@ -1,9 +1,10 @@
-"""Find the loops of whole test chromosomes with one run of MIX-HIC, and hold them against ChIA-PET."""
+"""Find the loops of whole test chromosomes with one arm, and hold them against those an experiment has seen."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trifold import log, provenance
+from trifold.data.given import Given
 from trifold.loops import annotate
 
 if TYPE_CHECKING:
@@ -11,25 +12,23 @@ if TYPE_CHECKING:
 
 
 def main(inputs, outputs, params, wildcards, threads) -> None:
-    names = ("chroms", "max_loop_bins", "settings", "bin_bp", "rename")
+    names = ("geometry", "max_loop_bins", "settings", "rename")
     parameters = {name: getattr(params, name) for name in names}
     with provenance.artifact(
         Path(outputs[0]).parent,
-        "mixhic-loops",
-        parameters={"name": wildcards.run, "run": params.run, "sample": wildcards.sample, **parameters},
+        "loops",
+        parameters={"name": wildcards.arm, "arm": params.arm.model(), "sample": wildcards.sample, **parameters},
         code=params.code,
-        inputs=[*inputs.model, inputs.map, inputs.bands, *inputs.tracks, *inputs.seen],
+        inputs=[*inputs.model, inputs.map, *inputs.bands, *inputs.tracks, inputs.regions, *inputs.seen],
         seed=int(wildcards.seed),
     ) as partial:
         annotate(
             partial,
-            name=wildcards.run,
-            run=params.run,
+            arm=params.arm,
             model=Path(inputs.model[0]).parent if inputs.model else None,
-            sample=wildcards.sample,
+            given=Given.of_files([wildcards.sample], bands=inputs.bands, tracks=inputs.tracks),
             map_path=inputs.map,
-            bands=Path(inputs.bands).parent,
-            tracks=[Path(path).parent for path in inputs.tracks],
+            regions=inputs.regions,
             seen=inputs.seen,
             seed=int(wildcards.seed),
             device=params.accelerator,

@@ -1,0 +1,103 @@
+"""Which arms of an experiment stand in the tables, figures and comparisons of Yang et al. 2025: pure functions."""
+
+from typing import NamedTuple
+
+from trifold.arm import Arm
+from trifold.errors import InputError
+from trifold.plan import Scored, scored
+
+# What is shown -> the task of its arms (None: any), and whether on samples they were trained on.
+SHOWN = {
+    "table2": ("window", True),
+    "table3": ("loop", True),
+    "table4": ("cage", True),
+    "tables2": ("loop", True),
+    "figure4": ("loop", True),
+    "figure5": (None, False),
+    "figure6": (None, True),
+    "figures2": (None, True),
+    "figures3": (None, True),
+}
+
+
+def shown(section: dict, arms: dict[str, Arm]) -> dict[str, dict[str, list[str]]]:
+    """Rows of every table and labels of every figure with the arms that this experiment has for them.
+
+    section: `mixhic2025` of the configuration. A row without any is left out. Raises InputError for an arm of another
+    task.
+    """
+    rows = {**section["tables"], **section["figures"]}
+    kept: dict[str, dict[str, list[str]]] = {}
+    for name, (task, within) in SHOWN.items():
+        kept[name] = {}
+        for row, names in rows.get(name, {}).items():
+            present = [arms[arm] for arm in names if arm in arms]
+            for arm in present:
+                if task not in (None, arm.task):
+                    kind = "tables" if name in section["tables"] else "figures"
+                    raise InputError(
+                        f"config: mixhic2025/{kind}/{name}/{row}: {arm.name!r} is of the task {arm.task!r}, not "
+                        f"{task!r}; name arms of {task!r}"
+                    )
+            if used := [arm.name for arm in present if _stands(arm, within)]:
+                kept[name][row] = used
+    return kept
+
+
+def _stands(arm: Arm, within: bool) -> bool:
+    """Whether an arm is tested on a sample it was trained on, or, not `within`, on another."""
+    return any((sample in arm.samples) == within for sample in arm.test_samples)
+
+
+class Comparison(NamedTuple):
+    """Two arms on a test sample of both."""
+
+    comparison: str
+    task: str
+    protocol: str
+    sample: str
+    run: str
+    against: str
+
+
+def compared(section: dict, arms: dict[str, Arm]) -> list[Comparison]:
+    """The section's comparisons, on every test sample that both arms have.
+
+    Those that need an arm which the experiment does not have are left out. Raises InputError for two that were not
+    tested on the same windows.
+    """
+    return [
+        found
+        for name, pairs in section["comparisons"].items()
+        for pair in pairs
+        if set(pair) <= set(arms)
+        for found in _compared(name, *(arms[arm] for arm in pair), f"config: mixhic2025/comparisons/{name}: {pair}")
+    ]
+
+
+def _compared(name: str, one: Arm, other: Arm, place: str) -> list[Comparison]:
+    for field in ("task", "protocol", "window_bins"):
+        if getattr(one, field) != getattr(other, field):
+            raise InputError(
+                f"{place}: the {field} is {getattr(one, field)!r} and {getattr(other, field)!r}, whose test windows "
+                f"differ; name two arms of one {field}"
+            )
+    if foreign := [arm.name for arm in (one, other) if arm.scores]:
+        raise InputError(
+            f"{place}: {foreign[0]!r} comes with scores alone, without predictions; name an arm trained here"
+        )
+    samples = [sample for sample in one.test_samples if sample in other.test_samples]
+    if not samples:
+        raise InputError(f"{place}: no test sample in common; give them one")
+    return [Comparison(name, one.task, one.protocol, sample, one.name, other.name) for sample in samples]
+
+
+def searched(arms: dict[str, Arm], names: list[str]) -> list[Scored]:
+    """Whole-chromosome loops of some arms: on the samples they were trained on."""
+    return [one for one in scored(arms, names) if one.sample in arms[one.arm].samples]
+
+
+def samples_read(arms: dict[str, Arm]) -> list[tuple[str, str, str]]:
+    """(data set, sample, fold) of all windows that arms on pairs are trained on, sorted."""
+    of_pairs = [arm for arm in arms.values() if arm.architecture == "mixhic" or arm.task in ("loop", "window", "cage")]
+    return sorted({(arm.dataset, sample, fold) for arm in of_pairs for sample in arm.samples for fold in arm.folds})
