@@ -25,6 +25,9 @@ report: "resources/report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/resources.smk"
+include: "rules/data.smk"
+include: "rules/inputs.smk"
 include: "rules/resolve.smk"
 include: "rules/fetch.smk"
 include: "rules/simulate.smk"
