@@ -24,8 +24,10 @@ pathvars:
 report: "resources/report/workflow.rst"
 
 
-include: "rules/inputs.smk"
+include: "rules/experiment.smk"
 include: "rules/resources.smk"
+include: "rules/data.smk"
+include: "rules/inputs.smk"
 include: "rules/resolve.smk"
 include: "rules/fetch.smk"
 include: "rules/simulate.smk"

@@ -50,8 +50,9 @@ def test_evaluations_are_sent_together_and_other_jobs_alone(remote):
     """Every job but those of local rules; the evaluations are one."""
     table = remote.text[remote.text.index("Job stats:") : remote.text.index("Select jobs to execute")]
     jobs = {rule: int(count) for rule, count in re.findall(r"^(\w+)\s+(\d+)$", table, flags=re.MULTILINE)}
-    sources = [remote.folder / "Snakefile", *(remote.folder / "rules").glob("*.smk")]
-    rules = re.split(r"^(?=rule )", "\n".join(path.read_text() for path in sources), flags=re.MULTILINE)
+    sources = [path for name in ("rules", "papers") for path in (remote.folder / name).rglob("*.smk")]
+    text = "\n".join(path.read_text() for path in [remote.folder / "Snakefile", *sources])
+    rules = re.split(r"^(?=rule )", text, flags=re.MULTILINE)
     local = {re.match(r"rule (\w+)", rule)[1] for rule in rules if "localrule: True" in rule}
     assert {"all", "split", "manifest"} <= jobs.keys() & local and jobs["evaluate"] == 5
     sent = jobs.pop("total") - sum(jobs[rule] for rule in jobs.keys() & local)

@@ -127,7 +127,8 @@ def test_d3_commands_of_snakemake_mean_what_they_say(page, command):
     """Options are known, configuration files exist, targets are rules or files: a target behind --configfile without
     its -- is read as a file that is not there."""
     given = get_argument_parser().parse_args(shlex.split(command)[1:])
-    rules = "\n".join(path.read_text() for path in [REPOSITORY / "Snakefile", *(REPOSITORY / "rules").glob("*.smk")])
+    sources = [path for name in ("rules", "papers") for path in (REPOSITORY / name).rglob("*.smk")]
+    rules = "\n".join(path.read_text() for path in [REPOSITORY / "Snakefile", *sources])
     names = set(re.findall(r"^\s*(?:use rule \w+ as|rule|checkpoint) (\w+)\b", rules, re.MULTILINE))
     own = {match for page in PAGES for match in re.findall(r"^# (\S+\.yaml)$", "".join(blocks(page, "yaml")), re.M)}
     own.add("more.yaml")  # the README's name of a second one

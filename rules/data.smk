@@ -1,0 +1,150 @@
+# Where the data lie that the configuration names, and how they are read.
+
+
+def shipped(path):
+    """Where a file of the workflow itself lies: beside the Snakefile, wherever Snakemake was started."""
+    return path if Path.cwd() == ROOT else str(ROOT / path)
+
+
+<<<<<<<< HEAD:rules/inputs.smk
+
+
+def get_regions(wildcards):
+    """The BED file of a fold that has one: a path of one's own, or one that comes with the workflow."""
+    path = config["splits"][wildcards.fold].get("path", [])
+    return shipped(path) if path and not Path(path).exists() else path
+
+
+def get_rename(sample):
+    """Chromosome names to change in the files of a sample."""
+    return config["samples"][sample].get("rename", {})
+
+
+def reading(name, rename):
+    """How a map of the configuration is read: the group that its URI names, and the chromosomes' names."""
+    genome = {"assembly": config["genome"]["assembly"], "exclude": config["genome"]["exclude"]}
+    return {**genome, "rename": rename, "group": name.partition("::")[2]}
+
+
+def get_reading(wildcards):
+    """How the deep map of a sample, or its measured low map, is read."""
+    sample = config["samples"][wildcards.sample]
+    measured = sample.get("low", {}).get(wildcards.get("degradation"))
+    return reading(measured or sample["contacts"], sample.get("rename", {}))
+
+
+def locate(name):
+    """Where an input of the configuration lies: simulated/<file>, a row of datasets.tsv, or a path of one's own."""
+    file = name.partition("::")[0]  # of the URI of a cooler
+    if file.startswith("simulated/"):
+        return f"<results>/simulate/{file.removeprefix('simulated/')}"
+    if file in DOWNLOADED:
+        return f"<resources>/raw/{file}"
+    if Path(file).exists():
+        return file
+    raise WorkflowError(
+        f"config: {name!r} is neither a file of resources/datasets.tsv, nor simulated/<file>, nor a path that exists"
+    )
+
+
+try:
+    checks.check_inputs(config, DOWNLOADED)
+    checks.check_weights(config, datasets.index)
+    checks.check_splits(config, ROOT)
+    checks.check_maps(config, arms, locate)
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+
+def locate_all(names):
+    """Where one input or several lie; an accession of several files is all of them."""
+    return [locate(file) for name in ([names] if isinstance(names, str) else names) for file in files_of(name)]
+
+
+def files_of(name):
+    """Files an input of the configuration stands for: of an accession, what `snakemake resolve` found."""
+    name = name.partition("::")[0]
+    if name not in datasets.index:
+        return [name]
+    try:
+        return lock.files_of(datasets.loc[name], locked)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def get_wanted(wildcards):
+    """What a download must be: the row of datasets.tsv, completed by the lock."""
+    try:
+        return lock.wanted(wildcards.file, datasets.to_dict("index"), locked)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def get_track_settings(wildcards):
+    """How a track is made."""
+    try:
+        return plan.track_settings(config, wildcards.track)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def get_measured_low_map(wildcards):
+    """A low map that was measured, not made; nothing where there is none."""
+    measured = config["samples"][wildcards.sample].get("low", {})
+    return locate(measured[wildcards.degradation]) if wildcards.degradation in measured else []
+
+
+def get_truth(wildcards):
+    truth = config["samples"][wildcards.sample].get("truth")
+    return locate(truth) if truth else []
+
+
+def get_shown_truth(wildcards):
+    truth = config["samples"][SHOWN[0].sample].get("truth")
+    return locate(truth) if truth else []
+
+
+def get_motifs(wildcards):
+    """Oriented CTCF motifs, where a simulation planted them."""
+    simulated = config["samples"][SHOWN[0].sample]["contacts"].startswith("simulated/")
+    return locate("simulated/ctcf.bed") if simulated else []
+
+
+def get_expression(wildcards):
+    """Expression tracks of a sample that has them; nothing where there are no start sites."""
+    names = config["pairs"]["expression"]
+    if "tss" not in config["genome"] or not set(names) <= set(TRACKS[wildcards.sample]):
+        return []
+    return [f"<results>/tracks/{wildcards.sample}/{track}/artifact.json" for track in names]
+
+
+def get_paired_samples():
+    """Samples of the arms on windows about pairs."""
+    of_pairs = [arm for arm in arms.values() if not plan.task_of(arm).whole_maps]
+    return sorted({sample for arm in of_pairs for sample in (*arm.samples, *arm.test_samples)})
+
+
+def get_named_data():
+    """Genome, maps, tracks and what papers read beside them, as the configuration names them."""
+    genome = config["genome"].get("fasta", [])
+    named = {genome} if isinstance(genome, str) else set(genome)
+    for sample in config["samples"].values():
+        named |= {sample["contacts"], *sample.get("low", {}).values()}
+        for sources in sample.get("tracks", {}).values():
+            named |= {sources} if isinstance(sources, str) else set(sources)
+        named |= {sample["loops"]} if isinstance(sample.get("loops"), str) else set(sample.get("loops", ()))
+    named |= {config["genome"]["tss"]} if "tss" in config["genome"] and get_paired_samples() else set()
+    return named
+
+
+def get_downloads(wildcards):
+    """What the files that the experiment downloads must be, by name: data, own maps and published weights."""
+    named = get_named_data() | {own["contacts"] for own in ENHANCED.values()}
+    named |= {arms[name].weights for name in IMPORTED}
+    rows, lines = datasets.to_dict("index"), {line.file for line in locked}
+    files = sorted({file for name in named for file in files_of(name) if file in rows or file in lines})
+    try:
+        return {file: lock.wanted(file, rows, locked) for file in files}
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+========
