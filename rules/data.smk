@@ -6,9 +6,6 @@ def shipped(path):
     return path if Path.cwd() == ROOT else str(ROOT / path)
 
 
-<<<<<<<< HEAD:rules/inputs.smk
-
-
 def get_regions(wildcards):
     """The BED file of a fold that has one: a path of one's own, or one that comes with the workflow."""
     path = config["splits"][wildcards.fold].get("path", [])
@@ -147,4 +144,3 @@ def get_downloads(wildcards):
         return {file: lock.wanted(file, rows, locked) for file in files}
     except InputError as error:
         raise WorkflowError(str(error)) from None
-========

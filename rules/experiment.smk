@@ -42,15 +42,7 @@ IMPORTED = [name for name, arm in arms.items() if arm.weights in datasets.index]
 DATASETS = plan.datasets(config, arms)
 # Files that the workflow downloads.
 DOWNLOADED = {*datasets.index, *(line.file for line in locked)}
-<<<<<<<< HEAD:rules/inputs.smk
 # What the papers' rules add: test windows kept of an arm for figures (one where it is not said), sections of the page.
-========
-# What the rules of papers add: what is trained beside the arms (wildcard -> name -> entry with its `training`), data that
-# their sections name ((field, file)), how many test windows of an arm are kept for figures (one where it is not said),
-# sections of the page.
-TRAININGS = {"arm": arms}
-MORE_DATA = []
->>>>>>>> a9060e3949c7b1a358a8887669e9e9691d8cd8da:rules/common.smk
 KEPT_WINDOWS = {}
 SECTIONS = []
 # What <results> stands for, where a path is a parameter.

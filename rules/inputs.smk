@@ -155,10 +155,3 @@ def get_histories(wildcards):
         for run in plan.runs(config, arms)
         if run.arm in TRAINED
     ]
-
-
-def unrecorded(value):
-    """A parameter that says where a job runs: another value of it re-runs nothing, as Snakemake does not compare what
-    a function makes of a job's threads."""
-    return lambda wildcards, threads: value
->>>>>>>> a9060e3949c7b1a358a8887669e9e9691d8cd8da:rules/common.smk

@@ -19,8 +19,8 @@ SECTIONS.append("<results>/papers/author2020/section.json")
 rule author2020_table:
     input:
         scores=[
-            f"<results>/scores/{one.protocol}/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}/scores.tsv"
-            for one in plan.scored(config, ["author-blur"])
+            locate_scores(one)
+            for one in plan.scored(arms, ["author-blur"])
         ],
         published=shipped("papers/author2020/published.tsv"),
     output:
