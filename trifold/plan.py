@@ -74,11 +74,85 @@ class Evaluation(NamedTuple):
 # ---------------------------------------------------------------- the arms of a configuration
 
 
+def expanded(config: dict) -> dict:
+    """The configuration with an arm for every degradation that an arm names: image-d4 and image-d16 for `image`.
+
+    What names such an arm in a list names all of them; what it stands on, or starts from, is the one of its own
+    degradation. Raises InputError for a degradation that is not there and for a name that is taken.
+    """
+    several: dict[str, list[str]] = {}
+    for name, arm in config["arms"].items():
+        named = arm.get("degradation")
+        chosen = list(config["degradations"]) if named == "all" else named
+        if isinstance(chosen, list):
+            several[name] = chosen
+            if unknown := sorted(set(chosen) - set(config["degradations"])):
+                known = sorted(config["degradations"])
+                raise InputError(f"config: arms/{name}/degradation: {unknown} is not one of {known}")
+            if taken := [f"{name}-{own}" for own in chosen if f"{name}-{own}" in config["arms"]]:
+                raise InputError(
+                    f"config: arms/{taken[0]}: is the name of {name!r} at one of its degradations; rename it"
+                )
+    if not several:
+        return config
+    arms: dict[str, dict] = {}
+    for name, arm in config["arms"].items():
+        for degradation in several.get(name, [None]):
+            full = name if degradation is None else f"{name}-{degradation}"
+            own = arm if degradation is None else {**arm, "degradation": degradation}
+            arms[full] = _at(own, degradation, several, f"config: arms/{name}")
+    lists = {key: _named(config[key], several) for key in ("arms_used", "depth", *config["papers"]) if key in config}
+    comparison = _named(config["evaluate"]["comparison"], several)
+    return {**config, **lists, "evaluate": {**config["evaluate"], "comparison": comparison}, "arms": arms}
+
+
+def _at(arm: dict, degradation: str | None, several: dict[str, list[str]], place: str) -> dict:
+    """An arm with the arms it names at its own degradation."""
+
+    def one(field: str, other: str) -> str:
+        if other not in several:
+            return other
+        if degradation not in several[other]:
+            raise InputError(
+                f"{place}/{field}: {other!r} stands for an arm of each of {', '.join(several[other])}; name one of "
+                f"them ({other}-{several[other][0]})"
+            )
+        return f"{other}-{degradation}"
+
+    changed = {
+        kind: {role: one(f"{kind}/{role}", other) for role, other in arm[kind].items()}
+        for kind in ("backbones", "loss_networks")
+        if kind in arm
+    }
+    if arm.get("pretrained") is not None:
+        changed["pretrained"] = one("pretrained", arm["pretrained"])
+    return {**arm, **changed}
+
+
+def _named(value, several: dict[str, list[str]]):
+    """Nested settings whose lists name arms, with every arm that a name stands for."""
+    if isinstance(value, dict):
+        return {key: _named(child, several) for key, child in value.items()}
+    if isinstance(value, list):
+        return [
+            full
+            for name in value
+            for full in (
+                [f"{name}-{own}" for own in several[name]]
+                if isinstance(name, str) and name in several
+                else [_named(name, several)]
+            )
+        ]
+    return value
+
+
 def selected(config: dict) -> dict:
-    """The configuration with the arms it uses; arms that are left out are no reference of a comparison either.
+    """The configuration with the arms it uses, one for each degradation; arms that are left out are no reference of a
+    comparison either.
 
     Raises InputError for an arm or an evaluated sample that is not there.
     """
+    config = expanded(config)
     comparison = config["evaluate"]["comparison"]
     if unknown := sorted(set(config["evaluate"]["samples"]) - set(config["samples"])):
         raise InputError(f"config: evaluate/samples: {unknown} is not one of {sorted(config['samples'])}")

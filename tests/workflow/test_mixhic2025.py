@@ -9,9 +9,9 @@ import pytest
 import yaml
 from matplotlib.image import imread
 
-from trifold import settings
+from trifold import plan, settings
 from trifold.metrics import multimodal
-from trifold.models import mixhic, weights
+from trifold.models import stored, weights
 from trifold.portals import lock
 
 PAPER = "experiments/mixhic2025.yaml"
@@ -20,26 +20,31 @@ PAPER = "experiments/mixhic2025.yaml"
 SMALL = """
 experiment: smoke
 papers: [kriukov2021, mixhic2025]
+genome: {tss: simulated/promoters.bed}
+samples: {alpha: {loops: simulated/alpha.chiapet.bedpe}}
+pairs: {max_loop_bins: 100, band_bins: 200, search: {min_bins: 6, p_value: 0.05, fdr: 0.5}}
+shared:
+  mixhic: {tracks: [atac, dnase]}
+  nearest: {tracks: [atac, dnase]}
+arms:
+  small:
+    architecture: mixhic
+    task: pretraining
+    options: {embed_dim: 4, heads: 2, depth: 1}
+    training: {epochs: 1, batch_size: 16}
+    fraction: 0.1
+    on_demand: true
+  loop-small:
+    architecture: mixhic
+    task: loop
+    pretrained: small
+    fraction: 0.1
+    training: {epochs: 1, learning_rate: 0.001}
+    on_demand: true
+  map-expected: {architecture: expected, on_demand: true}
+  cage-nearest: {architecture: nearest, on_demand: true}
+  loop-corner: {architecture: corner, on_demand: true}
 mixhic2025:
-  samples: {alpha: {loops: simulated/alpha.chiapet.bedpe}}
-  tss: simulated/promoters.bed
-  validation: [chr5]
-  test: [chr6]
-  max_loop_bins: 100
-  band_bins: 200
-  pretrainings:
-    small: {samples: [alpha], dim: 4, heads: 2, depth: 1, training: {epochs: 1, batch_size: 16}, fraction: 0.1}
-  runs:
-    loop-small:
-      task: loop
-      pretrained: small
-      train_samples: [alpha]
-      fraction: 0.1
-      training: {epochs: 1, learning_rate: 0.001}
-    map-expected: {task: map, architecture: expected, train_samples: [alpha]}
-    cage-nearest: {task: cage, architecture: nearest, train_samples: [alpha]}
-    loop-corner: {task: loop, architecture: corner, train_samples: [alpha]}
-  loops: {min_bins: 6, p_value: 0.05, fdr: 0.5}
   tables:
     table2: {Expected: [map-expected]}
     table3: {MIX-HIC-Bimodal: [loop-small], Corner: [loop-corner]}
@@ -87,21 +92,26 @@ def dry(paper):
     return jobs
 
 
-def test_the_papers_job_graph(dry, repository):
-    section = settings.complete(yaml.safe_load((repository / PAPER).read_text()), repository)["mixhic2025"]
-    runs = section["runs"]
-    learned = [name for name, run in runs.items() if "architecture" not in run]
-    tests = {name: len(run.get("test_samples", run["train_samples"])) for name, run in runs.items()}
+@pytest.fixture(scope="module")
+def arms(repository):
+    """The arms of the paper's experiment, resolved."""
+    config = settings.complete(yaml.safe_load((repository / PAPER).read_text()), repository)
+    return {name: arm for name, arm in plan.resolve(config).items() if not plan.task_of(arm).whole_maps}
+
+
+def test_the_papers_job_graph(dry, arms):
+    learned = [arm for arm in arms.values() if arm.architecture == "mixhic" and arm.task != "pretraining"]
     assert dry() == {
         "fetch": 1 + 6 + 6 + 2 * (6 + 6 + 2) + 1,  # genome, maps, loops, BAMs of ATAC, DNase and CAGE, genes
         "encode_sequence": 1,
+        "split": 1,
         "prepare_contacts": 6,
         "prepare_track": 6 + 6 + 2,
-        "mixhic_bands": 6,
-        "mixhic_pairs": 6 + 6,  # under both protocols
-        "mixhic_pretrain": 5,
-        "mixhic_train": 3 * len(learned),  # seeds
-        "mixhic_test": sum(tests[name] * (3 if name in learned else 1) for name in runs),
+        "bands": 6,
+        "pairs": 6 + 6,  # under both protocols
+        "train": 5 + 3 * len(learned),  # pre-trainings; seeds
+        "fit": 4,  # means by distance and least squares, of both cell lines
+        "score_pairs": len(plan.scored(arms, [name for name, arm in arms.items() if arm.task != "pretraining"])),
         "mixhic2025": 1,
     }
 
@@ -110,40 +120,42 @@ def test_the_papers_job_graph(dry, repository):
 def test_other_data_and_short_networks(dry, overlay, samples, tracks):
     jobs = dry(overlay)
     paper = dry()
-    assert jobs["mixhic_bands"] == samples and jobs["prepare_track"] == tracks
-    assert jobs["mixhic_pretrain"] == paper["mixhic_pretrain"]
-    # Yeast has one sample for the tasks; then half of the runs, scored once, are left.
+    assert jobs["bands"] == samples and jobs["prepare_track"] == tracks
+    # Yeast has one sample for the tasks; then half of the arms, scored once, are left, and all pre-trainings.
     share = 1 if overlay == "simulated" else 2
-    assert jobs["mixhic_train"] == paper["mixhic_train"] // share
+    assert jobs["train"] - 5 == (paper["train"] - 5) // share
     if overlay == "yeast":
         short = dry(overlay, "short")
-        assert short == jobs | {"mixhic_train": jobs["mixhic_train"] // 3, "mixhic_test": short["mixhic_test"]}
-        assert short["mixhic_test"] < jobs["mixhic_test"] // 2
+        once = {"train": 5 + (jobs["train"] - 5) // 3, "score_pairs": short["score_pairs"]}
+        assert short == jobs | once
+        assert short["score_pairs"] < jobs["score_pairs"] // 2
 
 
 def test_tables_and_figures_add_searches_alone(dry):
     targets = ("mixhic2025_tables", "mixhic2025_figures")
     # Of the loops of both cell lines: as corrected and as published with every seed, and without a model.
-    own = {"mixhic_loops": 2 * (3 + 3 + 1), "mixhic2025_table": 5, "mixhic2025_draw": 1, "mixhic2025_comparisons": 1}
+    own = {"search_loops": 2 * (3 + 3 + 1), "mixhic2025_table": 5, "mixhic2025_draw": 1, "mixhic2025_comparisons": 1}
     own |= dict.fromkeys(targets, 1)
     assert dry(targets=("mixhic2025", *targets)) == dry() | own
     # Three depths, three widths.
     wider = dry("settings", targets=targets)
-    assert wider["mixhic_pretrain"] == dry()["mixhic_pretrain"] + 5
-    assert wider["mixhic_train"] <= dry()["mixhic_train"] + 3 * 12
+    assert dry()["train"] < wider["train"] <= dry()["train"] + 5 + 3 * 12
 
 
 def test_the_demo_leaves_maps_and_cage_to_the_tables(paper):
-    own = ("mixhic_pretrain", "mixhic_train", "mixhic_test", "mixhic_loops", "mixhic2025_table", "mixhic2025_draw")
+    own = ("fit", "score_pairs", "search_loops", "mixhic2025_table", "mixhic2025_draw")
     tables = ("mixhic2025_tables", "mixhic2025_figures")
 
     def jobs(*targets):
         found = paper.jobs(*targets, configfile=None)
-        return tuple(found.get(name, 0) for name in own)
+        return found.get("train", 0), tuple(found.get(name, 0) for name in own)
 
-    assert jobs() == (1, 1, 2, 0, 1, 0)
-    assert jobs("mixhic2025") == (1, 3, 6, 0, 0, 0)
-    assert jobs(*tables) == (1, 3, 6, 2, 5, 1)
+    whole, found = jobs()
+    assert found == (0, 2, 0, 1, 0)
+    assert jobs("mixhic2025") == (1 + 3, (2, 6, 0, 0, 0))
+    assert jobs(*tables) == (1 + 3, (2, 6, 2, 5, 1))
+    # The page's table needs the pre-training and the loops taught after it.
+    assert jobs("models") == (whole - 2, (0, 0, 0, 0, 0))
 
 
 def test_simulated_page_says_which_run_beats_another(paper):
@@ -151,14 +163,16 @@ def test_simulated_page_says_which_run_beats_another(paper):
     assert (jobs["mixhic2025_table"], jobs["mixhic2025_comparisons"]) == (3, 1)
 
 
-def test_the_papers_settings(repository):
-    section = settings.complete(yaml.safe_load((repository / PAPER).read_text()), repository)["mixhic2025"]
-    assert (section["validation"], section["test"]) == (["chr10", "chr11"], ["chr3", "chr13", "chr17"])
-    before = section["pretrainings"]
-    assert before["pretrain"] == {"samples": ["HepG2", "HCT116", "IMR90", "WTC11"], "dim": 128}
-    assert before["pretrain-256"]["dim"] == 256 and before["published"]["protocol"] == "published"
-    fractions = {run["fraction"] for run in section["runs"].values() if "fraction" in run}
-    assert fractions == {0.0001, 0.001, 0.01, 0.1}
+def test_the_papers_settings(repository, arms):
+    config = settings.complete(yaml.safe_load((repository / PAPER).read_text()), repository)
+    (fold,) = config["splits"].values()
+    assert (fold["validation"], fold["test"]) == (["chr10", "chr11"], ["chr3", "chr13", "chr17"])
+    before = [arm for arm in arms.values() if arm.task == "pretraining"]
+    assert {arm.samples for arm in before} == {("HepG2", "HCT116", "IMR90", "WTC11")} and len(before) == 5
+    assert {arm.window_bins for arm in arms.values()} == {50}
+    assert arms["pretrain-256"].options == {"embed_dim": 256} == arms["cage-gm12878"].options | {"embed_dim": 256}
+    assert arms["pretrain-published"].protocol == "published"
+    assert {arm.fraction for arm in arms.values()} == {0.0001, 0.001, 0.01, 0.1, 1}
 
 
 # ---------------------------------------------------------------- at the smallest
@@ -170,18 +184,23 @@ def results(begun):
     workspace.overlay("small.yaml", SMALL)
     targets = ("mixhic2025", "mixhic2025_tables", "mixhic2025_figures")
     workspace.run("--configfile", "smoke.yaml", "small.yaml", "--", *targets, configfile=None)
-    return workspace.folder / "results/smoke/mixhic2025"
+    return workspace.folder / "results/smoke"
+
+
+def scored(results, run: str, seed: int):
+    """The folder of an arm's scores."""
+    return results / f"scores/corrected-w50/{run}/fold-a/seed-{seed}/alpha"
 
 
 def scores(results, run: str, seed: int) -> pd.DataFrame:
-    return pd.read_csv(results / f"scores/{run}/seed-{seed}/alpha/scores.tsv", sep="\t")
+    return pd.read_csv(scored(results, run, seed) / "scores.tsv", sep="\t")
 
 
 @pytest.mark.parametrize(
     ("run", "seed", "task", "mode", "pretraining"),
     [
         ("loop-small", 1, "loop", "bimodal", "small"),
-        ("map-expected", 0, "map", "expected", None),
+        ("map-expected", 0, "window", "expected", None),
         ("cage-nearest", 0, "cage", "nearest", None),
     ],
 )
@@ -192,16 +211,16 @@ def test_scores_are_those_of_the_predictions(results, run, seed, task, mode, pre
         *(run, task, mode, "alpha", "test", seed),
     )
     assert facts["pretraining"] == pretraining if pretraining else np.isnan(facts["pretraining"])
-    found = np.load(results / f"scores/{run}/seed-{seed}/alpha/predictions.npz")
+    found = np.load(scored(results, run, seed) / "predictions.npz")
     assert found["prediction"].dtype == np.float32 and (set(found["chrom"]) == {"chr6"})
     over_all = frame[frame["distance_bp"].isna()].set_index("metric")["value"]
     if task == "loop":
         expected = multimodal.loop_metrics(found["label"], found["prediction"])
-        pairs = pd.read_csv(results / f"samples/{facts['protocol']}/alpha/pairs.tsv", sep="\t")
+        pairs = pd.read_csv(results / "pairs/corrected-w50/alpha/fold-a/pairs.tsv", sep="\t")
         pairs = pairs[pairs["role"] == "test"]
         np.testing.assert_array_equal(np.stack([found["x"], found["y"]], axis=1), pairs[["x", "y"]])
         np.testing.assert_array_equal(found["label"], pairs["label"])
-    elif task == "map":
+    elif task == "window":
         table = multimodal.map_metrics(found["prediction"], found["target"], found["x"], found["y"], 256)
         expected = table[table["distance_bp"].isna()].set_index("metric")["value"].to_dict()
         assert len(frame) > 100 and frame["distance_bp"].max() == 49 * 256
@@ -213,8 +232,8 @@ def test_scores_are_those_of_the_predictions(results, run, seed, task, mode, pre
 
 
 def test_counts_are_those_of_the_pairs(results):
-    pairs = pd.read_csv(results / "samples/corrected/alpha/pairs.tsv", sep="\t")
-    counts = pd.read_csv(results / "samples/corrected/alpha/counts.tsv", sep="\t")
+    pairs = pd.read_csv(results / "pairs/corrected-w50/alpha/fold-a/pairs.tsv", sep="\t")
+    counts = pd.read_csv(results / "pairs/corrected-w50/alpha/fold-a/counts.tsv", sep="\t")
     loops = counts[counts["kind"] == "loop"].groupby("label")["after"].sum().to_dict()
     assert loops == {"positive": (pairs["label"] == 1).sum(), "negative": (pairs["label"] == 0).sum()}
     assert (counts["before"] >= counts["after"]).all() and loops["positive"] > 50
@@ -222,22 +241,23 @@ def test_counts_are_those_of_the_pairs(results):
 
 def test_a_task_starts_from_its_pre_training(results):
     """What pre-training taught is next to where it was after one epoch of few steps; the head is not."""
-    network, frozen = mixhic.load(results / "models/loop-small/seed-1")
-    start = weights.read(results / "pretrained/small/seed-1/weights.safetensors")
+    network, frozen, statistics = stored.load_arm(results / "models/loop-small/fold-a/seed-1")
+    start = weights.read(results / "models/small/fold-a/seed-1/weights.safetensors")
     for name in ("map_share_proj.weight", "patch_embedding.weight"):
         own = network.state_dict()[name]
         assert 0 < (own - start[name]).norm() < 0.3 * start[name].norm()
-    record = yaml.safe_load((results / "models/loop-small/seed-1/artifact.json").read_text())
-    assert any("pretrained/small/seed-1" in path for path in record["inputs"])
+    record = yaml.safe_load((results / "models/loop-small/fold-a/seed-1/artifact.json").read_text())
+    assert any("models/small/fold-a/seed-1" in path for path in record["inputs"])
     # 256-bp bins of the map, 64-bp bins of the tracks.
-    assert frozen["arm"]["network"]["track_bins"] == 4
+    assert (statistics["geometry"]["bin_bp"], statistics["track_bp"]) == (256, 64)
+    assert frozen["arm"]["task"] == "loop" and network.track_shape == (2 * 50 * 4, 2)
 
 
 # ---------------------------------------------------------------- tables and figures
 
 
 def test_tables_hold_the_scores(results):
-    frame = pd.read_csv(results.parent / "tables/mixhic2025_table3.tsv", sep="\t")
+    frame = pd.read_csv(results / "tables/mixhic2025_table3.tsv", sep="\t")
     ours = frame[(frame["row"] == "MIX-HIC-Bimodal") & (frame["protocol"] == "corrected")].set_index("metric")
     for run, seed in (("loop-small", 1), ("loop-corner", 0)):
         found = scores(results, run, seed).set_index("metric")["value"]
@@ -246,31 +266,31 @@ def test_tables_hold_the_scores(results):
     gain = scores(results, "loop-small", 1).set_index("metric")["value"] - found
     assert ours.loc["auroc", "difference"] == pytest.approx(gain["auroc"], abs=1e-6)
     assert ours.loc["auroc", "ci_low"] <= gain["auroc"] <= ours.loc["auroc", "ci_high"]
-    compared = pd.read_csv(results.parent / "tables/mixhic2025_comparisons.tsv", sep="\t").set_index("metric")
+    compared = pd.read_csv(results / "tables/mixhic2025_comparisons.tsv", sep="\t").set_index("metric")
     assert compared.loc["auroc", ["run", "against"]].to_list() == ["loop-small", "loop-corner"]
     columns = ["n_windows", "difference", "ci_low", "ci_high", "better"]
     pd.testing.assert_frame_equal(compared[columns], ours.loc[compared.index, columns], check_dtype=False)
     for name in ("1", "2", "4", "s2"):
-        table = pd.read_csv(results.parent / f"tables/mixhic2025_table{name}.tsv", sep="\t")
+        table = pd.read_csv(results / f"tables/mixhic2025_table{name}.tsv", sep="\t")
         assert {"paper", "corrected"} <= set(table["protocol"])
-        assert (results.parent / f"tables/mixhic2025_table{name}.artifact.json").exists()
+        assert (results / f"tables/mixhic2025_table{name}.artifact.json").exists()
 
 
 def test_loops_of_the_test_chromosome_are_held_against_chia_pet(results):
-    folder = results / "loops/loop-corner/seed-0/alpha"
+    folder = results / "loops/loop-corner/fold-a/seed-0/alpha"
     loops = pd.read_csv(folder / "loops.bedpe", sep="\t")
     assert len(loops) > 0 and set(loops["#chrom1"]) == {"chr6"}
     assert (loops["start2"] - loops["start1"] >= 6 * 256).all() and loops["score"].is_monotonic_decreasing
     table = pd.read_csv(folder / "validation.tsv", sep="\t")
     assert table["loops"].iloc[-1] == len(loops) and table["found"].iloc[-1] > 0
-    found = pd.read_csv(results.parent / "tables/mixhic2025_tables2.tsv", sep="\t")
+    found = pd.read_csv(results / "tables/mixhic2025_tables2.tsv", sep="\t")
     own = found[found["run"] == "loop-corner"].set_index("metric")["mean"]
     assert own["predicted"] == len(loops)
     assert own["recall"] == pytest.approx(table["recall"].iloc[-1], rel=1e-6)
 
 
 def test_figures_are_drawn_of_what_there_is(results):
-    drawn = {path.name for path in (results / "figures").glob("*.svg")}
+    drawn = {path.name for path in (results / "mixhic2025/figures").glob("*.svg")}
     assert drawn == {"figure3.svg", "figures1.svg", "figure6.svg"}
     for name in drawn:
-        assert imread(results / "figures" / name.replace("svg", "png"))[..., :3].std() > 0.03
+        assert imread(results / "mixhic2025/figures" / name.replace("svg", "png"))[..., :3].std() > 0.03
