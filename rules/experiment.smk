@@ -38,6 +38,15 @@ TRAINED = [name for name, arm in arms.items() if plan.is_trained(arm) and plan.t
 FITTED = [name for name, arm in arms.items() if plan.is_trained(arm) and not plan.traits_of(arm).learned]
 # Arms whose weights are a published checkpoint, a row of datasets.tsv.
 IMPORTED = [name for name, arm in arms.items() if arm.weights in datasets.index]
+# Programs of others, by what they yield; name -> what their environments are made of.
+PROGRAM_ARMS = [name for name, arm in arms.items() if plan.traits_of(arm).fitter == "program"]
+PROGRAM_MAPS = [name for name in PROGRAM_ARMS if plan.task_of(arms[name]).whole_maps]
+PROGRAM_LOOPS = [name for name in PROGRAM_ARMS if name not in PROGRAM_MAPS]
+PROGRAMS = {
+    Path(traits.folder).name: f"{traits.folder}/{traits.requirements}"
+    for traits in (plan.traits_of(arms[name]) for name in PROGRAM_ARMS)
+    if traits.requirements
+}
 # Data sets by name, with the windows they are cut in.
 DATASETS = plan.datasets(config, arms)
 # Files that the workflow downloads.

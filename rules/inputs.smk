@@ -103,10 +103,17 @@ def locate_scores(one, file="scores.tsv"):
     return f"<results>/scores/{one.dataset}/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}/{file}"
 
 
+def locate_loops(one):
+    """The folder of the loops that an arm finds on whole test chromosomes (`plan.searched`)."""
+    return f"<results>/loops/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}"
+
+
 def get_all_scores(wildcards):
-    """Scores of the arms on windows about pairs that no paper's tables have to ask for."""
+    """Scores and loops of the arms on windows about pairs that no paper's tables have to ask for."""
     wanted = [name for name, arm in arms.items() if not plan.task_of(arm).whole_maps and not arm.on_demand]
-    return [locate_scores(one) for one in plan.scored(arms, wanted)]
+    scored = [locate_scores(one) for one in plan.scored(arms, wanted)]
+    found = [f"{locate_loops(one)}/validation.tsv" for one in plan.searched(arms, [name for name in wanted])]
+    return scored + found
 
 
 def get_all_examples(wildcards):

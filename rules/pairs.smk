@@ -75,7 +75,7 @@ rule search_loops:
     benchmark:
         "<benchmarks>/search_loops/{arm}/fold-{fold}/seed-{seed}/{sample}.jsonl"
     wildcard_constraints:
-        arm="|".join(name for name, arm in arms.items() if arm.task == "loop") or "none",
+        arm="|".join(name for name, arm in arms.items() if arm.task == "loop" and name not in PROGRAM_LOOPS) or "none",
     conda:
         "../envs/torch.yaml"
     threads: lookup("threads/predict", within=config)

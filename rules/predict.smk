@@ -15,6 +15,8 @@ rule predict:
         "<logs>/predict/{arm}/fold-{fold}/seed-{seed}/{sample}.log",
     benchmark:
         "<benchmarks>/predict/{arm}/fold-{fold}/seed-{seed}/{sample}.jsonl"
+    wildcard_constraints:
+        arm="|".join(name for name in arms if name not in PROGRAM_ARMS) or "none",
     conda:
         "../envs/torch.yaml"
     threads: lookup("threads/predict", within=config)

@@ -14,11 +14,15 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
+import yaml
+
 from trifold.errors import InputError
 
 DECLARED = "ARCHITECTURES"
 _FOLDER = Path(__file__).parent / "models"
 _PACKAGE = "trifold.models"
+# Programs of others, each a folder with a program.yaml.
+_PROGRAMS = Path(__file__).parent.parent / "programs"
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Traits:
     network, module     name of its class, and of the module that holds it
     inputs              of "sequence", "map", "tracks", "bias"
     target              "oe", "observed" or "counts"; of a pair "label", "map" or "cage"
-    fitter              "gradient"; "closed form", from the training samples at once; "none"
+    fitter              "gradient"; "closed form", from the training samples at once; "none"; "program", of others
     predicts            False: a network of a loss, trained but never scored
     tasks               task (`trifold.tasks`) -> fields that differ in it
     crop_bins           border of a window that is not predicted; the option of that name, where there is one, overrides
@@ -44,6 +48,8 @@ class Traits:
     inherits            options that are those of the arm it starts from, where they are not given
     window_bins         side of its windows, bins, where it is not the experiment's
     training            protocol -> settings of its training, in place of the experiment's
+    folder, command, requirements   of a program of others: its folder in the repository, how it is called
+                        (`trifold.programs`), and the file of its folder that says what it needs
     """
 
     network: str
@@ -65,6 +71,9 @@ class Traits:
     inherits: tuple[str, ...] = ()
     window_bins: int | None = None
     training: dict[str, dict] = field(default_factory=dict)
+    folder: str = ""
+    command: str = ""
+    requirements: str = ""
 
     @property
     def learned(self) -> bool:
@@ -74,7 +83,7 @@ class Traits:
     @property
     def fitted(self) -> bool:
         """Whether there is something to learn from the training samples."""
-        return self.fitter != "none"
+        return self.fitter in ("gradient", "closed form")
 
     def at(self, task: str) -> "Traits":
         """What it is in one of its tasks."""
@@ -146,12 +155,34 @@ def _declared(path: Path) -> dict[str, Traits]:
     return found
 
 
+def _program(path: Path) -> Traits:
+    """A program of others, of the folder of its program.yaml. Raises InputError for a declaration that cannot be read."""
+    try:
+        entry = yaml.safe_load(path.read_text(encoding="utf-8"))
+        task, command = entry.pop("task"), entry.pop("command")
+        known = {name: entry.pop(name) for name in ("options", "choices", "requirements") if name in entry}
+    except (OSError, ValueError, AttributeError, KeyError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); it needs task (maps or loop) and command") from error
+    if task not in ("maps", "loop") or entry:
+        wrong = (
+            f"task {task!r} is neither maps nor loop" if task not in ("maps", "loop") else f"no field {sorted(entry)}"
+        )
+        raise InputError(f"{path}: {wrong}; it has task, command and, if need be, options, choices, requirements")
+    folder = str(path.parent.relative_to(_PROGRAMS.parent))
+    target = {"maps": "observed", "loop": "label"}[task]
+    return Traits(
+        "", "", frozenset({"map"}), target, fitter="program", tasks={task: {}}, folder=folder, command=command, **known
+    )
+
+
 def _all() -> dict[str, Traits]:
-    found: dict[str, Traits] = {}
+    found = {path.parent.name: _program(path) for path in sorted(_PROGRAMS.glob("*/program.yaml"))}
     for path in sorted(_FOLDER.glob("*.py")):
         for name, traits in _declared(path).items():
             if name in found:
-                raise InputError(f"{path}: {DECLARED}: {name!r} is declared in {found[name].module} too")
+                raise InputError(
+                    f"{path}: {DECLARED}: {name!r} is declared in {found[name].module or found[name].folder} too"
+                )
             found[name] = traits
     return found
 

@@ -108,6 +108,7 @@ class Sources:
     coarsen: int = 1
     sequence: SequenceStore | None = None
     tracks: Sequence[TrackStore] = ()
+    track_bp: int | None = None  # bin of the tracks; None: that of the map
 
 
 class ChromosomeInputs:
@@ -175,7 +176,8 @@ class ChromosomeInputs:
             mean = sources.statistics["low_bias"]["mean_log_weight"]
             batch["bias"] = np.nan_to_num(log_bias(self._weights(starts, self._band.weight), mean))
         if "tracks" in self._inputs:
-            read = [read_tracks(sources.tracks, *place, window_bins) for place in places]
+            track_bins = window_bins * bin_bp // (sources.track_bp or bin_bp)
+            read = [read_tracks(sources.tracks, *place, track_bins) for place in places]
             batch["tracks"], batch["tracks_valid"] = (np.stack(arrays) for arrays in zip(*read))
         valid = ~np.append(self.missing, np.ones(k, dtype=bool))[starts[:, None] + np.arange(window_bins)]
         return {key: torch.from_numpy(array) for key, array in (batch | {"valid": valid}).items()}, scale
@@ -294,6 +296,7 @@ def predict(
     coarsen: int = 1,
     sequence: SequenceStore | None = None,
     tracks: Sequence[TrackStore] = (),
+    track_bp: int | None = None,
     stride_bins: int | None = None,
     batch_size: int = 16,
     device: str = "auto",
@@ -307,14 +310,15 @@ def predict(
 
     chromsizes: name -> length, bp, of the whole genome; chromosomes: those to predict.
     recipes, statistics: of the dataset the model was trained on; low_map, coarsen: the map it reads and its coarsening.
-    stride_bins None: a quarter of the window. metadata (arm, version, ...) stands in the file under "trifold", beside
+    track_bp: bin of the tracks as the model reads them, by default that of the map. stride_bins None: a quarter of the
+    window. metadata (arm, version, ...) stands in the file under "trifold", beside
     `max_distance_bins`, the largest distance predicted, and `scale`. progress is told how many tiles more are done, and
     of how many.
     Raises InputError for a missing input, a stride that does not fit, no chromosome long enough, or no bin to read.
     """
     torch.set_num_threads(threads)
     coarsen = coarsen if "map" in model.inputs else 1
-    sources = Sources(geometry, recipes, statistics, low_map, coarsen, sequence, tracks)
+    sources = Sources(geometry, recipes, statistics, low_map, coarsen, sequence, tracks, track_bp)
     _check_inputs(model, sources)
     stride_bins = _checked_stride(stride_bins, geometry.window_bins, model.crop_bins, coarsen)
     chosen = _predictable(model, sources, chromsizes, chromosomes)
@@ -375,6 +379,7 @@ def enhance(
         statistics=ready.statistics,
         low_map=low_map,
         coarsen=ready.coarsen,
+        track_bp=ready.track_bp,
         metadata=known,
         assembly=assembly,
         **settings,

@@ -397,11 +397,72 @@ def annotate(
         parts.append(found)
     chosen = {"min_bins": settings["min_bins"], "fdr": settings["fdr"]}
     loops = cluster(pd.concat(parts, ignore_index=True), protocol=arm.protocol, **chosen)
+    _validate(out, loops, arm, sample, list(stores), seen, rename, bin_bp, max_loop_bins, settings, seed)
+
+
+def _validate(
+    out: Path,
+    loops: pd.DataFrame,
+    arm: Arm,
+    sample: str,
+    chroms: Sequence[str],
+    seen: Sequence[str | os.PathLike],
+    rename: Mapping[str, str],
+    bin_bp: int,
+    max_loop_bins: int,
+    settings: Mapping,
+    seed: int,
+) -> None:
+    """Write loops.bedpe and validation.tsv: loops of the searched chromosomes against those that were seen there."""
     listed = read_loops(seen, bin_bp, max_bins=max_loop_bins, rename=rename)
-    known = {chrom: listed[chrom] for chrom in stores if chrom in listed}
+    known = {chrom: listed[chrom] for chrom in chroms if chrom in listed}
     known = {chrom: own[own[:, 1] - own[:, 0] >= settings["min_bins"]] for chrom, own in known.items()}
     table = validate(loops, known, settings["tolerance_bins"])
     write_bedpe(loops, out / "loops.bedpe", bin_bp)
     labels = {"run": arm.name, "protocol": arm.protocol, "sample": sample, "seed": seed}
     table.assign(**labels).to_csv(out / "validation.tsv", sep="\t", index=False, float_format="%.9g")
     logger.info("%s on %s, seed %d: %s", arm.name, sample, seed, table.iloc[-1].to_dict())
+
+
+def take(
+    out: Path,
+    called: str | os.PathLike,
+    *,
+    arm: Arm,
+    sample: str,
+    regions: str | os.PathLike,
+    seen: Sequence[str | os.PathLike],
+    rename: Mapping[str, str],
+    bin_bp: int,
+    max_loop_bins: int,
+    settings: Mapping,
+) -> None:
+    """As `annotate`, of loops that a program has written: a BEDPE, with a score in the eighth column, or without one.
+
+    Taken are loops of the test chromosomes, of `min_bins` to `max_loop_bins` bins, best score first.
+    """
+    chroms = splits.chromosomes_of(regions, "test")
+    loops = _read_called(called, bin_bp)
+    distance = loops["y"] - loops["x"]
+    taken = loops["chrom"].isin(chroms) & (distance >= settings["min_bins"]) & (distance <= max_loop_bins)
+    loops = loops[taken].drop_duplicates(["chrom", "x", "y"]).sort_values("score", ascending=False, kind="stable")
+    loops = loops.assign(density=np.nan, candidates=0)[LOOPS].reset_index(drop=True)
+    _validate(out, loops, arm, sample, chroms, seen, rename, bin_bp, max_loop_bins, settings, 0)
+
+
+def _read_called(path: str | os.PathLike, bin_bp: int) -> pd.DataFrame:
+    """Loops of a BEDPE within a chromosome: chrom, x, y (bins of the anchors' starts, x <= y), score."""
+    try:
+        table = pd.read_csv(path, sep="\t", header=None, comment="#", dtype={0: str, 3: str})
+        numbers = table[[1, 4]].astype(np.int64).to_numpy() // bin_bp
+        score = table[7].astype(float) if table.shape[1] > 7 else pd.Series(1.0, index=table.index)
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame({"chrom": pd.Series(dtype=str), "x": [], "y": [], "score": []}).astype({"x": int, "y": int})
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a readable BEDPE ({error}); the program must write tab-separated chrom1 start1 end1 chrom2 "
+            "start2 end2 name score, without a header or behind #"
+        ) from error
+    pairs = np.sort(numbers, axis=1)
+    loops = pd.DataFrame({"chrom": table[0], "x": pairs[:, 0], "y": pairs[:, 1], "score": score})
+    return loops[table[0] == table[3]]

@@ -27,7 +27,7 @@ def task_of(arm: Arm) -> Task:
 
 def is_trained(arm: Arm) -> bool:
     """Whether there is a job that makes a model of it here."""
-    return traits_of(arm).fitter != "none" and arm.weights is None and arm.scores is None
+    return traits_of(arm).fitted and arm.weights is None and arm.scores is None
 
 
 def datasets(config: dict, arms: dict[str, Arm]) -> dict[str, dict]:
@@ -421,7 +421,7 @@ def _without_where(settings):
 def networks_of(arms: dict[str, Arm], name: str) -> list[str]:
     """Modules with the network of an arm and with those it stands on; a job loads them by name."""
     below = [module for other in arms[name].backbones.values() for module in networks_of(arms, other)]
-    return sorted({traits_of(arms[name]).module, *below})
+    return sorted({traits_of(arms[name]).module, *below} - {""})
 
 
 def trained_by(arms: dict[str, Arm], name: str) -> list[str]:
@@ -487,15 +487,29 @@ def _is_evaluated(arm: Arm, degradation: str) -> bool:
     return "map" not in traits_of(arm).inputs or arm.degradation == degradation
 
 
+def searched(arms: dict[str, Arm], names: list[str]) -> list[Scored]:
+    """Loops of whole chromosomes by arms of the task loop, on the samples they were trained on, or are run on."""
+    return [
+        Scored(arms[name].dataset, name, fold, seed, sample)
+        for name in names
+        if arms[name].task == "loop" and arms[name].scores is None
+        for fold in arms[name].folds
+        for seed in arms[name].seeds
+        for sample in arms[name].test_samples
+        if sample in arms[name].samples
+    ]
+
+
 def scored(arms: dict[str, Arm], names: list[str], fold: str | None = None) -> list[Scored]:
     """Scores of arms: of whole maps learned ones under their own protocol, the others under every one that is in use.
 
-    fold None: the arm's folds. Arms that come with their scores are left out.
+    fold None: the arm's folds. Arms that come with their scores, and programs, which give no scores of single windows,
+    are left out.
     """
     return [
         Scored(dataset, name, own_fold, seed, sample)
         for name in names
-        if arms[name].scores is None
+        if arms[name].scores is None and traits_of(arms[name]).fitter != "program"
         for dataset in _datasets_scored(arms, arms[name])
         for own_fold in ([fold] if fold else arms[name].folds)
         for seed in arms[name].seeds

@@ -74,7 +74,7 @@ def get_mixhic2025_searches(wildcards=None):
             "sample": one.sample,
             "path": f"{RESULTS}/loops/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}",
         }
-        for one in mixhic2025_rows.searched(arms, _mixhic2025_arms(["tables2"]))
+        for one in plan.searched(arms, _mixhic2025_arms(["tables2"]))
     ]
 
 

@@ -36,6 +36,7 @@ class Ready:
 
     contacts_per_bin  of the low maps it was trained on (`data.summary`); None where it was not trained
     facts             what a file it writes says of it: arm, architecture, version, what was assumed
+    track_bp          bin of the tracks it reads, bp; None: that of the map
     """
 
     network: Architecture
@@ -45,6 +46,7 @@ class Ready:
     statistics: dict
     contacts_per_bin: float | None = None
     facts: dict = field(default_factory=dict)
+    track_bp: int | None = None
 
     @property
     def low_bin_bp(self) -> int:
@@ -112,15 +114,15 @@ def of_folder(folder: str | os.PathLike, name: str | None = None) -> Ready:
 
     Raises InputError where the folder is no model, or does not say what it reads.
     """
-    if "architecture" not in (arm := stored.read_config(folder)["arm"]):
-        raise InputError(
-            f"{folder}: a model of MIX-HIC ({arm.get('task')}), which predicts no maps; give another model"
-        )
+    arm = stored.read_config(folder)["arm"]
+    if (task := arm.get("task", "maps")) != "maps":
+        raise InputError(f"{folder}: a model of the task {task}, which predicts no whole maps; give another model")
     network, frozen, statistics = stored.load_arm(folder)
     if not network.predicts:
         raise InputError(f"{folder}: {arm['architecture']} predicts no maps: it is part of a training")
     facts = {"arm": name or arm["name"], "architecture": arm["architecture"], "version": frozen.get("version")}
     ready = _ready(network, statistics, f"{folder}/statistics.json", **facts)
+    ready = replace(ready, track_bp=arm.get("track_bp"))
     if imported := published.checkpoints().get(arm.get("weights")):  # the statistics are not those of its training
         return replace(ready, contacts_per_bin=imported.expects.get("contacts_per_bin"))
     return ready

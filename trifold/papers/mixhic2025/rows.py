@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from trifold.arm import Arm
 from trifold.errors import InputError
-from trifold.plan import Scored, scored
+from trifold.plan import task_of, traits_of
 
 # What is shown -> the task of its arms (None: any), and whether on samples they were trained on.
 SHOWN = {
@@ -92,12 +92,7 @@ def _compared(name: str, one: Arm, other: Arm, place: str) -> list[Comparison]:
     return [Comparison(name, one.task, one.protocol, sample, one.name, other.name) for sample in samples]
 
 
-def searched(arms: dict[str, Arm], names: list[str]) -> list[Scored]:
-    """Whole-chromosome loops of some arms: on the samples they were trained on."""
-    return [one for one in scored(arms, names) if one.sample in arms[one.arm].samples]
-
-
 def samples_read(arms: dict[str, Arm]) -> list[tuple[str, str, str]]:
     """(data set, sample, fold) of all windows that arms on pairs are trained on, sorted."""
-    of_pairs = [arm for arm in arms.values() if arm.architecture == "mixhic" or arm.task in ("loop", "window", "cage")]
+    of_pairs = [arm for arm in arms.values() if task_of(arm).source == "pairs" and traits_of(arm).fitter != "program"]
     return sorted({(arm.dataset, sample, fold) for arm in of_pairs for sample in arm.samples for fold in arm.folds})

@@ -1,0 +1,113 @@
+"""Programs of others as arms: a command in an environment of its own that yields a map or a list of loops.
+
+A program is a folder `programs/<name>/` with `program.yaml` (`trifold.architectures`) and whatever it brings. It is run
+without a shell; its command names what it reads and writes in braces:
+
+    {map}      the map it reads, a balanced .cool: of the task maps the low map, of the task loop the deep one
+    {out}      what it must write: of the task maps a .cool of the same bins or finer, of the task loop a BEDPE
+    {folder}   its own folder; {threads}, {bin_bp}; and its options by their names
+
+requirements, a file of its folder, is what pip installs into the environment; without it the workflow's own is used.
+"""
+
+import logging
+import os
+import shlex
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cooler
+import numpy as np
+
+from trifold.data import contacts
+from trifold.errors import InputError
+from trifold.inference import write_zoom_levels
+from trifold.io.cool import Pixels, open_map, read_pixels, write_cool
+
+log = logging.getLogger(__name__)
+
+# Of what a program printed, as much as an error can hold.
+SAID = 600
+
+
+def install(folder: Path, requirements: Path) -> None:
+    """A Python environment in `folder` with what a file of requirements names."""
+    venv.create(folder, with_pip=True)
+    _run([str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "-r", str(requirements)], os.environ)
+
+
+def run(
+    command: str,
+    *,
+    program: Path,
+    environment: Path | None,
+    map_path: str | os.PathLike,
+    out: Path,
+    options: dict,
+    bin_bp: int,
+    threads: int,
+) -> None:
+    """Run a program's command; it must have written `out`.
+
+    program: its folder; environment: that of `install`, None: the workflow's own. Raises InputError for a command that
+    names what is not there, that cannot be started or fails, and for one that writes nothing.
+    """
+    named = {"map": map_path, "out": out, "folder": program, "threads": threads, "bin_bp": bin_bp, **options}
+    try:
+        words = [word.format(**named) for word in shlex.split(command)]
+    except (KeyError, IndexError, ValueError) as error:
+        known = ", ".join(f"{{{name}}}" for name in named)
+        raise InputError(f"{program}/program.yaml: command: {error} is not known; it may name {known}") from error
+    path = Path(environment or sys.prefix) / "bin"
+    _run(words, {**os.environ, "PATH": f"{path}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": str(threads)})
+    if not out.is_file():
+        raise InputError(f"{program}/program.yaml: command: it ended well and wrote no {{out}}; correct the command")
+
+
+def _run(words: list[str], environment) -> None:
+    try:
+        done = subprocess.run(words, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    except OSError as error:
+        raise InputError(
+            f"{words[0]}: cannot be started ({error.strerror}); name it in the program's requirements, or install it"
+        ) from error
+    for line in done.stdout.splitlines():
+        log.info("%s: %s", Path(words[0]).name, line)
+    if done.returncode:
+        raise InputError(f"{' '.join(words)}: ended with code {done.returncode}: {done.stdout.strip()[-SAID:]}")
+
+
+def keep_map(
+    made: Path, out: Path, *, bin_bp: int, chromsizes: dict[str, int], balance: dict, facts: dict, assembly: str
+) -> None:
+    """A map that a program made, as the workflow's own predictions are: map.cool and map.mcool in the folder `out`.
+
+    Contacts are balanced first; values that are none any more (not whole numbers, with a column weight) are taken as
+    they are. facts: what the files say of where they come from. Raises InputError for other bins or chromosomes than
+    those of the map it was made from.
+    """
+    if bin_bp not in (present := contacts.resolutions(made)):
+        raise InputError(f"{made}: has bins of {sorted(present)} bp, and {bin_bp} bp are wanted; correct the command")
+    with TemporaryDirectory() as folder:
+        clr = open_map(made, bin_bp)
+        if not (np.issubdtype(clr.pixels()[:0]["count"].dtype, np.floating) and "weight" in clr.bins().columns):
+            contacts.prepare(made, Path(folder) / "map.cool", bin_bp, chromsizes, balance=balance)
+            clr = open_map(Path(folder) / "map.cool", bin_bp)
+        if dict(clr.chromsizes) != chromsizes:
+            raise InputError(f"{made}: has other chromosomes than the map it was made from; correct the command")
+        weight, metadata = clr.bins()["weight"][:].to_numpy(), {"trifold": {**facts, "scale": "balanced"}}
+        known = np.where(np.isfinite(weight), 1.0, np.nan)
+        write_cool(out / "map.cool", chromsizes, bin_bp, _balanced(clr, weight), known, metadata, assembly)
+    write_zoom_levels(out / "map.cool", out / "map.mcool", metadata, assembly)
+
+
+def _balanced(clr: cooler.Cooler, weight: np.ndarray) -> Iterator[Pixels]:
+    """Pixels of a map on the balanced scale, those of missing bins left out."""
+    for chunk in read_pixels(clr):
+        values = chunk["count"] * weight[chunk["bin1_id"]] * weight[chunk["bin2_id"]]
+        good = np.isfinite(values)
+        yield {"bin1_id": chunk["bin1_id"][good], "bin2_id": chunk["bin2_id"][good], "count": values[good]}

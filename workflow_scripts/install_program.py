@@ -1,0 +1,21 @@
+"""Make the environment that a program of others needs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trifold import log, programs, provenance
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main(inputs, outputs, params) -> None:
+    with provenance.artifact(
+        Path(outputs[0]).parent, "environment", parameters={}, code=params.code, inputs=[inputs.requirements]
+    ) as partial:
+        programs.install(partial, Path(inputs.requirements))
+
+
+if __name__ == "__main__":
+    log.start(snakemake.log)
+    main(snakemake.input, snakemake.output, snakemake.params)
