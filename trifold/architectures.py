@@ -156,7 +156,7 @@ def _declared(path: Path) -> dict[str, Traits]:
 
 
 def _program(path: Path) -> Traits:
-    """A program of others, of the folder of its program.yaml. Raises InputError for a declaration that cannot be read."""
+    """A program of others, by its program.yaml. Raises InputError for one that cannot be read."""
     try:
         entry = yaml.safe_load(path.read_text(encoding="utf-8"))
         task, command = entry.pop("task"), entry.pop("command")
@@ -164,9 +164,7 @@ def _program(path: Path) -> Traits:
     except (OSError, ValueError, AttributeError, KeyError, yaml.YAMLError) as error:
         raise InputError(f"{path}: cannot be read ({error}); it needs task (maps or loop) and command") from error
     if task not in ("maps", "loop") or entry:
-        wrong = (
-            f"task {task!r} is neither maps nor loop" if task not in ("maps", "loop") else f"no field {sorted(entry)}"
-        )
+        wrong = f"no field {sorted(entry)}" if entry else f"task {task!r} is neither maps nor loop"
         raise InputError(f"{path}: {wrong}; it has task, command and, if need be, options, choices, requirements")
     folder = str(path.parent.relative_to(_PROGRAMS.parent))
     target = {"maps": "observed", "loop": "label"}[task]

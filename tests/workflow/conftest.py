@@ -26,6 +26,7 @@ PARTS = (
     "trifold",
     "experiments",
     "papers",
+    "programs",
 )
 
 
