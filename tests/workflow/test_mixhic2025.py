@@ -13,8 +13,10 @@ from trifold import settings
 from trifold.metrics import multimodal
 from trifold.models import stored, weights
 from trifold.portals import lock
+from trifold.report import sections
 
 PAPER = "experiments/mixhic2025.yaml"
+SECTION = "results/smoke/papers/mixhic2025/section.json"
 
 # A chain from pre-training to scores, and a row without a model of each other task.
 SMALL = """
@@ -39,6 +41,7 @@ mixhic2025:
     map-expected: {task: map, architecture: expected, train_samples: [alpha]}
     cage-nearest: {task: cage, architecture: nearest, train_samples: [alpha]}
     loop-corner: {task: loop, architecture: corner, train_samples: [alpha]}
+  page: [table2, table3, table4, comparisons]
   loops: {min_bins: 6, p_value: 0.05, fdr: 0.5}
   tables:
     table2: {Expected: [map-expected]}
@@ -169,7 +172,7 @@ def results(begun):
     workspace = begun("mixhic2025")
     workspace.overlay("small.yaml", SMALL)
     targets = ("mixhic2025", "mixhic2025_tables", "mixhic2025_figures")
-    workspace.run("--configfile", "smoke.yaml", "small.yaml", "--", *targets, configfile=None)
+    workspace.run("--configfile", "smoke.yaml", "small.yaml", "--", *targets, SECTION, configfile=None)
     return workspace.folder / "results/smoke/mixhic2025"
 
 
@@ -254,6 +257,14 @@ def test_tables_hold_the_scores(results):
         table = pd.read_csv(results.parent / f"tables/mixhic2025_table{name}.tsv", sep="\t")
         assert {"paper", "corrected"} <= set(table["protocol"])
         assert (results.parent / f"tables/mixhic2025_table{name}.artifact.json").exists()
+
+
+def test_the_section_holds_tables_and_comparisons(results):
+    section = sections.read(results.parents[2] / SECTION)
+    assert section.subject == "Tables 2, 3 and 4, comparisons of runs"
+    titles = [table.title for table in section.tables]
+    assert titles[-1] == "Whether one run beats another: loops, alpha"
+    assert any(title.startswith("Table 3: differences from Corner") for title in titles)
 
 
 def test_loops_of_the_test_chromosome_are_held_against_chia_pet(results):
