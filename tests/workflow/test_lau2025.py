@@ -10,9 +10,11 @@ import yaml
 from matplotlib.image import imread
 
 from trifold import settings
+from trifold.report import sections
 
 PAPER = "experiments/lau2025.yaml"
 TARGETS = ("lau2025_tables", "lau2025_figures")
+SECTION = "results/smoke/papers/lau2025/section.json"
 
 # Every link of the chain: pre-training, base model, fine-tuning without and with the sequence, under both protocols.
 SMALL = """
@@ -100,7 +102,7 @@ def test_the_reports_settings(repository):
 def results(begun):
     workspace = begun("lau2025")
     workspace.overlay("small.yaml", SMALL)
-    workspace.run("--configfile", "smoke.yaml", "small.yaml", "--", *TARGETS, configfile=None)
+    workspace.run("--configfile", "smoke.yaml", "small.yaml", "--", *TARGETS, SECTION, configfile=None)
     return workspace.folder / "results" / "smoke"
 
 
@@ -128,6 +130,15 @@ def test_gains_are_differences_of_the_table(results):
         expected = means[gain.row, "corrected", gain.metric] - means[gain.against, "corrected", gain.metric]
         assert gain.difference == pytest.approx(expected, abs=1e-6)
         assert gain.ci_low <= gain.difference <= gain.ci_high
+
+
+def test_the_section_holds_the_table_and_the_gains(results):
+    section = sections.read(results.parents[1] / SECTION)
+    assert (section.key, section.subject) == ("lau2025", "Table 1")
+    assert [table.title.split(":")[0] for table in section.tables] == [
+        "Table 1 of Lau 2025",
+        "What the sequence adds to Table 1",
+    ]
 
 
 def test_published_windows_are_wide_and_corrected_ones_aligned(results):

@@ -13,8 +13,10 @@ from trifold import plan, settings
 from trifold.metrics import multimodal
 from trifold.models import stored, weights
 from trifold.portals import lock
+from trifold.report import sections
 
 PAPER = "experiments/mixhic2025.yaml"
+SECTION = "results/smoke/papers/mixhic2025/section.json"
 
 # A chain from pre-training to scores, and a row without a model of each other task.
 SMALL = """
@@ -45,6 +47,7 @@ arms:
   cage-nearest: {architecture: nearest, on_demand: true}
   loop-corner: {architecture: corner, on_demand: true}
 mixhic2025:
+  page: [table2, table3, table4, comparisons]
   tables:
     table2: {Expected: [map-expected]}
     table3: {MIX-HIC-Bimodal: [loop-small], Corner: [loop-corner]}
@@ -183,7 +186,7 @@ def results(begun):
     workspace = begun("mixhic2025")
     workspace.overlay("small.yaml", SMALL)
     targets = ("mixhic2025", "mixhic2025_tables", "mixhic2025_figures")
-    workspace.run("--configfile", "smoke.yaml", "small.yaml", "--", *targets, configfile=None)
+    workspace.run("--configfile", "smoke.yaml", "small.yaml", "--", *targets, SECTION, configfile=None)
     return workspace.folder / "results/smoke"
 
 
@@ -274,6 +277,14 @@ def test_tables_hold_the_scores(results):
         table = pd.read_csv(results / f"tables/mixhic2025_table{name}.tsv", sep="\t")
         assert {"paper", "corrected"} <= set(table["protocol"])
         assert (results / f"tables/mixhic2025_table{name}.artifact.json").exists()
+
+
+def test_the_section_holds_tables_and_comparisons(results):
+    section = sections.read(results.parents[1] / SECTION)
+    assert section.subject == "Tables 2, 3 and 4, comparisons of runs"
+    titles = [table.title for table in section.tables]
+    assert titles[-1] == "Whether one run beats another: loops, alpha"
+    assert any(title.startswith("Table 3: differences from Corner") for title in titles)
 
 
 def test_loops_of_the_test_chromosome_are_held_against_chia_pet(results):

@@ -42,9 +42,18 @@ with open(sys.argv[2], "w") as out:
             print(chrom, ends[0], ends[1], chrom, ends[2], ends[3], ".", values[i], sep="\\t", file=out)
 """
 PROGRAMS = {
-    "share/program.yaml": "task: maps\ncommand: python {folder}/share.py {map} {out} {bin_bp} {share}\noptions: {share: 1.0}\n",
+    "share/program.yaml": """
+task: maps
+command: python {folder}/share.py {map} {out} {bin_bp} {share}
+options: {share: 1.0}
+""",
     "share/share.py": MAP,
-    "lag/program.yaml": "task: loop\ncommand: python {folder}/lag.py {map} {out} {step}\noptions: {step: 8}\nrequirements: none.txt\n",
+    "lag/program.yaml": """
+task: loop
+command: python {folder}/lag.py {map} {out} {step}
+options: {step: 8}
+requirements: none.txt
+""",
     "lag/lag.py": LOOPS,
     "lag/none.txt": "# Nothing: an environment of its own with what the system has.\n",
 }
@@ -97,7 +106,7 @@ def test_loops_of_a_program_are_held_against_those_seen(workspace):
         "report": 1,
         "manifest": 1,
     }
-    folder = workspace.folder / "results/smoke/loops/lagging/fold-a/seed-0/alpha"
+    folder = workspace.folder / "results/smoke/loops/lags/fold-a/seed-0/alpha"
     # The environment has none of what the program imports.
     text = workspace.run(*named, "--", str(folder / "validation.tsv"), configfile=None, check=False).text
     assert "lag.py: ended with code 1" in text and "No module named" in text
