@@ -131,7 +131,7 @@ class CountStore(BandStore):
         self.n_diagonals = n_diagonals
 
     @classmethod
-    def write(cls, path: str | os.PathLike, band: Band, clip: float = CLIP) -> "CountStore":
+    def write_counts(cls, path: str | os.PathLike, band: Band, clip: float = CLIP) -> "CountStore":
         """Keep a band of counts with its weights; values are clipped at `clip`, over their maximum.
 
         Raises InputError where no balanced contact is, or counts are not whole numbers.
@@ -175,11 +175,13 @@ class CountStore(BandStore):
     def values(self) -> np.ndarray:
         """The whole band, float32 (n_bins, n_diagonals); decoded at each call."""
         out = np.empty((self.n_bins, self.n_diagonals), dtype=np.float32)
-        _whole(*self.arrays, out)
+        near, far, distances, counts, factors, begins = self.arrays
+        _whole(near, far, distances, counts, factors, begins, out)
         return out
 
     def _cut(self, pairs: np.ndarray, out: np.ndarray, places: np.ndarray) -> None:
-        _windows(*self.arrays, pairs, out, places)
+        near, far, distances, counts, factors, begins = self.arrays
+        _windows(near, far, distances, counts, factors, begins, pairs, out, places)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -249,7 +251,7 @@ def write_bands(
         if not np.nansum(band.balanced) > 0:
             logger.warning("%s: no balanced contact on %s; it is left out", map_path, chrom)
             continue
-        store = CountStore.write(out / f"{chrom}.npy", band, clip)
+        store = CountStore.write_counts(out / f"{chrom}.npy", band, clip)
         lines.append(f"{chrom}\t{store.n_bins}\t{store.n_diagonals}")
     if len(lines) == 1:
         raise InputError(f"{map_path}: no chromosome with a balanced contact; balance the map, or give a deeper one")
