@@ -64,10 +64,11 @@ chaos: setup ## kills, a full disk and damaged files: at chosen and at random mo
 	$(RUN) OMP_NUM_THREADS=1 python -m pytest tests/workflow -m chaos
 	$(RUN) OMP_NUM_THREADS=1 python tests/chaos/faults.py
 
-lint: setup ## ruff, snakefmt, snakemake --lint
+lint: setup ## ruff, snakefmt, pyright, snakemake --lint
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) snakefmt --check Snakefile rules papers
+	$(RUN) pyright
 	$(RUN) snakemake --lint
 
 bench: setup ## every figure of speed and memory, as ratios measured in one run

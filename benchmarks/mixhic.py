@@ -38,7 +38,7 @@ def make_sample(root: Path) -> Sample:
     for name in ("bands", "pairs", "atac", "dnase"):
         (root / name).mkdir()
     counts = rng.poisson(DEEP / np.maximum(np.arange(N_DIAGONALS), 1), (N_BINS, N_DIAGONALS)).astype(float)
-    CountStore.write(root / "bands/chr1.npy", Band("chr1", BIN_BP, counts, rng.uniform(0.01, 0.02, N_BINS)))
+    CountStore.write_counts(root / "bands/chr1.npy", Band("chr1", BIN_BP, counts, rng.uniform(0.01, 0.02, N_BINS)))
     (root / "bands/chromosomes.tsv").write_text(f"name\tn_bins\tn_diagonals\nchr1\t{N_BINS}\t{N_DIAGONALS}\n")
     for name in ("atac", "dnase"):
         np.save(root / name / "bins.npy", rng.gamma(1, 1, N_BINS * BIN_BP // TRACK_BP).astype(np.float16))

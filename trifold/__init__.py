@@ -7,7 +7,8 @@ one of them is asked for.
 from importlib import import_module
 
 __version__ = "0.1.0"
-__all__ = ["enhance", "info", "list_models", "load_model", "score"]
+# What `__getattr__` gives, no type checker sees.
+__all__ = ["enhance", "info", "list_models", "load_model", "score"]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str):

@@ -24,7 +24,7 @@ from trifold.errors import InputError, standing_alone
 from trifold.inference import device_of
 from trifold.inference import enhance as enhance_prepared
 from trifold.io import hic
-from trifold.io.cool import chromsizes_of, open_map, split_uri
+from trifold.io.cool import bin_width, chromsizes_of, open_map, split_uri
 from trifold.models import published, stored
 from trifold.models.ready import PublishedFile, Ready, cannot_enhance, of_folder, of_published
 
@@ -217,7 +217,7 @@ def made_by(path: Source) -> dict:
     facts = (clr.info.get("metadata") or {}).get("trifold")
     if facts is None:
         raise InputError(f"{path}: does not say that trifold made it")
-    return facts | {"reach_bp": facts["max_distance_bins"] * int(clr.binsize)}
+    return facts | {"reach_bp": facts["max_distance_bins"] * bin_width(clr)}
 
 
 def _check_numbers(**numbers: int) -> None:

@@ -17,9 +17,9 @@ from trifold.errors import InputError
 class _Group(click.Group):
     """Commands whose errors are one line."""
 
-    def invoke(self, context: click.Context):
+    def invoke(self, ctx: click.Context):
         try:
-            return super().invoke(context)
+            return super().invoke(ctx)
         except InputError as error:
             raise click.ClickException(str(error)) from error
 

@@ -19,7 +19,7 @@ from trifold.errors import InputError, standing_alone
 from trifold.evaluate import score_maps
 from trifold.genome import Region, n_bins
 from trifold.inference import enhance
-from trifold.io.cool import chromsizes_of, open_map
+from trifold.io.cool import bin_width, chromsizes_of, dataset, open_map, opened
 from trifold.models import registry
 from trifold.models.ready import CORRECTED, Ready, window_bins
 
@@ -50,7 +50,7 @@ def compare(
         }
         low_map = _balanced(low, folder / "low.cool", _low_width(low, bin_bp)) if low is not None else None
         sizes = _shared(pair | ({"low": low_map} if low_map else {}), names, chromosomes)
-        coarsen = int(open_map(low_map).binsize) // bin_bp if low_map else 1
+        coarsen = bin_width(open_map(low_map)) // bin_bp if low_map else 1
         geometry = _scored_geometry(sizes, bin_bp, coarsen, deep)
         scale = _observed_scale(pair["deep"], sizes, geometry)
         scored = {"prediction": pair["prediction"]}
@@ -60,7 +60,7 @@ def compare(
         return _tables(scored, pair["deep"], low_map or pair["deep"], sizes, geometry, scale, str(deep))
 
 
-def _balanced(source: Source, target: Path, bin_bp: int) -> Path | str:
+def _balanced(source: Source, target: Path, bin_bp: int) -> Path:
     """A map on the balanced scale: as it is where its values are no contacts any more, otherwise prepared."""
     if bin_bp not in (present := contacts.resolutions(source)):
         raise InputError(
@@ -69,7 +69,7 @@ def _balanced(source: Source, target: Path, bin_bp: int) -> Path | str:
         )
     if not contacts.is_hic(source):
         clr = open_map(source, bin_bp)
-        fractional = np.issubdtype(clr.pixels()[:0]["count"].dtype, np.floating)
+        fractional = np.issubdtype(clr.pixels()[:0]["count"].to_numpy().dtype, np.floating)
         if fractional and "weight" in clr.bins().columns:
             cooler.fileops.cp(clr.uri, str(target))
             return target
@@ -146,8 +146,8 @@ def _share_bins(low: Path, prediction: Path) -> None:
     theirs = cooler.Cooler(str(prediction))
     ours = cooler.Cooler(str(low))
     lacking = np.concatenate([theirs.bins().fetch(chrom)["weight"].isna() for chrom in ours.chromnames])
-    with ours.open("r+") as group:
-        weight = group["bins/weight"]
+    with opened(ours, "r+") as group:
+        weight = dataset(group, "bins/weight")
         weight[:] = np.where(lacking, np.nan, weight[:])
 
 

@@ -13,7 +13,7 @@ def from_dict(kind: type, settings: dict):
 
 
 def _value(kind, value):
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         return from_dict(kind, value)
     return tuple(value) if isinstance(value, list) else value
 

@@ -134,16 +134,16 @@ def score_maps(
             "that share good bins",
         )
     places = windows.places(regions, geometry)
-    for reference, scale, *pair in on_scales(windows, statistics, oe_recipe, observed_recipe):
+    for reference, scale, predicted, target in on_scales(windows, statistics, oe_recipe, observed_recipe):
         names = {"reference": reference, "scale": scale}
-        banded = [pixels.to_bands(each, strata.width) for each in (*pair, windows.mask)]
-        of_windows = places.join(pixels.per_window(*banded))
+        first, second, mask = (pixels.to_bands(each, strata.width) for each in (predicted, target, windows.mask))
+        of_windows = places.join(pixels.per_window(first, second, mask))
         if scale != "oe":
-            of_windows = of_windows.assign(**strata.scc(*banded))
+            of_windows = of_windows.assign(**strata.scc(first, second, mask))
         tables["windows"].append(of_windows.assign(**names))
         if scale != "balanced":
-            tables["regions"].append(_pool(*banded, windows.region, regions).assign(**names))
-        by_distance = pixels.per_distance(*banded)
+            tables["regions"].append(_pool(first, second, mask, windows.region, regions).assign(**names))
+        by_distance = pixels.per_distance(first, second, mask)
         by_distance["distance_bp"] = by_distance["distance_bins"] * geometry.bin_bp
         tables["distance"].append(by_distance.assign(**names))
     return {name: _ordered(pd.concat(parts), COLUMNS[name][len(LABELS) :]) for name, parts in tables.items()}
@@ -252,9 +252,9 @@ class Windows:
     @classmethod
     def concatenate(cls, parts: list["Windows"]) -> "Windows":
         names = ("start_bp", "region", "mask", "counts")
-        arrays = [np.concatenate([getattr(part, name) for part in parts]) for name in names]
-        maps = parts[0].balanced
-        return cls(*arrays, {name: np.concatenate([part.balanced[name] for part in parts]) for name in maps})
+        start_bp, region, mask, counts = (np.concatenate([getattr(part, name) for part in parts]) for name in names)
+        balanced = {name: np.concatenate([part.balanced[name] for part in parts]) for name in parts[0].balanced}
+        return cls(start_bp, region, mask, counts, balanced)
 
     def places(self, regions: list[Region], geometry: Geometry) -> pd.DataFrame:
         """chrom, start_bp and end_bp, one row per window."""

@@ -20,6 +20,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cooler
 import numpy as np
@@ -33,10 +34,12 @@ from trifold.data.sequence import SequenceStore, bins_with_n
 from trifold.data.tracks import TrackStore, read_tracks
 from trifold.errors import InputError
 from trifold.genome import n_bins
-from trifold.io.cool import Band, Pixels, open_map, some_of, undate, write_cool
+from trifold.io.cool import Band, Pixels, bin_width, open_map, opened, some_of, undate, write_cool
+from trifold.models.blocks import Architecture
 from trifold.models.ready import Ready
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 # Zoom levels are added until the longest chromosome has fewer bins: one tile of a genome browser.
 OVERVIEW_BINS = 256
@@ -124,11 +127,11 @@ class ChromosomeInputs:
         if "map" in inputs:
             recipe = sources.recipes.observed
             self._low_bins = window_bins // k if target == "counts" else recipe.low_bins(window_bins, k)
-            self._band = Band.read(sources.low_map, chrom, self._low_bins)
+            self._band = Band.read(_needed(sources.low_map, "map"), chrom, self._low_bins)
             self._check_low_map(length_bp)
             self.missing |= np.repeat(np.isnan(self._band.weight), k)[: len(self.missing)]
         if "sequence" in inputs:
-            self.missing |= bins_with_n(sources.sequence.window(chrom, 0, length_bp), bin_bp)[0]
+            self.missing |= bins_with_n(_needed(sources.sequence, "sequence").window(chrom, 0, length_bp), bin_bp)[0]
         if "tracks" in inputs:
             end_bp = len(self.missing) * bin_bp
             self.missing |= ~read_tracks(sources.tracks, chrom, 0, end_bp, len(self.missing))[1].all(axis=0)
@@ -167,7 +170,8 @@ class ChromosomeInputs:
         bin_bp, window_bins, k = sources.geometry.bin_bp, sources.geometry.window_bins, sources.coarsen
         places = [(self._chrom, start * bin_bp, (start + window_bins) * bin_bp) for start in starts.tolist()]
         if "sequence" in self._inputs:
-            batch["sequence"] = np.stack([sources.sequence.window(*place) for place in places])
+            store = _needed(sources.sequence, "sequence")
+            batch["sequence"] = np.stack([store.window(*place) for place in places])
         if "map" in self._inputs:
             coarse, scale = self._maps(starts)
             batch["map_coarse"] = coarse[:, None]
@@ -213,7 +217,7 @@ class Predictor:
     """A model on the windows of chromosomes, in batches, back on the balanced scale."""
 
     def __init__(
-        self, model: torch.nn.Module, sources: Sources, stride_bins: int, batch_size: int, device: str, precision: str
+        self, model: Architecture, sources: Sources, stride_bins: int, batch_size: int, device: str, precision: str
     ):
         self._sources, self._stride, self._batch_size = sources, stride_bins, batch_size
         self._device = device_of(device)
@@ -284,7 +288,7 @@ def _pixels(band: np.ndarray, missing: np.ndarray, first_bin: int) -> Pixels:
 
 
 def predict(
-    model: torch.nn.Module,
+    model: Architecture,
     out: Path,
     *,
     chromsizes: dict[str, int],
@@ -413,7 +417,13 @@ def _nothing_read(inputs: frozenset[str], low_map: Path | None) -> str:
     return f"nothing to predict: every bin is {listed}; give a map with more contacts, or what belongs to its genome"
 
 
-def _check_inputs(model: torch.nn.Module, sources: Sources) -> None:
+def _needed(given: T | None, name: str) -> T:
+    if given is None:
+        raise InputError(f"the model reads {name}, and none was given; name it in the config")
+    return given
+
+
+def _check_inputs(model: Architecture, sources: Sources) -> None:
     low_map = sources.low_map
     given = {"map": low_map, "bias": low_map, "sequence": sources.sequence, "tracks": len(sources.tracks)}
     if lacking := sorted(name for name in model.inputs if not given[name]):
@@ -440,14 +450,14 @@ def _checked_stride(stride_bins: int | None, window_bins: int, crop_bins: int, c
 
 
 def _predictable(
-    model: torch.nn.Module, sources: Sources, chromsizes: dict[str, int], chromosomes: Sequence[str]
+    model: Architecture, sources: Sources, chromsizes: dict[str, int], chromosomes: Sequence[str]
 ) -> list[str]:
     """The chromosomes to predict in the genome's order; left out with a warning: too short or not in the low map."""
     if unknown := sorted(set(chromosomes) - set(chromsizes)):
         raise InputError(f"no chromosome {unknown[0]} in the genome; it has {', '.join(chromsizes)}")
     geometry = sources.geometry
     wanted = [chrom for chrom in chromsizes if chrom in set(chromosomes)]
-    in_map = set(open_map(sources.low_map).chromnames) if "map" in model.inputs else set(chromsizes)
+    in_map = set(open_map(_needed(sources.low_map, "map")).chromnames) if "map" in model.inputs else set(chromsizes)
     long_enough = {chrom for chrom in wanted if n_bins(chromsizes[chrom], geometry.bin_bp) >= geometry.window_bins}
     if short := [chrom for chrom in wanted if chrom not in long_enough]:
         verb = "is" if len(short) == 1 else "are"
@@ -472,8 +482,8 @@ def _predictable(
 
 def _write_weight(uri: str, weight: np.ndarray) -> None:
     """Add the column `weight` to the bin table of a cooler."""
-    with cooler.Cooler(uri).open("r+") as group:
-        group["bins"].create_dataset("weight", data=weight, compression="gzip", shuffle=True)
+    with opened(cooler.Cooler(uri), "r+") as group:
+        group.create_dataset("bins/weight", data=weight, compression="gzip", shuffle=True)
 
 
 def write_zoom_levels(cool: Path, mcool: Path, metadata: dict | None = None, assembly: str | None = None) -> None:
@@ -490,7 +500,7 @@ def write_zoom_levels(cool: Path, mcool: Path, metadata: dict | None = None, ass
     cooler.zoomify_cooler(
         str(cool),
         str(mcool),
-        [base.binsize * zoom for zoom in zooms],
+        [bin_width(base) * zoom for zoom in zooms],
         chunksize=ZOOM_CHUNK_PIXELS,
         metadata=metadata,
         assembly=assembly,
@@ -499,5 +509,5 @@ def write_zoom_levels(cool: Path, mcool: Path, metadata: dict | None = None, ass
         children = [np.add.reduceat(p, np.arange(0, len(p), zoom), dtype=np.int64) for p in predicted]
         number = np.concatenate(children)
         weight = np.where(number > 0, np.sqrt(zoom) / np.maximum(number, 1), np.nan)
-        _write_weight(f"{mcool}::resolutions/{base.binsize * zoom}", weight)
+        _write_weight(f"{mcool}::resolutions/{bin_width(base) * zoom}", weight)
     undate(mcool)

@@ -75,6 +75,7 @@ def _digest_of_record(facts: dict) -> str:
 
 def read_record(path: str | os.PathLike) -> dict:
     """The record of an artifact. Raises InputError for one that is not as it was written."""
+    facts: dict = {}
     try:
         facts = json.loads(Path(path).read_text())
         whole = facts.keys() - {OWN_DIGEST, *OPTIONAL_FIELDS} == FIELDS and facts.get(OWN_DIGEST) in (

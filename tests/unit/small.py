@@ -1,4 +1,4 @@
-"""Writes a small map, and the folder of a small model, for the tests of the command and the API."""
+"""What many tests start from: a small map, the folder of a small model, settings."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import yaml
 
-from trifold.config import Geometry
+from trifold.config import Geometry, OERecipe
 from trifold.io.cool import write_cool
 from trifold.models import registry, weights
 from trifold.models.ready import CORRECTED
@@ -18,6 +18,7 @@ BIN_BP, N_BINS = 10_000, 120
 SIZES = {"chr1": N_BINS * BIN_BP}
 GEOMETRY = Geometry(BIN_BP, 32, {"train": 8, "validation": 8, "test": 8}, 0.25, 0)
 OPTIONS = {"channels": 4, "residual_blocks": 1}
+OE = OERecipe("akita", cutoff=2, max_levels=8, clip=2.0, sigma_bins=0.8, expected="local")
 
 
 def write_counts(path, counts, sizes=SIZES, bin_bp=BIN_BP, group=""):

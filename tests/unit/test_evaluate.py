@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from small import OE
 
 from trifold.config import Geometry, ObservedRecipe, OERecipe, Scoring
 from trifold.data import normalise
@@ -18,7 +19,6 @@ CHROMSIZES = {"chr1": 70_000, "chr2": 99_500}
 # chr2 has 100 bins, the last one short; the region holds bins 3 … 92, that is five windows from bin 3.
 REGIONS = "chr1\t0\t70000\ttrain\nchr2\t2500\t93200\ttest\n"
 GEOMETRY = Geometry(BIN_BP, SIZE, {"train": 4, "validation": 8, "test": 16}, max_bad_bins=0.25, max_n_bins=0)
-OE = OERecipe("akita", cutoff=2, max_levels=8, clip=2.0, sigma_bins=0.8, expected="local")
 OBSERVED = ObservedRecipe("window", cutoff=2, max_levels=8)
 SCORING = Scoring(min_diagonal=2, max_distance_bins=None, scc_h=1, scc_max_bp=None, edge_bins=0)
 STATISTICS = {"observed": {"floor": 1e-4, "ceiling": 0.2}, "expected": [0.1] * SIZE}

@@ -7,9 +7,10 @@ import cooler
 import numpy as np
 import pytest
 import torch
+from small import OE
 
 from trifold import inference
-from trifold.config import CountsRecipe, Geometry, ObservedRecipe, OERecipe, Recipes
+from trifold.config import CountsRecipe, Geometry, ObservedRecipe, Recipes
 from trifold.errors import InputError
 from trifold.inference import BandMean, blend_weights, predict, tile_starts, write_zoom_levels
 from trifold.io.cool import write_cool
@@ -21,11 +22,10 @@ SIZES = {"chr1": 11_950, "chr2": 5_100, "chr3": 2_000}
 N_BINS = {"chr1": 120, "chr2": 51, "chr3": 20}
 FIRST = {"chr1": 0, "chr2": 120, "chr3": 171}
 GEOMETRY = Geometry(BIN, W, {"train": 8}, 0.25, 0)
-# Cutoff 0: coarse-graining would average beside the bad bin, and the values would not be known exactly.
-OE = OERecipe("akita", cutoff=2, max_levels=8, clip=2.0, sigma_bins=0.8, expected="local")
 
 
 def recipes(scale="global", cutoff=0, bias="balanced"):
+    # Cutoff 0: coarse-graining would average beside the bad bin, and the values would not be known exactly.
     return Recipes(OE, ObservedRecipe(scale, cutoff, 8), CountsRecipe(bias))
 
 

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 import torch
 from scipy import stats
+from small import OE
 
-from trifold.config import CountsRecipe, Geometry, ObservedRecipe, OERecipe, Recipes, Scoring
+from trifold.config import CountsRecipe, Geometry, ObservedRecipe, Recipes, Scoring
 from trifold.data.normalise import ObservedScale
 from trifold.errors import InputError
 from trifold.metrics import scc
@@ -19,7 +20,6 @@ from trifold.models.hybrid import Hybrid
 from trifold.score_windows import SCORES, Windows, score
 
 W, BIN, C = 24, 100, 6
-OE = OERecipe("akita", cutoff=2, max_levels=8, clip=2.0, sigma_bins=0.8, expected="local")
 SCORING = Scoring(min_diagonal=2, max_distance_bins=9, edge_bins=3, scc_h=1, scc_max_bp=None)
 LABELS = {"degradation": "low", "arm": "fake", "fold": "a", "seed": 1, "sample": "alpha"}
 PER_BALANCED, FLOOR, CEILING = 500.0, 1e-5, 1e-1

@@ -175,11 +175,13 @@ class CountStore(BandStore):
     def values(self) -> np.ndarray:
         """The whole band, float32 (n_bins, n_diagonals); decoded at each call."""
         out = np.empty((self.n_bins, self.n_diagonals), dtype=np.float32)
-        _whole(*self.arrays, out)
+        near, far, distances, counts, factors, begins = self.arrays
+        _whole(near, far, distances, counts, factors, begins, out)
         return out
 
     def _cut(self, pairs: np.ndarray, out: np.ndarray, places: np.ndarray) -> None:
-        _windows(*self.arrays, pairs, out, places)
+        near, far, distances, counts, factors, begins = self.arrays
+        _windows(near, far, distances, counts, factors, begins, pairs, out, places)
 
 
 @numba.njit(cache=True, nogil=True)

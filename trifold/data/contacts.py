@@ -123,14 +123,15 @@ def open_raw(source: str | os.PathLike, bin_bp: int | None = None) -> Raw:
     path = Path(source)
     if not is_hic(path):
         clr = cool.open_map(path, bin_bp)
-        sizes = {name: int(length) for name, length in clr.chromsizes.items()}
-        return Raw(path, sizes, int(clr.binsize), lambda: cool.read_pixels(clr), lambda: _weight_column(clr))
+        chunks, weight = lambda: cool.read_pixels(clr), lambda: _weight_column(clr)
+        return Raw(path, cool.chromsizes(clr), cool.bin_width(clr), chunks, weight)
     present = hic.resolutions(path)
     if bin_bp is None and len(present) == 1:
         bin_bp = present[0]
-    if bin_bp not in present:
+    if bin_bp is None or bin_bp not in present:
         raise InputError(f"{path}: bin_bp {bin_bp} is not in the file; it has {', '.join(map(str, present))}")
-    return Raw(path, hic.chromsizes(path), bin_bp, lambda: hic.read_pixels(path, bin_bp))
+    width_bp = bin_bp
+    return Raw(path, hic.chromsizes(path), width_bp, lambda: hic.read_pixels(path, width_bp))
 
 
 def chosen(source: str | os.PathLike, wanted: str | Iterable[str] | None) -> list[str] | None:
@@ -295,8 +296,8 @@ def _stored_weight(raw: Raw, options: dict) -> np.ndarray | None:
     weight = raw.weight()
     if weight is None:
         return None
-    with cool.open_map(raw.path, raw.bin_bp).open("r") as group:
-        made = dict(group["bins/weight"].attrs)
+    with cool.opened(cool.open_map(raw.path, raw.bin_bp)) as group:
+        made = dict(cool.dataset(group, "bins/weight").attrs)
     same = not made.get("divisive_weights", False) and all(made.get(name) == options[name] for name in options)
     return weight if same else None
 

@@ -14,7 +14,7 @@ from trifold.config import Degradation
 from trifold.data.contacts import balance as balance_map
 from trifold.data.contacts import merge, renumber
 from trifold.errors import InputError
-from trifold.io.cool import CHUNK_PIXELS, Pixels, open_map, read_pixels, write_cool
+from trifold.io.cool import CHUNK_PIXELS, Pixels, bin_width, chromsizes, open_map, read_pixels, write_cool
 
 logger = logging.getLogger(__name__)
 
@@ -43,17 +43,17 @@ def degrade(
     if degradation.thin < 1 or degradation.coarsen < 1:
         raise InputError(f"degradations: thin and coarsen are at least 1, not {degradation}")
     clr = open_map(source)
-    sizes = {name: int(length) for name, length in clr.chromsizes.items()}
+    sizes, bin_bp = chromsizes(clr), bin_width(clr)
     chunks = read_pixels(clr, chunk_pixels)
     if degradation.thin > 1:
         chunks = thin_pixels(chunks, degradation.thin, degradation.seed)
     if degradation.coarsen > 1:
-        chunks = merge(chunks, renumber(sizes, clr.binsize, degradation.coarsen))
+        chunks = merge(chunks, renumber(sizes, bin_bp, degradation.coarsen))
     settings = {"coarsen": degradation.coarsen, "thin": degradation.thin, "seed": degradation.seed}
     write_cool(
         target,
         sizes,
-        clr.binsize * degradation.coarsen,
+        bin_bp * degradation.coarsen,
         chunks,
         metadata={"degraded": settings},
         assembly=clr.info.get("genome-assembly"),

@@ -18,7 +18,7 @@ import pandas as pd
 from trifold.config import CountsRecipe, Geometry, Recipes
 from trifold.data import normalise, splits, summary, tiles
 from trifold.errors import InputError
-from trifold.io.cool import Band, open_map
+from trifold.io.cool import Band, bin_width, chromsizes, open_map
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Moments:
 def stacks(windows: pd.DataFrame, geometry: Geometry) -> Iterator[tuple[str, pd.DataFrame]]:
     """Windows chromosome by chromosome, in stacks of about `STACK_PIXELS`."""
     size = max(1, STACK_PIXELS // geometry.window_bins**2)
-    for chrom, ours in windows.groupby("chrom", sort=False):
+    for chrom, ours in splits.by_chromosome(windows):
         for lo in range(0, len(ours), size):
             yield chrom, ours.iloc[lo : lo + size]
 
@@ -72,7 +72,8 @@ class Maps:
     """Windows of one map; the band of one chromosome is kept."""
 
     def __init__(self, path: str | os.PathLike, bin_bp: int, window_bins: int):
-        self.path, self.bin_bp, self.window_bins, self.band = path, bin_bp, window_bins, None
+        self.path, self.bin_bp, self.window_bins = path, bin_bp, window_bins
+        self.band: Band | None = None
 
     def windows(self, chrom: str, stack: pd.DataFrame, *, pad: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Balanced and counts, each (n, window_bins, window_bins); pad: windows may run past the chromosome's end."""
@@ -93,10 +94,10 @@ def expected_by_distance(deep: Maps, regions: pd.DataFrame) -> np.ndarray:
     A diagonal without a valid pixel takes the value interpolated from its neighbours.
     """
     total, number = np.zeros(deep.window_bins), np.zeros(deep.window_bins)
-    for chrom, ours in regions.groupby("chrom", sort=False):
+    for chrom, ours in splits.by_chromosome(regions):
         balanced = deep.on(chrom).balanced
-        for region in ours.itertuples():
-            inside = balanced[-(-region.start_bp // deep.bin_bp) : -(-region.end_bp // deep.bin_bp)]
+        for start_bp, end_bp in splits.extents(ours):
+            inside = balanced[-(-start_bp // deep.bin_bp) : -(-end_bp // deep.bin_bp)]
             # Row i of a region of n bins has its diagonals below n - i inside.
             rows, distances = np.ogrid[: len(inside), : deep.window_bins]
             valid = (rows + distances < len(inside)) & np.isfinite(inside)
@@ -155,10 +156,10 @@ def count_contacts(
 def mean_log_weight(low: Maps, regions: pd.DataFrame) -> float:
     """Mean ln of the balancing weights of the good bins in the regions."""
     logs = []
-    for chrom, ours in regions.groupby("chrom", sort=False):
+    for chrom, ours in splits.by_chromosome(regions):
         weight = low.on(chrom).weight
-        for region in ours.itertuples():
-            inside = weight[-(-region.start_bp // low.bin_bp) : -(-region.end_bp // low.bin_bp)]
+        for start_bp, end_bp in splits.extents(ours):
+            inside = weight[-(-start_bp // low.bin_bp) : -(-end_bp // low.bin_bp)]
             logs.append(np.log(inside[np.isfinite(inside)]))
     values = np.concatenate(logs)
     if not len(values):
@@ -184,7 +185,7 @@ def _bins_with_n(folder: str | os.PathLike | None, bad: dict[str, np.ndarray]) -
 
 def _check_bins(deep: str | os.PathLike, low: str | os.PathLike, bin_bp: int, coarsen: int) -> None:
     for path, wanted in ((deep, bin_bp), (low, bin_bp * coarsen)):
-        if (found := open_map(path).binsize) != wanted:
+        if (found := bin_width(open_map(path))) != wanted:
             raise InputError(f"{path}: bins of {found} bp, not {wanted}; make it again with this geometry/bin_bp")
 
 
@@ -199,7 +200,7 @@ def _check_pixels(
     """Refuse a role in whose windows no pixel counts: two bins, two or more apart, neither missing nor with an N."""
     for role, ours in windows.groupby("role", sort=False):
         missing, unknown, counted = 0.0, 0.0, False
-        for chrom, own in ours.groupby("chrom", sort=False):
+        for chrom, own in splits.by_chromosome(ours):
             bins = own["start_bp"].to_numpy()[:, None] // bin_bp + np.arange(window_bins)
             missing += bad[chrom][bins].sum() / (len(ours) * window_bins)
             unknown += with_n[chrom][bins].sum() / (len(ours) * window_bins)
@@ -263,14 +264,14 @@ def build(
     out = Path(out)
     _check_bins(deep_cool, low_cool, geometry.bin_bp, coarsen)
     clr = open_map(deep_cool)
-    chromsizes = {name: int(length) for name, length in clr.chromsizes.items()}
-    bad = {name: clr.bins().fetch(name)["weight"].isna().to_numpy() for name in chromsizes}
+    sizes = chromsizes(clr)
+    bad = {name: clr.bins().fetch(name)["weight"].isna().to_numpy() for name in sizes}
     with_n = _bins_with_n(sequence_folder, bad)
     regions = splits.read(regions_bed)
-    if absent := sorted(set(regions["chrom"]) - set(chromsizes)):
+    if absent := sorted(set(regions["chrom"]) - set(sizes)):
         logger.warning("%s: not in the map, without windows: %s", deep_cool, ", ".join(absent))
-    regions = regions[regions["chrom"].isin(chromsizes)]
-    windows = tiles.cut(regions, geometry, chromsizes, bad, with_n, coarsen)
+    regions = regions[regions["chrom"].isin(sizes)]
+    windows = tiles.cut(regions, geometry, sizes, bad, with_n, coarsen)
     training = windows[windows["role"] == "train"]
 
     size = geometry.window_bins

@@ -17,6 +17,7 @@ Deviations from them:
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
 
 import numba
 import numpy as np
@@ -25,6 +26,7 @@ from scipy.ndimage import correlate1d
 from trifold.config import CountsRecipe, ObservedRecipe, OERecipe
 from trifold.errors import InputError
 
+T = TypeVar("T")
 LOG10_MARGIN = 1e-8  # added to the span of a window (Lau 2025)
 MIN_SHAPE = 8  # bins; a map of this side is not coarsened further (cooltools)
 DISTANCE_RATIO = 1.03  # between the edges of a distance class of the local expected (cooltools)
@@ -137,6 +139,13 @@ def local_expected(windows: np.ndarray) -> np.ndarray:
         return np.repeat(total / number, np.diff(edges), axis=1)
 
 
+def _needed(value: T | None, name: str) -> T:
+    """What a recipe cannot do without. Raises ValueError where it was not given."""
+    if value is None:
+        raise ValueError(f"{name}: the recipe needs it, and it was not given")
+    return value
+
+
 def divide_by_expected(windows: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """Observed/expected with an expected per diagonal, (W,) or (n, W); an expected of 0 or NaN divides nothing."""
     divisor = np.where(expected > 0, expected, 1.0)
@@ -237,7 +246,8 @@ def oe_steps(
     akita = recipe.variant == "akita"
     steps = {"clipped": clip_at_diagonal_2(balanced)[0]} if akita else {}
     cg = adaptive_coarsegrain(steps.get("clipped", balanced), counts, recipe.cutoff, recipe.max_levels)
-    oe_map = divide_by_expected(cg, expected if recipe.expected == "global" else local_expected(cg))
+    whole = recipe.expected == "global"
+    oe_map = divide_by_expected(cg, _needed(expected, "expected") if whole else local_expected(cg))
     steps |= {"coarsegrained": cg, "obsexp": oe_map}
     if akita:
         with np.errstate(divide="ignore"):
@@ -347,7 +357,8 @@ def observed(
         return own_scale(filled, recipe).forward(filled).astype(np.float32), own_scale(filled / factor, recipe)
     cg = adaptive_coarsegrain(balanced, counts, recipe.cutoff, recipe.max_levels) / factor
     if recipe.scale == "global":
-        chosen = ObservedScale(*(np.array([value]) for value in (scale["floor"], scale["ceiling"], 0.0)))
+        known = _needed(scale, "scale")
+        chosen = ObservedScale(*(np.array([value]) for value in (known["floor"], known["ceiling"], 0.0)))
     else:
         chosen = window_scale(cg)
     return interpolate(chosen.forward(cg)).astype(np.float32), chosen
@@ -404,7 +415,8 @@ def contacts(
     per_balanced  contacts per unit of the balanced scale (statistics.json); needed where `recipe.bias` is "balanced"
     factor        the map's coarsening k: k x k pixels share the contacts of one
     """
-    values = counts / factor**2 if recipe.bias == "raw" else balanced * (per_balanced / factor)
+    raw = recipe.bias == "raw"
+    values = counts / factor**2 if raw else balanced * (_needed(per_balanced, "per_balanced") / factor)
     return np.where(np.isfinite(balanced), values, 0.0).astype(np.float32)
 
 

@@ -224,7 +224,7 @@ class SequenceStore:
         if chrom not in self.chromsizes:
             raise InputError(f"{self.folder}: no chromosome {chrom}; it has {_some(list(self.chromsizes))}")
         if self._codes is None:
-            self._codes = np.load(self.folder / "codes.npy", mmap_mode="r")
+            self._codes = np.asarray(np.load(self.folder / "codes.npy", mmap_mode="r"))
         first, last = (min(max(edge, 0), self.chromsizes[chrom]) for edge in (start_bp, end_bp))
         inside = self._codes[self._offsets[chrom] + first : self._offsets[chrom] + last]
         if len(inside) == end_bp - start_bp:

@@ -9,6 +9,7 @@ kinds
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,17 +39,28 @@ def chromosomes_of(path: str | os.PathLike, role: str) -> list[str]:
     return list(dict.fromkeys(regions["chrom"][regions["role"] == role]))
 
 
+def by_chromosome(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Rows of every chromosome (column chrom), in the order in which the table names them."""
+    for chrom, rows in table.groupby("chrom", sort=False):
+        yield str(chrom), rows
+
+
+def extents(regions: pd.DataFrame) -> Iterator[tuple[int, int]]:
+    """start_bp, end_bp of every region."""
+    return zip(regions["start_bp"].tolist(), regions["end_bp"].tolist())
+
+
 def check(regions: pd.DataFrame, chromsizes: dict[str, int], source: str) -> None:
     """Raise InputError, naming `source`, for regions that are unknown, outside, overlapping, or leave no test."""
     if unknown := set(regions["role"].fillna("(none)")) - set(ROLES):
         raise InputError(f"{source}: unknown role {', '.join(sorted(unknown))}; {REMEDY}")
     if strange := sorted(set(regions["chrom"]) - set(chromsizes)):
         raise InputError(f"{source}: no chromosome {', '.join(strange)}; the genome has {', '.join(chromsizes)}")
-    for region in regions.itertuples():
-        if not 0 <= region.start_bp < region.end_bp <= chromsizes[region.chrom]:
+    for chrom, (start_bp, end_bp) in zip(regions["chrom"], extents(regions)):
+        if not 0 <= start_bp < end_bp <= chromsizes[chrom]:
             raise InputError(
-                f"{source}: {region.chrom}:{region.start_bp}-{region.end_bp} is empty or leaves the chromosome "
-                f"({chromsizes[region.chrom]:,} bp); correct the region"
+                f"{source}: {chrom}:{start_bp}-{end_bp} is empty or leaves the chromosome "
+                f"({chromsizes[chrom]:,} bp); correct the region"
             )
     for chrom, ours in regions.sort_values("start_bp").groupby("chrom"):
         overlapping = np.flatnonzero(ours["start_bp"].to_numpy()[1:] < ours["end_bp"].to_numpy()[:-1])

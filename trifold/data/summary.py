@@ -12,8 +12,9 @@ import pandas as pd
 from scipy.signal import fftconvolve
 
 from trifold.data import contacts
+from trifold.data.splits import by_chromosome, extents
 from trifold.genome import n_bins
-from trifold.io.cool import open_map, read_pixels
+from trifold.io.cool import bin_width, open_map, read_pixels
 
 CLASSES_PER_DOUBLING = 2  # of the distance, in `by_distance`
 
@@ -95,11 +96,12 @@ def contacts_per_bin(path: str | os.PathLike, regions: pd.DataFrame) -> float:
     """
     clr = open_map(path)
     total, number = 0.0, 0
-    for chrom, ours in regions.groupby("chrom", sort=False):
+    bin_bp = bin_width(clr)
+    for chrom, ours in by_chromosome(regions):
         lo, hi = clr.extent(chrom)
         inside, seen = np.zeros((2, hi - lo), dtype=bool)
-        for region in ours.itertuples():
-            inside[-(-region.start_bp // clr.binsize) : -(-region.end_bp // clr.binsize)] = True
+        for start_bp, end_bp in extents(ours):
+            inside[-(-start_bp // bin_bp) : -(-end_bp // bin_bp)] = True
         for pixels in read_pixels(clr, chrom=chrom):
             cis = (pixels["bin2_id"] < hi) & (pixels["count"] > 0)
             bin1, bin2, count = (pixels[name][cis] for name in ("bin1_id", "bin2_id", "count"))

@@ -128,13 +128,13 @@ def prepare(
     Returns `sources`, `absent` chromosomes, `valid` (share of bins with data) and, for BAMs, what the scale rests on.
     Raises InputError for sources that are mixed, unreadable, empty, or of another assembly.
     """
-    settings = settings if isinstance(settings, Settings) else from_dict(Settings, dict(settings))
+    made: Settings = settings if isinstance(settings, Settings) else from_dict(Settings, dict(settings))
     sources = [Path(path) for path in ([sources] if isinstance(sources, str | os.PathLike) else sources)]
     out, rename, listed = Path(out), rename or {}, ", ".join(map(str, sources))
     packed = [path.suffix in BIGWIG_SUFFIXES for path in sources]
     report: dict = {"sources": [path.name for path in sources]}
     if not any(packed):
-        report |= _cover(sources, out, chromsizes, settings, rename, sequence and Path(sequence), threads)
+        report |= _cover(sources, out, chromsizes, made, rename, Path(sequence) if sequence else None, threads)
     elif len(sources) == 1:
         bigwig.copy(sources[0], out / "coverage.bw", rename)
     else:
@@ -143,9 +143,9 @@ def prepare(
         )
     # A bigWig may hold part of a genome; a BAM's header never does.
     report["absent"] = bam.check_genome(listed, bigwig.chromsizes(out / "coverage.bw"), chromsizes, max_absent=1.0)
-    zeros = all(packed) and settings.uncovered == "zero"
+    zeros = all(packed) and made.uncovered == "zero"
     means = [
-        bigwig.binned_means(out / "coverage.bw", chrom, length_bp, settings.bin_bp, zeros)
+        bigwig.binned_means(out / "coverage.bw", chrom, length_bp, made.bin_bp, zeros)
         for chrom, length_bp in chromsizes.items()
     ]
     bins = np.concatenate(means)
@@ -155,7 +155,7 @@ def prepare(
     if not (valid := np.isfinite(bins)).any():
         raise InputError(f"{listed}: no value on any chromosome of the genome; the track says nothing, leave it out")
     np.save(out / "bins.npy", bins)
-    lines = [f"{name}\t{length_bp}\t{settings.bin_bp}" for name, length_bp in chromsizes.items()]
+    lines = [f"{name}\t{length_bp}\t{made.bin_bp}" for name, length_bp in chromsizes.items()]
     (out / "chromosomes.tsv").write_text("\n".join(["name\tlength_bp\tbin_bp", *lines]) + "\n")
     report["valid"] = float(valid.mean())
     logger.info("%s: %s", listed, report)

@@ -83,7 +83,7 @@ def copy(source: str | os.PathLike, target: str | os.PathLike, rename: Mapping[s
     if len(set(named.values())) < len(named):
         raise InputError(f"{source}: rename gives two of its chromosomes one name: {sorted(rename)}")
     # A bigWig's chromosomes lie in the order of their names.
-    order = sorted(sizes, key=named.get)
+    order = sorted(sizes, key=named.__getitem__)
     with closing(open_bigwig(source)) as handle, closing(pyBigWig.open(str(target), "w")) as renamed:
         renamed.addHeader([(named[name], sizes[name]) for name in order])
         for name in order:

@@ -6,9 +6,11 @@ sorted by bin1_id and then bin2_id, never a whole table in memory.
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import cast
 
 import cooler
 import h5py
@@ -67,11 +69,12 @@ def resolutions(path: str | os.PathLike) -> dict[int, str]:
     file, groups = split_uri(path)[0], _groups(path)
     try:
         maps = [cooler.Cooler(f"{file}::{group}") for group in groups]
-        widths = {clr.binsize and int(clr.binsize): clr.uri for clr in maps}
+        uris = {clr.binsize and int(clr.binsize): clr.uri for clr in maps}
         square = any(clr.storage_mode != "symmetric-upper" for clr in maps)
     except (OSError, KeyError, RuntimeError) as error:
         raise InputError(f"{path}: not a readable cooler ({error}); if it is truncated, fetch it again") from error
-    if None in widths or square:
+    widths = {width: found for width, found in uris.items() if width is not None}
+    if None in uris or square:
         raise InputError(f"{path}: needs bins of one width and symmetric-upper storage; make it with `cooler cload`")
     if len(widths) < len(maps):
         choices = some_of(f"{file}::{group}" for group in groups)
@@ -89,19 +92,45 @@ def open_map(path: str | os.PathLike, bin_bp: int | None = None) -> cooler.Coole
     return cooler.Cooler(present[bin_bp])
 
 
+def bin_width(clr: cooler.Cooler) -> int:
+    """Bin width, bp. Raises InputError for bins of varying width, which `open_map` lets nobody open."""
+    if clr.binsize is None:
+        raise InputError(f"{clr.uri}: needs bins of one width; make it with `cooler cload`")
+    return int(clr.binsize)
+
+
+def chromsizes(clr: cooler.Cooler) -> dict[str, int]:
+    """Name -> length, bp, of the chromosomes of a map, in its order."""
+    return {str(name): int(length_bp) for name, length_bp in clr.chromsizes.items()}
+
+
 def chromsizes_of(path: str | os.PathLike) -> dict[str, int]:
-    """Name -> length, bp, of the chromosomes of a map with bins of one width, in its order."""
-    return {name: int(length_bp) for name, length_bp in open_map(path).chromsizes.items()}
+    """`chromsizes` of a map with bins of one width."""
+    return chromsizes(open_map(path))
+
+
+def opened(clr: cooler.Cooler, mode: str = "r") -> AbstractContextManager[h5py.Group]:
+    """The HDF5 group of a map, open inside a `with`."""
+    # cooler names the group as what `open` returns, and returns its context manager.
+    return cast(AbstractContextManager[h5py.Group], clr.open(mode))
+
+
+def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
+    """A data set of an HDF5 group. Raises KeyError where nothing, or something else, has the name."""
+    if not isinstance(found := group[name], h5py.Dataset):
+        raise KeyError(f"{name} is no data set")
+    return found
 
 
 def read_pixels(clr: cooler.Cooler, chunk_pixels: int = CHUNK_PIXELS, chrom: str | None = None) -> Iterator[Pixels]:
     """The pixel table as stored, chunk by chunk; with `chrom`, only the rows whose bin1 lies on it."""
-    with clr.open("r") as group:
-        table, start, end = group["pixels"], 0, group["pixels/bin1_id"].shape[0]
+    with opened(clr) as group:
+        table = {name: dataset(group, f"pixels/{name}") for name in COLUMNS}
+        start, end = 0, len(table["bin1_id"])
         if chrom is not None:
-            start, end = (int(group["indexes/bin1_offset"][edge]) for edge in clr.extent(chrom))
+            start, end = (int(dataset(group, "indexes/bin1_offset")[edge]) for edge in clr.extent(chrom))
         for lo in range(start, end, chunk_pixels):
-            yield {name: table[name][lo : min(lo + chunk_pixels, end)] for name in COLUMNS}
+            yield {name: column[lo : min(lo + chunk_pixels, end)] for name, column in table.items()}
 
 
 @dataclass(frozen=True)
@@ -143,7 +172,7 @@ class Band:
             inside = (offset < width_bins) & (pixels["bin2_id"] < hi)
             np.add.at(counts, (pixels["bin1_id"][inside] - lo, offset[inside]), pixels["count"][inside])
         weight = clr.bins()["weight"][lo:hi].to_numpy(dtype=np.float64) if balance else np.ones(hi - lo)
-        return cls(chrom, clr.binsize, counts, weight)
+        return cls(chrom, bin_width(clr), counts, weight)
 
     @property
     def balanced(self) -> np.ndarray:

@@ -27,7 +27,7 @@ def _open(path: str | os.PathLike) -> "hictkpy.MultiResFile":
 
 def resolutions(path: str | os.PathLike) -> list[int]:
     """Bin widths in the file, bp, finest first."""
-    return sorted(int(width) for width in _open(path).resolutions())
+    return sorted(np.asarray(_open(path).resolutions(), dtype=np.int64).tolist())
 
 
 def chromsizes(path: str | os.PathLike) -> dict[str, int]:

@@ -28,8 +28,9 @@ def bin_widths(path: str | os.PathLike) -> list[int] | None:
         with h5py.File(file, "r") as handle:
             if (group or "/") not in handle:
                 return None
-            handle[group or "/"].visititems(visit)
-            visit("", handle[group or "/"])
+            if isinstance(node := handle[group or "/"], h5py.Group):
+                node.visititems(visit)
+            visit("", node)
     except (KeyError, OSError, RuntimeError, TypeError, ValueError):
         return []
     return sorted({width for width in found if width}) if found else None

@@ -65,5 +65,6 @@ def _by_score(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None
     weights = _weights(labels, weights)[:, order]
     starts = np.flatnonzero(np.diff(scores, prepend=np.nan) != 0)
     if not len(starts):
-        return np.zeros((2, len(weights), 1))
-    return tuple(np.add.reduceat(weights * (labels == value), starts, axis=1) for value in (1, 0))
+        return np.zeros((len(weights), 1)), np.zeros((len(weights), 1))
+    positives, negatives = (np.add.reduceat(weights * (labels == value), starts, axis=1) for value in (1, 0))
+    return positives, negatives

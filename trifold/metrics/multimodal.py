@@ -95,8 +95,8 @@ def _scc_rows(predicted: np.ndarray, target: np.ndarray, bin_bp: int, h: int) ->
     if not len(predicted):
         return []
     size = predicted.shape[-1]
-    bands = [pixels.to_bands(_symmetric(each), size) for each in (predicted, target)]
-    correlation, weight = scc.hicrep_strata(*bands, h, size)
+    first, second = (pixels.to_bands(_symmetric(each), size) for each in (predicted, target))
+    correlation, weight = scc.hicrep_strata(first, second, h, size)
     whole = scc.over_strata(correlation, weight)
     lines = [[np.nan, whole], *([d * bin_bp, correlation[:, d]] for d in range(1, size))]
     scored = [(distance_bp, values[np.isfinite(values)]) for distance_bp, values in lines]
@@ -119,8 +119,10 @@ def loop_resamples(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.
         raise InputError("loops: the model's scores are not finite; train it again, at a lower learning rate")
 
     def resample(weights: np.ndarray) -> dict[str, np.ndarray]:
-        found = {each.__name__: each(labels, scores, threshold, weights) for each in (precision, recall, f1)}
-        return found | {each.__name__: each(labels, scores, weights) for each in (auroc, auprc)}
+        found = {
+            each.__name__: np.asarray(each(labels, scores, threshold, weights)) for each in (precision, recall, f1)
+        }
+        return found | {each.__name__: np.asarray(each(labels, scores, weights)) for each in (auroc, auprc)}
 
     return resample
 
@@ -131,8 +133,8 @@ def map_resamples(predicted: np.ndarray, target: np.ndarray, x: np.ndarray, y: n
     of_all = _pooled(predicted, target)
     on_diagonal = np.asarray(x) == np.asarray(y)
     values = np.full(len(predicted), np.nan)
-    maps = (_symmetric(each[on_diagonal]) for each in (predicted, target))
-    values[on_diagonal] = scc.hicrep(*maps, h, predicted.shape[-1])
+    first, second = (_symmetric(each[on_diagonal]) for each in (predicted, target))
+    values[on_diagonal] = scc.hicrep(first, second, h, predicted.shape[-1])
     known = np.isfinite(values)
 
     def resample(weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -165,12 +167,14 @@ def compare(
     not defined).
     """
 
+    def mean(predictions: Sequence[Resamples], weights: np.ndarray) -> pd.DataFrame:
+        total, *more = (pd.DataFrame(each(weights)) for each in predictions)
+        for scores in more:
+            total = total + scores
+        return total / len(predictions)
+
     def difference(weights: np.ndarray) -> pd.DataFrame:
-        means = [
-            sum((pd.DataFrame(each(weights)) for each in predictions), start=0.0) / len(predictions)
-            for predictions in (ours, others)
-        ]
-        return means[0] - means[1]
+        return mean(ours, weights) - mean(others, weights)
 
     whole = difference(np.ones((1, n_windows))).iloc[0]
     rng, step = np.random.default_rng(seed), max(1, _BLOCK // n_windows)

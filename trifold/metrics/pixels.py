@@ -78,10 +78,12 @@ def pearson(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.
 
 def spearman(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Spearman correlation, ties sharing their mean rank, (n,); arguments as in `mae`."""
-    *maps, scored = _scored(prediction, target, mask)
+    prediction, target, scored = _scored(prediction, target, mask)
     # Of pandas, which every job imports anyway: scipy.stats would take half a second of its start.
-    ranks = [pd.DataFrame(np.where(scored, each, np.nan)).rank(axis=1).fillna(0).to_numpy() for each in maps]
-    return _correlation(*ranks, scored)
+    first, second = (
+        pd.DataFrame(np.where(scored, each, np.nan)).rank(axis=1).fillna(0).to_numpy() for each in (prediction, target)
+    )
+    return _correlation(first, second, scored)
 
 
 def r2(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.ndarray:

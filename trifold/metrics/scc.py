@@ -124,12 +124,12 @@ def kriukov2021_bands(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def forms(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray, h: int, max_bins: int) -> dict[str, np.ndarray]:
     """Every form of the SCC of bands (n, bins, width), up to a distance of max_bins; what is not scored is zero."""
-    scored = [np.where(mask, each, 0) for each in (prediction, target)]
+    first, second = (np.where(mask, each, 0) for each in (prediction, target))
     width = mask.shape[-1]
     return {
-        "scc_hicrep": hicrep_bands(*scored, h, min(max_bins + 1, width)),
-        "scc_hicreppy": hicreppy_bands(*scored, h, min(max_bins, width)),
-        "scc_kriukov2021": kriukov2021_bands(*scored),
+        "scc_hicrep": hicrep_bands(first, second, h, min(max_bins + 1, width)),
+        "scc_hicreppy": hicreppy_bands(first, second, h, min(max_bins, width)),
+        "scc_kriukov2021": kriukov2021_bands(first, second),
     }
 
 

@@ -297,7 +297,7 @@ def check_room(path: Path, more_bytes: int) -> None:
         )
 
 
-def _write(handle: io.RawIOBase, block: bytes, partial: Path) -> None:
+def _write(handle: io.RawIOBase | io.BufferedIOBase, block: bytes, partial: Path) -> None:
     left = memoryview(block)
     try:
         while left:

@@ -4,6 +4,7 @@ A file's `href` redirects to a signed address that lives for hours; `cloud_metad
 """
 
 import urllib.parse
+from collections.abc import Sequence
 
 from trifold.errors import InputError
 from trifold.portals.lock import UCSC_NAME, Found, Line, selection
@@ -13,7 +14,7 @@ BASE = "https://www.encodeproject.org"
 INTERVAL_S = 0.1  # ten GET a second
 
 
-def resolve(row: dict, web: Web, base: str = BASE, known: list[Line] = ()) -> list[Found]:
+def resolve(row: dict, web: Web, base: str = BASE, known: Sequence[Line] = ()) -> list[Found]:
     """The file of a row (accession ENCFF…), or the files of an experiment (ENCSR…) that `select` asks for.
 
     Raises InputError for an accession that is not there, not released, or of which nothing fits `select`.

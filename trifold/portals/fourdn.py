@@ -5,6 +5,7 @@
 """
 
 import urllib.parse
+from collections.abc import Sequence
 
 from trifold.errors import InputError
 from trifold.portals.lock import UCSC_NAME, Found, Line, selection
@@ -15,7 +16,7 @@ INTERVAL_S = 0.2  # no rate is published
 S3 = "https://{bucket}.s3.amazonaws.com"
 
 
-def resolve(row: dict, web: Web, base: str = BASE, known: list[Line] = (), s3: str = S3) -> list[Found]:
+def resolve(row: dict, web: Web, base: str = BASE, known: Sequence[Line] = (), s3: str = S3) -> list[Found]:
     """The file of a row (accession 4DNFI…). With `select` resolution=<bp>, that level of an .mcool.
 
     Raises InputError for an accession that is retired, restricted or not there.

@@ -7,6 +7,7 @@ only looked up again.
 
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from trifold.errors import InputError
@@ -18,7 +19,7 @@ BASE = "https://api.ncbi.nlm.nih.gov/datasets/v2"
 INTERVAL_S = 0.21  # five a second without a key
 
 
-def resolve(row: dict, web: Web, base: str = BASE, known: list[Line] = ()) -> list[Found]:
+def resolve(row: dict, web: Web, base: str = BASE, known: Sequence[Line] = ()) -> list[Found]:
     """The FASTA of a row (accession GCA_… or GCF_…, with its version). Raises InputError for an unknown one."""
     selection(row, [])
     accession = row["accession"]

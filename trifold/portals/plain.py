@@ -5,6 +5,7 @@ What was read once is not read again while its size is the same: a download comp
 
 import tempfile
 import urllib.parse
+from collections.abc import Sequence
 from pathlib import Path
 
 from trifold.errors import InputError
@@ -35,7 +36,7 @@ def listed(url: str, lists: list[str], web: Web, interval_s: float) -> str:
     return ""
 
 
-def resolve(row: dict, web: Web, base: str = BASE, known: list[Line] = ()) -> list[Found]:
+def resolve(row: dict, web: Web, base: str = BASE, known: Sequence[Line] = ()) -> list[Found]:
     """The file at the row's own url. Raises InputError where it is not there.
 
     What came over plain http is worth no more than the row's own checksum: on the way anybody may have changed it.

@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import h5py
 import numpy as np
@@ -33,6 +34,7 @@ from trifold.portals.web import (
 BLOCK_BYTES = 1 << 22  # one request; a round trip takes as long as some hundred kB
 KEPT_BLOCKS = 16
 CHECKED_PIXELS = 1_000_000
+Kind = TypeVar("Kind", h5py.Group, h5py.Dataset)
 
 
 class RemoteFile(io.RawIOBase):
@@ -54,8 +56,15 @@ class RemoteFile(io.RawIOBase):
         self.url, self.web, self.shown, self.block_bytes = url, web, shown, block_bytes
         self.fetched_bytes, self.retries, self.etag = 0, 0, None
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        self._position, self.size_bytes = 0, size_bytes
+        self._position, self._expected_bytes = 0, size_bytes
         self._block(0)
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the whole file; the first answer says it where nobody did before."""
+        if self._expected_bytes is None:
+            raise ValueError(f"{self.url}: nothing of it has been read")
+        return self._expected_bytes
 
     # -- what io asks for
 
@@ -94,20 +103,26 @@ class RemoteFile(io.RawIOBase):
         return self._blocks[number]
 
     def _fetch(self, number: int) -> bytes:
-        for failures in range(self.web.retries + 1):
+        failures = 0
+        while True:
             try:
                 return self._once(number)
             except PastTheEnd as error:
-                raise Refused(f"ends before byte {number * self.block_bytes}, {self.size_bytes} expected") from error
+                raise Refused(
+                    f"ends before byte {number * self.block_bytes}, {self._expected_bytes} expected"
+                ) from error
             except Interrupted as error:
                 if failures == self.web.retries:
                     raise Refused(f"{error}; gave up after {failures + 1} tries") from error
                 self.retries += 1
                 time.sleep(min(max(error.wait_s, self.web.backoff_s * 2**failures), LONGEST_WAIT_S))
+                failures += 1
 
     def _once(self, number: int) -> bytes:
         start = number * self.block_bytes
-        end = start + self.block_bytes if self.size_bytes is None else min(start + self.block_bytes, self.size_bytes)
+        end = start + self.block_bytes
+        if self._expected_bytes is not None:
+            end = min(end, self._expected_bytes)
         headers = {"Range": f"bytes={start}-{end - 1}", **({"If-Match": self.etag} if self.etag else {})}
         with request(self.url, headers, timeout_s=self.web.timeout_s, pace=self.web.pace) as response:
             if response.status != 206:
@@ -115,12 +130,12 @@ class RemoteFile(io.RawIOBase):
             first, total = content_range(response.headers)
             if first != start or total is None:
                 raise Refused(f"answers another range ({response.headers.get('Content-Range')}) than bytes {start}-")
-            if self.size_bytes not in (None, total):
-                raise Refused(f"is {total} bytes, the portal said {self.size_bytes}; run `snakemake resolve`")
+            if self._expected_bytes not in (None, total):
+                raise Refused(f"is {total} bytes, the portal said {self._expected_bytes}; run `snakemake resolve`")
             etag = strong_etag(response.headers)
             if self.etag and etag != self.etag:
                 raise Refused("was replaced while it was read; start again")
-            self.size_bytes, self.etag = total, etag
+            self._expected_bytes, self.etag = total, etag
             wanted, body, start_s = min(end, total) - start, bytearray(), time.monotonic()
             try:
                 while len(body) < wanted and (piece := response.read1(wanted - len(body))):
@@ -155,12 +170,14 @@ def copy_level(
     try:
         with handle, h5py.File(handle, "r") as source, h5py.File(path, "w") as target:
             if group not in source:
-                present = ", ".join(sorted(source.get("resolutions", {}), key=int))
+                levels = _member(source, "resolutions", h5py.Group) if "resolutions" in source else ()
+                present = ", ".join(sorted(map(str, levels), key=int))
                 raise Refused(f"no level {group} in the .mcool; it has {present or 'none'}")
             _refuse_other_files(source, group)
-            for name in source[group]:
+            level = _member(source, group, h5py.Group)
+            for name in level:
                 source.copy(f"{group}/{name}", target, name=name)
-            target.attrs.update(source[group].attrs)
+            target.attrs.update(level.attrs)
         _check_level(path)
     except (OSError, RuntimeError, KeyError) as error:
         path.unlink(missing_ok=True)
@@ -171,38 +188,49 @@ def copy_level(
     return {"source_bytes": handle.size_bytes, "fetched_bytes": handle.fetched_bytes, "retries": handle.retries}
 
 
+def _member(parent: h5py.Group, name: str, kind: type[Kind]) -> Kind:
+    """A group or data set inside a group. Raises KeyError where nothing, or something else, has the name."""
+    if not isinstance(found := parent[name], kind):
+        raise KeyError(f"{name} is no {kind.__name__.lower()}")
+    return found
+
+
 def _refuse_other_files(source: h5py.Group, path: str) -> None:
     """Raises Refused where `path`, or what is below it, would be read from another file: one of this machine."""
-    here = source
-    for name in path.strip("/").split("/"):
-        if not isinstance(here.get(name, getlink=True), h5py.HardLink):
-            raise Refused(f"{path} is a link; a level holds its own data")
-        here = here[name]
+    *parents, last = path.strip("/").split("/")
+    for name in parents:
+        _refuse_link(source, name, path)
+        source = _member(source, name, h5py.Group)
+    _refuse_link(source, last, path)
+    here = source[last]
     if isinstance(here, h5py.Group):
         for name in here:
-            _refuse_other_files(here, name)
+            _refuse_other_files(here, str(name))
     elif isinstance(here, h5py.Dataset) and (here.external or here.is_virtual):
         raise Refused(f"{here.name} is stored in another file; a level holds its own data")
+
+
+def _refuse_link(parent: h5py.Group, name: str, path: str) -> None:
+    if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
+        raise Refused(f"{path} is a link; a level holds its own data")
 
 
 def _check_level(path: Path) -> None:
     """Read every pixel; raises OSError for a damaged chunk, Refused where number or sum is not what is stated."""
     with h5py.File(path, "r") as level:
-        pixels, bins, total = level["pixels"], len(level["bins/start"]), 0
-        n = len(pixels["count"])
+        columns = [_member(level, f"pixels/{name}", h5py.Dataset) for name in ("bin1_id", "bin2_id", "count")]
+        bins, n, total = len(_member(level, "bins/start", h5py.Dataset)), len(columns[-1]), 0
         for start in range(0, n, CHECKED_PIXELS):
-            bin1, bin2, count = (
-                pixels[name][start : start + CHECKED_PIXELS] for name in ("bin1_id", "bin2_id", "count")
-            )
+            bin1, bin2, count = (np.asarray(column[start : start + CHECKED_PIXELS]) for column in columns)
             if bin1.min() < 0 or bin2.min() < 0 or max(bin1.max(), bin2.max()) >= bins:
                 raise Refused(f"pixels outside the {bins} bins")
             total += count.sum()
-        for column in level["bins"].values():
-            column[:]
+        for name in _member(level, "bins", h5py.Group):
+            _member(level, f"bins/{name}", h5py.Dataset)[:]
         stated = {name: level.attrs[name] for name in ("nnz", "sum") if name in level.attrs}
         found = {"nnz": n, "sum": total}
         # Whole counts sum exactly; a sum of fractions depends on its order.
-        rtol = 0 if np.issubdtype(pixels["count"].dtype, np.integer) else 1e-9
-        equal = [np.isclose(found[name], value, rtol=rtol, atol=0) for name, value in stated.items()]
-        if int(level["indexes/bin1_offset"][-1]) != n or not all(equal):
+        rtol = 0 if np.issubdtype(columns[-1].dtype, np.integer) else 1e-9
+        equal = [np.isclose(found[name], np.asarray(value), rtol=rtol, atol=0) for name, value in stated.items()]
+        if int(_member(level, "indexes/bin1_offset", h5py.Dataset)[-1]) != n or not all(equal):
             raise Refused(f"{n} pixels that sum to {total}, the level states {stated}")

@@ -21,7 +21,7 @@ AT_ONCE = 8  # rows asked for at once; the pace of each portal holds over all of
 
 def bases_of(text: str) -> dict[str, str]:
     """Base addresses from "portal=address" words (TRIFOLD_PORTALS), for a portal's double or a proxy."""
-    bases = dict(word.partition("=")[::2] for word in text.split())
+    bases = {name: address for name, _, address in (word.partition("=") for word in text.split())}
     if strange := sorted(set(bases) - set(PORTALS)):
         raise InputError(f"TRIFOLD_PORTALS: {', '.join(strange)} is no portal; they are {', '.join(PORTALS)}")
     return {name: address.rstrip("/") for name, address in bases.items()}

@@ -1,5 +1,7 @@
 """UCSC genome downloads: the genome of an assembly, with the checksum of md5sum.txt beside it."""
 
+from collections.abc import Sequence
+
 from trifold.errors import InputError
 from trifold.portals import plain
 from trifold.portals.lock import Found, Line, selection
@@ -9,7 +11,7 @@ BASE = "https://hgdownload.soe.ucsc.edu"
 INTERVAL_S = 0.2  # no rate is published for files
 
 
-def resolve(row: dict, web: Web, base: str = BASE, known: list[Line] = ()) -> list[Found]:
+def resolve(row: dict, web: Web, base: str = BASE, known: Sequence[Line] = ()) -> list[Found]:
     """``goldenPath/<accession>/bigZips/<accession>.fa.gz``, under the row's file name. Raises InputError."""
     selection(row, [])
     assembly = row["accession"]

@@ -18,10 +18,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from trifold.errors import InputError
 from trifold.log import redact
 
+T = TypeVar("T")
 LONGEST_WAIT_S = 600.0  # a server may ask for more by Retry-After; nobody waits that long
 SLOWEST_BYTES_S = 1_000  # a server that gives less than this, over the time-out, is as good as silent
 LONGEST_ANSWER_BYTES = 1 << 26  # of an answer that is read whole: a record, a list of checksums
@@ -226,14 +228,16 @@ class Web:
     backoff_s: float = 1.0
     pace: Pace | None = None
 
-    def _tried(self, url: str, once: Callable):
-        for failures in range(self.retries + 1):
+    def _tried(self, url: str, once: Callable[[], T]) -> T:
+        failures = 0
+        while True:
             try:
                 return once()
             except Interrupted as error:
                 if failures == self.retries:
                     raise Refused(f"{redact(url)}: {error}; gave up after {failures + 1} tries") from error
                 time.sleep(min(max(error.wait_s, self.backoff_s * 2**failures), LONGEST_WAIT_S))
+                failures += 1
             except Refused as error:
                 raise Refused(f"{redact(url)}: {error}", error.status, error.body) from error
 

@@ -4,6 +4,7 @@ A BAM is written record by record from one structured array: every read has the 
 fixed places. Layout: SAM/BAM specification, section 4.2.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -103,14 +104,15 @@ def write_bam(path: Path, chromosomes: list[Chromosome], records: np.ndarray, is
     for chromosome in chromosomes:
         name = chromosome.name.encode() + b"\0"
         parts += [np.int32(len(name)).tobytes(), name, np.int32(chromosome.length_bp).tobytes()]
-    with pysam.BGZFile(str(path), "wb") as handle:
+    # pysam's stub asks for an index, of which its code has the default None.
+    with pysam.BGZFile(str(path), "wb") as handle:  # pyright: ignore[reportCallIssue]
         handle.write(b"".join(parts))
         handle.write(records.tobytes())
 
 
-def _share_out(rng: np.random.Generator, n: int, weights: list[float]) -> np.ndarray:
-    weights = np.asarray(weights, dtype=float)
-    return rng.multinomial(n, weights / weights.sum()) if weights.sum() > 0 else np.zeros(len(weights), int)
+def _share_out(rng: np.random.Generator, n: int, weights: Sequence[float] | np.ndarray) -> np.ndarray:
+    shares = np.asarray(weights, dtype=float)
+    return rng.multinomial(n, shares / shares.sum()) if shares.sum() > 0 else np.zeros(len(shares), int)
 
 
 def _known(chromosome: Chromosome, start_bp: np.ndarray, length_bp: np.ndarray) -> np.ndarray:
@@ -154,8 +156,10 @@ def write_reads(path: Path, chromosomes: list[Chromosome], cell: str, assay: str
     if assay == "cage":
         active = [chromosome.promoters[chromosome.promoters[cell] > 0] for chromosome in chromosomes]
         sites = [(table.tss_bp.to_numpy(), table[cell].to_numpy()) for table in active]
+        strands = [table.strand.to_numpy() for table in active]
         sd_bp = TSS_SD_BP
     else:
+        strands = None  # a read of open chromatin lies on either strand
         sites = [open_sites(chromosome, cell) for chromosome in chromosomes]
         sd_bp = PEAK_SD_BP
     in_peaks = _share_out(
@@ -175,9 +179,8 @@ def write_reads(path: Path, chromosomes: list[Chromosome], cell: str, assay: str
             parts.append(pairs_of_chromosome(chromosome, index, start_bp[keep], length_bp[keep]))
             continue
         reverse = rng.random(len(centre_bp)) < 0.5
-        if assay == "cage":
-            strands = active[index].strand.to_numpy()
-            reverse[: len(site)] = strands[site] < 0
+        if strands is not None:
+            reverse[: len(site)] = strands[index][site] < 0
         # The centre is the read's 5' end, where the enzyme cut or the transcript begins.
         start_bp = np.where(reverse, centre_bp - READ_BP + 1, centre_bp)
         keep = _known(chromosome, start_bp, np.full(len(start_bp), READ_BP))

@@ -146,7 +146,9 @@ def motif_probabilities(certainty: np.ndarray = MOTIF_CERTAINTY) -> np.ndarray:
 def motif_score(words: np.ndarray) -> np.ndarray:
     """Log-odds, bits, of words of codes (..., 19) against uniform letters; -inf where a word holds an N."""
     log_odds = np.column_stack([np.log2(4 * motif_probabilities()), np.full(len(MOTIF), -np.inf)])
-    return sum(log_odds[position, words[..., position]] for position in range(len(MOTIF)))
+    return sum(
+        (log_odds[position, words[..., position]] for position in range(len(MOTIF))), start=np.zeros(words.shape[:-1])
+    )
 
 
 def cell_element(cell: str) -> np.ndarray:
@@ -223,24 +225,25 @@ def _plant_ctcf(rng: np.random.Generator, codes: np.ndarray, gaps: np.ndarray, s
 
     strong, weak = motif_probabilities(), motif_probabilities(MOTIF_CERTAINTY * WEAK_CERTAINTY)
     rows = []
-    for site in sites.itertuples():
-        for copy in range(site.copies):
-            cumulative = np.cumsum(weak if site.weak else strong, axis=1)[:, :-1]
+    columns = (sites[name].tolist() for name in ("start_bp", "strand", "copies", "weak", "cell"))
+    for site_bp, strand, copies, is_weak, works_in in zip(*columns):
+        for copy in range(copies):
+            cumulative = np.cumsum(weak if is_weak else strong, axis=1)[:, :-1]
             motif = (rng.random((len(MOTIF), 1)) > cumulative).sum(axis=1).astype(np.uint8)
-            element = cell_element(settings.cells[site.cell]) if site.cell >= 0 else np.empty(0, np.uint8)
+            element = cell_element(settings.cells[works_in]) if works_in >= 0 else np.empty(0, np.uint8)
             spacer = rng.integers(0, 4, SPACER_BP, dtype=np.uint8)
             word = np.concatenate([motif, spacer, element])
-            block_bp = site.start_bp + COPY_BP * copy
-            _plant(codes, block_bp, word, site.strand)
-            start_bp = block_bp if site.strand > 0 else block_bp + len(word) - len(MOTIF)
-            barrier = settings.barrier_weak if site.weak else settings.barrier_strong
-            bound = {cell: site.cell in (-1, index) for index, cell in enumerate(settings.cells)}
+            block_bp = site_bp + COPY_BP * copy
+            _plant(codes, block_bp, word, strand)
+            start_bp = block_bp if strand > 0 else block_bp + len(word) - len(MOTIF)
+            barrier = settings.barrier_weak if is_weak else settings.barrier_strong
+            bound = {cell: works_in in (-1, index) for index, cell in enumerate(settings.cells)}
             rows.append(
                 {
                     "start_bp": start_bp,
                     "end_bp": start_bp + len(MOTIF),
-                    "strand": site.strand,
-                    "weak": site.weak,
+                    "strand": strand,
+                    "weak": is_weak,
                     "barrier": barrier,
                     "score": float(motif_score(motif)),
                 }
@@ -335,7 +338,7 @@ def write_annotation(folder: Path, chromosomes: list[Chromosome], cells: tuple) 
         table.columns = ["#chrom", *table.columns[1:]]
         table.to_csv(folder / name, sep="\t", index=False, float_format="%.3f", lineterminator="\n")
 
-    def bed6(chromosome: Chromosome, table: pd.DataFrame, prefix: str, score: np.ndarray) -> pd.DataFrame:
+    def bed6(chromosome: Chromosome, table: pd.DataFrame, prefix: str, score: pd.Series) -> pd.DataFrame:
         names = [f"{prefix}_{chromosome.name}_{row}" for row in range(1, len(table) + 1)]
         return pd.DataFrame(
             {"chrom": chromosome.name, "start": table.start_bp, "end": table.end_bp, "name": names, "score": score}
@@ -349,7 +352,7 @@ def write_annotation(folder: Path, chromosomes: list[Chromosome], cells: tuple) 
         bound = chromosome.ctcf[list(cells)].astype(int)
         ctcf.append(pd.concat([bed6(chromosome, chromosome.ctcf, "ctcf", score), bound], axis=1))
         activity = chromosome.promoters[list(cells)]
-        score = (1000 * activity.max(axis=1) / max(activity.max(axis=None), 1)).round().astype(int)
+        score = (1000 * activity.max(axis=1) / activity.to_numpy().max(initial=1)).round().astype(int)
         promoters.append(pd.concat([bed6(chromosome, chromosome.promoters, "promoter", score), activity], axis=1))
         segments = chromosome.compartments.rename(columns={"start_bp": "start", "end_bp": "end"})
         compartments.append(segments.assign(chrom=chromosome.name)[["chrom", "start", "end", "name"]])

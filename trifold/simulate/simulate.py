@@ -9,15 +9,15 @@ from trifold.simulate import assays, folding, genome
 logger = logging.getLogger(__name__)
 
 
-def simulate(out: Path, settings: dict) -> None:
+def simulate(out: Path, given: dict) -> None:
     """Write a simulated genome and its assays into the folder `out`, in the formats a portal would deliver.
 
-    `settings`: exactly the fields of `genome.Settings`. Writes ``genome.fa.gz``, ``ctcf.bed``, ``promoters.bed``,
+    `given`: exactly the fields of `genome.Settings`. Writes ``genome.fa.gz``, ``ctcf.bed``, ``promoters.bed``,
     ``compartments.bed`` and per cell type ``.mcool``, ``.truth.cool``, ``.atac.bam`` (unsorted), ``.dnase.bam``,
     ``.cage.bam`` and ``.chiapet.bedpe``. The seed fixes every value; all but the HDF5 files are the same bytes. Raises
     InputError on settings that cannot be simulated.
     """
-    settings = config.from_dict(genome.Settings, settings)
+    settings: genome.Settings = config.from_dict(genome.Settings, given)
     out = Path(out)
     chromosomes = [genome.make_chromosome(name, settings) for name in settings.chromosomes]
     genome.write_fasta(out / "genome.fa.gz", chromosomes)
@@ -29,10 +29,10 @@ def simulate(out: Path, settings: dict) -> None:
     biases = [folding.bias(chromosome, settings) for chromosome in chromosomes]
     used = [chromosome.mappable > 0 for chromosome in chromosomes]
     for cell in settings.cells:
-        occupancies, anchored = zip(*(folding.loops(chromosome, cell, settings) for chromosome in chromosomes))
+        bands = [folding.loops(chromosome, cell, settings) for chromosome in chromosomes]
         maps = [
             folding.expected_map(chromosome, occupancy, settings)
-            for chromosome, occupancy in zip(chromosomes, occupancies)
+            for chromosome, (occupancy, _) in zip(chromosomes, bands)
         ]
         folding.write_truth(out / f"{cell}.truth.cool", bins, maps, used, settings.background)
         rng = genome.stream(settings.seed, "contacts", cell)
@@ -41,4 +41,5 @@ def simulate(out: Path, settings: dict) -> None:
         logger.info("%s: %d contacts in %d pixels", cell, pixels["count"].sum(), len(pixels))
         for assay in ("atac", "dnase", "cage"):
             assays.write_reads(out / f"{cell}.{assay}.bam", chromosomes, cell, assay, settings)
+        anchored = [held for _, held in bands]
         assays.write_loops(out / f"{cell}.chiapet.bedpe", chromosomes, anchored, cell, settings)

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from small import OE
 
 from trifold.config import CountsRecipe, Degradation, Geometry, ObservedRecipe, OERecipe, Recipes
 from trifold.data import examples, normalise
@@ -18,7 +19,6 @@ from trifold.io.cool import open_map, write_cool
 
 SIZES = {"chr1": 120_000, "chr2": 80_500}
 GEOMETRY = Geometry(1_000, 16, {"train": 8, "validation": 16, "test": 16}, max_bad_bins=0.25, max_n_bins=1)
-OE = OERecipe("akita", cutoff=2, max_levels=8, clip=2.0, sigma_bins=0.8, expected="local")
 OBSERVED = ObservedRecipe("global", cutoff=2, max_levels=8)
 REGIONS = "chr1\t0\t80000\ttrain\nchr1\t80000\t120000\tvalidation\nchr2\t0\t80500\ttest\n"
 SHAPES = {"deep_observed": (16, 16), "deep_oe": (16, 16), "low_observed": (8, 8), "low_bias": (8,), "valid": (16,)}

@@ -39,7 +39,9 @@ def make_sample(folder, name: str, seed: int) -> Sample:
         band = np.full((N_BINS, N_DIAGONALS), np.nan)
         for d in range(N_DIAGONALS):
             band[: N_BINS - d, d] = np.diagonal(dense, d)
-        CountStore.write(root / "bands" / f"{chrom}.npy", Band(chrom, BIN_BP, np.nan_to_num(band), np.ones(N_BINS)))
+        CountStore.write_counts(
+            root / "bands" / f"{chrom}.npy", Band(chrom, BIN_BP, np.nan_to_num(band), np.ones(N_BINS))
+        )
         lines.append(f"{chrom}\t{N_BINS}\t{N_DIAGONALS}")
     (root / "bands/chromosomes.tsv").write_text("\n".join(lines) + "\n")
     for number, track in enumerate(("atac", "dnase")):

@@ -161,7 +161,7 @@ def test_counts_and_factors_are_the_same_windows(tmp_path, width):
     band = deep_band(width=width)
     assert band.counts.max() > bands.NEAR_LARGE and (band.counts[:, 32:] >= 15).any()
     plain = BandStore.write(tmp_path / "plain.npy", contacts(band))
-    small = bands.CountStore.write(tmp_path / "chr1.npy", band)
+    small = bands.CountStore.write_counts(tmp_path / "chr1.npy", band)
     np.testing.assert_allclose(small.values, plain.values, rtol=2e-7)
     assert (small.values == 1).any() and not small.values[77].any()
     assert (small.n_bins, small.n_diagonals, small.farthest_bins) == (400, width, width - 50)
@@ -179,7 +179,7 @@ def test_counts_and_factors_are_the_same_windows(tmp_path, width):
 def test_a_map_of_shallow_far_diagonals_has_nothing_large(tmp_path):
     band = deep_band()
     band.counts[:] = np.minimum(band.counts, 3)
-    store = bands.CountStore.write(tmp_path / "chr1.npy", band)
+    store = bands.CountStore.write_counts(tmp_path / "chr1.npy", band)
     assert len(np.load(tmp_path / "chr1.large.npy")) == 0
     expected = np.nan_to_num(contacts(band))
     np.testing.assert_allclose(store.values, expected / expected.max(), rtol=2e-7)
@@ -189,7 +189,7 @@ def test_values_are_clipped_where_asked(tmp_path):
     band = deep_band()
     expected = np.nan_to_num(contacts(band))
     assert expected.max() > 40
-    store = bands.CountStore.write(tmp_path / "chr1.npy", band, clip=40)
+    store = bands.CountStore.write_counts(tmp_path / "chr1.npy", band, clip=40)
     np.testing.assert_allclose(store.values, np.minimum(expected, 40) / 40, rtol=2e-7)
 
 
@@ -197,7 +197,7 @@ def test_refuses_counts_that_are_no_whole_numbers(tmp_path):
     band = deep_band()
     band.counts[3, 3] += 0.5
     with pytest.raises(InputError, match=r"chr1\.npy: chr1 holds contacts that are no whole numbers"):
-        bands.CountStore.write(tmp_path / "chr1.npy", band)
+        bands.CountStore.write_counts(tmp_path / "chr1.npy", band)
     assert not list(tmp_path.iterdir())
 
 
@@ -208,7 +208,7 @@ def test_stores_are_a_fiftieth_of_windows_cut_beforehand(tmp_path):
     """
     n_bins, width = 2000, pairs.MAX_LOOP_BINS + pairs.WINDOW_BINS
     counts = np.random.default_rng(0).poisson(400 / np.maximum(np.arange(width), 1), (n_bins, width)).astype(float)
-    bands.CountStore.write(tmp_path / "chr1.npy", Band("chr1", 5000, counts, np.full(n_bins, 0.01)))
+    bands.CountStore.write_counts(tmp_path / "chr1.npy", Band("chr1", 5000, counts, np.full(n_bins, 0.01)))
     per_bin = sum(path.stat().st_size for path in tmp_path.iterdir()) / n_bins
     tracks_per_bin = 2 * 50 * np.dtype(np.float16).itemsize
     whole = 4 * 2_875_001_522 / 5000 * (per_bin + tracks_per_bin)

@@ -71,7 +71,7 @@ def folders(tmp_path):
         counts = generator.integers(1, 200, (N_BINS, 150)) * (generator.random((N_BINS, 150)) < share)
         for d in range(150):
             counts[N_BINS - d :, d] = 0
-        CountStore.write(tmp_path / "bands" / f"{chrom}.npy", Band(chrom, BIN_BP, counts, np.ones(N_BINS)))
+        CountStore.write_counts(tmp_path / "bands" / f"{chrom}.npy", Band(chrom, BIN_BP, counts, np.ones(N_BINS)))
         lines.append(f"{chrom}\t{N_BINS}\t150")
     (tmp_path / "bands/chromosomes.tsv").write_text("\n".join(lines) + "\n")
     values = {strand: generator.gamma(1, 1, (2, N_BINS * 4)).astype(np.float16) for strand in ("plus", "minus")}

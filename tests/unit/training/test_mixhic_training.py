@@ -10,38 +10,25 @@ import pytest
 import torch
 import yaml
 from scipy.stats import pearsonr
+from test_fit import SETTINGS as ADAM
 from torch.utils.data import DataLoader, Dataset
 
-from trifold.config import Training
 from trifold.errors import InputError
 from trifold.metrics.classification import auroc
 from trifold.models import mixhic, weights
 from trifold.training.fit import fit
 from trifold.training.multimodal import Multimodal
 
-SETTINGS = Training(
+SETTINGS = replace(
+    ADAM,
     epochs=3,
-    batch_size=4,
     learning_rate=0.002,
     schedule="constant",
     weight_decay=0.01,
     optimiser="adamw",
-    betas=(0.9, 0.999),
-    layer_decay=1.0,
-    loss="mse",
-    loss_weights={},
-    discriminator_learning_rate=None,
     accumulate=1,
     clip_gradient_norm=0.0,
-    early_stop_epochs=0,
-    precision="32-true",
-    devices=1,
-    nodes=1,
-    workers=0,
-    stride_bins=None,
     reverse_complement=False,
-    shift_bp=0,
-    head_epochs=0,
 )
 NETWORK = {"protocol": "corrected", "embed_dim": 4, "heads": 2, "depth": 1, "track_bins": 2, "tracks": 1}
 BYTES = ("weights.safetensors", "last.safetensors", "config.yaml", "history.csv")
