@@ -4,9 +4,13 @@ Conventions used everywhere: half-open intervals in bp, the unit in the name (`s
 bin ``i`` of a chromosome covers ``[i * bin_bp, (i + 1) * bin_bp)``, base codes A, C, G, T = 0..3 and N = 4.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd  # what wants codes or bins alone does not wait for it
 
 ALPHABET = "ACGTN"
 N_CODE = 4
@@ -50,3 +54,14 @@ def reverse_complement(codes: np.ndarray) -> np.ndarray:
 def n_bins(length_bp: int, bin_bp: int) -> int:
     """Number of bins a chromosome has, the last one possibly shorter (as cooler counts them)."""
     return -(-length_bp // bin_bp)
+
+
+def by_chromosome(table: "pd.DataFrame") -> "Iterator[tuple[str, pd.DataFrame]]":
+    """Rows of every chromosome (column chrom), in the order in which the table names them."""
+    for chrom, rows in table.groupby("chrom", sort=False):
+        yield str(chrom), rows
+
+
+def extents(regions: "pd.DataFrame") -> Iterator[tuple[int, int]]:
+    """start_bp, end_bp of every region."""
+    return zip(regions["start_bp"].tolist(), regions["end_bp"].tolist())

@@ -18,6 +18,7 @@ import pandas as pd
 from trifold.config import CountsRecipe, Geometry, Recipes
 from trifold.data import normalise, splits, summary, tiles
 from trifold.errors import InputError
+from trifold.genome import by_chromosome, extents
 from trifold.io.cool import Band, bin_width, chromsizes, open_map
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class Moments:
 def stacks(windows: pd.DataFrame, geometry: Geometry) -> Iterator[tuple[str, pd.DataFrame]]:
     """Windows chromosome by chromosome, in stacks of about `STACK_PIXELS`."""
     size = max(1, STACK_PIXELS // geometry.window_bins**2)
-    for chrom, ours in splits.by_chromosome(windows):
+    for chrom, ours in by_chromosome(windows):
         for lo in range(0, len(ours), size):
             yield chrom, ours.iloc[lo : lo + size]
 
@@ -94,9 +95,9 @@ def expected_by_distance(deep: Maps, regions: pd.DataFrame) -> np.ndarray:
     A diagonal without a valid pixel takes the value interpolated from its neighbours.
     """
     total, number = np.zeros(deep.window_bins), np.zeros(deep.window_bins)
-    for chrom, ours in splits.by_chromosome(regions):
+    for chrom, ours in by_chromosome(regions):
         balanced = deep.on(chrom).balanced
-        for start_bp, end_bp in splits.extents(ours):
+        for start_bp, end_bp in extents(ours):
             inside = balanced[-(-start_bp // deep.bin_bp) : -(-end_bp // deep.bin_bp)]
             # Row i of a region of n bins has its diagonals below n - i inside.
             rows, distances = np.ogrid[: len(inside), : deep.window_bins]
@@ -156,9 +157,9 @@ def count_contacts(
 def mean_log_weight(low: Maps, regions: pd.DataFrame) -> float:
     """Mean ln of the balancing weights of the good bins in the regions."""
     logs = []
-    for chrom, ours in splits.by_chromosome(regions):
+    for chrom, ours in by_chromosome(regions):
         weight = low.on(chrom).weight
-        for start_bp, end_bp in splits.extents(ours):
+        for start_bp, end_bp in extents(ours):
             inside = weight[-(-start_bp // low.bin_bp) : -(-end_bp // low.bin_bp)]
             logs.append(np.log(inside[np.isfinite(inside)]))
     values = np.concatenate(logs)
@@ -200,7 +201,7 @@ def _check_pixels(
     """Refuse a role in whose windows no pixel counts: two bins, two or more apart, neither missing nor with an N."""
     for role, ours in windows.groupby("role", sort=False):
         missing, unknown, counted = 0.0, 0.0, False
-        for chrom, own in splits.by_chromosome(ours):
+        for chrom, own in by_chromosome(ours):
             bins = own["start_bp"].to_numpy()[:, None] // bin_bp + np.arange(window_bins)
             missing += bad[chrom][bins].sum() / (len(ours) * window_bins)
             unknown += with_n[chrom][bins].sum() / (len(ours) * window_bins)

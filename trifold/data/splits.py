@@ -9,13 +9,13 @@ kinds
 """
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from trifold.errors import InputError
+from trifold.genome import extents
 
 ROLES = ("train", "validation", "test")
 COLUMNS = ["chrom", "start_bp", "end_bp", "role"]
@@ -37,17 +37,6 @@ def chromosomes_of(path: str | os.PathLike, role: str) -> list[str]:
     """Chromosomes of a BED file that hold a region of the role, in the file's order."""
     regions = read(path)
     return list(dict.fromkeys(regions["chrom"][regions["role"] == role]))
-
-
-def by_chromosome(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Rows of every chromosome (column chrom), in the order in which the table names them."""
-    for chrom, rows in table.groupby("chrom", sort=False):
-        yield str(chrom), rows
-
-
-def extents(regions: pd.DataFrame) -> Iterator[tuple[int, int]]:
-    """start_bp, end_bp of every region."""
-    return zip(regions["start_bp"].tolist(), regions["end_bp"].tolist())
 
 
 def check(regions: pd.DataFrame, chromsizes: dict[str, int], source: str) -> None:

@@ -12,8 +12,7 @@ import pandas as pd
 from scipy.signal import fftconvolve
 
 from trifold.data import contacts
-from trifold.data.splits import by_chromosome, extents
-from trifold.genome import n_bins
+from trifold.genome import by_chromosome, extents, n_bins
 from trifold.io.cool import bin_width, open_map, read_pixels
 
 CLASSES_PER_DOUBLING = 2  # of the distance, in `by_distance`
