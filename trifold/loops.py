@@ -117,6 +117,8 @@ def relocated(
 
 def signals(tracks: Sequence[TrackStore], chrom: str, n_bins: int, *, bin_bp: int, log: bool = True) -> np.ndarray:
     """Tracks of a whole chromosome, (n_bins · bin_bp / track bin, n_tracks) float32; what `pairs.segments` cuts."""
+    if not tracks:
+        return np.empty((n_bins, 0), dtype=np.float32)
     read = [track.window(chrom, 0, n_bins * bin_bp)[0] for track in tracks]
     values = np.stack(read, axis=1)
     return np.log2(values + 1) if log else values

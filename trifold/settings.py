@@ -75,8 +75,10 @@ def read_schema(folder: Path, papers: Sequence[str] = ()) -> dict:
             target = schema
             for key in node["$ref"].removeprefix("#/").split("/"):
                 target = target[key]
-            target = {key: own for key, own in target.items() if key != "default"}
-            node = {**target, **{key: own for key, own in node.items() if key != "$ref"}, "inherited": True}
+            target = {key: value for key, value in target.items() if key != "default"}
+            # A definition is only written once; what refers to a section inherits what is not given.
+            inherited = {} if node["$ref"].startswith("#/$defs/") else {"inherited": True}
+            node = {**target, **{key: value for key, value in node.items() if key != "$ref"}, **inherited}
         return {key: resolved(value) for key, value in node.items()}
 
     return resolved(schema)

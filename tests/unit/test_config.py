@@ -59,14 +59,15 @@ def walk(node, path=""):
 
 
 def test_every_key_is_described(any_schema):
-    undescribed = [path for path, node in walk(any_schema) if "description" not in node and "$ref" not in node]
+    nodes = [*walk(any_schema), *(("$defs/" + name, node) for name, node in any_schema.get("$defs", {}).items())]
+    undescribed = [path for path, node in nodes if "description" not in node and "$ref" not in node]
     assert undescribed == []
 
 
 def test_defaults_satisfy_their_own_schema(any_schema):
     for path, node in walk(any_schema):
         if "default" in node and node.get("type") != "object":
-            jsonschema.validate(node["default"], node), path
+            jsonschema.validate(node["default"], {**node, "$defs": any_schema.get("$defs", {})}), path
 
 
 def test_unknown_field_is_refused():
