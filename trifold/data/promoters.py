@@ -137,7 +137,8 @@ def write_sample(
     pairs.tsv    chrom, x, y, label, role
     windows.tsv  chrom, x, role, cage_role (published: drawn at random), with TSS; cage.npy, (windows, W) mean signal,
                  with expression tracks too
-    counts.tsv   sample, chrom, role, kind (pretrain, loop, cage), label (positive, negative, window), before, after
+    counts.tsv   sample, protocol, chrom, role, kind (pretrain, loop, cage), label (positive, negative, window), before,
+                 after
     """
     stores = open_bands(bands, window_bins)
     roles = Roles(splits.read(regions), stores, bin_bp)
@@ -158,5 +159,6 @@ def write_sample(
             labels = mean_signal([TrackStore(path) for path in expression], windows, bin_bp, window_bins)
             np.save(out / "cage.npy", labels)
     table = pd.concat(counts, ignore_index=True)
-    table = table.assign(sample=sample, role=roles.of_chromosomes(table["chrom"]))
-    _write(table[["sample", "chrom", "role", "kind", "label", "before", "after"]], out / "counts.tsv")
+    table = table.assign(sample=sample, protocol=protocol, role=roles.of_chromosomes(table["chrom"]))
+    columns = ["sample", "protocol", "chrom", "role", "kind", "label", "before", "after"]
+    _write(table[columns], out / "counts.tsv")

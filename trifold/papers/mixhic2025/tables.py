@@ -83,7 +83,7 @@ def make(
     """
     printed = paper.read_published(published)
     if name == "1":
-        counts = [pd.read_csv(path, sep="\t").assign(protocol=Path(path).parts[-3]) for path in paths]
+        counts = [pd.read_csv(path, sep="\t") for path in paths]
         empty = pd.DataFrame(columns=["protocol", "sample", "kind", "label", "before", "after"])
         return _with_maps(table1(pd.concat(counts or [empty], ignore_index=True), pretraining, printed), "row", maps)
     if name == "s2":
