@@ -1,4 +1,4 @@
-"""Scores of MIX-HIC's tasks: predictions in the order of the tables, whatever the order they are made in."""
+"""Scores of windows about pairs: predictions in the order of the tables, whatever the order they are made in."""
 
 import numpy as np
 import pandas as pd
@@ -8,6 +8,18 @@ from torch.utils.data import Dataset
 
 from trifold import score_pairs
 from trifold.errors import InputError
+
+TARGETS = {"loop": "label", "window": "map", "cage": "cage"}
+
+
+class Doubled:
+    """Predicts so many times the target."""
+
+    def __init__(self, task: str, factor: float = 2):
+        self.target, self.factor = TARGETS[task], factor
+
+    def __call__(self, batch: dict) -> torch.Tensor:
+        return self.factor * batch[self.target]
 
 
 class Samples(Dataset):
@@ -25,15 +37,15 @@ class Samples(Dataset):
     def __getitem__(self, index: int) -> dict:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        return {score_pairs.TARGETS[self.task]: self.values[index], "index": index}
+        return {TARGETS[self.task]: self.values[index], "index": index}
 
 
 @pytest.mark.parametrize(
-    ("task", "shape", "expected"), [("loop", (1,), ()), ("map", (1, 50, 50), (50, 50)), ("cage", (100,), (100,))]
+    ("task", "shape", "expected"), [("loop", (1,), ()), ("window", (1, 50, 50), (50, 50)), ("cage", (100,), (100,))]
 )
 def test_predictions_and_targets_of_a_task(task, shape, expected):
-    data, target = Samples(task, shape), score_pairs.TARGETS[task]
-    predicted, found = score_pairs.predict(lambda batch: 2 * batch[target], data, 3, "cpu", workers=0)
+    data = Samples(task, shape)
+    predicted, found = score_pairs.predict(Doubled(task), data, 3, "cpu", workers=0)
     assert predicted.shape == found.shape == (7, *expected)
     np.testing.assert_array_equal(found.ravel(), data.values.numpy().ravel())
     np.testing.assert_array_equal(predicted, 2 * found)
@@ -41,7 +53,7 @@ def test_predictions_and_targets_of_a_task(task, shape, expected):
 
 def test_predictions_that_are_not_numbers_are_refused():
     with pytest.raises(InputError, match="predicts values that are not numbers"):
-        score_pairs.predict(lambda batch: batch["cage"] / 0, Samples("cage", (100,)), 3, "cpu", workers=0)
+        score_pairs.predict(Doubled("cage", np.inf), Samples("cage", (100,)), 3, "cpu", workers=0)
 
 
 def test_numbers_of_what_is_scored():
@@ -58,6 +70,6 @@ def test_numbers_of_what_is_scored():
     moved[:, np.arange(100) != 25] = rng.random((3, 99))
     other = score_pairs.measure("cage", moved, target, pairs, 1000).set_index("metric")
     assert other.loc["pearson_tss", "value"] == pytest.approx(1) and other.loc["pearson", "value"] < 0.5
-    maps = score_pairs.measure("map", rng.random((3, 50, 50)), rng.random((3, 50, 50)), pairs, 1000)
+    maps = score_pairs.measure("window", rng.random((3, 50, 50)), rng.random((3, 50, 50)), pairs, 1000)
     assert maps[maps["distance_bp"] == 2000].set_index("metric").loc["pearson", "n"] == 3 * 2 * 48
     assert list(maps.columns) == ["metric", "distance_bp", "n", "value"] and isinstance(maps, pd.DataFrame)

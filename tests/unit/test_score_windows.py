@@ -16,7 +16,7 @@ from trifold.metrics import scc
 from trifold.metrics.ssim import ssim
 from trifold.models.blocks import Architecture, crop
 from trifold.models.hybrid import Hybrid
-from trifold.score_windows import SCORES, Windows, score
+from trifold.score_windows import SCORES, Windows, write_scores
 
 W, BIN, C = 24, 100, 6
 OE = OERecipe("akita", cutoff=2, max_levels=8, clip=2.0, sigma_bins=0.8, expected="local")
@@ -95,7 +95,7 @@ def examples(tmp_path):
 def run(folder, model, protocol, out):
     out.mkdir(exist_ok=True)
     given = {"examples": folder, "sequence": None, "tracks": [], "scoring": SCORING, "labels": LABELS, "batch_size": 2}
-    score(out, model=model, protocol=protocol, **given)
+    write_scores(out, model=model, protocol=protocol, **given)
     return pd.read_csv(out / "scores.tsv", sep="\t")
 
 
@@ -145,7 +145,7 @@ def test_whole_windows_where_no_arm_crops(examples, tmp_path):
     (tmp_path / "out").mkdir()
     given = {"examples": folder, "sequence": None, "tracks": [], "labels": LABELS, "batch_size": 2}
     scoring = replace(SCORING, window_crop_bins=0)
-    score(tmp_path / "out", model=Given(), protocol="published", scoring=scoring, **given)
+    write_scores(tmp_path / "out", model=Given(), protocol="published", scoring=scoring, **given)
     assert (pd.read_csv(tmp_path / "out/scores.tsv", sep="\t")["n_pixels"] == W**2).all()
 
 

@@ -83,9 +83,11 @@ def make(
     """
     printed = paper.read_published(published)
     if name == "1":
-        counts = [pd.read_csv(path, sep="\t").assign(protocol=Path(path).parts[-3]) for path in paths]
-        empty = pd.DataFrame(columns=["protocol", "sample", "kind", "label", "before", "after"])
-        return _with_maps(table1(pd.concat(counts or [empty], ignore_index=True), pretraining, printed), "row", maps)
+        counts = [pd.read_csv(path, sep="\t").assign(protocol=_protocol_of(path)) for path in paths]
+        empty = pd.DataFrame(columns=["protocol", "sample", "chrom", "kind", "label", "before", "after"])
+        # Numbers are those of a protocol and a sample, whatever folds read them.
+        once = pd.concat(counts or [empty]).drop_duplicates(["protocol", "sample", "chrom", "kind", "label"])
+        return _with_maps(table1(once, pretraining, printed), "row", maps)
     if name == "s2":
         tables = [pd.read_csv(path, sep="\t", dtype={"sample": str}) for path in paths]
         empty = pd.DataFrame(columns=["run", "protocol", "sample", "seed", *SEARCHES])
@@ -98,6 +100,11 @@ def make(
             "experiment has; name one of them"
         )
     return with_differences(frame, by_run(predictions), against, comparison["bootstrap"], comparison["seed"])
+
+
+def _protocol_of(path: str | Path) -> str:
+    """Of pairs/<protocol>-w<window>/<sample>/fold-<fold>/counts.tsv."""
+    return Path(path).parts[-4].partition("-w")[0]
 
 
 def _with_maps(frame: pd.DataFrame, samples: str, maps: Mapping[str, str]) -> pd.DataFrame:
