@@ -17,7 +17,7 @@ ROWS = {
     "3": {"MIX-HIC-Bimodal": ["loop", "loop-published"], "Corner": ["corner", "corner-published"]},
     "4": {"MIX-HIC": ["cage"], "Nearest": ["nearest"]},
 }
-TASKS = {"2": "map", "3": "loop", "4": "cage"}
+TASKS = {"2": "window", "3": "loop", "4": "cage"}
 
 
 def scores(
@@ -45,18 +45,18 @@ def scores(
 def maps():
     return pd.concat(
         [
-            scores("map", "map", {"pearson": 0.90, "r2": 0.7, "r2_swapped": 0.6, "scc_hicrep": 0.5}, seed=1),
-            scores("map", "map", {"pearson": 0.94, "r2": 0.8, "r2_swapped": 0.7, "scc_hicrep": np.nan}, seed=2),
-            scores("map", "map", {"pearson": 0.3, "r2": 0.1}, seed=1, distance=5000.0, n=98),
-            scores("map", "map", {"pearson": 0.5, "r2": 0.3}, seed=2, distance=5000.0, n=98),
-            scores("map-published", "map", {"pearson": 0.8}, protocol="published"),
-            scores("map-k562", "map", {"pearson": 0.85}, sample="K562", trained="alpha,K562"),
-            scores("expected", "map", {"pearson": 0.88}, seed=0),
+            scores("map", "window", {"pearson": 0.90, "r2": 0.7, "r2_swapped": 0.6, "scc_hicrep": 0.5}, seed=1),
+            scores("map", "window", {"pearson": 0.94, "r2": 0.8, "r2_swapped": 0.7, "scc_hicrep": np.nan}, seed=2),
+            scores("map", "window", {"pearson": 0.3, "r2": 0.1}, seed=1, distance=5000.0, n=98),
+            scores("map", "window", {"pearson": 0.5, "r2": 0.3}, seed=2, distance=5000.0, n=98),
+            scores("map-published", "window", {"pearson": 0.8}, protocol="published"),
+            scores("map-k562", "window", {"pearson": 0.85}, sample="K562", trained="alpha,K562"),
+            scores("expected", "window", {"pearson": 0.88}, seed=0),
             # Not of the table: a sample it was not trained on, another role, another task, a run of no row.
-            scores("map", "map", {"pearson": 9.0}, sample="K562"),
-            scores("map", "map", {"pearson": 9.0}, role="validation"),
+            scores("map", "window", {"pearson": 9.0}, sample="K562"),
+            scores("map", "window", {"pearson": 9.0}, role="validation"),
             scores("map", "loop", {"pearson": 9.0}),
-            scores("other", "map", {"pearson": 9.0}),
+            scores("other", "window", {"pearson": 9.0}),
         ],
         ignore_index=True,
     )
