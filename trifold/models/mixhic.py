@@ -76,6 +76,8 @@ ARCHITECTURES = {
         "inputs": ["map", "tracks"],
         "target": "map",
         "window_bins": WINDOW_BINS,
+        # Patches of two bins, their side halved three times.
+        "least_window_bins": 16,
         "inherits": ["embed_dim", "heads", "depth", "variant"],
         "tasks": {
             "pretraining": {
