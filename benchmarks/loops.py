@@ -21,7 +21,7 @@ from trifold.data.tracks import TrackStore
 from trifold.loops import score, signals
 from trifold.models.mixhic import Loop
 
-BIN_BP, TRACK_BP, N_BINS, WIDTH = 5000, 100, 4000, 450
+BIN_BP, TRACK_BP, N_BINS, WIDTH, WINDOW_BINS = 5000, 100, 4000, 450, 50
 PAIRS, BATCH = 512, 64
 LEAST_RATIO = 1.2
 
@@ -29,7 +29,7 @@ LEAST_RATIO = 1.2
 def make_inputs(folder: Path) -> tuple[bands.BandStore, list[TrackStore]]:
     """A band of uniform noise and two tracks of exponential noise."""
     rng = np.random.default_rng(1)
-    store = bands.BandStore.write(folder / "chr1.npy", rng.random((N_BINS, WIDTH)))
+    store = bands.BandStore.write(folder / "chr1.npy", rng.random((N_BINS, WIDTH)), WINDOW_BINS)
     tracks = []
     for name in ("atac", "dnase"):
         (folder / name).mkdir()
@@ -45,7 +45,7 @@ def plain(model: Loop, store: bands.BandStore, tracks: list[TrackStore], chosen:
     """(n,): every pair on its own."""
     values = []
     for x, y in chosen.tolist():
-        segments = pairs.segments(tracks, "chr1", [x, y], bin_bp=BIN_BP)
+        segments = pairs.segments(tracks, "chr1", [x, y], bin_bp=BIN_BP, window_bins=WINDOW_BINS)
         window = store.windows(np.array([[x, y]]))
         values.append(model({"map": torch.from_numpy(window)[:, None], "tracks": torch.from_numpy(segments)}))
     return torch.cat(values)[:, 0].numpy()

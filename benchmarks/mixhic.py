@@ -21,11 +21,12 @@ import pandas as pd
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from trifold.data.bands import HALF_BINS, WINDOW_BINS, CountStore
+from trifold.data.bands import CountStore
 from trifold.data.pair_dataset import PairDataset, Sample
 from trifold.io.cool import Band
 
 N_BINS, BIN_BP, TRACK_BP, N_DIAGONALS, DEEP = 5_000, 5_000, 100, 450, 400
+WINDOW_BINS = 50
 PAIRS_PER_BIN = 1_275_948 / (4 * 2_875_001_522 / BIN_BP)
 READS = {"map", "tracks"}
 BATCH, READ = 64, 1024
@@ -38,13 +39,13 @@ def make_sample(root: Path) -> Sample:
     for name in ("bands", "pairs", "atac", "dnase"):
         (root / name).mkdir()
     counts = rng.poisson(DEEP / np.maximum(np.arange(N_DIAGONALS), 1), (N_BINS, N_DIAGONALS)).astype(float)
-    CountStore.write_counts(root / "bands/chr1.npy", Band("chr1", BIN_BP, counts, rng.uniform(0.01, 0.02, N_BINS)))
+    CountStore.keep(root / "bands/chr1.npy", Band("chr1", BIN_BP, counts, rng.uniform(0.01, 0.02, N_BINS)))
     (root / "bands/chromosomes.tsv").write_text(f"name\tn_bins\tn_diagonals\nchr1\t{N_BINS}\t{N_DIAGONALS}\n")
     for name in ("atac", "dnase"):
         np.save(root / name / "bins.npy", rng.gamma(1, 1, N_BINS * BIN_BP // TRACK_BP).astype(np.float16))
         (root / name / "chromosomes.tsv").write_text(sizes)
     n = round(PAIRS_PER_BIN * N_BINS)
-    x = rng.integers(HALF_BINS, N_BINS - HALF_BINS - 400, n)
+    x = rng.integers(WINDOW_BINS // 2, N_BINS - WINDOW_BINS // 2 - 400, n)
     table = pd.DataFrame({"chrom": "chr1", "x": x, "y": x + rng.integers(4, 401, n), "label": 1, "role": "train"})
     table.to_csv(root / "pairs/pairs.tsv", sep="\t", index=False)
     return Sample("one", root / "pairs", root / "bands", (root / "atac", root / "dnase"))
@@ -80,7 +81,8 @@ def stores() -> dict:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         sample = make_sample(root)
-        data = PairDataset([sample], "pretraining", None, reads=READS, bin_bp=BIN_BP, protocol="corrected")
+        settings = {"reads": READS, "bin_bp": BIN_BP, "window_bins": WINDOW_BINS, "protocol": "corrected"}
+        data = PairDataset([sample], "pretraining", None, **settings)
         folders = (sample.bands, sample.pairs, *sample.tracks)
         room = sum(path.stat().st_size for each in folders for path in each.iterdir())
         cut = Cut(data, root)

@@ -142,15 +142,24 @@ def _declared(path: Path) -> dict[str, Traits]:
     """The architectures of one file. Raises InputError, naming the file, for a declaration that cannot be read."""
     if f"\n{DECLARED} = " not in path.read_text(encoding="utf-8"):
         return {}
-    entries, names = _literals(path).get(DECLARED), {field.name for field in fields(Traits)}
+    entries, names = _literals(path).get(DECLARED), {field.name for field in fields(Traits)} - {"module"}
     if not isinstance(entries, dict):
         raise InputError(
             f"{path}: {DECLARED} is no literal above the first class; write words, numbers, lists and mappings"
         )
     found = {}
     for name, entry in entries.items():
-        if unknown := sorted(set(entry) - names):
-            raise InputError(f"{path}: {DECLARED}: {name}: no field {unknown}; there are {sorted(names)}")
+        place = f"{path}: {DECLARED}: {name}"
+        parts = {place: entry}
+        if isinstance(entry, dict) and isinstance(entry.get("tasks", {}), dict):
+            parts |= {f"{place}: tasks: {task}": own for task, own in entry.get("tasks", {}).items()}
+        for where, own in parts.items():
+            if not isinstance(own, dict) or not isinstance(own.get("tasks", {}), dict):
+                raise InputError(f"{where}: no mapping; write fields of {sorted(names)} and their values")
+            if unknown := sorted(set(own) - names):
+                raise InputError(f"{where}: no field {unknown}; there are {sorted(names)}")
+        if lacking := [field for field in ("network", "inputs", "target") if field not in entry]:
+            raise InputError(f"{place}: {lacking} missing; an architecture has a network, inputs and a target")
         found[name] = Traits(**_cleaned(entry), module=f"{_PACKAGE}.{path.stem}")
     return found
 

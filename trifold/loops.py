@@ -116,7 +116,10 @@ def relocated(
 
 
 def signals(tracks: Sequence[TrackStore], chrom: str, n_bins: int, *, bin_bp: int, log: bool = True) -> np.ndarray:
-    """Tracks of a whole chromosome, (n_bins · bin_bp / track bin, n_tracks) float32; what `pairs.segments` cuts."""
+    """Tracks of a whole chromosome, (n_bins · bin_bp / track bin, n_tracks) float32; what `pairs.segments` cuts.
+
+    (n_bins, 0) where there is no track: a predictor that reads the map alone.
+    """
     if not tracks:
         return np.empty((n_bins, 0), dtype=np.float32)
     read = [track.window(chrom, 0, n_bins * bin_bp)[0] for track in tracks]
@@ -165,10 +168,12 @@ def search(
     batch_size: int,
     device: torch.device,
     p_value: float = P_VALUE,
+    log: bool = True,
 ) -> pd.DataFrame:
     """Scored candidates of one chromosome and as many of its decoy: columns `CANDIDATES`.
 
     band   raw counts and weights, for the candidates; store, the windows the predictor reads
+    log    tracks as log2(x + 1)
     Candidates whose window leaves the chromosome or the store's band are left out. They are scored in an order drawn at
     random, so that networks that attend across a batch see no neighbours in it. Decoy and order are drawn by the name
     of the chromosome alone.
@@ -176,7 +181,7 @@ def search(
     start = time.perf_counter()
     found = candidates(band, min_bins, min(max_bins, store.farthest_bins), p_value)
     generator = np.random.default_rng([0, zlib.crc32(band.chrom.encode())])
-    signal = signals(tracks, band.chrom, store.n_bins, bin_bp=bin_bp)
+    signal = signals(tracks, band.chrom, store.n_bins, bin_bp=bin_bp, log=log)
     parts, settings = [], {"batch_size": batch_size, "device": device}
     with tempfile.TemporaryDirectory() as folder:
         good = np.isfinite(band.weight)
@@ -395,6 +400,7 @@ def annotate(
             batch_size=arm.training["batch_size"],
             device=where,
             p_value=settings["p_value"],
+            log=arm.log_tracks,
         )
         parts.append(found)
     chosen = {"min_bins": settings["min_bins"], "fdr": settings["fdr"]}

@@ -7,8 +7,10 @@ import torch.nn.functional as F
 from test_hicfoundation import stored, tensors
 from torch import nn
 
+from trifold.architectures import ARCHITECTURES
+from trifold.config import Geometry
 from trifold.errors import InputError
-from trifold.models import mixhic
+from trifold.models import mixhic, registry
 
 torch.set_num_threads(1)
 TAGS = ("ref", "bf")
@@ -105,7 +107,7 @@ def test_parity_of_loops(parity, tag, mode):
     found = steps(model, step_names(data, f"{tag}/{mode}/mid/"))
     close(model(inputs(data)), data[f"{tag}/{mode}/prob"])
     compare_steps(found, data, f"{tag}/{mode}/mid/")
-    close(model.loss(inputs(data)), data[f"{tag}/{mode}/bce"])
+    close(model.loss_and_prediction(inputs(data))[0], data[f"{tag}/{mode}/bce"])
     if mode == "bimodal":
         for name, term in mixhic.pretraining_loss(inputs(data), model).items():
             close(term, data[f"{tag}/bimodal/loss_{name}"])
@@ -120,7 +122,7 @@ def test_parity_of_maps(parity, tag, mode):
     found = steps(model, step_names(data, f"{tag}/{mode}/mid/"))
     close(model({"tracks": inputs(data)["tracks"]}), data[f"{tag}/{mode}/pred"])
     compare_steps(found, data, f"{tag}/{mode}/mid/")
-    close(model.loss(inputs(data)), data[f"{tag}/{mode}/mse"])
+    close(model.loss_and_prediction(inputs(data))[0], data[f"{tag}/{mode}/mse"])
 
 
 @torch.no_grad()
@@ -133,7 +135,7 @@ def test_parity_of_cage(parity, tag, mode):
     found = steps(model, step_names(data, f"{tag}/{mode}/mid/"))
     close(model(inputs(data)), data[f"{tag}/{mode}/pred"])
     compare_steps(found, data, f"{tag}/{mode}/mid/")
-    close(model.loss(inputs(data)), data[f"{tag}/{mode}/mse"])
+    close(model.loss_and_prediction(inputs(data))[0], data[f"{tag}/{mode}/mse"])
     if mode == "bimodal":
         terms = mixhic.pretraining_loss(inputs(data), model)
         close(sum(terms.values()), data[f"{tag}/bimodal/loss_aux_sum"])
@@ -490,7 +492,7 @@ def test_frozen_networks_train_their_head_only(network):
     for again in (model, model.eval().train()):
         assert again.classifier.training and not again.seq_downsampleTrans.training
     buffers = {name: value.clone() for name, value in model.named_buffers()}
-    model.loss(batch_of()).backward()
+    model.loss_and_prediction(batch_of())[0].backward()
     assert all(torch.equal(value, buffers[name]) for name, value in model.named_buffers())
     assert all(model.get_parameter(name).grad is not None for name in trained)
     assert not model.eval().classifier.training
@@ -506,7 +508,9 @@ def test_cage_from_the_map_reads_nine_tokens():
     tokens = model.split(model.encode_map(batch), "map").reshape(3, 72 * DIM)
     expected = model.classifier[2](torch.relu(model.classifier[0](tokens)))
     torch.testing.assert_close(model({"map": batch["map"]}), expected)
-    torch.testing.assert_close(model.loss(batch), (expected - batch["cage"]).square().mean())
+    loss, prediction = model.loss_and_prediction(batch)
+    torch.testing.assert_close(loss, (expected - batch["cage"]).square().mean())
+    assert torch.equal(prediction, expected)
 
 
 # ---------------------------------------------------------------- pre-trained weights
@@ -521,7 +525,7 @@ def test_parity_weights_of_pre_training_load_into_every_task(parity, protocol, n
     switches = {"attend_across_batch": True, "rope": False} if network in (mixhic.Cage, mixhic.CageFromMap) else {}
     model = network(embed_dim=DIM, protocol=protocol, **{"attend_across_batch": True, **switches}).eval()
     head = {name: value.clone() for name, value in model.state_dict().items() if name.startswith("classifier")}
-    model.load_pretrained({"model_state_dict": {f"module.{name}": value for name, value in stored(data).items()}})
+    model.load_encoder({"model_state_dict": {f"module.{name}": value for name, value in stored(data).items()}})
     for name, term in mixhic.pretraining_loss(inputs(data), model).items():
         close(term, data[f"ref/eval/loss_{name}"])
     assert all(torch.equal(model.state_dict()[name], value) for name, value in head.items())
@@ -530,13 +534,13 @@ def test_parity_weights_of_pre_training_load_into_every_task(parity, protocol, n
 def test_refuses_weights_of_another_network():
     state = mixhic.Pretraining(embed_dim=DIM).state_dict()
     with pytest.raises(InputError, match=r"seq_input_projection.0.weight is \(8, 2\) there, \(16, 2\) here"):
-        mixhic.Loop(embed_dim=16).load_pretrained(state)
+        mixhic.Loop(embed_dim=16).load_encoder(state)
     with pytest.raises(InputError, match=r"layers\.2\..* is missing there"):
-        mixhic.Loop(embed_dim=DIM, depth=3).load_pretrained(state)
+        mixhic.Loop(embed_dim=DIM, depth=3).load_encoder(state)
     with pytest.raises(InputError, match=r"layers\.1\..* is missing here"):
-        mixhic.Loop(embed_dim=DIM, depth=1).load_pretrained(state)
+        mixhic.Loop(embed_dim=DIM, depth=1).load_encoder(state)
     with pytest.raises(InputError, match=r"epi_independent_proj\.weight is missing here"):
-        mixhic.Loop(embed_dim=DIM, variant="contrastive").load_pretrained(state)
+        mixhic.Loop(embed_dim=DIM, variant="contrastive").load_encoder(state)
 
 
 @pytest.mark.parametrize(
@@ -556,7 +560,7 @@ def test_refuses_unknown_options(options, message):
 
 def test_refuses_windows_of_another_size():
     model = mixhic.Loop(embed_dim=DIM)
-    with pytest.raises(InputError, match=r"a batch's 'map' is \(2, 1, 40, 40\); MIX-HIC reads \(B, 1, 50, 50\)"):
+    with pytest.raises(InputError, match=r"'map' is \(2, 1, 40, 40\); this network of MIX-HIC reads \(B, 1, 50, 50\)"):
         model({"tracks": torch.zeros(2, 5000, 2), "map": torch.zeros(2, 1, 40, 40)})
 
 
@@ -573,21 +577,141 @@ def test_pools_reduce_tracks_to_a_value_per_bin(ratio, pools):
 @torch.no_grad()
 @pytest.mark.parametrize(("tracks", "ratio"), [(1, 8), (3, 10)])
 def test_tracks_of_other_numbers_and_bins(tracks, ratio):
-    network = mixhic.build("cage", {"embed_dim": DIM, "heads": 2, "tracks": tracks, "track_bins": ratio, "mode": "epi"})
+    network = mixhic.Cage(embed_dim=DIM, heads=2, tracks=tracks, track_bins=ratio, mode="epi")
     assert network({"tracks": torch.rand(2, 100 * ratio, tracks)}).shape == (2, 100)
-    with pytest.raises(InputError, match=rf"'tracks' is \(2, 5000, 2\); MIX-HIC reads \(B, {100 * ratio}, {tracks}\)"):
+    message = rf"'tracks' is \(2, 5000, 2\); this network of MIX-HIC reads \(B, {100 * ratio}, {tracks}\)"
+    with pytest.raises(InputError, match=message):
         network({"tracks": torch.rand(2, 5000, 2)})
 
 
-def test_networks_by_name():
-    built = {name: mixhic.build(name, {"embed_dim": DIM, "heads": 2}) for name in mixhic.NETWORKS}
-    built["from map"] = mixhic.build("cage", {"embed_dim": DIM, "heads": 2, "mode": "map"})
-    assert {name: sorted(mixhic.reads(network)) for name, network in built.items()} == {
+def made(task: str, options: dict, window_bins: int = 50, protocol: str = "published", **statistics) -> mixhic.Network:
+    """By name, as a job builds it: for two tracks at a fiftieth of a bin."""
+    known = {"tracks": ["atac", "dnase"], "track_bp": 100, **statistics}
+    geometry = Geometry(bin_bp=5000, window_bins=window_bins, stride_bins={}, max_bad_bins=0.25, max_n_bins=0)
+    return registry.build("mixhic", geometry, {"embed_dim": DIM, "heads": 2, **options}, known, {}, protocol, task)
+
+
+def test_networks_by_task():
+    tasks = ("pretraining", "loop", "window", "cage")
+    assert tuple(ARCHITECTURES["mixhic"].tasks) == tasks
+    built = {task: made(task, {}) for task in tasks}
+    built["from map"] = made("cage", {"mode": "map"})
+    kinds = [mixhic.Pretraining, mixhic.Loop, mixhic.Map, mixhic.Cage, mixhic.CageFromMap]
+    assert [type(network) for network in built.values()] == kinds
+    assert {name: sorted(network.entries) for name, network in built.items()} == {
         "pretraining": ["map", "tracks"],
         "loop": ["label", "map", "tracks"],
-        "map": ["map", "tracks"],
+        "window": ["map", "tracks"],
         "cage": ["cage", "map", "tracks"],
         "from map": ["cage", "map"],
     }
-    with pytest.raises(InputError, match=r"the network of 'loop' does not take these options: .*'dims'"):
-        mixhic.build("loop", {"dims": 8})
+    with pytest.raises(InputError, match="options/dims: the architecture 'mixhic' has no such option"):
+        made("loop", {"dims": 8})
+    with pytest.raises(InputError, match="options/upsample_first: the architecture 'mixhic' has no such option"):
+        made("loop", {"upsample_first": True})  # of other tasks
+
+
+def test_what_the_data_say_and_what_an_option_leaves_open():
+    """Tracks and their bins are those of the statistics; None takes what the protocol or the network has."""
+    network = made("loop", {"hidden": None}, tracks=["a", "b", "c"], track_bp=500, protocol="corrected")
+    assert network.track_shape == (1000, 3) and network.seq_input_projection[0].in_features == 3
+    assert network.classifier[0].out_features == 32 and made("cage", {}).classifier[0].out_features == 128
+    assert made("loop", {"hidden": 7}).classifier[0].out_features == 7
+    assert (made("cage", {}).rope, made("cage", {}, protocol="corrected").rope) == (True, False)
+    assert made("cage", {"rope": False}).rope is False
+    assert (made("pretraining", {}).warmup_epochs, made("pretraining", {"warmup_epochs": 3}).warmup_epochs) == (10, 3)
+
+
+# ---------------------------------------------------------------- other windows
+
+
+def wide_batch(window_bins: int, track_bins: int = 4, n: int = 3) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(5)
+    return {
+        "map": torch.rand(n, 1, window_bins, window_bins, generator=generator),
+        "tracks": torch.rand(n, 2 * window_bins * track_bins, 2, generator=generator),
+        "label": torch.tensor([[1.0], [0.0], [1.0]])[:n],
+        "cage": torch.rand(n, 2 * window_bins, generator=generator),
+    }
+
+
+CASES = [("pretraining", {}), *(("loop", {"mode": mode}) for mode in mixhic.Loop.modes)]
+CASES += [("window", {"mode": mode}) for mode in mixhic.Map.modes]
+CASES += [("cage", {"mode": mode}) for mode in (*mixhic.Cage.modes, "map")]
+
+
+# Parts of a network that only one of the inputs reaches, the interaction, and what reads both.
+OF_TRACKS = {"seq_input_projection", "seq_downsampleTrans", "epi_share_proj", "epi_independent_proj", "mlp_e2m"}
+OF_MAP = {"patch_embedding", "map_downsampleTrans", "map_share_proj", "map_independent_proj", "mlp_m2e"}
+INTERACTION = {name for name in OF_TRACKS | OF_MAP if name.endswith("_proj")}
+MAPPING = {"mlp_e2m", "mlp_m2e"}
+# Parts that a step of a mode does not reach.
+IDLE = {
+    "pretraining": set(),
+    "bimodal": {"temp"} | MAPPING,
+    "infer_map": {"temp"} | OF_MAP,
+    "infer_epi": {"temp"} | OF_TRACKS,
+    "epi": {"temp", "fusion_block"} | OF_MAP | INTERACTION | MAPPING,
+    "map": {"temp", "fusion_block"} | OF_TRACKS | INTERACTION | MAPPING,
+    "CAGE from the map": {"temp"} | OF_TRACKS | MAPPING,
+}
+
+
+def reached(network: mixhic.Network, mode: str) -> set[str]:
+    """Names of the trained parameters that a step reaches; as released, second attentions and norms stand idle."""
+    trained = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
+    if network.published:
+        attended = {name for name in trained if name.startswith("fusion_block.")}
+        trained = {
+            name for name in trained - attended if ".cross_attn." not in name and ".layer_norm" not in name
+        } | attended
+    return {name for name in trained if name.split(".")[0] not in IDLE[mode]}
+
+
+@pytest.mark.parametrize("window_bins", [48, 64])
+@pytest.mark.parametrize("protocol", mixhic.PROTOCOLS)
+@pytest.mark.parametrize(("task", "options"), CASES, ids=[f"{t}-{o.get('mode', '')}" for t, o in CASES])
+def test_windows_of_another_side(task, options, protocol, window_bins):
+    """In every task and mode: the shape of what is predicted, a finite loss, and a gradient in every parameter."""
+    torch.manual_seed(0)
+    mode = options.get("mode", task)
+    network = made(task, {"depth": 1, **options}, window_bins, protocol, track_bp=1250).train()
+    for parameter in network.parameters():  # every path carries signal
+        if parameter.requires_grad and parameter.ndim > 1:
+            nn.init.normal_(parameter, 0.0, parameter[0].numel() ** -0.5)
+    batch = wide_batch(window_bins)
+    if task == "pretraining":
+        terms = network(batch)
+        assert set(terms) == {"contrastive", "orthogonal", "mapping"} and all(
+            term.shape == () for term in terms.values()
+        )
+        loss = network.total(terms, 20)
+    else:
+        loss, prediction = network.loss_and_prediction({name: batch[name] for name in network.entries})
+        shapes = {"loop": (3, 1), "window": (3, 1, window_bins, window_bins), "cage": (3, 2 * window_bins)}
+        assert prediction.shape == shapes[task] and prediction.isfinite().all()
+    assert loss.isfinite()
+    loss.backward()
+    with_gradient = {
+        name for name, own in network.named_parameters() if own.grad is not None and own.grad.abs().max() > 0
+    }
+    assert with_gradient == reached(network, "CAGE from the map" if (task, mode) == ("cage", "map") else mode)
+    assert all(own.grad.isfinite().all() for own in network.parameters() if own.grad is not None)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("window_bins", "of_map", "of_tracks"), [(48, 9, 12), (50, 9, 12), (64, 16, 16)])
+def test_tokens_follow_the_window(window_bins, of_map, of_tracks):
+    """Patches of two bins and the bins of both stretches, each halved three times."""
+    network, batch = made("loop", {}, window_bins, track_bp=1250).eval(), wide_batch(window_bins)
+    assert (network.map_tokens, network.track_tokens) == (of_map, of_tracks)
+    tracks, skips = network.encode_tracks(batch)
+    assert tracks.shape == (3, of_tracks, 8 * DIM) and network.encode_map(batch).shape == (3, of_map, 8 * DIM)
+    assert [skip.shape[1] for skip in skips] == [2 * window_bins, window_bins, window_bins // 2]
+    assert network.infer(network.split(tracks, "epi"), "map").shape == (3, of_map, 8 * DIM)
+
+
+def test_a_side_of_the_window_is_part_of_what_a_network_reads():
+    network = made("loop", {}, 48, track_bp=1250)
+    with pytest.raises(InputError, match=r"'tracks' is \(3, 400, 2\); this network of MIX-HIC reads \(B, 384, 2\)"):
+        network(wide_batch(50))

@@ -1,14 +1,18 @@
-"""Rows without a model of MIX-HIC's tasks, against what they mean."""
+"""Rows without a model of the tasks on windows about pairs, against what they mean."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from torch.utils.data import Dataset
 
-from trifold import plan_mixhic2025
+from trifold.architectures import ARCHITECTURES
+from trifold.config import Geometry
 from trifold.data.bands import BandStore
-from trifold.models import references
+from trifold.models import references, registry, weights
+from trifold.models.references import Corner, Expected, Nearest
+from trifold.training import closed
 
 
 class Samples(Dataset):
@@ -26,18 +30,27 @@ class Samples(Dataset):
         return self.items[index]
 
 
-def test_expected_is_the_mean_of_each_distance_over_training_chromosomes(tmp_path):
+def row(name: str, window_bins: int = 50, n_diagonals: int = 80, tracks=("atac", "dnase")):
+    """A row as a job makes it, for the windows and tracks of a data set."""
+    geometry = Geometry(bin_bp=5000, window_bins=window_bins, stride_bins={}, max_bad_bins=0.25, max_n_bins=0)
+    statistics = {"n_diagonals": n_diagonals, "tracks": list(tracks)}
+    return registry.build(name, geometry, {}, statistics, {}, "corrected", next(iter(ARCHITECTURES[name].tasks)))
+
+
+@pytest.mark.parametrize("window_bins", [50, 48])
+def test_expected_is_the_mean_of_each_distance_over_training_chromosomes(tmp_path, window_bins):
     generator, stores = np.random.default_rng(0), {}
     for chrom, n_bins in (("chr1", 120), ("chr2", 90), ("chr3", 100)):
         band = generator.random((n_bins, 80))
         for d in range(80):
             band[n_bins - d :, d] = np.nan
-        stores[chrom] = BandStore.write(tmp_path / f"{chrom}.npy", band)
+        stores[chrom] = BandStore.write(tmp_path / f"{chrom}.npy", band, window_bins)
     table = pd.DataFrame({"number": [0, 0, 0], "chrom": ["chr1", "chr1", "chr2"]})
-    expected = references.Expected().fit(Samples([stores], table))
+    expected = row("expected", window_bins)
+    expected.fit(Samples([stores], table))
     pair = torch.tensor([(50, 50), (30, 60)])
     predicted = expected({"pair": pair})
-    assert predicted.shape == (2, 1, 50, 50)
+    assert predicted.shape == (2, 1, window_bins, window_bins)
     used = [stores["chr1"].values, stores["chr2"].values]
     for d in (0, 7, 29):
         mean = np.concatenate([values[: len(values) - d, d] for values in used]).mean()
@@ -47,11 +60,13 @@ def test_expected_is_the_mean_of_each_distance_over_training_chromosomes(tmp_pat
     assert predicted[1, 0, 25, 25] == expected.means[30] and predicted[1, 0, 45, 15] == expected.means[0]
 
 
-def test_corner_compares_the_centre_with_the_lower_left():
-    maps = torch.zeros(3, 1, 50, 50)
-    maps[0, 0, 25, 25], maps[0, 0, 37:, :13] = 0.6, 0.2
-    maps[1, 0, 25, 25], maps[1, 0, 37:, :13] = 0.1, 0.3
-    corner = references.Corner().fit(Samples())
+@pytest.mark.parametrize("window_bins", [50, 64])
+def test_corner_compares_the_centre_with_the_lower_left(window_bins):
+    maps, half = torch.zeros(3, 1, window_bins, window_bins), window_bins // 2
+    maps[0, 0, half, half], maps[0, 0, -13:, :13] = 0.6, 0.2
+    maps[1, 0, half, half], maps[1, 0, -13:, :13] = 0.1, 0.3
+    corner = row("corner", window_bins)
+    assert not corner.state_dict()  # nothing is learned
     torch.testing.assert_close(corner({"map": maps}), torch.tensor([[0.75], [0.25], [0.0]]))
 
 
@@ -63,12 +78,42 @@ def test_nearest_is_least_squares_on_the_bins_own_tracks():
         means = tracks.unflatten(0, (100, 4)).mean(1)
         cage = 2 * means[:, 0] - 0.5 * means[:, 1] + 0.25
         items.append({"tracks": tracks, "cage": cage + 0.01 * torch.randn(100, generator=generator)})
-    nearest = references.Nearest().fit(Samples(items=items))
+    nearest = row("nearest")
+    nearest.fit(Samples(items=items))
     np.testing.assert_allclose(nearest.coefficients, [2, -0.5, 0.25], atol=0.01)
     features = items[3]["tracks"].unflatten(0, (100, 4)).mean(1)
     expected = features @ torch.tensor([2.0, -0.5]) + 0.25
     torch.testing.assert_close(nearest({"tracks": items[3]["tracks"][None]})[0], expected, atol=0.02, rtol=0)
 
 
-def test_the_plan_knows_them():
-    assert {name: row.task for name, row in references.REFERENCES.items()} == plan_mixhic2025.REFERENCES
+def test_nearest_counts_the_bins_of_the_window_it_is_made_for():
+    """48 bins of a stretch, three tracks: 96 bins, and a coefficient for every track and for the mean."""
+    nearest = row("nearest", 48, tracks=("a", "b", "c"))
+    nearest.coefficients.copy_(torch.tensor([1.0, 2.0, 3.0, 0.5]))
+    tracks = torch.rand(2, 96 * 5, 3, generator=torch.Generator().manual_seed(1))
+    expected = tracks.unflatten(1, (96, 5)).mean(2) @ torch.tensor([1.0, 2.0, 3.0]) + 0.5
+    torch.testing.assert_close(nearest({"tracks": tracks}), expected)
+
+
+def test_what_is_fitted_is_kept_as_a_models_folder(tmp_path):
+    band = np.random.default_rng(0).random((90, 80))
+    store = BandStore.write(tmp_path / "chr1.npy", band, 50)
+    samples = Samples([{"chr1": store}], pd.DataFrame({"number": [0], "chrom": ["chr1"]}))
+    fitted, again = row("expected"), row("expected")
+    closed.fit(fitted, samples, tmp_path / "model", {"name": "mean", "architecture": "expected"}, "v1")
+    assert fitted.means.max() > 0 and not again.means.any()
+    weights.load(tmp_path / "model/weights.safetensors", again, "mean")
+    assert torch.equal(again.means, fitted.means)
+    frozen = yaml.safe_load((tmp_path / "model/config.yaml").read_text())
+    assert frozen == {"arm": {"name": "mean", "architecture": "expected"}, "version": "v1"}
+
+
+def test_every_row_has_its_task_and_reads_what_it_declares():
+    known = {name: (ARCHITECTURES[name].tasks, ARCHITECTURES[name].fitter) for name in references.ARCHITECTURES}
+    assert known == {
+        "expected": ({"window": {}}, "closed form"),
+        "corner": ({"loop": {}}, "none"),
+        "nearest": ({"cage": {}}, "closed form"),
+    }
+    assert [type(row(name)) for name in known] == [Expected, Corner, Nearest]
+    assert [sorted(row(name).entries) for name in known] == [["map"], ["label", "map"], ["cage", "tracks"]]

@@ -7,7 +7,7 @@ import torch
 from test_registry import COUNTS, GEOMETRY
 
 from trifold.errors import InputError
-from trifold.models import published, stored
+from trifold.models import published, stored, weights
 
 STATISTICS = {"oe": {"mean": -0.1, "sd": 0.4}, "counts": COUNTS}
 NAME = "weights_deephic_raw_16.pth"
@@ -44,6 +44,30 @@ def test_the_folder_gives_back_the_published_network(mirror, examples, tmp_path)
     expected = published.load(NAME, mirror / NAME, GEOMETRY, STATISTICS)(batch)
     assert torch.equal(model(batch), expected)
     assert expected.std() > 0.01
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("task", "mode"), [("loop", "bimodal"), ("window", "infer_map"), ("cage", "map")])
+def test_a_model_of_a_task_is_built_again_from_its_folder(tmp_path, task, mode):
+    """Windows of 24 bins and three tracks at an eighth of a bin: what the folder says, and no default."""
+    arm = {"architecture": "mixhic", "task": task, "protocol": "corrected", "backbones": {}, "name": "loops"}
+    arm |= {"options": {"mode": mode, "embed_dim": 8, "heads": 2, "depth": 1}, "geometry": GEOMETRY_SETTINGS}
+    statistics = {"geometry": GEOMETRY_SETTINGS, "tracks": ["a", "b", "c"], "track_bp": 4, "n_diagonals": 60}
+    (folder := tmp_path / "model").mkdir()
+    torch.manual_seed(3)
+    model = stored.build_arm(arm, GEOMETRY_SETTINGS, statistics).eval()
+    weights.save(folder / "weights.safetensors", model.state_dict(), arm=arm, version="v")
+    (folder / "config.yaml").write_text(json.dumps({"arm": arm, "version": "v"}))
+    (folder / "statistics.json").write_text(json.dumps(statistics))
+    again, frozen, found = stored.load_arm(folder)
+    assert type(again) is type(model) and (frozen["arm"], found) == (arm, statistics)
+    batch = {"map": torch.rand(2, 1, 24, 24), "tracks": torch.rand(2, 2 * 24 * 8, 3)}
+    batch = {name: own for name, own in batch.items() if name in again.entries}
+    assert again(batch).std() > 0 and torch.equal(again(batch), model(batch))
+    other = {**arm, "task": "pretraining", "options": {}}
+    (folder / "config.yaml").write_text(json.dumps({"arm": other, "version": "v"}))
+    with pytest.raises(InputError, match="loops"):
+        stored.load_arm(folder)
 
 
 @pytest.mark.parametrize("changes", [{"architecture": "hicplus"}, {"options": {"channels": 8}}])

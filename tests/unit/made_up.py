@@ -52,6 +52,8 @@ def config(seeds=(1, 2, 3), published=False) -> dict:
         "degradations": {"low": {"coarsen": 2, "thin": 16, "seed": 1}},
         "splits": {"a": {"kind": "chromosomes", "validation": ["chr5"], "test": ["chr6"]}},
         "training": {**training, "loss": "mse"},
+        "tracks": {"bin_bp": 1000, "zero_where_uncovered": [], "strands": []},
+        "shared": {},
         "arms": arms,
         "evaluate": {
             "samples": ["alpha"],

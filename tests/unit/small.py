@@ -1,14 +1,17 @@
-"""What many tests start from: a small map, the folder of a small model, settings."""
+"""What many tests start from: a small map, the folder of a small model, settings, the arms of a small configuration."""
 
 import json
 import os
 from dataclasses import asdict
+from pathlib import Path
 
 import cooler
 import numpy as np
 import torch
 import yaml
 
+from trifold import plan
+from trifold.arm import Arm
 from trifold.config import Geometry, OERecipe
 from trifold.io.cool import write_cool
 from trifold.models import registry, weights
@@ -51,3 +54,21 @@ def write_model(folder, contacts_per_bin, geometry=GEOMETRY, coarsen=1):
     (folder / "config.yaml").write_text(yaml.safe_dump(frozen))
     (folder / "statistics.json").write_text(json.dumps(statistics))
     return folder
+
+
+def resolved(samples=("alpha",), strands=(), **arms) -> dict[str, Arm]:
+    """Arms with all that they inherit, of an experiment with one fold, one degradation and two seeds."""
+    config = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
+    config |= {
+        "seeds": [1, 2],
+        "samples": {name: {} for name in samples},
+        "geometry": {"bin_bp": BIN_BP, "window_bins": 32},
+        "degradations": {"low": {}},
+        "splits": {"a": {}},
+        "tracks": {"strands": [list(pair) for pair in strands]},
+        "training": {**config["training"], "epochs": 1, "batch_size": 2},
+        "shared": {},
+        "arms": arms,
+        "evaluate": {"samples": list(samples)},
+    }
+    return plan.resolve(config)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from test_score_windows import BIN, C, Given, Nothing, W, examples
+from test_score_windows import BIN, C, LowMap, Nothing, W, examples
 from torch.utils.data import DataLoader
 
 from trifold.data.dataset import WindowDataset
@@ -13,7 +13,7 @@ from trifold.models.blocks import crop
 __all__ = ["examples"]  # a fixture
 
 
-class TwoParts(Given):
+class TwoParts(LowMap):
     """The low map, cropped, and its square; either may be silenced."""
 
     crop_bins, parts = 2, ("whole", "square")

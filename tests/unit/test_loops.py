@@ -8,11 +8,13 @@ from scipy.stats import poisson
 from sklearn.isotonic import IsotonicRegression
 
 from trifold import loops
+from trifold.config import Geometry
 from trifold.data import bands, pairs
 from trifold.data.tracks import TrackStore
 from trifold.errors import InputError
 from trifold.io.cool import Band
 from trifold.models.mixhic import Loop
+from trifold.models.references import Corner
 
 BIN_BP, N_BINS, WIDTH = 1000, 160, 110
 CPU = torch.device("cpu")
@@ -149,7 +151,7 @@ def test_decoys_keep_every_diagonal_and_move_candidates_with_their_pixel(band):
     found = loops.candidates(band, 4, 80)
     good = np.isfinite(band.weight)
     values = np.where(np.isfinite(band.balanced), band.balanced, 0)
-    decoy, moved = loops.relocated(values, good, found, np.random.default_rng(0))
+    decoy, moved = loops.relocated(values, good, found, 50, np.random.default_rng(0))
     for d in range(WIDTH):
         places = np.flatnonzero(good[: N_BINS - d] & good[d:])
         np.testing.assert_array_equal(np.sort(decoy[places, d]), np.sort(values[places, d]))
@@ -182,7 +184,7 @@ def tracks():
 @pytest.fixture(scope="module")
 def store(band, tmp_path_factory):
     values = band.balanced * bands.scale(band, band.balanced)
-    return bands.BandStore.write(tmp_path_factory.mktemp("bands") / "chr1.npy", values)
+    return bands.BandStore.write(tmp_path_factory.mktemp("bands") / "chr1.npy", values, 50)
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +201,7 @@ def test_scores_are_those_of_single_pairs(model, store, tracks):
     for (x, y), value in zip(chosen, ours):
         batch = {
             "map": torch.from_numpy(store.windows(np.array([[x, y]])))[:, None],
-            "tracks": torch.from_numpy(pairs.segments(tracks, "chr1", [x, y], bin_bp=BIN_BP)),
+            "tracks": torch.from_numpy(pairs.segments(tracks, "chr1", [x, y], bin_bp=BIN_BP, window_bins=50)),
         }
         with torch.inference_mode():
             assert value == pytest.approx(model(batch).item(), abs=1e-6)
@@ -223,6 +225,50 @@ def test_a_search_scores_candidates_and_as_many_decoys(model, band, store, track
     assert not np.array_equal(decoys[["x", "y"]].to_numpy()[: len(targets)], expected[: len(decoys)])
     pd.testing.assert_frame_equal(found, loops.search(model, band, store, tracks, **settings))
     assert f"{len(targets)} candidates and {len(decoys)} decoys" in caplog.text
+
+
+@pytest.mark.parametrize("window_bins", [48, 64])
+def test_windows_of_another_side(band, tracks, tmp_path, window_bins):
+    """Decoys stay where their window does; scores are those of single pairs."""
+    half, found = window_bins // 2, loops.candidates(band, 4, 40)
+    values = band.balanced * bands.scale(band, band.balanced)
+    store = bands.BandStore.write(tmp_path / "chr1.npy", values, window_bins)
+    _, moved = loops.relocated(store.values, np.isfinite(band.weight), found, window_bins, np.random.default_rng(0))
+    inside = [((each >= half) & (each <= N_BINS - half)).all(axis=1).sum() for each in (found, moved)]
+    assert inside[0] == inside[1] > 0
+    torch.manual_seed(3)
+    sizes = {"embed_dim": 8, "heads": 2, "depth": 1, "track_bins": 50, "window_bins": window_bins}
+    model, chosen = Loop(protocol="corrected", **sizes).eval(), np.array([[40, 60], [half, half], [90, 95]])
+    signal = loops.signals(tracks, "chr1", N_BINS, bin_bp=BIN_BP)
+    ours = loops.score(model, store, signal, chosen, batch_size=2, device=CPU)
+    batch = {
+        "map": torch.from_numpy(store.windows(chosen))[:, None],
+        "tracks": torch.from_numpy(pairs.segments(tracks, "chr1", chosen, bin_bp=BIN_BP, window_bins=window_bins)),
+    }
+    with torch.inference_mode():
+        np.testing.assert_allclose(ours, model(batch)[:, 0], atol=1e-6)
+
+
+def test_a_row_without_a_model_reads_no_track(band, store):
+    """The centre of a window over its lower left corner, of the candidates as of the decoys."""
+    assert loops.signals([], "chr1", N_BINS, bin_bp=BIN_BP).shape == (N_BINS, 0)
+    corner = Corner(Geometry(BIN_BP, 50, {}, 0.25, 0), statistics={})
+    settings = {"bin_bp": BIN_BP, "min_bins": 4, "max_bins": 40, "batch_size": 32, "device": CPU}
+    found = loops.search(corner, band, store, [], **settings)
+    targets = found[~found["decoy"]]
+    windows = store.windows(targets[["x", "y"]].to_numpy())
+    centre, low = windows[:, 25, 25], windows[:, -13:, :13].mean(axis=(1, 2))
+    np.testing.assert_allclose(targets["score"], centre / (centre + low), rtol=1e-5)
+
+
+def test_tracks_of_a_search_are_logarithms_where_the_model_was_trained_on_them(model, band, store, tracks):
+    settings = {"bin_bp": BIN_BP, "min_bins": 4, "max_bins": 40, "batch_size": 32, "device": CPU}
+    found = loops.search(model, band, store, tracks, log=False, **settings)
+    targets = found[~found["decoy"]]
+    signal = loops.signals(tracks, "chr1", N_BINS, bin_bp=BIN_BP, log=False)
+    np.testing.assert_array_equal(np.log2(signal + 1), loops.signals(tracks, "chr1", N_BINS, bin_bp=BIN_BP))
+    scores = loops.score(model, store, signal, targets[["x", "y"]].to_numpy(), batch_size=32, device=CPU)
+    np.testing.assert_allclose(targets["score"], scores, atol=1e-6)
 
 
 def test_validation_counts_loops_and_those_seen():

@@ -1,13 +1,36 @@
-"""Scores of MIX-HIC's tasks: predictions in the order of the tables, whatever the order they are made in."""
+"""Scores of windows about pairs: predictions in the order of the tables, whatever the order they are made in."""
+
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
+from small import resolved
 from torch.utils.data import Dataset
 
 from trifold import score_pairs
+from trifold.data import pair_dataset
+from trifold.data.bands import CountStore
+from trifold.data.given import Given
 from trifold.errors import InputError
+from trifold.io.cool import Band
+from trifold.models import stored, weights
+
+REST = {"stride_bins": {}, "max_bad_bins": 0.25, "max_n_bins": 0}
+
+TARGETS = {"loop": "label", "window": "map", "cage": "cage"}
+
+
+class Doubled:
+    """Predicts so many times the target."""
+
+    def __init__(self, task: str, factor: float = 2):
+        self.target, self.factor = TARGETS[task], factor
+
+    def __call__(self, batch: dict) -> torch.Tensor:
+        return self.factor * batch[self.target]
 
 
 class Samples(Dataset):
@@ -25,15 +48,15 @@ class Samples(Dataset):
     def __getitem__(self, index: int) -> dict:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        return {score_pairs.TARGETS[self.task]: self.values[index], "index": index}
+        return {TARGETS[self.task]: self.values[index], "index": index}
 
 
 @pytest.mark.parametrize(
-    ("task", "shape", "expected"), [("loop", (1,), ()), ("map", (1, 50, 50), (50, 50)), ("cage", (100,), (100,))]
+    ("task", "shape", "expected"), [("loop", (1,), ()), ("window", (1, 50, 50), (50, 50)), ("cage", (100,), (100,))]
 )
 def test_predictions_and_targets_of_a_task(task, shape, expected):
-    data, target = Samples(task, shape), score_pairs.TARGETS[task]
-    predicted, found = score_pairs.predict(lambda batch: 2 * batch[target], data, 3, "cpu", workers=0)
+    data = Samples(task, shape)
+    predicted, found = score_pairs.predict(Doubled(task), data, 3, "cpu", workers=0)
     assert predicted.shape == found.shape == (7, *expected)
     np.testing.assert_array_equal(found.ravel(), data.values.numpy().ravel())
     np.testing.assert_array_equal(predicted, 2 * found)
@@ -41,7 +64,7 @@ def test_predictions_and_targets_of_a_task(task, shape, expected):
 
 def test_predictions_that_are_not_numbers_are_refused():
     with pytest.raises(InputError, match="predicts values that are not numbers"):
-        score_pairs.predict(lambda batch: batch["cage"] / 0, Samples("cage", (100,)), 3, "cpu", workers=0)
+        score_pairs.predict(Doubled("cage", np.inf), Samples("cage", (100,)), 3, "cpu", workers=0)
 
 
 def test_numbers_of_what_is_scored():
@@ -58,6 +81,84 @@ def test_numbers_of_what_is_scored():
     moved[:, np.arange(100) != 25] = rng.random((3, 99))
     other = score_pairs.measure("cage", moved, target, pairs, 1000).set_index("metric")
     assert other.loc["pearson_tss", "value"] == pytest.approx(1) and other.loc["pearson", "value"] < 0.5
-    maps = score_pairs.measure("map", rng.random((3, 50, 50)), rng.random((3, 50, 50)), pairs, 1000)
+    maps = score_pairs.measure("window", rng.random((3, 50, 50)), rng.random((3, 50, 50)), pairs, 1000)
     assert maps[maps["distance_bp"] == 2000].set_index("metric").loc["pearson", "n"] == 3 * 2 * 48
     assert list(maps.columns) == ["metric", "distance_bp", "n", "value"] and isinstance(maps, pd.DataFrame)
+
+
+# ---------------------------------------------------------------- of an arm
+
+
+@pytest.fixture
+def alpha(tmp_path):
+    """A sample of one chromosome of 90 bins with five test pairs and one that trains; what its band holds."""
+    for name in ("bands", "pairs", "out"):
+        (tmp_path / name).mkdir()
+    counts = np.random.default_rng(3).integers(1, 90, (90, 60)).astype(float)
+    for d in range(60):
+        counts[90 - d :, d] = 0
+    CountStore.keep(tmp_path / "bands/chr1.npy", Band("chr1", 1000, counts, np.ones(90)))
+    (tmp_path / "bands/chromosomes.tsv").write_text("name\tn_bins\tn_diagonals\nchr1\t90\t60\n")
+    x = np.array([20, 25, 30, 35, 40, 45])
+    table = pd.DataFrame(
+        {"chrom": "chr1", "x": x, "y": x + 9, "label": [1, 0, 1, 0, 1, 0], "role": ["train"] + ["test"] * 5}
+    )
+    table.to_csv(tmp_path / "pairs/pairs.tsv", sep="\t", index=False)
+    given = Given(("alpha",), pairs=(tmp_path / "pairs",), bands=(tmp_path / "bands",))
+    return tmp_path / "out", given, CountStore(tmp_path / "bands/chr1.npy", 60, 24)
+
+
+def read(out):
+    table = pd.read_csv(out / "scores.tsv", sep="\t", keep_default_na=False)
+    with np.load(out / "predictions.npz") as arrays:
+        return table, dict(arrays)
+
+
+def test_a_row_without_a_model_is_scored_on_the_test_pairs(alpha):
+    """The corner row on windows of 24 bins: predictions in the order of the table, whatever order they are read in."""
+    out, given, store = alpha
+    arm = resolved(corner={"architecture": "corner", "window_bins": 24})["corner"]
+    assert (arm.task, arm.dataset, arm.seeds) == ("loop", "corrected-w24", (0,))
+    settings = {"geometry": {"bin_bp": 1000, "window_bins": 32, **REST}, "seed": 5, "device": "cpu", "workers": 0}
+    score_pairs.score(out, arm=arm, model=None, given=given, threads=1, **settings)
+    table, found = read(out)
+    x = np.array([25, 30, 35, 40, 45])
+    windows = store.windows(np.stack([x, x + 9], axis=1))
+    centre, corner = windows[:, 12, 12], windows[:, -13:, :13].mean(axis=(1, 2))
+    np.testing.assert_allclose(found["prediction"], centre / (centre + corner), rtol=1e-5)
+    np.testing.assert_array_equal(found["x"], x)
+    np.testing.assert_array_equal(found["label"], [0, 1, 0, 1, 0])
+    assert found["chrom"].tolist() == ["chr1"] * 5
+    assert list(table) == score_pairs.COLUMNS
+    labels = {"run": "corner", "task": "loop", "mode": "corner", "protocol": "corrected", "train_samples": "alpha"}
+    assert {name: set(table[name]) for name in labels} == {name: {value} for name, value in labels.items()}
+    auroc = table.set_index("metric").loc["auroc"]
+    assert (
+        float(auroc["value"]) == pytest.approx(roc_auc_score(found["label"], found["prediction"])) and auroc["n"] == 5
+    )
+
+
+def test_a_model_is_scored_from_its_folder(alpha, tmp_path):
+    """What it was made for, its folder says: the windows, the width; the table says so too."""
+    out, given, store = alpha
+    options = {"mode": "map", "embed_dim": 8, "heads": 2, "depth": 1}
+    loops = {"architecture": "mixhic", "task": "loop", "window_bins": 24, "options": options}
+    arm = resolved(loops=loops)["loops"]
+    statistics = pair_dataset.statistics_of(arm, {"bin_bp": 1000, **REST}, given)
+    assert statistics["tracks"] == [] and statistics["n_diagonals"] == 60
+    torch.manual_seed(1)
+    statistics |= {"tracks": ["atac"], "track_bp": 250}
+    model = stored.build_arm(arm.model(), statistics["geometry"], statistics).eval()
+    (folder := tmp_path / "model").mkdir()
+    frozen = {**arm.model(), "name": "loops", "geometry": statistics["geometry"]}
+    weights.save(folder / "weights.safetensors", model.state_dict(), arm=frozen, version="v")
+    (folder / "config.yaml").write_text(json.dumps({"arm": frozen, "version": "v"}))
+    (folder / "statistics.json").write_text(json.dumps(statistics))
+    settings = {"geometry": {}, "seed": 5, "device": "cpu", "workers": 0, "threads": 1}
+    score_pairs.score(out, arm=arm, model=folder, given=given, **settings)
+    table, found = read(out)
+    pairs = np.stack([found["x"], found["y"]], axis=1)
+    with torch.inference_mode():
+        expected = model({"map": torch.from_numpy(store.windows(pairs))[:, None]})[:, 0]
+    np.testing.assert_allclose(found["prediction"], expected, rtol=1e-5)
+    assert (set(table["dim"]), set(table["mode"]), set(table["seed"])) == ({8}, {"map"}, {5})

@@ -8,16 +8,19 @@ import pandas as pd
 import pytest
 import torch
 from scipy import stats
-from small import OE
+from small import OE, resolved
 
 from trifold.config import CountsRecipe, Geometry, ObservedRecipe, Recipes, Scoring
+from trifold.data.given import Given
 from trifold.data.normalise import ObservedScale
+from trifold.data.tracks import TrackStore
 from trifold.errors import InputError
 from trifold.metrics import scc
 from trifold.metrics.ssim import ssim
+from trifold.models import registry
 from trifold.models.blocks import Architecture, crop
 from trifold.models.hybrid import Hybrid
-from trifold.score_windows import SCORES, Windows, score
+from trifold.score_windows import SCORES, Windows, score, write_scores
 
 W, BIN, C = 24, 100, 6
 SCORING = Scoring(min_diagonal=2, max_distance_bins=9, edge_bins=3, scc_h=1, scc_max_bp=None)
@@ -25,7 +28,7 @@ LABELS = {"degradation": "low", "arm": "fake", "fold": "a", "seed": 1, "sample":
 PER_BALANCED, FLOOR, CEILING = 500.0, 1e-5, 1e-1
 
 
-class Given(Architecture):
+class LowMap(Architecture):
     """Gives the low map as it is."""
 
     inputs, target = frozenset({"map"}), "observed"
@@ -34,7 +37,7 @@ class Given(Architecture):
         return batch["map"]
 
 
-class Contacts(Given):
+class Contacts(LowMap):
     """Contacts in, seven times as many out, in units of its own."""
 
     target = "counts"
@@ -46,7 +49,7 @@ class Contacts(Given):
         return output * 14
 
 
-class OfSequence(Given):
+class OfSequence(LowMap):
     target, crop_bins = "oe", 2
 
     def forward(self, batch):
@@ -95,13 +98,13 @@ def examples(tmp_path):
 def run(folder, model, protocol, out):
     out.mkdir(exist_ok=True)
     given = {"examples": folder, "sequence": None, "tracks": [], "scoring": SCORING, "labels": LABELS, "batch_size": 2}
-    score(out, model=model, protocol=protocol, **given)
+    write_scores(out, model=model, protocol=protocol, **given)
     return pd.read_csv(out / "scores.tsv", sep="\t")
 
 
 def test_windows_stand_side_by_side_in_every_role(examples, tmp_path):
     folder, _ = examples()
-    table = run(folder, Given(), "corrected", tmp_path / "out")
+    table = run(folder, LowMap(), "corrected", tmp_path / "out")
     assert table["role"].tolist() == ["train", "train", "validation", "test", "test"]
     assert table["start_bp"].tolist() == [0, W * BIN, 3 * W * BIN, 4 * W * BIN, 5 * W * BIN]
     assert list(table.columns) == [
@@ -113,7 +116,7 @@ def test_windows_stand_side_by_side_in_every_role(examples, tmp_path):
 
 def test_published_form_scores_every_pixel_of_the_cropped_map(examples, tmp_path):
     folder, arrays = examples()
-    table = run(folder, Given(), "published", tmp_path / "out")
+    table = run(folder, LowMap(), "published", tmp_path / "out")
     inner = slice(C, W - C)
     for row, index in zip(table.itertuples(), (0, 2, 4, 5, 6)):
         x, y = (arrays[name][index, inner, inner].astype(float) for name in ("low_observed", "deep_observed"))
@@ -129,7 +132,7 @@ def test_published_form_scores_every_pixel_of_the_cropped_map(examples, tmp_path
 
 def test_corrected_form_scores_good_bins_above_the_diagonal(examples, tmp_path):
     folder, arrays = examples()
-    table = run(folder, Given(), "corrected", tmp_path / "out")
+    table = run(folder, LowMap(), "corrected", tmp_path / "out")
     i, j = np.indices((W, W))
     mask = (j - i >= 2) & (j - i <= 9) & (i >= C) & (j < W - C)
     mask &= ~np.isin(i, (9, 12)) & ~np.isin(j, (9, 12))
@@ -140,12 +143,55 @@ def test_corrected_form_scores_good_bins_above_the_diagonal(examples, tmp_path):
         assert row.pearson == pytest.approx(stats.pearsonr(x, y)[0], abs=1e-6)
 
 
+def test_an_arm_is_scored_as_its_network_is(examples, tmp_path):
+    """A row without a model is built for the dataset directory, and reads it like any other."""
+    folder, _ = examples()
+    arm = resolved(fake={"architecture": "identity"})["fake"]
+    for name in ("arm", "network"):
+        (tmp_path / name).mkdir()
+    common = {"protocol": "corrected", "scoring": SCORING, "labels": LABELS, "batch_size": 2}
+    score(tmp_path / "arm", arm=arm, model=None, given=Given(("alpha",), examples=(folder,)), **common)
+    geometry = Geometry(BIN, W, {}, 0.25, 0)
+    network = registry.build("identity", geometry, {}, {})
+    write_scores(tmp_path / "network", model=network, examples=folder, sequence=None, tracks=[], **common)
+    found, expected = (pd.read_csv(tmp_path / name / "scores.tsv", sep="\t") for name in ("arm", "network"))
+    pd.testing.assert_frame_equal(found, expected)
+    assert found["mse"].gt(0).all() and len(found) == 5
+
+
+class OfTracks(LowMap):
+    """The mean of each stretch of tracks, as a map of columns."""
+
+    inputs = frozenset({"tracks"})
+
+    def forward(self, batch):
+        bins = batch["tracks"].mean(1).repeat_interleave(W // batch["tracks"].shape[-1], 1)
+        return bins[:, None, None, :].expand(-1, 1, W, W)
+
+
+def test_tracks_are_read_as_the_arm_was_trained_on_them(examples, tmp_path):
+    """Bins of three of the map, of a track whose values are its coordinates."""
+    folder, _ = examples()
+    track = tmp_path / "track"
+    track.mkdir()
+    values = np.arange(0, 7 * W * BIN, BIN) / (7 * W * BIN)
+    np.save(track / "bins.npy", values.astype(np.float16))
+    (track / "chromosomes.tsv").write_text(f"name\tlength_bp\tbin_bp\nchr1\t{7 * W * BIN}\t{BIN}\n")
+    windows = Windows(
+        folder, "test", OfTracks(), "published", tracks=[TrackStore(track)], reading={"track_bp": 3 * BIN}
+    )
+    ((predicted, _, _),) = windows.predict(batch_size=2)
+    stored = values.astype(np.float16).astype(float).reshape(-1, 3).mean(axis=1).repeat(3)
+    for maps, start in zip(predicted, windows.tiles["start_bp"] // BIN):
+        np.testing.assert_allclose(maps, np.broadcast_to(stored[start : start + W], (W, W)), rtol=1e-6)
+
+
 def test_whole_windows_where_no_arm_crops(examples, tmp_path):
     folder, _ = examples()
     (tmp_path / "out").mkdir()
     given = {"examples": folder, "sequence": None, "tracks": [], "labels": LABELS, "batch_size": 2}
     scoring = replace(SCORING, window_crop_bins=0)
-    score(tmp_path / "out", model=Given(), protocol="published", scoring=scoring, **given)
+    write_scores(tmp_path / "out", model=LowMap(), protocol="published", scoring=scoring, **given)
     assert (pd.read_csv(tmp_path / "out/scores.tsv", sep="\t")["n_pixels"] == W**2).all()
 
 
@@ -218,7 +264,7 @@ def test_only_published_hybrids_are_scored_with_the_leak(examples, protocol, ask
 
 def test_too_deep_a_crop_and_values_that_are_no_numbers_are_refused(examples, tmp_path):
     folder, _ = examples()
-    deep, broken = Given(), Given()
+    deep, broken = LowMap(), LowMap()
     deep.crop_bins, deep.forward = 8, lambda batch: crop(batch["map"], 8)
     with pytest.raises(InputError, match="arms/fake/options: the outer 8 bins"):
         run(folder, deep, "corrected", tmp_path / "out")

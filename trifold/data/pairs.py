@@ -304,7 +304,7 @@ class Roles:
                 continue
             store = self.stores[region.chrom]
             first, end = -(-region.start_bp // self.bin_bp), region.end_bp // self.bin_bp
-            if end == store.n_bins - 1:  # the last bin of a chromosome is rarely full
+            if region.end_bp > (store.n_bins - 1) * self.bin_bp:  # the last bin of a chromosome is rarely full
                 end = store.n_bins
             half = store.window_bins // 2
             roles[(chroms == region.chrom) & (x - half >= first) & (y + half <= end)] = region.role

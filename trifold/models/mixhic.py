@@ -76,6 +76,8 @@ ARCHITECTURES = {
         "inputs": ["map", "tracks"],
         "target": "map",
         "window_bins": WINDOW_BINS,
+        # Patches of two bins, their side halved three times.
+        "least_window_bins": 16,
         "inherits": ["embed_dim", "heads", "depth", "variant"],
         "tasks": {
             "pretraining": {
@@ -209,7 +211,7 @@ def read(batch: dict[str, Tensor], name: str, *shape: int) -> Tensor:
     if name not in batch or tuple(batch[name].shape[1:]) != shape:
         found = tuple(batch[name].shape) if name in batch else "missing"
         wanted = ", ".join(map(str, shape))
-        raise InputError(f"a batch's {name!r} is {found}; MIX-HIC reads (B, {wanted}): windows of 50 bins")
+        raise InputError(f"a batch's {name!r} is {found}; this network of MIX-HIC reads (B, {wanted})")
     return batch[name]
 
 

@@ -50,6 +50,27 @@ def test_reverse_turns_everything_together():
     assert turned["tracks"][1, 0] == original["tracks"][1, 5]
 
 
+def test_strands_change_places():
+    """Of four tracks the first and the last are the strands of an assay; what a bin knows goes with its track."""
+    rng = np.random.default_rng(2)
+    original = {
+        **window(rng),
+        "tracks": rng.random((4, 12), dtype=np.float32),
+        "tracks_valid": rng.random((4, 12)) < 0.5,
+    }
+    kept = {key: array.copy() for key, array in original.items()}
+    once = reverse(original, [(0, 3)])
+    for key in ("tracks", "tracks_valid"):
+        np.testing.assert_array_equal(once[key], original[key][[3, 1, 2, 0], ::-1])
+    for key in original.keys() - {"tracks", "tracks_valid"}:
+        np.testing.assert_array_equal(once[key], reverse(original)[key], err_msg=key)
+    for key, array in reverse(once, [(0, 3)]).items():
+        np.testing.assert_array_equal(array, original[key], err_msg=key)
+        assert not np.array_equal(once[key], original[key]), key
+    for key, array in kept.items():  # the window that was given stays as it is
+        np.testing.assert_array_equal(original[key], array, err_msg=key)
+
+
 def test_draw_depends_on_seed_epoch_and_index_alone():
     augmentation = Augmentation(reverse_complement=True, shift_bp=11)
     first = [augmentation.draw(3, 5, index) for index in range(200)]

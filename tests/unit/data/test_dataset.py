@@ -1,16 +1,19 @@
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
+from small import resolved
 from torch.utils.data import DataLoader
 
-from trifold.data import sequence
+from trifold.data import dataset, sequence
 from trifold.data.augment import Augmentation
 from trifold.data.dataset import WindowDataset
+from trifold.data.given import Given
 from trifold.data.sequence import SequenceStore
 from trifold.data.tracks import TrackStore, read_tracks
 from trifold.errors import InputError
@@ -158,6 +161,71 @@ def test_missing_track_values_are_masked_not_averaged():
     # Bin 4 knows only its second half; bin 2 nothing.
     np.testing.assert_array_equal(values[1], [2.5, 12.5, 0, 32.5, 45, 52.5, 62.5, 72.5])
     assert values.dtype == np.float32
+
+
+@pytest.mark.parametrize("track_bp", [5, 10, 20, 40])
+def test_tracks_at_a_resolution_of_their_own_are_means_cut_by_hand(two, track_bp):
+    """Of window 0, bp 0-80: coordinates, but nothing of bp 20-30 and 40-45."""
+    data = WindowDataset(two[0], "train", target="oe", track_bp=track_bp, **EVERYTHING)
+    known = [start for start in range(0, 80, 5) if not (20 <= start < 30 or start == 40)]
+    inside = [[each for each in known if start <= each < start + track_bp] for start in range(0, 80, track_bp)]
+    window = data[0]
+    assert window["tracks"].shape == window["tracks_valid"].shape == (1, 80 // track_bp)
+    np.testing.assert_array_equal(window["tracks_valid"][0], [len(own) > 0 for own in inside])
+    np.testing.assert_allclose(window["tracks"][0], [np.mean(own) if own else 0 for own in inside], rtol=1e-6)
+    # Maps, masks and the sequence are what they are without it.
+    plain = WindowDataset(two[0], "train", target="oe", **EVERYTHING)[0]
+    for key in plain.keys() - {"tracks", "tracks_valid"}:
+        torch.testing.assert_close(window[key], plain[key], rtol=0, atol=0)
+
+
+class Minus(Track):
+    """The other strand of `Track`: negative coordinates, and nothing of bp 60-65."""
+
+    def window(self, chrom, start_bp, end_bp):
+        starts = np.arange(start_bp, end_bp, 5)
+        return np.where(starts == 60, 0, -starts).astype(np.float32), starts != 60
+
+
+def test_strands_of_an_assay_change_places_on_the_other_strand(two):
+    """Tracks plus, other, minus: reversed they are minus, other, plus from right to left, values and masks alike."""
+    tracks = [[Track(), Track(), Minus()]] * 2
+    given = {"inputs": ["tracks"], "target": "oe", "tracks": tracks, "track_bp": 5, "strands": [(0, 2)]}
+    plain = WindowDataset(two[0], "train", **given)
+    turned = WindowDataset(two[0], "train", augmentation=Augmentation(True, 0), seed=7, **given)
+    seen = set()
+    for index in range(len(plain)):
+        was, now = plain[index], turned[index]
+        reverse, _ = Augmentation(True, 0).draw(7, 0, index)
+        seen.add(reverse)
+        for key in ("tracks", "tracks_valid"):
+            expected = was[key][[2, 1, 0]].flip(-1) if reverse else was[key]
+            torch.testing.assert_close(now[key], expected, rtol=0, atol=0)
+    assert seen == {True, False}
+
+
+def test_sets_of_an_arm_on_whole_maps(two, tmp_path):
+    """What it reads, how its tracks are binned, which strands are a pair; validation windows stand as they are."""
+    folders, track = two[0], tmp_path / "track"
+    track.mkdir()
+    np.save(track / "bins.npy", np.arange(0, 400, 5).astype(np.float16))
+    (track / "chromosomes.tsv").write_text("name\tlength_bp\tbin_bp\nchr1\t400\t5\n")
+    given = Given(("alpha", "beta"), examples=tuple(folders), tracks=((track, track), (track, track)))
+    arm = resolved(("alpha", "beta"), image={"architecture": "vehicle"})["image"]
+    training = {**arm.training, "reverse_complement": True, "shift_bp": 0, "stride_bins": 2 * W}
+    arm = replace(arm, training=training, track_bp=20, strands=((0, 1),))
+
+    class Network:
+        inputs, target = frozenset({"map", "tracks"}), "observed"
+
+    assert dataset.statistics_of(arm, {}, given) == json.loads((folders[0] / "statistics.json").read_text())
+    first = Given(("alpha",), examples=(folders[0],), tracks=((track, track),))
+    train, validation = dataset.training_sets(arm, first, Network(), {}, 5)
+    assert train.tiles["start_bp"].tolist() == [0, 2 * W * BIN] and len(validation) == 1
+    assert (train.track_bins, train.strands, train.seed) == (4, ((0, 1),), 5)
+    assert train.augmentation == Augmentation(True, 0, "corrected") and validation.augmentation is None
+    expected = np.arange(240, 320, 5).reshape(4, 4).mean(axis=1)
+    np.testing.assert_array_equal(validation[0]["tracks"], [expected, expected])
 
 
 def test_augmentation_turns_inputs_and_target_together(two):

@@ -1,13 +1,17 @@
-"""Samples of MIX-HIC against windows and tracks cut by hand."""
+"""Windows about pairs of bins against windows and tracks cut by hand."""
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small import resolved
 from torch.utils.data import DataLoader
 
 from trifold.data import pair_dataset
 from trifold.data.bands import CountStore
+from trifold.data.given import Given
 from trifold.data.pair_dataset import PairDataset, Sample
 from trifold.errors import InputError
 from trifold.io.cool import Band
@@ -39,9 +43,7 @@ def make_sample(folder, name: str, seed: int) -> Sample:
         band = np.full((N_BINS, N_DIAGONALS), np.nan)
         for d in range(N_DIAGONALS):
             band[: N_BINS - d, d] = np.diagonal(dense, d)
-        CountStore.write_counts(
-            root / "bands" / f"{chrom}.npy", Band(chrom, BIN_BP, np.nan_to_num(band), np.ones(N_BINS))
-        )
+        CountStore.keep(root / "bands" / f"{chrom}.npy", Band(chrom, BIN_BP, np.nan_to_num(band), np.ones(N_BINS)))
         lines.append(f"{chrom}\t{N_BINS}\t{N_DIAGONALS}")
     (root / "bands/chromosomes.tsv").write_text("\n".join(lines) + "\n")
     for number, track in enumerate(("atac", "dnase")):
@@ -72,8 +74,9 @@ def sample(tmp_path):
 
 
 def dataset(sample, task="loop", roles=("train",), **settings):
-    settings = {"reads": ALL - ({"cage"} if task != "cage" else set()), "protocol": "corrected"} | settings
-    return PairDataset(sample if isinstance(sample, list) else [sample], task, roles, bin_bp=BIN_BP, **settings)
+    usual = {"reads": ALL - ({"cage"} if task != "cage" else set()), "protocol": "corrected", "window_bins": 50}
+    samples = sample if isinstance(sample, list) else [sample]
+    return PairDataset(samples, task, roles, bin_bp=BIN_BP, **usual | settings)
 
 
 def test_values_are_those_cut_by_hand(sample):
@@ -100,7 +103,7 @@ def test_values_are_those_cut_by_hand(sample):
         ("pretraining", None, [(40, 60), (55, 62), (30, 80)]),
         ("loop", ["train"], [(40, 60), (50, 90), (55, 62), (60, 70)]),
         ("loop", ["validation", "test"], [(30, 80), (33, 40)]),
-        ("map", ["train"], [(80, 80)]),
+        ("window", ["train"], [(80, 80)]),
         ("cage", ["train"], [(80, 80)]),
     ],
 )
@@ -111,7 +114,7 @@ def test_each_task_has_its_samples(sample, task, roles, pairs):
 
 def test_published_cage_has_the_roles_drawn_at_random(sample):
     assert dataset(sample, "cage", ["train"], protocol="published").table["x"].tolist() == [100]
-    assert dataset(sample, "map", ["train"], protocol="published").table["x"].tolist() == [80]
+    assert dataset(sample, "window", ["train"], protocol="published").table["x"].tolist() == [80]
     cage = dataset(sample, "cage", ["train"], protocol="published")[0]["cage"]
     np.testing.assert_allclose(cage, np.log2(np.tile(np.arange(50, 100), 2) + 1), rtol=1e-6)
 
@@ -172,6 +175,70 @@ def test_only_what_is_read_is_there(sample):
     assert set(dataset(sample, reads={"tracks"})[0]) == {"pair", "index", "tracks"}
 
 
+@pytest.mark.parametrize("window_bins", [48, 64])
+def test_windows_of_another_side_are_those_cut_by_hand(sample, window_bins):
+    """Of the pair (55, 62) on chr1, and a label for every bin of both stretches."""
+    half = window_bins // 2
+    data = dataset(sample, roles=None, window_bins=window_bins)
+    assert data.table[["x", "y"]].iloc[2].tolist() == [55, 62]
+    item, dense = data[2], dense_map(0)
+    scale = max(np.diagonal(dense, d).max() for d in range(N_DIAGONALS))
+    expected = (dense / scale).astype(np.float32)[55 - half : 55 + half, 62 - half : 62 + half]
+    np.testing.assert_allclose(item["map"][0], expected, rtol=1e-6)
+    kept = np.nan_to_num(np.stack([tracks_of(seed)[0] for seed in (0, 1)], axis=1).astype(float))
+    by_hand = [np.log2(kept[4 * (place - half) : 4 * (place + half)] + 1) for place in (55, 62)]
+    np.testing.assert_allclose(item["tracks"], np.concatenate(by_hand), rtol=1e-6)
+    labels = np.arange(2 * window_bins, dtype=np.float32).reshape(2, window_bins)
+    np.save(sample.pairs / "cage.npy", labels)
+    cage = dataset(sample, "cage", ["test"], window_bins=window_bins)[0]["cage"]
+    np.testing.assert_allclose(cage, np.log2(np.tile(labels[1], 2) + 1), rtol=1e-6)
+
+
+# ---------------------------------------------------------------- of an arm
+
+
+class Reader:
+    """What a data set asks of a network."""
+
+    inputs, target = frozenset({"map", "tracks"}), "label"
+    entries = frozenset({"map", "tracks", "label"})
+
+
+def test_sets_of_an_arm(tmp_path, sample):
+    """Its roles, share, noise and logarithm; validation and test samples are all there are, in a drawn order."""
+    other = make_sample(tmp_path, "beta", 50)
+    given = Given(
+        ("alpha", "beta"),
+        pairs=(sample.pairs, other.pairs),
+        bands=(sample.bands, other.bands),
+        tracks=(sample.tracks, other.tracks),
+    )
+    loops = {"architecture": "mixhic", "task": "loop", "tracks": ["atac", "dnase"]}
+    arm = resolved(("alpha", "beta"), loops=loops)["loops"]
+    geometry = {"bin_bp": BIN_BP, "window_bins": 24}
+    statistics = pair_dataset.statistics_of(arm, geometry, given)
+    assert statistics == {
+        "geometry": {"bin_bp": BIN_BP, "window_bins": 50},
+        "tracks": ["atac", "dnase"],
+        "track_bp": TRACK_BP,
+        "log_tracks": True,
+        "n_diagonals": N_DIAGONALS,
+    }
+    few = replace(arm, fraction=0.5, noise=True, log_tracks=False)
+    train, validation = pair_dataset.training_sets(few, given, Reader(), statistics, 3)
+    assert len(train) == 4 and set(train.table["row"]) <= {0, 1, 2, 3}
+    row = train.table.iloc[0]
+    same = dataset(other if row["sample"] == "beta" else sample, log=False)[int(row["row"])]
+    assert torch.equal(train[0]["tracks"], same["tracks"])
+    assert not torch.equal(train[0]["map"], same["map"])
+    assert sorted(validation.table["sample"]) == ["alpha", "beta"]
+    everything, _ = pair_dataset.training_sets(replace(arm, hold_out=False), given, Reader(), statistics, 3)
+    assert len(everything) == 12
+    tested = pair_dataset.test_set(arm, given, Reader(), statistics, 3)
+    assert list(tested.table[["x", "y"]].itertuples(index=False, name=None)) == [(30, 80)] * 2
+    assert set(tested[0]) == {"pair", "index", "map", "tracks", "label"}
+
+
 # ---------------------------------------------------------------- noise
 
 
@@ -202,9 +269,9 @@ def test_noise_depends_on_seed_epoch_and_index(sample):
 
 
 def test_refuses_what_leaves_nothing(sample):
-    with pytest.raises(InputError, match="no map sample with the role validation in alpha"):
-        dataset(sample, "map", ["validation"])
-    with pytest.raises(InputError, match=r"no loop sample with the role train in alpha; .* raise fraction"):
+    with pytest.raises(InputError, match="no window sample with the role validation in alpha"):
+        dataset(sample, "window", ["validation"])
+    with pytest.raises(InputError, match=r"no loop sample with the role train in alpha; .* raise the arm's fraction"):
         dataset(sample, fraction=0.01)
     (sample.pairs / "cage.npy").unlink()
     with pytest.raises(InputError, match=r"cage\.npy: not found; give the sample 'alpha' the tracks of"):

@@ -7,7 +7,7 @@ import pyBigWig
 import pytest
 from scipy.stats import gaussian_kde
 
-from trifold.data import bands, pairs, tracks
+from trifold.data import bands, pairs, splits, tracks
 from trifold.data.bands import BandStore
 from trifold.data.pairs import Distances
 from trifold.data.tracks import TrackStore
@@ -15,7 +15,7 @@ from trifold.errors import InputError
 from trifold.io import cool
 from trifold.io.cool import Band
 
-N_BINS, N_DIAGONALS = 300, 190
+N_BINS, N_DIAGONALS, W = 300, 190, 50
 
 
 def band_of(dense: np.ndarray, n_diagonals: int) -> np.ndarray:
@@ -53,7 +53,7 @@ def dense():
 
 @pytest.fixture
 def store(tmp_path, dense):
-    return BandStore.write(tmp_path / "chr1.npy", band_of(dense, N_DIAGONALS))
+    return BandStore.write(tmp_path / "chr1.npy", band_of(dense, N_DIAGONALS), W)
 
 
 # ---------------------------------------------------------------- as released
@@ -62,7 +62,7 @@ def store(tmp_path, dense):
 @pytest.fixture
 def released_store(parity, tmp_path):
     data = parity("multimodal/mixhic_windows")
-    return BandStore.write(tmp_path / "chr.npy", band_of(released(data), 250))
+    return BandStore.write(tmp_path / "chr.npy", band_of(released(data), 250), W)
 
 
 def test_parity_of_windows(parity, released_store):
@@ -98,7 +98,9 @@ def test_parity_of_segments(parity, tmp_path):
         tracks.prepare(tmp_path / f"{name}.bw", tmp_path / name, {"chr1": 50 * len(values)}, {"bin_bp": 100})
         stores.append(TrackStore(tmp_path / name))
     for (x, y), nodes, logs in zip(data["kept_positive"][:4], data["nodes"], data["nodes_log2"], strict=False):
-        plain, log = (pairs.segments(stores, "chr1", [x, y], log=each)[0] for each in (False, True))
+        plain, log = (
+            pairs.segments(stores, "chr1", [x, y], bin_bp=5000, window_bins=W, log=each)[0] for each in (False, True)
+        )
         # All that the store changes is the rounding: to the float16 nearest to the released value, or one beside it.
         np.testing.assert_array_max_ulp(plain.astype(np.float16), nodes.astype(np.float16), maxulp=1)
         assert (plain == nodes.astype(np.float16)).mean() > 0.999
@@ -124,7 +126,7 @@ def test_windows_are_slices_of_the_dense_matrix(store, dense):
 def test_infinite_and_missing_values_are_zero(tmp_path, dense):
     band = band_of(dense, N_DIAGONALS)
     band[110, 5], band[111, 5] = np.inf, np.nan
-    window = BandStore.write(tmp_path / "a.npy", band).windows([(110, 115)])[0]
+    window = BandStore.write(tmp_path / "a.npy", band, W).windows([(110, 115)])[0]
     assert window[25, 25] == window[26, 26] == 0 < window[27, 27]
 
 
@@ -140,9 +142,9 @@ def test_refuses_windows_outside(store, pair):
 
 def test_refuses_a_band_without_contacts_and_a_missing_one(tmp_path):
     with pytest.raises(InputError, match=r"a\.npy: the band holds no contact"):
-        BandStore.write(tmp_path / "a.npy", np.full((60, 60), np.nan))
+        BandStore.write(tmp_path / "a.npy", np.full((60, 60), np.nan), W)
     with pytest.raises(InputError, match=r"b\.npy: not found"):
-        BandStore(tmp_path / "b.npy")
+        BandStore(tmp_path / "b.npy", W)
 
 
 def deep_band(seed: int = 0, n_bins: int = 400, width: int = 191) -> Band:
@@ -156,12 +158,19 @@ def deep_band(seed: int = 0, n_bins: int = 400, width: int = 191) -> Band:
     return Band("chr1", 5000, counts, weight)
 
 
+def kept_store(folder, band: Band, window_bins: int = W, **settings) -> bands.CountStore:
+    """Counts of a band on disk, opened for windows of so many bins."""
+    n_bins, n_diagonals = bands.CountStore.keep(folder / "chr1.npy", band, **settings)
+    assert n_bins == len(band.counts)
+    return bands.CountStore(folder / "chr1.npy", n_diagonals, window_bins)
+
+
 @pytest.mark.parametrize("width", [191, 190, 60])
 def test_counts_and_factors_are_the_same_windows(tmp_path, width):
     band = deep_band(width=width)
     assert band.counts.max() > bands.NEAR_LARGE and (band.counts[:, 32:] >= 15).any()
-    plain = BandStore.write(tmp_path / "plain.npy", contacts(band))
-    small = bands.CountStore.write_counts(tmp_path / "chr1.npy", band)
+    plain = BandStore.write(tmp_path / "plain.npy", contacts(band), W)
+    small = kept_store(tmp_path, band)
     np.testing.assert_allclose(small.values, plain.values, rtol=2e-7)
     assert (small.values == 1).any() and not small.values[77].any()
     assert (small.n_bins, small.n_diagonals, small.farthest_bins) == (400, width, width - 50)
@@ -179,7 +188,7 @@ def test_counts_and_factors_are_the_same_windows(tmp_path, width):
 def test_a_map_of_shallow_far_diagonals_has_nothing_large(tmp_path):
     band = deep_band()
     band.counts[:] = np.minimum(band.counts, 3)
-    store = bands.CountStore.write_counts(tmp_path / "chr1.npy", band)
+    store = kept_store(tmp_path, band)
     assert len(np.load(tmp_path / "chr1.large.npy")) == 0
     expected = np.nan_to_num(contacts(band))
     np.testing.assert_allclose(store.values, expected / expected.max(), rtol=2e-7)
@@ -189,7 +198,7 @@ def test_values_are_clipped_where_asked(tmp_path):
     band = deep_band()
     expected = np.nan_to_num(contacts(band))
     assert expected.max() > 40
-    store = bands.CountStore.write_counts(tmp_path / "chr1.npy", band, clip=40)
+    store = kept_store(tmp_path, band, clip=40)
     np.testing.assert_allclose(store.values, np.minimum(expected, 40) / 40, rtol=2e-7)
 
 
@@ -197,7 +206,7 @@ def test_refuses_counts_that_are_no_whole_numbers(tmp_path):
     band = deep_band()
     band.counts[3, 3] += 0.5
     with pytest.raises(InputError, match=r"chr1\.npy: chr1 holds contacts that are no whole numbers"):
-        bands.CountStore.write_counts(tmp_path / "chr1.npy", band)
+        bands.CountStore.keep(tmp_path / "chr1.npy", band)
     assert not list(tmp_path.iterdir())
 
 
@@ -206,9 +215,9 @@ def test_stores_are_a_fiftieth_of_windows_cut_beforehand(tmp_path):
 
     400 contacts on the diagonal and that over the distance further out: some five billion in the genome.
     """
-    n_bins, width = 2000, pairs.MAX_LOOP_BINS + pairs.WINDOW_BINS
+    n_bins, width = 2000, pairs.MAX_LOOP_BINS + W
     counts = np.random.default_rng(0).poisson(400 / np.maximum(np.arange(width), 1), (n_bins, width)).astype(float)
-    bands.CountStore.write_counts(tmp_path / "chr1.npy", Band("chr1", 5000, counts, np.full(n_bins, 0.01)))
+    bands.CountStore.keep(tmp_path / "chr1.npy", Band("chr1", 5000, counts, np.full(n_bins, 0.01)))
     per_bin = sum(path.stat().st_size for path in tmp_path.iterdir()) / n_bins
     tracks_per_bin = 2 * 50 * np.dtype(np.float16).itemsize
     whole = 4 * 2_875_001_522 / 5000 * (per_bin + tracks_per_bin)
@@ -235,7 +244,7 @@ def test_from_a_cooler_to_windows(tmp_path, dense):
     chunk = {"bin1_id": rows, "bin2_id": columns, "count": counts[rows, columns]}
     cool.write_cool(tmp_path / "map.cool", {"chr1": 5000 * N_BINS}, 5000, [chunk], weight=weight)
     band = Band.read(tmp_path / "map.cool", "chr1", N_DIAGONALS)
-    window = BandStore.write(tmp_path / "chr1.npy", contacts(band)).windows([(110, 130)])[0]
+    window = BandStore.write(tmp_path / "chr1.npy", contacts(band), W).windows([(110, 130)])[0]
     balanced = (counts + np.triu(counts, 1).T) * np.outer(weight, weight)
     inside = np.triu(np.isfinite(balanced)) & (np.subtract.outer(np.arange(N_BINS), np.arange(N_BINS)) > -N_DIAGONALS)
     balanced = np.minimum(np.nan_to_num(balanced * counts[inside].sum() / balanced[inside].sum()), 255)
@@ -392,7 +401,7 @@ def test_candidates_are_pixels_above_zero_that_are_no_loops(store, dense):
 @pytest.fixture
 def stores(tmp_path):
     return {
-        chrom: BandStore.write(tmp_path / f"{chrom}.npy", band_of(dense_map(seed, share=share), N_DIAGONALS))
+        chrom: BandStore.write(tmp_path / f"{chrom}.npy", band_of(dense_map(seed, share=share), N_DIAGONALS), W)
         for chrom, seed, share in (("chr1", 3, 0.6), ("chr2", 4, 0.3), ("chr4", 5, 0.6))
     }
 
@@ -444,7 +453,7 @@ def test_says_where_negatives_are_missing(tmp_path, caplog):
     """A map with contacts about one place only."""
     dense = np.zeros((N_BINS, N_BINS))
     dense[100:200, 100:200] = dense_map()[100:200, 100:200]
-    stores = {"chr1": BandStore.write(tmp_path / "chr1.npy", band_of(dense, N_DIAGONALS))}
+    stores = {"chr1": BandStore.write(tmp_path / "chr1.npy", band_of(dense, N_DIAGONALS), W)}
     loops = {"chr1": np.array([(x, x + d) for x in range(110, 180) for d in (4, 5, 6)])}
     table, _ = pairs.choose_pairs(loops, stores, protocol="published", seed=0)
     negatives = int((table.label == 0).sum())
@@ -479,7 +488,7 @@ def test_bands_of_a_map(tmp_path):
     cool.write_cool(path, sizes, 100, [chunk], weight=np.full(155, 0.1))
     (tmp_path / "bands").mkdir()
     bands.write_bands(path, tmp_path / "bands", 55)
-    stores = bands.open_bands(tmp_path / "bands")
+    stores = bands.open_bands(tmp_path / "bands", W)
     assert list(stores) == ["chr1", "chr2"]  # chr3 has no contact
     assert (stores["chr2"].n_bins, stores["chr2"].n_diagonals, stores["chr2"].farthest_bins) == (55, 55, 5)
     band = Band.read(path, "chr2", 55)
@@ -487,13 +496,158 @@ def test_bands_of_a_map(tmp_path):
     np.testing.assert_allclose(stores["chr2"].values, expected / expected.max(), rtol=1e-6)
     (tmp_path / "some").mkdir()
     bands.write_bands(path, tmp_path / "some", 55, exclude=["chr1", "chr3"])
-    assert list(bands.open_bands(tmp_path / "some")) == ["chr2"]
+    assert list(bands.open_bands(tmp_path / "some", W)) == ["chr2"]
     (tmp_path / "none").mkdir()
     with pytest.raises(InputError, match=r"map\.cool: no chromosome with a balanced contact"):
         bands.write_bands(path, tmp_path / "none", 55, exclude=["chr1", "chr2"])
 
 
-def test_roles_follow_the_chromosome():
-    chroms = pd.Series(["chr1", "chr5", "chr2", "chr6"])
-    roles = pairs.roles_of(chroms, {"validation": ["chr5"], "test": ["chr6", "chr7"]})
-    assert roles.tolist() == ["train", "validation", "train", "test"]
+# ---------------------------------------------------------------- other windows
+
+
+@pytest.mark.parametrize("window_bins", [48, 64])
+def test_windows_of_another_side(tmp_path, dense, window_bins):
+    """Slices of the dense matrix, and the bins and distances that have such a window."""
+    half = window_bins // 2
+    plain = BandStore.write(tmp_path / "plain.npy", band_of(dense, N_DIAGONALS), window_bins)
+    clipped = np.minimum(dense, 255)
+    clipped = (clipped / clipped.max()).astype(np.float32)
+    farthest = N_DIAGONALS - window_bins
+    assert plain.farthest_bins == farthest
+    chosen = np.array([(half, half), (90, 140), (140, 90), (half, half + farthest), (N_BINS - half, N_BINS - half)])
+    for (x, y), window in zip(chosen, plain.windows(chosen)):
+        np.testing.assert_array_equal(window, clipped[x - half : x + half, y - half : y + half])
+    places = np.array([(half - 1, 60), (half, 60), (60, N_BINS - half), (60, N_BINS - half + 1)])
+    assert plain.inside(places).tolist() == [False, True, True, False]
+    with pytest.raises(InputError, match="leaves the chromosome"):
+        plain.windows([(60, 61 + farthest)])
+
+
+@pytest.mark.parametrize("window_bins", [48, 64])
+def test_counts_and_factors_serve_windows_of_any_side(tmp_path, window_bins):
+    """A band is written once; arms with other windows cut it by their own side."""
+    band = deep_band()
+    stores = {W: kept_store(tmp_path, band)}
+    stores[window_bins] = bands.CountStore(tmp_path / "chr1.npy", band.counts.shape[1], window_bins)
+    np.testing.assert_array_equal(stores[window_bins].values, stores[W].values)
+    plain = BandStore.write(tmp_path / "plain.npy", contacts(band), window_bins)
+    x = np.array([40, 77, 120, 250])
+    chosen = np.concatenate([np.stack([x, x + d], axis=1) for d in (0, 7, 101)])
+    chosen = np.concatenate([chosen, chosen[:, ::-1]])
+    found = stores[window_bins].windows(chosen)
+    assert found.shape == (24, window_bins, window_bins)
+    np.testing.assert_allclose(found, plain.windows(chosen), rtol=2e-7)
+
+
+def track_store(folder, values: np.ndarray, bin_bp: int, track_bp: int) -> TrackStore:
+    """A track of chr1, as the workflow keeps it."""
+    folder.mkdir()
+    np.save(folder / "bins.npy", values)
+    (folder / "chromosomes.tsv").write_text(f"name\tlength_bp\tbin_bp\nchr1\t{len(values) * track_bp}\t{track_bp}\n")
+    return TrackStore(folder)
+
+
+@pytest.mark.parametrize("window_bins", [48, 64])
+def test_segments_of_another_side(tmp_path, window_bins):
+    """Tracks at 10 bp, bins of 40 bp: W / 2 bins to either side of x, then of y."""
+    generator, half = np.random.default_rng(2), window_bins // 2
+    values = [generator.gamma(1, 2, 4 * N_BINS).astype(np.float16) for _ in range(2)]
+    values[1][400:410] = np.nan
+    stores = [track_store(tmp_path / str(k), each, 40, 10) for k, each in enumerate(values)]
+    chosen = np.array([(half, 110), (95, 200), (140, 140)])
+    found = pairs.segments(stores, "chr1", chosen, bin_bp=40, window_bins=window_bins, log=False)
+    assert found.shape == (3, 8 * window_bins, 2)
+    kept = np.nan_to_num(np.stack(values, axis=1).astype(np.float32))
+    for (x, y), own in zip(chosen, found):
+        by_hand = [kept[4 * (place - half) : 4 * (place + half)] for place in (x, y)]
+        np.testing.assert_array_equal(own, np.concatenate(by_hand))
+
+
+def test_filters_look_at_the_centre_of_the_window_there_is():
+    """Of 64 × 64 bins the centre is (32, 32); a tenth of 4,096 pixels is 410."""
+    windows = np.ones((2, 64, 64))
+    windows[:, 32, 32] = 0.099, 0.101
+    assert passed(windows) == [False, True]
+    few = np.zeros((2, 64, 64))
+    few[0].ravel()[:409], few[1].ravel()[:410] = 1, 1
+    assert passed(few, positive=False) == [False, True]
+
+
+# ---------------------------------------------------------------- roles
+
+
+def roles_of(folder, rows: list[tuple], length_bp: int = 100 * 300, window_bins: int = 50) -> pairs.Roles:
+    """Roles by regions (chrom, start_bp, end_bp, role) on chromosomes of 300 bins at 100 bp, the last one short."""
+    n_bins = -(-length_bp // 100)
+    chroms, stores = dict.fromkeys(row[0] for row in rows), {}
+    for chrom in chroms:
+        stores[chrom] = BandStore.write(folder / f"{chrom}.npy", np.ones((n_bins, 90)), window_bins)
+    return pairs.Roles(pd.DataFrame(rows, columns=splits.COLUMNS), stores, 100)
+
+
+def roles_at(roles: pairs.Roles, *places: tuple[int, int], chrom: str = "chr1") -> list[str]:
+    x, y = np.array(places).T
+    return roles.of(pd.Series([chrom] * len(places)), x, y).tolist()
+
+
+def test_roles_follow_the_chromosome(tmp_path):
+    chromsizes = {f"chr{n}": 30_000 for n in (1, 2, 5, 6, 7)}
+    split = {"kind": "chromosomes", "validation": ["chr5"], "test": ["chr6", "chr7"]}
+    roles = roles_of(tmp_path, list(splits.make(split, chromsizes, 5000).itertuples(index=False, name=None)))
+    chroms = pd.Series(["chr1", "chr5", "chr2", "chr6", "chr9"])
+    middle = np.full(5, 100)
+    assert roles.of(chroms, middle, middle + 20).tolist() == ["train", "validation", "train", "test", ""]
+    assert roles.of_chromosomes(chroms).tolist() == ["train", "validation", "train", "test", ""]
+    # Of whole chromosomes every window that lies on one has a role.
+    assert roles_at(roles, (25, 25), (275, 275), (25, 275)) == ["train"] * 3
+
+
+def test_windows_across_a_border_have_no_role(tmp_path):
+    """Bins 0 ... 99 train, 100 ... 199 are for tests, and the gap after them for nothing."""
+    roles = roles_of(
+        tmp_path, [("chr1", 0, 10_000, "train"), ("chr1", 10_000, 20_000, "test"), ("chr1", 21_000, 30_000, "train")]
+    )
+    assert roles_at(roles, (25, 75), (75, 75)) == ["train"] * 2  # to bin 99
+    assert roles_at(roles, (25, 76), (76, 76), (124, 124)) == [""] * 3
+    assert roles_at(roles, (125, 125), (125, 175)) == ["test"] * 2
+    # A stretch in either region, and stretches of two regions of one role.
+    assert roles_at(roles, (75, 125), (70, 240), (176, 176), (234, 234), (235, 235)) == [*[""] * 4, "train"]
+    assert roles.of_chromosomes(pd.Series(["chr1"])).tolist() == ["several"]
+
+
+def test_roles_depend_on_the_window(tmp_path):
+    rows = [("chr1", 0, 10_000, "train"), ("chr1", 10_000, 30_000, "test")]
+    for window_bins, last in ((48, 76), (64, 68)):
+        roles = roles_of(tmp_path, rows, window_bins=window_bins)
+        assert roles_at(roles, (last, last), (last + 1, last + 1)) == ["train", ""]
+
+
+def test_borders_within_a_bin_belong_to_no_region(tmp_path):
+    """Bin 100 is of both regions: no window may hold it."""
+    roles = roles_of(tmp_path, [("chr1", 0, 10_050, "train"), ("chr1", 10_050, 30_000, "test")])
+    assert roles_at(roles, (75, 75), (76, 76), (125, 125), (126, 126)) == ["train", "", "", "test"]
+
+
+def test_the_last_bin_of_a_chromosome_is_rarely_full(tmp_path):
+    """29,930 bp: bin 299 holds 30 bp, and belongs to the region that ends there; to none that ends before it."""
+    roles = roles_of(tmp_path, [("chr1", 0, 10_000, "train"), ("chr1", 10_000, 29_930, "test")], 29_930)
+    assert roles_at(roles, (275, 275)) == ["test"]
+    short = roles_of(tmp_path, [("chr1", 0, 29_900, "train"), ("chr1", 29_900, 29_930, "test")], 29_930)
+    assert roles_at(short, (274, 274), (275, 275)) == ["train", ""]
+
+
+def test_blocks_leave_out_what_lies_across_them(tmp_path):
+    """Against regions looked up bin by bin."""
+    split = {"kind": "blocks", "block_bp": 8_000, "gap_bp": 500, "fractions": {"validation": 0.25, "test": 0.25}}
+    regions = splits.make({**split, "seed": 3}, {"chr1": 29_960, "chr2": 29_960}, 5_000)
+    roles = roles_of(tmp_path, list(regions.itertuples(index=False, name=None)), 29_960)
+    of_bin = np.full((2, 300), -1)
+    for number, region in enumerate(regions.itertuples()):
+        of_bin[int(region.chrom == "chr2"), region.start_bp // 100 : -(-region.end_bp // 100)] = number
+    for row, chrom in enumerate(("chr1", "chr2")):
+        places = [(x, x + d) for d in (0, 13, 40) for x in range(25, 276 - d)]
+        found = roles_at(roles, *places, chrom=chrom)
+        for (x, y), role in zip(places, found):
+            held = set(of_bin[row, x - 25 : x + 25]) | set(of_bin[row, y - 25 : y + 25])
+            assert role == (regions["role"].iloc[held.pop()] if len(held) == 1 and -1 not in held else "")
+        assert "" in found and len(set(found)) > 1

@@ -71,7 +71,7 @@ def folders(tmp_path):
         counts = generator.integers(1, 200, (N_BINS, 150)) * (generator.random((N_BINS, 150)) < share)
         for d in range(150):
             counts[N_BINS - d :, d] = 0
-        CountStore.write_counts(tmp_path / "bands" / f"{chrom}.npy", Band(chrom, BIN_BP, counts, np.ones(N_BINS)))
+        CountStore.keep(tmp_path / "bands" / f"{chrom}.npy", Band(chrom, BIN_BP, counts, np.ones(N_BINS)))
         lines.append(f"{chrom}\t{N_BINS}\t150")
     (tmp_path / "bands/chromosomes.tsv").write_text("\n".join(lines) + "\n")
     values = {strand: generator.gamma(1, 1, (2, N_BINS * 4)).astype(np.float16) for strand in ("plus", "minus")}
@@ -84,6 +84,11 @@ def folders(tmp_path):
         (tmp_path / strand / "chromosomes.tsv").write_text("name\tlength_bp\tbin_bp\n" + sizes)
     loops = [(x, x + 4 + x % 17) for x in range(30, 110)]
     lines = [f"1\t{x * BIN_BP}\t{x * BIN_BP + 9}\t1\t{y * BIN_BP}\t{y * BIN_BP + 9}" for x, y in loops]
+    (tmp_path / "regions.bed").write_text(
+        "".join(
+            f"{chrom}\t0\t{N_BINS * BIN_BP}\t{role}\n" for chrom, role in (("chr1", "train"), ("chr2", "validation"))
+        )
+    )
     (tmp_path / "loops.bedpe").write_text("\n".join(lines) + "\n")
     (tmp_path / "tss.bed").write_text("".join(f"1\t{x * BIN_BP}\t{x * BIN_BP + 1}\n" for x in (10, 90, 100, 101)))
     return tmp_path, values
@@ -101,10 +106,10 @@ def write(folders, protocol, **changed):
         "tss": root / "tss.bed",
         "expression": [root / "plus", root / "minus"],
         "bin_bp": BIN_BP,
+        "window_bins": 50,
         "max_loop_bins": 20,
         "rename": {"1": "chr1"},
-        "validation": ["chr2"],
-        "test": [],
+        "regions": root / "regions.bed",
         "seed": 1,
     }
     promoters.write_sample(out, **settings | changed)
@@ -141,13 +146,13 @@ def test_without_start_sites_or_expression(folders):
     out = write(folders, "corrected", tss=None)
     assert sorted(path.name for path in out.iterdir()) == ["counts.tsv", "pairs.tsv"]
     with pytest.raises(InputError, match="TSS: no window on chr1, chr2"):
-        promoters.choose_windows({"2": np.array([50])}, open_bands(folders[0] / "bands"), protocol="corrected")
+        promoters.choose_windows({"2": np.array([50])}, open_bands(folders[0] / "bands", 50), protocol="corrected")
 
 
 def test_signal_of_one_track_is_its_bins(folders):
     root, values = folders
     windows = pd.DataFrame({"chrom": ["chr2"], "x": [60]})
-    found = promoters.mean_signal([TrackStore(root / "plus")], windows, BIN_BP)
+    found = promoters.mean_signal([TrackStore(root / "plus")], windows, BIN_BP, 50)
     expected = values["plus"][1].astype(float).reshape(N_BINS, 4).mean(axis=1)[35:85]
     np.testing.assert_allclose(found[0], expected, rtol=1e-6)
     assert tracks.read_tracks([TrackStore(root / "plus")], "chr2", 1400, 3400, 50)[1].all()

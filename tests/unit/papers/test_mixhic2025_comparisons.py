@@ -58,7 +58,7 @@ def test_differences_are_of_the_means_over_seeds_and_verdicts_of_their_intervals
 
 
 def test_a_task_is_a_table_with_a_verdict_beside_every_difference(predictions, tmp_path):
-    questions = [asked("seen", "guess", "map", "Seen | guessed"), asked("good", "noise"), asked("noise", "good")]
+    questions = [asked("seen", "guess", "window", "Seen | guessed"), asked("good", "noise"), asked("noise", "good")]
     frame = mixhic2025_comparisons.make(questions, predictions, 100, 1)
     paths = mixhic2025_comparisons.write(frame, tmp_path)
     again = mixhic2025_comparisons.read(paths[0])

@@ -18,7 +18,7 @@ def stores(tmp_path):
     for chrom, n_bins in (("chr5", 300), ("chr6", 500)):
         values = rng.random((n_bins, 120))
         values[np.arange(n_bins)[:, None] + np.arange(120) >= n_bins] = 0
-        found[chrom] = BandStore.write(tmp_path / f"{chrom}.npy", values)
+        found[chrom] = BandStore.write(tmp_path / f"{chrom}.npy", values, 50)
     return found
 
 

@@ -19,7 +19,7 @@ def made_up() -> pd.DataFrame:
     rng, rows = np.random.default_rng(1), []
     values = {
         "loop": {"auroc": 0.90, "f1": 0.82},
-        "map": {"pearson": 0.93, "r2": 0.85},
+        "window": {"pearson": 0.93, "r2": 0.85},
         "cage": {"pearson": 0.9, "r2": 0.8},
     }
 
@@ -161,7 +161,7 @@ def test_figures_5_and_6_have_a_mark_per_label_cell_and_protocol(scores, number,
     frame = draw.points(scores, labels, within=number == 6)
     figure = (draw.figure5 if number == 5 else draw.figure6)(frame)
     assert len(figure.axes) == panels
-    task, metric = ("map", "pearson") if number == 5 else ("loop", "auroc")
+    task, metric = ("window", "pearson") if number == 5 else ("loop", "auroc")
     marks = [line for line in figure.axes[0].get_lines() if line.get_marker() == "o"]
     drawn = np.concatenate([line.get_xdata() for line in marks])
     expected = frame[(frame["task"] == task) & (frame["metric"] == metric)]["mean"]

@@ -17,7 +17,7 @@ ROWS = {
     "3": {"MIX-HIC-Bimodal": ["loop", "loop-published"], "Corner": ["corner", "corner-published"]},
     "4": {"MIX-HIC": ["cage"], "Nearest": ["nearest"]},
 }
-TASKS = {"2": "map", "3": "loop", "4": "cage"}
+TASKS = {"2": "window", "3": "loop", "4": "cage"}
 
 
 def scores(
@@ -45,18 +45,18 @@ def scores(
 def maps():
     return pd.concat(
         [
-            scores("map", "map", {"pearson": 0.90, "r2": 0.7, "r2_swapped": 0.6, "scc_hicrep": 0.5}, seed=1),
-            scores("map", "map", {"pearson": 0.94, "r2": 0.8, "r2_swapped": 0.7, "scc_hicrep": np.nan}, seed=2),
-            scores("map", "map", {"pearson": 0.3, "r2": 0.1}, seed=1, distance=5000.0, n=98),
-            scores("map", "map", {"pearson": 0.5, "r2": 0.3}, seed=2, distance=5000.0, n=98),
-            scores("map-published", "map", {"pearson": 0.8}, protocol="published"),
-            scores("map-k562", "map", {"pearson": 0.85}, sample="K562", trained="alpha,K562"),
-            scores("expected", "map", {"pearson": 0.88}, seed=0),
+            scores("map", "window", {"pearson": 0.90, "r2": 0.7, "r2_swapped": 0.6, "scc_hicrep": 0.5}, seed=1),
+            scores("map", "window", {"pearson": 0.94, "r2": 0.8, "r2_swapped": 0.7, "scc_hicrep": np.nan}, seed=2),
+            scores("map", "window", {"pearson": 0.3, "r2": 0.1}, seed=1, distance=5000.0, n=98),
+            scores("map", "window", {"pearson": 0.5, "r2": 0.3}, seed=2, distance=5000.0, n=98),
+            scores("map-published", "window", {"pearson": 0.8}, protocol="published"),
+            scores("map-k562", "window", {"pearson": 0.85}, sample="K562", trained="alpha,K562"),
+            scores("expected", "window", {"pearson": 0.88}, seed=0),
             # Not of the table: a sample it was not trained on, another role, another task, a run of no row.
-            scores("map", "map", {"pearson": 9.0}, sample="K562"),
-            scores("map", "map", {"pearson": 9.0}, role="validation"),
+            scores("map", "window", {"pearson": 9.0}, sample="K562"),
+            scores("map", "window", {"pearson": 9.0}, role="validation"),
             scores("map", "loop", {"pearson": 9.0}),
-            scores("other", "map", {"pearson": 9.0}),
+            scores("other", "window", {"pearson": 9.0}),
         ],
         ignore_index=True,
     )
@@ -261,8 +261,10 @@ def test_table_s2_takes_all_loops_of_each_search(validations):
 def test_our_numbers_name_their_map(maps, counts, tmp_path, repository):
     """A cell line's place may be taken by other data: the paper's number is not of it."""
     maps.to_csv(tmp_path / "scores.tsv", sep="\t", index=False)
-    (folder := tmp_path / "corrected" / "alpha").mkdir(parents=True)
-    counts[counts["protocol"] == "corrected"].to_csv(folder / "counts.tsv", sep="\t", index=False)
+    own = counts[counts["protocol"] == "corrected"].drop(columns="protocol")
+    for folder in (folders := [tmp_path / f"corrected-w50/alpha/fold-{fold}" for fold in "ab"]):
+        folder.mkdir(parents=True)
+        own.to_csv(folder / "counts.tsv", sep="\t", index=False)
     common = {"published": repository / "papers/mixhic2025/published.tsv", "against": None, "predictions": []}
     common |= {"pretraining": ["alpha"], "maps": {"alpha": "yeast.cool"}, "comparison": {"bootstrap": 100, "seed": 1}}
     scored = mixhic2025.make("2", [tmp_path / "scores.tsv"], rows=ROWS["2"], **common)
@@ -270,7 +272,10 @@ def test_our_numbers_name_their_map(maps, counts, tmp_path, repository):
     assert set(scored.loc[(scored["sample"] == "K562") | (scored["protocol"] == "paper"), "map"]) == {""}
     first, *_, last = (table.note for table, _ in mixhic2025.parts(scored))
     assert "corrected are of the sample alpha (yeast.cool)." in first and "of the sample K562. " in last
-    counted = mixhic2025.make("1", [folder / "counts.tsv"], rows={}, **common)
+    counted = mixhic2025.make("1", [folder / "counts.tsv" for folder in folders], rows={}, **common)
+    numbers = counted[counted["row"] == "alpha"].set_index(["sample", "metric", "protocol"])["mean"]
+    assert numbers["pretrain", "before", "corrected"] == 10  # once, of two folds
+    assert numbers["loop negative", "before", "corrected"] == 30
     assert mixhic2025.parts(counted)[0][0].note.startswith("Our maps: alpha yeast.cool. The paper's samples are human")
 
 

@@ -84,8 +84,10 @@ def make(
     printed = paper.read_published(published)
     if name == "1":
         counts = [pd.read_csv(path, sep="\t") for path in paths]
-        empty = pd.DataFrame(columns=["protocol", "sample", "kind", "label", "before", "after"])
-        return _with_maps(table1(pd.concat(counts or [empty], ignore_index=True), pretraining, printed), "row", maps)
+        empty = pd.DataFrame(columns=["protocol", "sample", "chrom", "kind", "label", "before", "after"])
+        # Numbers are those of a protocol and a sample, whatever folds read them.
+        once = pd.concat(counts or [empty]).drop_duplicates(["protocol", "sample", "chrom", "kind", "label"])
+        return _with_maps(table1(once, pretraining, printed), "row", maps)
     if name == "s2":
         tables = [pd.read_csv(path, sep="\t", dtype={"sample": str}) for path in paths]
         empty = pd.DataFrame(columns=["run", "protocol", "sample", "seed", *SEARCHES])
