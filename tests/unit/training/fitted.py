@@ -13,7 +13,7 @@ from trifold.training.fit import Job, fit
 
 
 def learner_of(model: Architecture, settings: Training, seed: int, arm: dict, networks: dict | None = None):
-    """The Lightning module that the arm's task trains a model by; arm: `name` and, where they matter, protocol, task."""
+    """The Lightning module that trains a model in its task; arm: `name` and, where they matter, protocol and task."""
     task = TASKS[arm.get("task", "maps")]
     parts = {"learner": task.learner(settings.loss, model.predicts), "criterion": task.criterion}
     named = SimpleNamespace(name=arm["name"], protocol=arm.get("protocol", "corrected"))
@@ -33,7 +33,7 @@ def fit_model(
     version: str = "v1",
     networks: dict | None = None,
 ) -> Path:
-    """Train a model; its checkpoints are in folder/checkpoints and the model, whose folder is returned, in folder/out."""
+    """Train a model into folder/out, which is returned, with checkpoints in folder/checkpoints."""
     out = folder / "out"
     learner = learner_of(model, settings, seed, arm, networks)
     one = Job(arm, seed, version, threads=threads)
