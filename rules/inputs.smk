@@ -162,3 +162,22 @@ def get_histories(wildcards):
         for run in plan.runs(config, arms)
         if run.arm in TRAINED
     ]
+
+
+# Labels with the arms that this experiment uses; a label without any is left out.
+DEPTH = {
+    kind: {label: kept for label, names in labels.items() if (kept := [name for name in names if name in arms])}
+    for kind, labels in config["depth"].items()
+}
+
+
+def get_depth_tables(wildcards):
+    """The tables that hold what the section `depth` asks for."""
+    if not (DEPTH.get("references") and DEPTH.get("arms")):
+        raise WorkflowError("config: depth: names no reference or no arm that is used; see experiments/depth.yaml")
+    named = {name for names in DEPTH["references"].values() for name in names}
+    if missing := named - set(config["evaluate"]["comparison"]["reference_arms"]):
+        raise WorkflowError(
+            f"config: depth/references: name {sorted(missing)} under evaluate/comparison/reference_arms too"
+        )
+    return "<results>/tables/artifact.json"

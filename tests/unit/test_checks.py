@@ -19,13 +19,15 @@ def config():
         "genome": {"fasta": "genome.fa"},
         "geometry": {"bin_bp": 1000, "window_bins": 64},
         "predict": {"stride_bins": None},
-        "tracks": {"effective_genome_size": None, "zero_where_uncovered": []},
+        "tracks": {"bin_bp": 100, "effective_genome_size": None, "zero_where_uncovered": [], "strands": []},
+        "pairs": {"band_bins": 500},
         "splits": {"a": {"kind": "random"}, "b": {"kind": "random", "on_demand": True}},
         "samples": {"alpha": {"contacts": "alpha.cool"}},
         "degradations": {"low": {"coarsen": 2}},
         "training": {"loss": "mse", "loss_weights": {}},
         "evaluate": {"samples": ["alpha"], "comparison": {"reference_arms": []}},
         "arms_used": None,
+        "shared": {},
         "arms": {
             "gaussian": {"architecture": "gaussian"},
             "sequence": {"architecture": "akita", "options": {"crop_bins": 0}},
@@ -37,7 +39,7 @@ def config():
 
 
 def check(config):
-    checks.check(config, {name: plan.resolve_arm(config, name) for name in config["arms"]})
+    checks.check(config, plan.resolve(config))
 
 
 def refused(config, message):
@@ -106,7 +108,8 @@ def test_d6_a_reference_arm_is_one_that_is_evaluated(config):
         ({"training": {"loss": "vehicle"}}, "arm 'image': the vae term of loss 'vehicle' needs a trained network"),
         (
             {"loss_networks": {"vae": "vae"}},
-            "loss_networks (vae given) are for models that predict maps with an adversarial",
+            "arm 'image': training/loss mse, training/loss_weights and loss_networks (vae given) are for models that "
+            "predict maps with an adversarial",
         ),
         ({"training": {"loss": "hicsr", "loss_weights": {"vae": 1}}}, "loss 'hicsr' has no term vae"),
     ],
@@ -114,6 +117,20 @@ def test_d6_a_reference_arm_is_one_that_is_evaluated(config):
 def test_t6_a_loss_has_the_networks_it_looks_through_and_no_other(config, arm, message):
     config["arms"]["image"] |= arm
     refused(config, message)
+
+
+@pytest.mark.parametrize(
+    "training, said",
+    [
+        ({"loss": "vehicle"}, "training/loss vehicle, training/loss_weights and loss_networks (none given)"),
+        ({"loss_weights": {"vae": 1}}, "training/loss mse, training/loss_weights and loss_networks (none given)"),
+    ],
+)
+def test_t6_an_auto_encoder_has_a_loss_of_its_own(config, training, said):
+    config["arms"]["vae"]["training"] = training
+    refused(config, f"arm 'vae': {said} are for models that predict maps with an adversarial loss")
+    with pytest.raises(InputError, match="for any other arm set loss: mse, l1 or mse_ssim and remove the other two"):
+        check(config)
 
 
 def test_an_experiment_has_an_arm_to_score(config):
@@ -166,13 +183,109 @@ def test_a_folds_file_is_there(config, tmp_path, monkeypatch):
     checks.check_splits(config, tmp_path / "workflow")
 
 
+# ---------------------------------------------------------------- tasks on windows about pairs of bins
+
+
+@pytest.fixture
+def pairs(config):
+    """The same with arms of every task on windows about pairs, and what they read."""
+    mixhic = {"architecture": "mixhic", "samples": ["alpha"], "tracks": ["atac"]}
+    config["genome"]["tss"] = "genes.bed"
+    config["samples"]["alpha"] |= {"loops": "alpha.bedpe", "tracks": {"atac": "atac.bw"}}
+    config["arms"] |= {
+        "pre": {**mixhic, "task": "pretraining"},
+        "loops": {**mixhic, "task": "loop", "pretrained": "pre"},
+        "windows": {**mixhic, "task": "window"},
+        "cage": {**mixhic, "task": "cage"},
+        "nearest": {"architecture": "nearest", "samples": ["alpha"], "tracks": ["atac"]},
+    }
+    return config
+
+
+def test_arms_of_every_task_pass(pairs):
+    pairs["arms"]["image"]["track_bp"] = 500
+    check(pairs)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (
+            lambda c: c["samples"]["alpha"].pop("loops"),
+            "config: samples/alpha/loops: missing; the arm 'pre' (pretraining) reads windows about them: give a BEDPE, "
+            "or leave the arm out",
+        ),
+        (
+            lambda c: c["arms"]["loops"].update(tracks=["dnase"]),
+            "config: arms/loops/tracks: the sample 'alpha' has no track ['dnase']; give it under samples/alpha/tracks, "
+            "or leave the track out",
+        ),
+        (
+            lambda c: c["samples"].update(beta={"contacts": "b.cool"}) or c["arms"]["loops"].update(samples=["beta"]),
+            "config: samples/beta/loops: missing; the arm 'loops' (loop) reads windows about them",
+        ),
+        (
+            lambda c: c["genome"].pop("tss"),
+            "config: genome/tss: missing; the arm 'windows' (window) reads windows about start sites: give a BED or "
+            "GTF, or leave the arm out",
+        ),
+        (
+            lambda c: c["tracks"].update(bin_bp=128),
+            "config: tracks/bin_bp 128 does not divide geometry/bin_bp 1000; the arm 'pre' reads whole bins of its "
+            "tracks: choose a divisor",
+        ),
+        (
+            lambda c: c["arms"]["loops"].update(window_bins=51),
+            "config: arms/loops/window_bins: 51 is odd; windows about a pair are even",
+        ),
+        (
+            lambda c: c["pairs"].update(band_bins=50),
+            "config: pairs/band_bins: 50 diagonals hold no window of 50 bins, which arms/pre reads; keep more",
+        ),
+        *[
+            (
+                lambda c, bin_bp=bin_bp: c["arms"]["image"].update(track_bp=bin_bp),
+                f"config: arms/image/track_bp: {bin_bp} is no multiple of tracks/bin_bp 100 that divides "
+                "geometry/bin_bp 1000; choose one",
+            )
+            for bin_bp in (150, 300)
+        ],
+        (
+            lambda c: c.update(enhance={"mine": {"contacts": "mine.cool", "arm": "loops"}}),
+            "config: enhance/mine/arm: 'loops' has no model to enhance a map with; choose from sequence, image",
+        ),
+    ],
+)
+def test_what_arms_on_pairs_need_is_asked_for_by_field_and_remedy(pairs, change, message):
+    change(pairs)
+    refused(pairs, message)
+
+
+def test_loops_and_start_sites_are_files_that_are_there(pairs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pairs["samples"]["alpha"]["loops"] = ["one.bedpe", "two.bedpe"]
+    for name in ("genome.fa", "alpha.cool", "atac.bw", "one.bedpe", "genes.bed"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"config: samples/alpha/loops: two\.bedpe: no such file"):
+        checks.check_inputs(pairs, [])
+    checks.check_inputs(pairs, ["two.bedpe"])
+    (tmp_path / "genes.bed").unlink()
+    with pytest.raises(InputError, match=r"config: genome/tss: genes\.bed: no such file"):
+        checks.check_inputs(pairs, ["two.bedpe"])
+
+
 # ---------------------------------------------------------------- one's own maps
 
 
 def test_enhance_takes_the_arms_first_fold_and_seed(config):
     config["enhance"] = {"mine": {"contacts": "mine.cool", "arm": "image"}}
     check(config)
-    assert checks.enhanced(config, "mine") == {"contacts": "mine.cool", "arm": "image", "fold": "a", "seed": 1}
+    assert checks.enhanced(config, plan.resolve(config), "mine") == {
+        "contacts": "mine.cool",
+        "arm": "image",
+        "fold": "a",
+        "seed": 1,
+    }
 
 
 @pytest.mark.parametrize(
@@ -201,7 +314,7 @@ def cooler_of(path, *widths):
 
 def test_d13_a_map_is_coarsened_before_it_is_enhanced_only_where_one_asks_for_it(config, tmp_path):
     config["enhance"] = {"mine": {"contacts": cooler_of(tmp_path / "mine.cool", 1000), "arm": "image"}}
-    arms = {name: plan.resolve_arm(config, name) for name in config["arms"]}
+    arms = plan.resolve(config)
     with pytest.raises(
         InputError, match=r"enhance/mine/contacts: .*mine\.cool has bins of 1000 bp.*reads bins of 2000"
     ):
@@ -213,7 +326,7 @@ def test_d13_a_map_is_coarsened_before_it_is_enhanced_only_where_one_asks_for_it
 
 
 def test_what_is_no_map_is_said_before_any_job(config, tmp_path):
-    arms = {name: plan.resolve_arm(config, name) for name in config["arms"]}
+    arms = plan.resolve(config)
     (tmp_path / "table.tsv").touch()
     for name in (str(tmp_path / "table.tsv"), cooler_of(tmp_path / "a.mcool", 1000, 2000) + "::/resolutions/9999"):
         config["samples"]["alpha"]["contacts"] = name
@@ -248,7 +361,7 @@ def test_d1_a_file_that_is_not_there_is_said_with_its_field(config, tmp_path, mo
 
 def test_a_map_gives_the_bins_that_are_asked_for(config, tmp_path):
     config["samples"]["alpha"]["contacts"] = cooler_of(tmp_path / "deep.cool", 1500)
-    arms = {name: plan.resolve_arm(config, name) for name in config["arms"]}
+    arms = plan.resolve(config)
     with pytest.raises(
         InputError, match=r"samples/alpha/contacts: .*deep\.cool cannot give bins of 1000 bp: it has 1500"
     ):

@@ -1,13 +1,13 @@
 """Every experiment that is shipped, with each of its overlays, stands on its own, is accepted, and plans what it did.
 
-`expected/experiments.json` has a digest of every arm, run, score and section of settings, taken while the experiments
-still were overlays of the demo. What nothing reads is not held: samples, tracks, splits and papers' rows that were
-inherited from it, and chromosomes that a genome does not have. Nor are names of chromosomes: they moved from the genome
-to the samples. After a change that is meant: `PYTHONPATH=. python tests/unit/test_experiments.py` writes the file anew.
+`expected/experiments.json` has a digest of every arm, run, score and section of settings. What nothing reads is not
+held: samples, tracks, splits and papers' rows of no arm, and chromosomes that a genome does not have. Nor are names of
+chromosomes. After a change that is meant: `PYTHONPATH=. python tests/unit/test_experiments.py` writes the file anew.
 """
 
 import hashlib
 import json
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
@@ -15,8 +15,10 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
-from trifold import checks, plan, plan_mixhic2025, settings
+from trifold import checks, plan, settings
+from trifold.arm import Arm
 from trifold.papers import rows
+from trifold.papers.mixhic2025 import rows as mixhic2025
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HERE = REPOSITORY / "experiments"
@@ -25,8 +27,7 @@ KNOWN = {line.split("\t")[0] for line in (REPOSITORY / "resources/datasets.tsv")
 EXPECTED = Path(__file__).parent / "expected/experiments.json"
 # Where an arm is trained is no part of what it is.
 WHERE = ("devices", "nodes", "workers")
-ARM = ("architecture", "protocol", "degradation", "samples", "tracks", "backbones", "loss_networks", "pretrained")
-ARM += ("pretrained_parts", "weights", "options", "training")
+ARM = [field.name for field in fields(Arm) if field.name not in ("name", "folds", "seeds", "on_demand")]
 
 
 def read(name: str) -> dict:
@@ -59,21 +60,21 @@ def completed(layers: tuple[str, ...]) -> dict:
 
 def described(config: dict) -> dict:
     """What an experiment plans, by name: arms, runs, scores and what it sets."""
-    arms = {name: plan.resolve_arm(config, name) for name in config["arms"]}
-    found = {f"arms/{name}": {key: arm[key] for key in ARM if key in arm} for name, arm in arms.items()}
+    arms = plan.resolve(config)
+    found = {f"arms/{name}": {key: getattr(arm, key) for key in ARM} for name, arm in arms.items()}
     for section in ("seeds", "geometry", "balance", "recipes", "training", "degradations", "simulate"):
         found[section] = config[section]
     found["genome"] = {key: config["genome"].get(key) for key in ("assembly", "fasta", "sizes")}
     found["contacts"] = {name: config["samples"][name]["contacts"] for name in config["evaluate"]["samples"]}
     found["predict"], found["title"] = config["predict"], config["report"]["title"]
-    used = {fold for name in arms for fold in plan.folds_of(config, name)}
+    used = {fold for arm in arms.values() for fold in arm.folds}
     found["splits"] = {name: split for name, split in config["splits"].items() if name in used}
     references = [name for name in config["evaluate"]["comparison"]["reference_arms"] if name in arms]
-    compared = references if len(arms) > 1 else []
+    compared = references if len(plan.of_whole_maps(config, arms)["arms"]) > 1 else []
     found["evaluate"] = [config["evaluate"]["samples"], config["evaluate"]["scoring"], compared]
-    found["runs"] = sorted(plan.runs(config, on_demand=True))
-    found["asked for"] = sorted(plan.runs(config))
-    found["evaluations"] = sorted(plan.evaluations(config))
+    found["runs"] = sorted(plan.runs(config, arms, on_demand=True))
+    found["asked for"] = sorted(plan.runs(config, arms))
+    found["evaluations"] = sorted(plan.evaluations(config, arms))
     found["depth"] = {
         kind: {label: [name for name in names if name in arms] for label, names in labels.items()}
         for kind, labels in config["depth"].items()
@@ -81,22 +82,28 @@ def described(config: dict) -> dict:
     for paper in ("kriukov2021", "lau2025"):
         if paper in config["papers"]:
             found |= {f"{paper}/{table}": own for table, own in rows.used(config, paper).items()}
-    return found | (mixhic2025(config) if "mixhic2025" in config["papers"] else {})
+    if "mixhic2025" in config["papers"]:
+        section = config["mixhic2025"]
+        found["mixhic2025/page"] = section["page"]
+        found["mixhic2025/shown"] = mixhic2025.shown(section, arms)
+        found["mixhic2025/compared"] = mixhic2025.compared(section, arms)
+    return found | windows_about_pairs(config, arms)
 
 
-def mixhic2025(config: dict) -> dict:
-    """What an experiment plans of MIX-HIC."""
-    resolved, section = plan_mixhic2025.resolve(config), config["mixhic2025"]
-    found = {f"mixhic2025/{kind}/{name}": own for kind, named in resolved.items() for name, own in named.items()}
-    for key in ("tracks", "expression", "tss", "exclude", "validation", "test", "max_loop_bins", "band_bins", "clip"):
-        found[f"mixhic2025/{key}"] = section[key]
-    found["mixhic2025/tracks_of"] = {name: config["samples"][name]["tracks"] for name in resolved["samples"]}
-    found["mixhic2025/coverage"] = {
-        key: config["tracks"][key] for key in ("bin_bp", "coverage_bin_bp", "effective_genome_size")
-    }
-    found["mixhic2025/rest"] = [section[key] for key in ("seed", "loops", "page")]
-    found["mixhic2025/shown"] = plan_mixhic2025.shown(config, resolved)
-    found["mixhic2025/compared"] = plan_mixhic2025.compared(config, resolved)
+def windows_about_pairs(config: dict, arms: dict[str, Arm]) -> dict:
+    """What arms on pairs read, where an experiment has any: loops, start sites, tracks and how these are made."""
+    chosen = [name for name, arm in arms.items() if not plan.task_of(arm).whole_maps]
+    read = {sample for name in chosen for sample in (*arms[name].samples, *arms[name].test_samples)}
+    samples = {name: own for name, own in config["samples"].items() if name in read}
+    found = {f"pairs/{key}": config["pairs"][key] for key in config["pairs"]} if chosen else {}
+    for key in ("contacts", "loops", "tracks") if chosen else ():
+        found[f"pairs/{key}"] = {name: own.get(key) for name, own in samples.items()}
+    if chosen:
+        found["pairs/tss"] = config["genome"].get("tss")
+        found["pairs/scored"] = sorted(plan.scored(arms, [name for name in chosen if plan.task_of(arms[name]).scoring]))
+        found["pairs/coverage"] = {
+            key: config["tracks"][key] for key in ("bin_bp", "coverage_bin_bp", "effective_genome_size", "strands")
+        }
     return found
 
 
@@ -120,14 +127,13 @@ def name_of(layers: tuple[str, ...]) -> str:
 @pytest.mark.parametrize("layers", LAYERS, ids=name_of)
 def test_it_is_accepted(layers):
     config = completed(layers)
-    checks.check(config, {name: plan.resolve_arm(config, name) for name in config["arms"]})
+    arms = plan.resolve(config)
+    checks.check(config, arms)
     checks.check_splits(config, REPOSITORY)
     checks.check_inputs(config, KNOWN)
     if "mixhic2025" in config["papers"]:
-        resolved = plan_mixhic2025.resolve(config)
-        assert set(resolved) == {"samples", "pretrainings", "runs"}
-        checks.check_files(plan_mixhic2025.data(config, resolved), KNOWN)
-    assert plan.runs(config)
+        assert {arm.task for arm in arms.values()} == {"maps", "pretraining", "loop", "window", "cage"}
+    assert plan.runs(config, arms)
     assert set(config["evaluate"]["samples"]) <= set(config["samples"])
     assert set(config["evaluate"]["comparison"]["reference_arms"]) <= set(config["arms"])
 

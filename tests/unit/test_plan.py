@@ -1,11 +1,17 @@
-"""Runs and evaluations as pure functions of the configuration."""
+"""Arms, runs and scores as pure functions of the configuration."""
 
+import copy
+import json
 import re
+from dataclasses import asdict
 
 import pytest
 
 from trifold import plan
+from trifold.architectures import ARCHITECTURES
+from trifold.arm import of_settings
 from trifold.errors import InputError
+from trifold.tasks import TASKS
 
 
 @pytest.fixture
@@ -14,10 +20,13 @@ def config():
         "seeds": [1, 2],
         "splits": {"a": {}, "b": {}},
         "samples": {"alpha": {"tracks": {"atac": "x"}}, "beta": {}},
+        "geometry": {"bin_bp": 5000, "window_bins": 64},
+        "tracks": {"bin_bp": 100, "zero_where_uncovered": [], "strands": []},
         "degradations": {"low": {}, "thin": {}},
-        "training": {"epochs": 5, "batch_size": 4},
+        "training": {"epochs": 5, "batch_size": 4, "loss": "mse"},
         "evaluate": {"samples": ["alpha"], "comparison": {"reference_arms": []}},
         "arms_used": None,
+        "shared": {},
         "arms": {
             "identity": {"architecture": "identity"},
             "sequence": {"architecture": "akita", "training": {"epochs": 2}},
@@ -26,8 +35,16 @@ def config():
     }
 
 
+def runs(config, **options):
+    return plan.runs(config, plan.resolve(config), **options)
+
+
+def evaluations(config):
+    return plan.evaluations(config, plan.resolve(config))
+
+
 def test_learned_arms_run_per_seed_and_others_once_per_fold(config):
-    assert plan.runs(config) == [
+    assert runs(config) == [
         ("identity", "a", 0),
         ("identity", "b", 0),
         *[("sequence", fold, seed) for fold in "ab" for seed in (1, 2)],
@@ -37,41 +54,42 @@ def test_learned_arms_run_per_seed_and_others_once_per_fold(config):
 
 def test_a_model_that_comes_with_its_weights_is_not_trained(config):
     config["arms"]["other"] = {"architecture": "vehicle", "weights": "results/x"}
-    assert plan.trained_arms(config) == ["sequence", "image"]
-    assert ("other", "a", 0) in plan.runs(config)
+    arms = plan.resolve(config)
+    assert [name for name, arm in arms.items() if plan.is_trained(arm)] == ["sequence", "image"]
+    assert ("other", "a", 0) in plan.runs(config, arms)
 
 
 def test_an_arm_without_a_map_is_scored_beside_each_degradation(config):
-    scored = {(one.degradation, one.arm) for one in plan.evaluations(config)}
+    scored = {(one.degradation, one.arm) for one in evaluations(config)}
     assert scored == {("low", "identity"), ("low", "sequence"), ("thin", "sequence"), ("thin", "image")}
-    assert len(plan.evaluations(config)) == 2 + 4 + 4 + 4
+    assert len(evaluations(config)) == 2 + 4 + 4 + 4
 
 
 def test_what_is_on_demand_runs_only_when_asked(config):
     config["arms"]["image"]["on_demand"] = True
     config["splits"]["b"]["on_demand"] = True
-    assert {(run.arm, run.fold) for run in plan.runs(config)} == {("identity", "a"), ("sequence", "a")}
+    assert {(run.arm, run.fold) for run in runs(config)} == {("identity", "a"), ("sequence", "a")}
     config["arms"]["sequence"]["folds"] = ["a", "b"]
-    asked = {(run.arm, run.fold) for run in plan.runs(config, on_demand=True)}
+    asked = {(run.arm, run.fold) for run in runs(config, on_demand=True)}
     assert asked == {("identity", "a"), ("sequence", "a"), ("sequence", "b"), ("image", "a")}
-    assert ("sequence", "b") not in {(run.arm, run.fold) for run in plan.runs(config)}
+    assert ("sequence", "b") not in {(run.arm, run.fold) for run in runs(config)}
 
 
 def test_networks_of_a_loss_are_trained_and_not_evaluated(config):
     config["arms"]["vae"] = {"architecture": "vae"}
-    assert ("vae", "a", 1) in plan.runs(config)
-    assert "vae" not in {one.arm for one in plan.evaluations(config)}
+    assert ("vae", "a", 1) in runs(config)
+    assert "vae" not in {one.arm for one in evaluations(config)}
 
 
 def test_an_arm_without_maps_is_not_evaluated(config):
     config["arms"]["image"]["maps"] = False
-    assert "image" not in {one.arm for one in plan.evaluations(config)}
-    assert "maps" not in plan.resolve_arm(config, "image")
+    assert "image" not in {one.arm for one in evaluations(config)}
+    assert "maps" not in plan.resolve(config)["image"].model()
 
 
 def test_windows_are_scored_under_the_arms_own_protocol(config):
     config["arms"]["released"] = {"architecture": "vehicle", "protocol": "published"}
-    scored = plan.scored(config, ["identity", "image", "released"], fold="a")
+    scored = plan.scored(plan.resolve(config), ["identity", "image", "released"], fold="a")
     assert scored == [
         ("corrected", "identity", "a", 0, "alpha"),
         ("published", "identity", "a", 0, "alpha"),
@@ -84,10 +102,25 @@ def test_windows_are_scored_under_the_arms_own_protocol(config):
     "arm", [{"architecture": "hicplus"}, {"architecture": "vehicle", "options": {"normalisation": "quantile"}}]
 )
 def test_contacts_are_written_where_an_arm_reads_them(config, arm):
-    assert not plan.reads_counts(config, "corrected")
+    assert not plan.reads_counts(plan.resolve(config), "corrected")
     config["arms"]["other"] = arm
-    assert plan.reads_counts(config, "corrected")
-    assert not plan.reads_counts(config, "published")
+    assert plan.reads_counts(plan.resolve(config), "corrected")
+    assert not plan.reads_counts(plan.resolve(config), "published")
+
+
+def test_a_data_set_is_a_protocol_and_a_window_of_its_own(config):
+    config["arms"]["released"] = {"architecture": "vehicle", "protocol": "published"}
+    config["arms"]["wide"] = {"architecture": "vehicle", "window_bins": 128}
+    arms = plan.resolve(config)
+    assert (arms["image"].dataset, arms["image"].window_bins) == ("corrected", 64)
+    assert plan.datasets(config, arms) == {
+        "corrected": {"protocol": "corrected", "window_bins": 64},
+        "published": {"protocol": "published", "window_bins": 64},
+        "corrected-w128": {"protocol": "corrected", "window_bins": 128},
+    }
+    # The scores of whole maps stand on the corrected data set, whoever reads it.
+    assert "corrected" in plan.datasets(config, {"wide": arms["wide"]})
+    assert plan.scored(arms, ["wide"], fold="a")[0] == ("corrected-w128", "wide", "a", 1, "alpha")
 
 
 def test_an_experiment_uses_some_arms(config):
@@ -96,6 +129,14 @@ def test_an_experiment_uses_some_arms(config):
     assert list(used["arms"]) == ["identity", "image"]
     with pytest.raises(InputError, match="arms_used: \\['imagee'\\]"):
         plan.selected(config | {"arms_used": ["imagee"]})
+
+
+def refused(config, name, setting, message):
+    """An arm with some settings over it is refused in one line."""
+    arm = {**config["arms"][name], **setting}
+    with pytest.raises(InputError, match=message) as caught:
+        plan.resolve({**config, "arms": {**config["arms"], name: arm}})
+    assert "\n" not in str(caught.value)
 
 
 def test_t6_settings_that_do_nothing_are_refused(config):
@@ -114,9 +155,7 @@ def test_t6_settings_that_do_nothing_are_refused(config):
             "backbones: .* name one for 'image'",
         ),
     ]:
-        arm = {**config["arms"][name], **setting}
-        with pytest.raises(InputError, match=f"config: arms/{name}/{idle}"):
-            plan.resolve_arm({**config, "arms": {**config["arms"], name: arm}}, name)
+        refused(config, name, setting, f"config: arms/{name}/{idle}")
 
 
 @pytest.mark.parametrize(
@@ -133,21 +172,22 @@ def test_t6_settings_that_do_nothing_are_refused(config):
 def test_d11_options_are_checked_against_the_architecture(config, options, message):
     config["arms"]["image"]["options"] = options
     with pytest.raises(InputError, match=re.escape(f"config: arms/image/options/{message}")):
-        plan.resolve_arm(config, "image")
+        plan.resolve(config)
 
 
 def test_t12_where_a_training_runs_is_no_part_of_the_model(config):
     config |= {"accelerator": "cpu", "threads": {}, "mirrors": []}
     config["training"] |= {"workers": 2, "devices": 1, "nodes": 1}
     config["arms"]["image"]["training"] = {"workers": 4}
-    arm = plan.resolve_arm(config, "image")
-    assert plan.model_of(arm)["training"] == {"epochs": 5, "batch_size": 4}
+    arm = plan.resolve(config)["image"]
+    assert arm.model()["training"] == {"epochs": 5, "batch_size": 4, "loss": "mse"}
     assert plan.where_of(config, arm) == {"workers": 4, "devices": 1, "nodes": 1, "accelerator": "cpu"}
     told = plan.what(config)
     assert {"accelerator", "threads", "mirrors"}.isdisjoint(told)
-    assert told["training"] == {"epochs": 5, "batch_size": 4} and told["arms"]["image"]["training"] == {}
-    config["mixhic2025"] = {"runs": {"loop": {"training": {"epochs": 1, "workers": 8}}}}
-    assert plan.what(config)["mixhic2025"] == {"runs": {"loop": {"training": {"epochs": 1}}}}
+    assert told["training"] == {"epochs": 5, "batch_size": 4, "loss": "mse"}
+    assert told["arms"]["image"]["training"] == {}
+    config["shared"] = {"mixhic/loop": {"training": {"epochs": 1, "workers": 8}}}
+    assert plan.what(config)["shared"] == {"mixhic/loop": {"training": {"epochs": 1}}}
 
 
 def test_d6_reference_arms_are_there_or_left_out_with_arms_used(config):
@@ -160,18 +200,21 @@ def test_d6_reference_arms_are_there_or_left_out_with_arms_used(config):
 
 
 def test_an_arm_inherits_and_overrides(config):
-    arm = plan.resolve_arm(config, "sequence")
-    assert arm["training"] == {"epochs": 2, "batch_size": 4}
-    assert arm["degradation"] == "low"
-    assert arm["samples"] == ["alpha"]
+    arm = plan.resolve(config)["sequence"]
+    assert arm.training == {"epochs": 2, "batch_size": 4, "loss": "mse"}
+    assert arm.degradation == "low"
+    assert arm.samples == arm.test_samples == ("alpha",)
+    assert (arm.folds, arm.seeds, arm.task) == (("a", "b"), (1, 2), "maps")
 
 
 @pytest.mark.parametrize(
     "field, value",
     [
         ("architecture", "akitaa"),
+        ("task", "loop"),
         ("degradation", "lwo"),
         ("samples", ["gamma"]),
+        ("test_samples", ["gamma"]),
         ("training", {"epoch": 3}),
         ("backbones", {"sequence": "sequenze"}),
         ("tracks", ["atca"]),
@@ -185,29 +228,308 @@ def test_an_arm_inherits_and_overrides(config):
 def test_a_wrong_name_is_refused_with_the_known_ones(config, field, value):
     config["arms"]["sequence"][field] = value
     with pytest.raises(InputError, match=f"arms/sequence/{field}"):
-        plan.resolve_arm(config, "sequence")
+        plan.resolve(config)
 
 
 def test_an_arm_starts_from_another_of_the_same_split(config):
     config["arms"]["sequence"]["pretrained"] = "image"
-    arm = plan.resolve_arm(config, "sequence")
-    assert (arm["pretrained"], arm["pretrained_parts"]) == ("image", "encoder")
+    arm = plan.resolve(config)["sequence"]
+    assert (arm.pretrained, arm.pretrained_parts) == ("image", "encoder")
     config["arms"]["image"]["folds"] = ["a"]
     with pytest.raises(InputError, match=r"arms/sequence/pretrained: 'image' is not trained on the split\(s\) \['b'\]"):
-        plan.resolve_arm(config, "sequence")
+        plan.resolve(config)
     config["arms"]["image"]["weights"] = "image.pth"
     with pytest.raises(InputError, match="arms/image/pretrained: the arm comes with its weights"):
-        plan.resolve_arm(
-            config | {"arms": {**config["arms"], "image": config["arms"]["image"] | {"pretrained": "x"}}}, "image"
+        plan.resolve(
+            config | {"arms": {**config["arms"], "image": config["arms"]["image"] | {"pretrained": "sequence"}}}
         )
-    assert plan.resolve_arm(config, "sequence")["pretrained"] == "image"
+    assert plan.resolve(config)["sequence"].pretrained == "image"
+
+
+def test_arms_do_not_start_from_each_other(config):
+    config["arms"]["sequence"]["pretrained"] = "image"
+    config["arms"]["image"]["pretrained"] = "sequence"
+    with pytest.raises(InputError, match=r"config: arms/image/pretrained: 'sequence' is not one of"):
+        plan.resolve(config)
 
 
 def test_a_track_is_zero_where_it_says_so(config):
     config["samples"] = {"a": {"tracks": {"atac": "a.bw", "plus": "b.bw"}}}
-    config["tracks"] = {"bin_bp": 40, "zero_where_uncovered": ["plus"]}
+    config["tracks"] = {"bin_bp": 40, "zero_where_uncovered": ["plus"], "strands": [["plus", "minus"]]}
     assert plan.track_settings(config, "plus") == {"bin_bp": 40, "uncovered": "zero"}
     assert plan.track_settings(config, "atac") == {"bin_bp": 40, "uncovered": "missing"}
     config["tracks"]["zero_where_uncovered"] = ["minus"]
     with pytest.raises(InputError, match=r"zero_where_uncovered: \['minus'\] is not one of \['atac', 'plus'\]"):
         plan.track_settings(config, "atac")
+
+
+def test_an_arm_is_what_its_json_says(config):
+    """Jobs get it that way, and a model's version is made of it."""
+    config["tracks"]["strands"] = [["plus", "minus"]]
+    config["arms"]["loops"] = {"architecture": "mixhic", "task": "loop", "tracks": ["plus", "minus", "atac"]}
+    for arm in plan.resolve(config).values():
+        settings = json.loads(json.dumps(asdict(arm)))
+        assert of_settings(settings) == arm
+        assert json.loads(json.dumps(arm.model())) == arm.model()
+
+
+# ---------------------------------------------------------------- tasks: windows about pairs of bins
+
+
+@pytest.fixture
+def pairs(config):
+    """Pre-trainings and arms of every task on windows about pairs, beside one of whole maps."""
+    tracks = {"atac": "a.bam", "dnase": "d.bam"}
+    mixhic = {"architecture": "mixhic", "samples": ["alpha"]}
+    pretraining = {"architecture": "mixhic", "task": "pretraining", "samples": ["beta"]}
+    return config | {
+        "seeds": [5, 6],
+        "splits": {"a": {}},
+        "samples": {name: {"tracks": dict(tracks)} for name in ("alpha", "beta")},
+        "training": {
+            "epochs": 9,
+            "precision": "bf16-mixed",
+            "devices": 2,
+            "nodes": 1,
+            "workers": 4,
+            "schedule": "cosine",
+            "loss": "mse",
+        },
+        "shared": {
+            "mixhic": {"tracks": ["atac", "dnase"], "training": {"epochs": 3, "batch_size": 8}},
+            "mixhic/cage": {"options": {"embed_dim": 256}, "training": {"epochs": 4}},
+            "nearest": {"tracks": ["atac", "dnase"]},
+        },
+        "arms": {
+            "identity": {"architecture": "identity"},
+            "pre": {**pretraining, "options": {"embed_dim": 32, "depth": 1}},
+            "released": {**pretraining, "protocol": "published", "seeds": [5, 6]},
+            "loop": {**mixhic, "task": "loop", "pretrained": "pre", "test_samples": ["beta"]},
+            "noisy": {**mixhic, "task": "loop", "pretrained": "released", "protocol": "published"},
+            "window": {**mixhic, "task": "window", "training": {"epochs": 1, "workers": 0}},
+            "cage": {**mixhic, "task": "cage", "options": {"mode": "epi", "hidden": 4}},
+            "corner": {"architecture": "corner", "samples": ["alpha", "beta"]},
+            "nearest": {"architecture": "nearest", "samples": ["alpha"]},
+            "theirs": {**mixhic, "task": "loop", "scores": "their.tsv"},
+        },
+    }
+
+
+def options_of(arm):
+    """Options with those that the architecture has where an arm gives none."""
+    return {**plan.traits_of(arm).options, **arm.options}
+
+
+def test_an_arm_has_the_task_that_it_names_or_the_one_there_is(pairs):
+    tasks = {name: arm.task for name, arm in plan.resolve(pairs).items()}
+    assert tasks == {
+        "identity": "maps",
+        "pre": "pretraining",
+        "released": "pretraining",
+        "loop": "loop",
+        "noisy": "loop",
+        "window": "window",
+        "cage": "cage",
+        "corner": "loop",
+        "nearest": "cage",
+        "theirs": "loop",
+    }
+    del pairs["arms"]["cage"]["task"]
+    with pytest.raises(InputError, match="config: arms/cage/task: missing; give one of pretraining, loop, window"):
+        plan.resolve(pairs)
+
+
+def test_every_task_of_an_architecture_is_declared():
+    used = {task for traits in ARCHITECTURES.values() for task in traits.tasks}
+    assert used == set(TASKS)
+    assert {task.criterion[1] for task in TASKS.values()} == {1, -1}
+
+
+def test_a_task_has_the_sizes_of_the_arm_it_starts_from_and_its_own_otherwise(pairs):
+    arms = plan.resolve(pairs)
+    sizes = {"embed_dim": 32, "depth": 1, "heads": 4, "variant": "full"}
+    assert sizes.items() <= options_of(arms["pre"]).items()
+    assert {**sizes, "mode": "bimodal", "freeze": False}.items() <= options_of(arms["loop"]).items()
+    window, cage = options_of(arms["window"]), options_of(arms["cage"])
+    assert (window["embed_dim"], window["depth"], window["mode"]) == (128, 2, "infer_map")
+    assert (cage["embed_dim"], cage["mode"], cage["hidden"]) == (256, "epi", 4)
+    pairs["arms"]["loop"]["options"] = {"depth": 2}
+    assert plan.resolve(pairs)["loop"].options == {"embed_dim": 32, "depth": 2, "heads": 4, "variant": "full"}
+    assert {arm.tracks for arm in arms.values() if arm.architecture == "mixhic"} == {("atac", "dnase")}
+    assert {arm.window_bins for name, arm in arms.items() if name != "identity"} == {50}
+
+
+def test_protocols_differ_in_logarithm_held_out_chromosomes_and_noise(pairs):
+    arms = plan.resolve(pairs)
+    facts = {name: (arms[name].log_tracks, arms[name].hold_out) for name in arms}
+    assert facts == {name: (name != "released", name != "released") for name in arms}
+    assert {name: arm.noise for name, arm in arms.items()} == {name: name == "noisy" for name in arms}
+    pairs["arms"]["released"] |= {"log_tracks": True, "hold_out": True, "noise": True, "fraction": 0.5}
+    arm = plan.resolve(pairs)["released"]
+    assert (arm.log_tracks, arm.hold_out, arm.noise, arm.fraction) == (True, True, True, 0.5)
+
+
+def test_another_seed_or_test_sample_makes_no_other_model(pairs):
+    before = plan.resolve(pairs)
+    pairs["seeds"] = [5, 6, 7]
+    pairs["arms"]["loop"]["test_samples"] = ["beta", "alpha"]
+    after = plan.resolve(pairs)
+    for name, arm in before.items():
+        assert arm.model() == after[name].model()
+    tasks = ["loop", "noisy", "window", "cage", "corner", "nearest", "theirs"]
+    assert len(plan.scored(after, tasks)) == len(plan.scored(before, tasks)) + 4 + 3
+    pairs["arms"]["loop"]["options"] = {"freeze": True}
+    assert plan.resolve(pairs)["loop"].model() != before["loop"].model()
+
+
+def test_training_is_the_experiments_the_architectures_the_shared_and_the_arms(pairs):
+    """Later ones in place of earlier ones."""
+    arms = plan.resolve(pairs)
+    architecture = ARCHITECTURES["mixhic"].at("window").training["corrected"]
+    assert architecture["schedule"] == "constant"
+    assert arms["window"].training == {
+        "precision": "bf16-mixed",
+        "devices": 2,
+        "nodes": 1,
+        **architecture,
+        "epochs": 1,
+        "batch_size": 8,
+        "workers": 0,
+    }
+    assert arms["cage"].training["epochs"] == 4
+    assert arms["noisy"].training["early_stop_epochs"] == 10
+    assert arms["loop"].training["early_stop_epochs"] == 20
+    assert arms["identity"].training == pairs["training"]
+
+
+@pytest.mark.parametrize(
+    ("shared", "message"),
+    [
+        ({"mixhik": {}}, r"shared: 'mixhik' is not one of \['akita', "),
+        ({"mixhic/maps": {}}, "shared: 'mixhic/maps' names no task of the architecture; write mixhic/pretraining, "),
+    ],
+)
+def test_what_is_shared_is_by_an_architecture_and_its_task(pairs, shared, message):
+    with pytest.raises(InputError, match=f"config: {message}"):
+        plan.resolve(pairs | {"shared": shared})
+
+
+def test_scores_of_every_seed_and_sample(pairs):
+    arms = plan.resolve(pairs)
+    published, corrected = "published-w50", "corrected-w50"
+    assert plan.scored(arms, ["loop", "noisy", "window", "cage", "corner", "theirs"]) == [
+        *[(corrected, "loop", "a", seed, "beta") for seed in (5, 6)],
+        *[(published, "noisy", "a", seed, "alpha") for seed in (5, 6)],
+        *[(corrected, "window", "a", seed, "alpha") for seed in (5, 6)],
+        *[(corrected, "cage", "a", seed, "alpha") for seed in (5, 6)],
+        *[(corrected, "corner", "a", 0, sample) for sample in ("alpha", "beta")],
+    ]
+    # An arm starts from the one of its seed, or of the first.
+    assert [plan.start_seed(arms["pre"], seed) for seed in (5, 6)] == [5, 5]
+    assert [plan.start_seed(arms["released"], seed) for seed in (5, 6)] == [5, 6]
+    assert {name: arm.seeds for name, arm in arms.items()} == {
+        **dict.fromkeys(arms, (5, 6)),
+        "pre": (5,),
+        **dict.fromkeys(("identity", "corner", "nearest", "theirs"), (0,)),
+    }
+
+
+def test_closed_forms_are_fitted_once_and_rules_are_not(pairs):
+    arms = plan.resolve(pairs)
+    trained = [name for name, arm in arms.items() if plan.is_trained(arm)]
+    assert trained == ["pre", "released", "loop", "noisy", "window", "cage", "nearest"]
+    assert plan.parts_of(arms["nearest"]) == {
+        "data": "trifold.data.pair_dataset",
+        "scoring": "trifold.score_pairs",
+        "criterion": ["validation_pearson", 1],
+        "learner": None,
+    }
+    assert plan.parts_of(arms["loop"]) == {
+        "data": "trifold.data.pair_dataset",
+        "scoring": "trifold.score_pairs",
+        "criterion": ["validation_auroc", 1],
+        "learner": ["trifold.training.multimodal", "Multimodal"],
+    }
+    assert plan.parts_of(arms["pre"])["scoring"] is None
+    assert [run for run in plan.runs(pairs, arms) if run.arm == "nearest"] == [("nearest", "a", 0)]
+
+
+def test_arms_on_pairs_have_no_whole_maps(pairs):
+    arms = plan.resolve(pairs)
+    assert {one.arm for one in plan.evaluations(pairs, arms)} == {"identity"}
+    assert list(plan.of_whole_maps(pairs, arms)["arms"]) == ["identity"]
+    assert plan.protocols_read(arms) == ["corrected"]
+    assert not plan.reads_counts(arms, "corrected-w50")
+
+
+def test_t11_a_training_depends_on_the_modules_of_its_arm_and_task(config, pairs):
+    config["arms"] |= {
+        "vae": {"architecture": "vae"},
+        "both": {"architecture": "hybrid", "backbones": {"sequence": "sequence", "image": "image"}},
+        "gan": {
+            "architecture": "hicplus",
+            "loss_networks": {"vae": "vae"},
+            "training": {"loss": "vehicle"},
+        },
+    }
+    arms = plan.resolve(config)
+    models, training, data = "trifold.models.", "trifold.training.", "trifold.data.dataset"
+    sequence, image = ARCHITECTURES["akita"].module, ARCHITECTURES["vehicle"].module
+    assert plan.networks_of(arms, "both") == sorted([f"{models}hybrid", sequence, image])
+    assert plan.trained_by(arms, "image") == sorted([image, data, f"{training}regression"])
+    assert plan.trained_by(arms, "both") == sorted([f"{models}hybrid", sequence, image, data, f"{training}regression"])
+    assert plan.trained_by(arms, "vae") == sorted([f"{models}vae", data, f"{training}autoencoder"])
+    # The adversary of this loss stands in the module of `vehicle`.
+    assert plan.trained_by(arms, "gan") == sorted(
+        [f"{models}hicplus", f"{models}vae", f"{models}vehicle", data, f"{training}adversarial"]
+    )
+    assert plan.scored_by(arms, "gan") == sorted([f"{models}hicplus", data, "trifold.score_windows"])
+    assert plan.scored_by(arms, "both") == sorted([f"{models}hybrid", sequence, image, data, "trifold.score_windows"])
+
+    arms, data = plan.resolve(pairs), "trifold.data.pair_dataset"
+    assert plan.trained_by(arms, "loop") == sorted([f"{models}mixhic", data, f"{training}multimodal"])
+    assert plan.scored_by(arms, "loop") == sorted([f"{models}mixhic", data, "trifold.score_pairs"])
+    assert plan.trained_by(arms, "nearest") == sorted([f"{models}references", data])
+    assert plan.scored_by(arms, "pre") == sorted([f"{models}mixhic", data])
+
+
+def test_strands_of_an_arms_tracks_by_their_numbers(pairs):
+    pairs["tracks"]["strands"] = [["plus", "minus"], ["far", "near"]]
+    pairs["arms"]["loop"]["tracks"] = ["minus", "atac", "plus"]
+    arms = plan.resolve(pairs)
+    assert arms["loop"].strands == ((2, 0),)
+    assert arms["window"].strands == arms["identity"].strands == ()
+    refused(pairs, "loop", {"tracks": ["atac", "plus"]}, r"config: arms/loop/tracks: 'plus' and 'minus' .* add 'minus'")
+    refused(pairs, "loop", {"tracks": ["near"]}, r"config: arms/loop/tracks: 'far' and 'near' .* add 'far'")
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "message"),
+    [
+        ("loop", {"pretrained": "prae"}, "pretrained: 'prae' is not one of"),
+        ("loop", {"protocol": "published"}, "pretrained: 'pre' is corrected .* protocols are not mixed: change one"),
+        ("loop", {"samples": ["alfa"]}, r"samples: 'alfa' is not one of \['alpha', 'beta'\]"),
+        ("window", {"training": {"epoch": 1}}, "training: 'epoch' is not one of"),
+        ("corner", {"task": "window"}, r"task: 'window' is not one of \['loop'\]"),
+        ("loop", {"degradation": "low"}, "degradation: the task 'loop' has no use for it; leave the setting out"),
+        ("cage", {"maps": False}, "maps: the task 'cage' has no use for it; leave the setting out"),
+        ("window", {"loss_networks": {"vae": "pre"}}, "loss_networks: the task 'window' has no use for it; leave"),
+        ("nearest", {"training": {"epochs": 1}}, "training: 'nearest' is not trained; leave the setting out"),
+        ("loop", {"options": {"warmup_epochs": 1}}, "options/warmup_epochs: the architecture 'mixhic' has no such opt"),
+        ("loop", {"options": {"mode": "both"}}, "options/mode: 'both' is not one of bimodal, map, epi"),
+        ("loop", {"folds": ["b"]}, r"folds: 'b' is not one of \['a'\]; add such a split, or leave the arm out"),
+        *[
+            ("identity", {field: value}, f"{field}: for tasks on windows about pairs of bins; leave the setting out")
+            for field, value in [
+                ("fraction", 0.5),
+                ("noise", True),
+                ("log_tracks", False),
+                ("hold_out", False),
+                ("scores", "their.tsv"),
+            ]
+        ],
+    ],
+)
+def test_what_the_schema_cannot_see_is_refused_by_field_and_remedy(pairs, name, setting, message):
+    plan.resolve(copy.deepcopy(pairs))
+    refused(pairs, name, setting, f"config: arms/{name}/{message}")

@@ -1,6 +1,10 @@
 """Data flows one way: each room of the package imports only the rooms below it, and the package knows no Snakemake."""
 
 import ast
+import subprocess
+import sys
+
+import pytest
 
 # Highest first, as in docs/architecture.md; rooms on one line do not know each other.
 FLOORS = [
@@ -18,9 +22,9 @@ FLOORS = [
     {"metrics", "simulate", "portals"},
     {"checks"},
     {"io"},
-    {"plan_mixhic2025"},
     {"plan"},
-    {"architectures", "loss_terms", "settings"},
+    {"arm", "architectures", "settings", "tasks"},
+    {"loss_terms"},
     {"config", "provenance", "code", "genome"},
     {"log"},
     {"errors"},
@@ -50,6 +54,14 @@ def test_each_room_imports_only_rooms_below(repository):
                 if room != own and FLOOR[room] <= FLOOR[own]:
                     upward.append(f"{path.relative_to(package)} -> {room}")
     assert upward == []
+
+
+@pytest.mark.parametrize("room", ["arm", "architectures", "checks", "plan", "tasks"])
+def test_what_every_job_comes_through_loads_no_torch(repository, room):
+    """The Snakefile imports it at every start; what of a network it needs, it reads from the source."""
+    code = f"import sys, trifold.{room}; print(sorted({{'torch', 'lightning', 'numpy', 'pandas'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_spine_knows_no_paper(repository):

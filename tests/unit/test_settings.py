@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from trifold import settings
+from trifold import plan, settings
 from trifold.errors import InputError
 
 MINE = """
@@ -96,6 +96,30 @@ def test_sizes_of_a_paper_differ_in_networks_and_not_in_names(complete):
     assert paper["arms"].keys() == short["arms"].keys() and paper["lau2025"] == short["lau2025"]
     assert "weights" in paper["arms"]["foundation-published"] and "weights" not in short["arms"]["foundation-published"]
     assert (paper["training"]["epochs"], short["training"]["epochs"]) == (32, 40)
+
+
+PAIRS = "papers: [mixhic2025]\nsize: demo\nsamples: {alpha: {contacts: a.mcool}}\nevaluate: {samples: [alpha]}\n"
+
+
+def test_a_papers_arms_without_their_samples_are_left_out_with_what_stands_on_them(complete):
+    """`small` is pre-trained on `beta`; of arms that are tested on some samples, those that there are stay."""
+    arms = complete(f"{PAIRS}arms: {{loop-corner: {{test_samples: [gamma, alpha]}}}}")["arms"]
+    assert list(arms) == ["identity", "image", "loop-corner", "map-expected", "cage-small", "cage-nearest"]
+    assert arms["loop-corner"]["test_samples"] == ["alpha"]
+    assert "loop-corner" not in complete(f"{PAIRS}arms: {{loop-corner: {{test_samples: [gamma]}}}}")["arms"]
+    every = complete(PAIRS.replace("a.mcool}", "a.mcool}, beta: {contacts: b.mcool}"))["arms"]
+    assert list(every)[2:] == [
+        *("small", "loop-small", "loop-corner", "map-small", "map-expected", "cage-small", "cage-nearest")
+    ]
+
+
+def test_an_arm_stays_that_a_user_names_or_that_is_not_asked_for_by_a_table_alone(complete):
+    """It is refused when it is resolved, by the sample that is not there."""
+    over = f"{PAIRS}arms: {{mine: {{architecture: vehicle, samples: [gamma], on_demand: true}}, "
+    arms = complete(f"{over}small: {{on_demand: false}}}}")["arms"]
+    assert {"mine", "small", "loop-small", "map-small"} <= set(arms)
+    with pytest.raises(InputError, match=r"config: arms/mine/samples: 'gamma' is not one of \['alpha', 'one'\]"):
+        plan.resolve(complete(f"{over}}}"))
 
 
 def test_two_papers_that_do_not_agree_are_refused(refused):
@@ -250,12 +274,12 @@ def test_d11_a_wrong_value_is_said_with_what_is_right(refused, over, line):
     assert refused(over) == line
 
 
-def test_mixhic2025_entries_are_held_to_the_types_of_training(refused):
-    own = "mixhic2025: {pretrainings: {p: {samples: [one], training: {epochs: 0, bach_size: 3}}}}"
-    over = f"papers: [mixhic2025]\nsize: demo\n{own}"
+def test_what_arms_share_is_held_to_the_types_of_training(refused):
+    over = "shared: {mixhic/loop: {training: {epochs: 0, bach_size: 3}}}"
     assert refused(over) == (
-        "mixhic2025/pretrainings/p/training/bach_size: no such key; did you mean batch_size? (and 1 more)"
+        "shared/mixhic/loop/training/bach_size: no such key; did you mean batch_size? (and 1 more)"
     )
+    assert refused("shared: {mixhic: {option: {}}}") == "shared/mixhic/option: no such key; did you mean options?"
 
 
 @pytest.mark.parametrize(
@@ -393,7 +417,7 @@ def test_the_schema_accepts_what_is_made(repository, complete):
 def test_it_needs_neither_torch_nor_pandas(repository):
     code = """if True:
         import sys
-        from trifold import settings
+        from trifold import plan, settings
         settings.complete({}, ".")
         print({"torch", "pandas", "numpy"} & set(sys.modules))"""
     done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=True)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from fitted import fit_model
 from test_fit import SETTINGS, STATISTICS, digests, history, interrupt
 from torch import nn
 from torch.utils.data import Dataset
@@ -13,7 +14,6 @@ from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import registry, weights
 from trifold.training.adversarial import Adversarial
-from trifold.training.fit import fit
 from trifold.training.regression import learning_rate_factor
 
 # Cropped by 6: 30 bins, of which a discriminator of VEHiCLE's makes 2, and HiCSR's takes two tiles a side.
@@ -75,12 +75,11 @@ def train(folder, loss="vehicle", protocol="corrected", die_at=None, count=7, **
     settings = replace(GAN, loss=loss, **settings)
     arm = {"name": loss, "protocol": protocol}
     model, windows, networks = make(loss, protocol), Windows(count, 1, die_at), networks_of(loss)
-    fit(model, windows, Windows(2, 2), settings, 7, folder / "ckpt", folder / "out", 1, arm, "v1", "cpu", networks)
-    return folder / "out"
+    return fit_model(model, windows, Windows(2, 2), settings, folder, arm=arm, networks=networks)
 
 
 def checkpoint(out) -> dict:
-    return torch.load(out.parent / "ckpt/last.ckpt", weights_only=True)
+    return torch.load(out.parent / "checkpoints/last.ckpt", weights_only=True)
 
 
 def same(first, second) -> bool:
@@ -274,27 +273,13 @@ def test_discriminator_starts_from_the_seed_alone():
 # ---------------------------------------------------------------- refusals
 
 
-def test_refuses_what_does_not_fit(tmp_path):
+def test_refuses_what_does_not_fit():
     with pytest.raises(InputError, match=r"arm 'a': loss 'vehicle' .* predicts ln O/E"):
         Adversarial(make("akita"), GAN, networks_of("vehicle"), protocol="corrected", arm="a")
     with pytest.raises(
         InputError, match="loss network vae was trained on 'observed' maps and the arm predicts 'counts'"
     ):
         Adversarial(make("deephic"), GAN, networks_of("vehicle"), protocol="corrected", arm="a")
-    with pytest.raises(InputError, match="arm 'vehicle': training/loss mse"):
-        fit(
-            make("vehicle"),
-            Windows(3, 1),
-            Windows(2, 2),
-            replace(GAN, loss="mse"),
-            7,
-            tmp_path,
-            tmp_path,
-            1,
-            {"name": "vehicle"},
-            "v1",
-            loss_networks=networks_of("vehicle"),
-        )
 
 
 def test_loss_that_is_not_finite_is_explained(tmp_path):
@@ -302,4 +287,4 @@ def test_loss_that_is_not_finite_is_explained(tmp_path):
     nn.init.constant_(model.final_block[-1].bias, torch.nan)
     windows, networks = Windows(3, 1), networks_of("vehicle")
     with pytest.raises(InputError, match=r"arm 'a': the training loss is nan at epoch 0, step 0; .*learning_rate"):
-        fit(model, windows, windows, GAN, 7, tmp_path, tmp_path, 1, {"name": "a"}, "v1", "cpu", networks)
+        fit_model(model, windows, windows, GAN, tmp_path, arm={"name": "a"}, networks=networks)

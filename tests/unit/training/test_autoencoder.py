@@ -5,14 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from fitted import fit_model
 from scipy.stats import pearsonr
 from test_fit import SETTINGS, STATISTICS, digests, history, interrupt
 from torch.utils.data import Dataset
 
 from trifold.config import Geometry
-from trifold.errors import InputError
 from trifold.models import registry, weights
-from trifold.training.fit import fit
 
 GEOMETRY = Geometry(bin_bp=16, window_bins=24, stride_bins={}, max_bad_bins=0.25, max_n_bins=0)
 OPTIONS = {
@@ -52,8 +51,7 @@ def make(name: str):
 def train(folder, name="vae", die_at=None, **settings):
     windows, held_out = Maps(9, 1, die_at), Maps(3, 2)
     settings = replace(SETTINGS, **settings)
-    fit(make(name), windows, held_out, settings, 7, folder / "ckpt", folder / "out", 1, {"name": name}, "v1")
-    return folder / "out"
+    return fit_model(make(name), windows, held_out, settings, folder, arm={"name": name})
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -82,9 +80,3 @@ def test_history_is_the_loss_and_the_reconstruction_of_the_weights(tmp_path):
         for a, b in zip(reconstruction.numpy(), windows.maps)
     ]
     assert last["validation_pearson"] == pytest.approx(np.mean(pearson), rel=1e-4)
-
-
-@pytest.mark.parametrize("settings", [{"loss": "vehicle"}, {"loss_weights": {"vae": 1}}])
-def test_refuses_a_loss_that_is_not_its_own(tmp_path, settings):
-    with pytest.raises(InputError, match=r"arm 'vae': training/loss .* set loss: mse, l1 or mse_ssim"):
-        train(tmp_path, **settings)

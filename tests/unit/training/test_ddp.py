@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fitted import fit_model
 from safetensors.torch import load_file
 from test_adversarial import Windows as GanWindows
 from test_adversarial import make as make_gan
@@ -17,7 +18,7 @@ from trifold.errors import InputError
 from trifold.log import kept
 from trifold.models import registry
 from trifold.training import processes
-from trifold.training.fit import EpochOrder, fit
+from trifold.training.fit import EpochOrder
 
 VIT = {"patch_size": 10, "width": 8, "depth": 1, "heads": 2, "decoder_width": 8, "decoder_depth": 1, "decoder_heads": 2}
 # Nothing in a vision transformer looks at its neighbours in the batch. Adam would blow rounding up: SGD.
@@ -38,7 +39,7 @@ def train(folder: Path, name: str, options: dict, settings, die_at=None):
     model = make(name, options)
     windows = Windows(10, 1, die_at, interrupt)
     # Three validation windows: two processes have unlike numbers of batches.
-    fit(model, windows, Windows(3, 2), settings, 7, folder / "ckpt", folder / "out", 2, {"name": name}, "v1")
+    fit_model(model, windows, Windows(3, 2), settings, folder, arm={"name": name}, threads=2)
     return model
 
 
@@ -57,8 +58,8 @@ def train_all(folder: str, devices: int) -> None:
         gan, arm = make_gan("vehicle"), {"name": "gan", "protocol": "corrected"}
         networks = {"vae": make_gan("vae").eval()}
         settings = replace(GAN, devices=devices)
-        out = folder / "gan" / "out"
-        fit(gan, GanWindows(8, 1), GanWindows(3, 2), settings, 7, out.parent, out, 2, arm, "v1", "cpu", networks)
+        windows = GanWindows(8, 1), GanWindows(3, 2)
+        fit_model(gan, *windows, settings, folder / "gan", arm=arm, threads=2, networks=networks)
         models["gan"] = gan
     for name, model in models.items():
         torch.save(model.state_dict(), folder / f"{name}-{rank}.pt")

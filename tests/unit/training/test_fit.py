@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from fitted import fit_model
 from torch.utils.data import Dataset
 
 from trifold.config import WHERE, Geometry, Training, placed
 from trifold.errors import InputError
 from trifold.models import registry, weights
-from trifold.training.fit import EpochOrder, duration, estimate, fit
+from trifold.training.fit import EpochOrder, duration, estimate
 from trifold.training.regression import pixel_loss
 
 GEOMETRY = Geometry(bin_bp=16, window_bins=20, stride_bins={}, max_bad_bins=0.25, max_n_bins=0)
@@ -97,19 +98,9 @@ def make(architecture: str):
 
 
 def train(folder: Path, architecture: str = "akita", settings=SETTINGS, die_at=None, how=None, version="v1", seed=7):
-    fit(
-        make(architecture),
-        Windows(10, 1, die_at, how),
-        Windows(4, 2),
-        settings,
-        seed,
-        folder / "checkpoints",
-        folder / "out",
-        1,
-        {"name": architecture, "architecture": architecture},
-        version,
-    )
-    return folder / "out"
+    arm = {"name": architecture, "architecture": architecture}
+    windows = Windows(10, 1, die_at, how), Windows(4, 2)
+    return fit_model(make(architecture), *windows, settings, folder, arm=arm, seed=seed, version=version)
 
 
 def digests(out: Path) -> dict[str, str]:
@@ -249,10 +240,8 @@ def test_d14_a_training_without_a_valid_pixel_is_refused(tmp_path, architecture,
     crop = make(architecture).crop_bins
     windows[role].valid[[*range(crop), *range(GEOMETRY.window_bins - crop, GEOMETRY.window_bins)]] = True
     with pytest.raises(InputError, match=f"arm '{architecture}': no pixel of the {role} windows counts.*max_n_bins"):
-        fit(
-            make(architecture), *windows.values(), SETTINGS, 1, tmp_path, tmp_path / "o", 1, {"name": architecture}, "v"
-        )
-    assert not (tmp_path / "o").exists()
+        fit_model(make(architecture), *windows.values(), SETTINGS, tmp_path, arm={"name": architecture}, seed=1)
+    assert not (tmp_path / "out").exists()
 
 
 def test_d14_neighbouring_bins_alone_teach_no_ln_oe(tmp_path):
@@ -260,9 +249,9 @@ def test_d14_neighbouring_bins_alone_teach_no_ln_oe(tmp_path):
     thin.valid[:] = False
     thin.valid[[8, 9]] = True
     with pytest.raises(InputError, match="next to the diagonal"):
-        fit(make("akita"), thin, Windows(2, 2), SETTINGS, 1, tmp_path, tmp_path / "o", 1, {"name": "akita"}, "v")
-    fit(make("vehicle"), thin, Windows(2, 2), SETTINGS, 1, tmp_path, tmp_path / "o", 1, {"name": "vehicle"}, "v")
-    assert all(row["train_loss"] > 0 for row in history(tmp_path / "o"))
+        fit_model(make("akita"), thin, Windows(2, 2), SETTINGS, tmp_path, arm={"name": "akita"}, seed=1)
+    out = fit_model(make("vehicle"), thin, Windows(2, 2), SETTINGS, tmp_path, arm={"name": "vehicle"}, seed=1)
+    assert all(row["train_loss"] > 0 for row in history(out))
 
 
 def test_hybrid_trains_its_head_first(tmp_path):
@@ -311,9 +300,9 @@ def test_loss_that_is_not_finite_is_explained(tmp_path):
         (make("akita"), broken, "oe of"),
     ):
         with pytest.raises(InputError, match=f"arm 'akita': .* at epoch 0, step 0; .*{remedy}"):
-            fit(model, windows, Windows(2, 2), SETTINGS, 1, tmp_path, tmp_path, 1, {"name": "akita"}, "v")
+            fit_model(model, windows, Windows(2, 2), SETTINGS, tmp_path, arm={"name": "akita"}, seed=1)
     with pytest.raises(InputError, match="the validation loss is nan at epoch 0, step 0; oe of"):
-        fit(make("akita"), Windows(4, 1), broken, SETTINGS, 1, tmp_path, tmp_path, 1, {"name": "akita"}, "v")
+        fit_model(make("akita"), Windows(4, 1), broken, SETTINGS, tmp_path, arm={"name": "akita"}, seed=1)
 
 
 VIT = {"patch_size": 10, "width": 8, "depth": 1, "heads": 2, "decoder_width": 8, "decoder_depth": 1, "decoder_heads": 2}
@@ -327,12 +316,12 @@ def test_layers_learn_at_their_own_rates(tmp_path):
     start = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     once = {"epochs": 1, "batch_size": 10, "accumulate": 1, "schedule": "constant", "betas": (0.0, 0.0)}
     settings = replace(SETTINGS, **once, loss="mse_ssim", layer_decay=0.5, clip_gradient_norm=0.0)
-    fit(model, Windows(10, 1), Windows(4, 2), settings, 1, tmp_path / "c", tmp_path / "out", 1, {"name": "vit"}, "v")
+    out = fit_model(model, Windows(10, 1), Windows(4, 2), settings, tmp_path, arm={"name": "vit"}, seed=1)
     moved = {name: (parameter - start[name]).abs().max().item() for name, parameter in model.named_parameters()}
     for name, level in (("decoder_map.bias", 0), ("decoder_blocks.0.attn.proj.weight", 1), ("decoder_embed.weight", 2)):
         assert moved[name] == pytest.approx(0.01 * 0.5**level, rel=1e-3), name
     assert moved["vit_backbone.blocks.0.attn.proj.weight"] == pytest.approx(0.01 * 0.5**3, rel=1e-3)
-    assert history(tmp_path / "out")[0]["learning_rate"] == 0.01
+    assert history(out)[0]["learning_rate"] == 0.01
 
 
 @pytest.mark.parametrize(
@@ -347,7 +336,8 @@ def test_settings_of_another_architecture_are_refused(tmp_path, architecture, se
 @pytest.mark.parametrize(("sizes", "role"), [((0, 2), "training"), ((2, 0), "validation")])
 def test_empty_split_is_refused(tmp_path, sizes, role):
     with pytest.raises(InputError, match=f"no {role} window"):
-        fit(make("akita"), Windows(sizes[0], 1), Windows(sizes[1], 1), SETTINGS, 1, tmp_path, tmp_path, 1, {}, "v")
+        windows = Windows(sizes[0], 1), Windows(sizes[1], 1)
+        fit_model(make("akita"), *windows, SETTINGS, tmp_path, arm={"name": "akita"}, seed=1)
 
 
 def test_epoch_order_is_a_permutation_that_changes():

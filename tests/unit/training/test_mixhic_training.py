@@ -2,22 +2,23 @@
 
 import csv
 import hashlib
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from fitted import fit_model, learner_of
 from scipy.stats import pearsonr
 from test_fit import SETTINGS as ADAM
 from torch.utils.data import DataLoader, Dataset
 
+from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.metrics.classification import auroc
-from trifold.models import mixhic, weights
-from trifold.training.fit import fit
-from trifold.training.multimodal import Multimodal
+from trifold.models import mixhic, registry, stored, weights
 
 SETTINGS = replace(
     ADAM,
@@ -30,7 +31,10 @@ SETTINGS = replace(
     clip_gradient_norm=0.0,
     reverse_complement=False,
 )
-NETWORK = {"protocol": "corrected", "embed_dim": 4, "heads": 2, "depth": 1, "track_bins": 2, "tracks": 1}
+# Of one track, in two bins to a bin of the map.
+GEOMETRY = Geometry(bin_bp=16, window_bins=50, stride_bins={}, max_bad_bins=0.25, max_n_bins=0)
+STATISTICS = {"tracks": ["atac"], "track_bp": 8}
+NETWORK = {"embed_dim": 4, "heads": 2, "depth": 1}
 BYTES = ("weights.safetensors", "last.safetensors", "config.yaml", "history.csv")
 
 
@@ -68,12 +72,30 @@ class Pairs(Dataset):
         return {**item, "map": item["map"] + noise}
 
 
-def train(folder: Path, task: str = "loop", settings=SETTINGS, die_at=None, validation: int = 6, **options) -> Path:
+def make(task: str, protocol: str = "corrected", **options):
+    return registry.build("mixhic", GEOMETRY, NETWORK | options, STATISTICS, {}, protocol, task)
+
+
+def train(
+    folder: Path,
+    task: str = "loop",
+    settings=SETTINGS,
+    die_at=None,
+    validation: int = 6,
+    protocol="corrected",
+    **options,
+) -> Path:
     torch.manual_seed(0)
-    network = mixhic.build(task, NETWORK | options)
-    arm = {"name": task, "task": task, "network": NETWORK | options}
-    fit(network, Pairs(6, 1, die_at), Pairs(validation, 2), settings, 7, folder / "ckpt", folder / "out", 1, arm, "v1")
-    return folder / "out"
+    network = make(task, protocol, **options)
+    what = {"name": task, "architecture": "mixhic", "task": task, "protocol": protocol, "options": NETWORK | options}
+    arm = {**what, "backbones": {}, "geometry": asdict(GEOMETRY)}
+    return fit_model(network, Pairs(6, 1, die_at), Pairs(validation, 2), settings, folder, arm=arm)
+
+
+def load(out: Path):
+    """The model of a folder, with the statistics that the job writes there."""
+    (out / "statistics.json").write_text(json.dumps(STATISTICS))
+    return stored.load_arm(out)[:2]
 
 
 def history(out: Path) -> list[dict]:
@@ -85,7 +107,7 @@ def test_a_broken_training_ends_like_an_unbroken_one(tmp_path):
     whole = train(tmp_path / "whole")
     with pytest.raises(ConnectionError, match="broken"):
         train(tmp_path / "broken", die_at=(1, 3))
-    assert (tmp_path / "broken/ckpt/last.ckpt").exists() and not (tmp_path / "broken/out").exists()
+    assert (tmp_path / "broken/checkpoints/last.ckpt").exists() and not (tmp_path / "broken/out").exists()
     resumed = train(tmp_path / "broken")
     for name in BYTES:
         digests = [hashlib.sha256((out / name).read_bytes()).hexdigest() for out in (whole, resumed)]
@@ -118,18 +140,18 @@ def test_loops_keep_the_best_auroc_and_stop(tmp_path):
     assert len(rows) == best + 2 < 12  # one epoch without a better one
     data = Pairs(6, 2)
     batch = next(iter(DataLoader(data, batch_size=6)))
-    network, frozen = mixhic.load(out)
+    network, frozen = load(out)
     assert frozen["arm"]["task"] == "loop" and not network.training
     with torch.no_grad():
         scores = network(batch)[:, 0].numpy()
     assert auroc(batch["label"][:, 0].numpy(), scores) == pytest.approx(aurocs[best])
 
 
-@pytest.mark.parametrize(("task", "target"), [("map", "map"), ("cage", "cage")])
+@pytest.mark.parametrize(("task", "target"), [("window", "map"), ("cage", "cage")])
 def test_pearson_of_the_whole_validation_set(tmp_path, task, target):
     """Over all values at once, not the mean over batches or windows."""
     out = train(tmp_path, task, replace(SETTINGS, epochs=1))
-    network, _ = mixhic.load(out)
+    network, _ = load(out)
     batch = next(iter(DataLoader(Pairs(6, 2), batch_size=6)))
     with torch.no_grad():
         loss, predicted = network.loss_and_prediction(batch)
@@ -147,7 +169,7 @@ def test_one_class_alone_has_no_auroc(tmp_path):
 
 def test_frozen_networks_change_in_their_head_alone(tmp_path):
     torch.manual_seed(0)
-    before = mixhic.build("loop", NETWORK).state_dict()
+    before = make("loop").state_dict()
     after = weights.read(train(tmp_path, settings=replace(SETTINGS, epochs=1), freeze=True) / "last.safetensors")
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed and all(name.startswith("classifier.") for name in changed)
@@ -156,19 +178,19 @@ def test_frozen_networks_change_in_their_head_alone(tmp_path):
 def test_a_loss_that_is_not_finite_is_refused(tmp_path):
     data = Pairs(4, 1)
     data.items[0]["tracks"][3] = np.nan
-    network = mixhic.build("loop", NETWORK)
+    network, arm = make("loop"), {"name": "loop", "task": "loop"}
     with pytest.raises(InputError, match=r"loop: the training loss is nan .* tracks of this batch hold NaN"):
-        fit(network, data, data, SETTINGS, 0, tmp_path / "c", tmp_path / "out", 1, {"name": "loop"}, "v")
+        fit_model(network, data, data, SETTINGS, tmp_path, arm=arm, seed=0)
 
 
-def test_the_module_says_by_what_it_is_judged():
+def test_the_task_says_by_what_an_epoch_is_judged():
     judged = {
-        task: Multimodal(mixhic.build(task, NETWORK), SETTINGS).criterion
-        for task in ("pretraining", "loop", "map", "cage")
+        task: learner_of(make(task), SETTINGS, 1, {"name": task, "task": task}).criterion
+        for task in ("pretraining", "loop", "window", "cage")
     }
     assert judged == {
         "pretraining": ("validation_loss", -1),
         "loop": ("validation_auroc", 1),
-        "map": ("validation_pearson", 1),
+        "window": ("validation_pearson", 1),
         "cage": ("validation_pearson", 1),
     }
