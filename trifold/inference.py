@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import cooler
 import numpy as np
 import torch
 
@@ -34,16 +33,14 @@ from trifold.data.sequence import SequenceStore, bins_with_n
 from trifold.data.tracks import TrackStore, read_tracks
 from trifold.errors import InputError
 from trifold.genome import n_bins
-from trifold.io.cool import Band, Pixels, bin_width, open_map, opened, some_of, undate, write_cool
+from trifold.io.cool import Band, Pixels, open_map, some_of, write_cool
+from trifold.io.zoom import write_weight, write_zoom_levels
 from trifold.models.blocks import Architecture
 from trifold.models.ready import Ready
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# Zoom levels are added until the longest chromosome has fewer bins: one tile of a genome browser.
-OVERVIEW_BINS = 256
-ZOOM_CHUNK_PIXELS = 5_000_000
 DEPTH_FACTOR = 2.0  # how many times deeper or shallower than a model's training a map may be without a warning
 Scale = ObservedScale | Log10Scale | CountsScale
 
@@ -345,7 +342,7 @@ def predict(
     write_cool(cool, chromsizes, geometry.bin_bp, chunks(), metadata=metadata, assembly=assembly)
     if not np.isfinite(weight).any():
         raise InputError(_nothing_read(model.inputs, low_map))
-    _write_weight(str(cool), weight)
+    write_weight(str(cool), weight)
     write_zoom_levels(cool, mcool, metadata, assembly)
 
 
@@ -478,36 +475,3 @@ def _predictable(
 
 
 # ---------------------------------------------------------------- files
-
-
-def _write_weight(uri: str, weight: np.ndarray) -> None:
-    """Add the column `weight` to the bin table of a cooler."""
-    with opened(cooler.Cooler(uri), "r+") as group:
-        group.create_dataset("bins/weight", data=weight, compression="gzip", shuffle=True)
-
-
-def write_zoom_levels(cool: Path, mcool: Path, metadata: dict | None = None, assembly: str | None = None) -> None:
-    """Zoom levels x 2 of a map on the balanced scale until its longest chromosome has fewer than OVERVIEW_BINS bins.
-
-    Pixels at the edge of the predicted band hold what was predicted of them.
-    """
-    base = cooler.Cooler(str(cool))
-    bins = base.bins()[["chrom", "weight"]][:]
-    predicted = [np.isfinite(w.to_numpy()) for _, w in bins.groupby("chrom", observed=True, sort=False)["weight"]]
-    zooms = [1]
-    while max(map(len, predicted)) / zooms[-1] >= OVERVIEW_BINS:
-        zooms.append(2 * zooms[-1])
-    cooler.zoomify_cooler(
-        str(cool),
-        str(mcool),
-        [bin_width(base) * zoom for zoom in zooms],
-        chunksize=ZOOM_CHUNK_PIXELS,
-        metadata=metadata,
-        assembly=assembly,
-    )
-    for zoom in zooms[1:]:
-        children = [np.add.reduceat(p, np.arange(0, len(p), zoom), dtype=np.int64) for p in predicted]
-        number = np.concatenate(children)
-        weight = np.where(number > 0, np.sqrt(zoom) / np.maximum(number, 1), np.nan)
-        _write_weight(f"{mcool}::resolutions/{bin_width(base) * zoom}", weight)
-    undate(mcool)

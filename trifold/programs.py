@@ -25,8 +25,8 @@ import numpy as np
 
 from trifold.data import contacts
 from trifold.errors import InputError
-from trifold.inference import write_zoom_levels
 from trifold.io.cool import Pixels, open_map, read_pixels, write_cool
+from trifold.io.zoom import write_zoom_levels
 
 log = logging.getLogger(__name__)
 

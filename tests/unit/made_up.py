@@ -49,8 +49,6 @@ def config(seeds=(1, 2, 3), published=False) -> dict:
             },
         },
         "geometry": {"bin_bp": BIN_BP, "window_bins": N_BINS},
-        "tracks": {"strands": []},
-        "shared": {},
         "degradations": {"low": {"coarsen": 2, "thin": 16, "seed": 1}},
         "splits": {"a": {"kind": "chromosomes", "validation": ["chr5"], "test": ["chr6"]}},
         "training": {**training, "loss": "mse"},

@@ -9,10 +9,10 @@ import pytest
 import torch
 from small import OE
 
-from trifold import inference
 from trifold.config import CountsRecipe, Geometry, ObservedRecipe, Recipes
 from trifold.errors import InputError
-from trifold.inference import BandMean, blend_weights, predict, tile_starts, write_zoom_levels
+from trifold.inference import BandMean, blend_weights, predict, tile_starts
+from trifold.io import zoom
 from trifold.io.cool import write_cool
 from trifold.models.blocks import Architecture
 
@@ -353,7 +353,7 @@ def test_bf16_is_close(low, tmp_path):
 
 
 def test_cooler_reads_describes_and_balances_the_files(low, tmp_path, monkeypatch):
-    monkeypatch.setattr(inference, "OVERVIEW_BINS", 20)
+    monkeypatch.setattr(zoom, "OVERVIEW_BINS", 20)
     out = tmp_path / "out"
     run(Nearest(), out, low[0], assembly="sim1")
     levels = cooler.fileops.list_coolers(str(out / "map.mcool"))
@@ -377,7 +377,7 @@ def test_cooler_reads_describes_and_balances_the_files(low, tmp_path, monkeypatc
 
 def test_zoom_levels_stay_on_the_balanced_scale(tmp_path, monkeypatch):
     """A map of one value p on every pixel is z p in the zoom level z, however many of the children are missing."""
-    monkeypatch.setattr(inference, "OVERVIEW_BINS", 20)
+    monkeypatch.setattr(zoom, "OVERVIEW_BINS", 20)
     rng = np.random.default_rng(3)
     sizes, n, band, p = {"a": 10_050, "b": 3_000}, 131, 40, 0.01
     missing = rng.random(n) < 0.3
@@ -387,23 +387,23 @@ def test_zoom_levels_stay_on_the_balanced_scale(tmp_path, monkeypatch):
     keep = (j - i < band) & ~missing[i] & ~missing[j] & (chrom[i] == chrom[j])
     pixels = {"bin1_id": i[keep], "bin2_id": j[keep], "count": np.full(keep.sum(), p)}
     write_cool(tmp_path / "map.cool", sizes, 100, [pixels], weight=np.where(missing, np.nan, 1.0))
-    write_zoom_levels(tmp_path / "map.cool", tmp_path / "map.mcool")
-    for zoom in (1, 2, 4, 8):
-        clr = cooler.Cooler(f"{tmp_path / 'map.mcool'}::resolutions/{100 * zoom}")
+    zoom.write_zoom_levels(tmp_path / "map.cool", tmp_path / "map.mcool")
+    for level in (1, 2, 4, 8):
+        clr = cooler.Cooler(f"{tmp_path / 'map.mcool'}::resolutions/{100 * level}")
         for name, first, size in (("a", 0, 101), ("b", 101, 30)):
             level = matrix_of(clr, name)
-            starts = np.arange(0, size, zoom)
+            starts = np.arange(0, size, level)
             all_missing = np.logical_and.reduceat(missing[first : first + size], starts)
             np.testing.assert_array_equal(np.isnan(np.diagonal(level)), all_missing)
-            complete = (distance(len(starts)) + 1) * zoom <= band
+            complete = (distance(len(starts)) + 1) * level <= band
             complete &= ~all_missing[:, None] & ~all_missing
             # On the diagonal a cooler counts a contact once, not from both its ends.
             v = np.add.reduceat(~missing[first : first + size], starts, dtype=int)[~all_missing]
-            expected = np.full(level.shape, zoom * p)
+            expected = np.full(level.shape, level * p)
             expected[~all_missing, ~all_missing] *= (v + 1) / (2 * v)
             np.testing.assert_allclose(level[complete], expected[complete])
-        whole = np.add.reduceat(~missing, np.append(np.arange(0, 101, zoom), np.arange(101, 131, zoom))) == zoom
-        np.testing.assert_allclose(clr.bins()["weight"][:][whole], 1 / np.sqrt(zoom))
+        whole = np.add.reduceat(~missing, np.append(np.arange(0, 101, level), np.arange(101, 131, level))) == level
+        np.testing.assert_allclose(clr.bins()["weight"][:][whole], 1 / np.sqrt(level))
     assert len(cooler.fileops.list_coolers(str(tmp_path / "map.mcool"))) == 4
 
 

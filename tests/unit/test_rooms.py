@@ -18,6 +18,7 @@ FLOORS = [
     {"inference"},
     {"training"},
     {"models"},
+    {"programs"},
     {"data"},
     {"metrics", "simulate", "portals"},
     {"checks"},
