@@ -391,17 +391,17 @@ def test_zoom_levels_stay_on_the_balanced_scale(tmp_path, monkeypatch):
     for level in (1, 2, 4, 8):
         clr = cooler.Cooler(f"{tmp_path / 'map.mcool'}::resolutions/{100 * level}")
         for name, first, size in (("a", 0, 101), ("b", 101, 30)):
-            level = matrix_of(clr, name)
+            values = matrix_of(clr, name)
             starts = np.arange(0, size, level)
             all_missing = np.logical_and.reduceat(missing[first : first + size], starts)
-            np.testing.assert_array_equal(np.isnan(np.diagonal(level)), all_missing)
+            np.testing.assert_array_equal(np.isnan(np.diagonal(values)), all_missing)
             complete = (distance(len(starts)) + 1) * level <= band
             complete &= ~all_missing[:, None] & ~all_missing
             # On the diagonal a cooler counts a contact once, not from both its ends.
             v = np.add.reduceat(~missing[first : first + size], starts, dtype=int)[~all_missing]
-            expected = np.full(level.shape, level * p)
+            expected = np.full(values.shape, level * p)
             expected[~all_missing, ~all_missing] *= (v + 1) / (2 * v)
-            np.testing.assert_allclose(level[complete], expected[complete])
+            np.testing.assert_allclose(values[complete], expected[complete])
         whole = np.add.reduceat(~missing, np.append(np.arange(0, 101, level), np.arange(101, 131, level))) == level
         np.testing.assert_allclose(clr.bins()["weight"][:][whole], 1 / np.sqrt(level))
     assert len(cooler.fileops.list_coolers(str(tmp_path / "map.mcool"))) == 4
