@@ -154,6 +154,8 @@ def test_settings_are_those_of_the_configuration(repository):
     described = schema["properties"]["tracks"]["properties"]
     # The list of tracks becomes each track's own `uncovered`: `plan.track_settings`.
     assert described.pop("zero_where_uncovered")["default"] == []
+    # Strands are pairs of tracks, which an arm is told of: `plan.resolve`.
+    assert described.pop("strands")["default"] == []
     described["uncovered"] = {"default": "missing"}
     assert {name: entry["default"] for name, entry in described.items()} == {
         **vars(Settings()),
