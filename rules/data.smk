@@ -144,3 +144,22 @@ def get_downloads(wildcards):
         return {file: lock.wanted(file, rows, locked) for file in files}
     except InputError as error:
         raise WorkflowError(str(error)) from None
+
+
+def get_program(wildcards):
+    """Files of the folder of a program: editing one runs it anew."""
+    folder = ROOT / plan.traits_of(arms[wildcards.arm]).folder
+    return [shipped(path.relative_to(ROOT)) for path in sorted(folder.rglob("*")) if path.is_file()]
+
+
+def get_program_environment(wildcards):
+    """The environment of a program; nothing where the workflow's own will do."""
+    traits = plan.traits_of(arms[wildcards.arm])
+    name = Path(traits.folder).name
+    return [f"<resources>/environments/{name}/artifact.json"] if traits.requirements else []
+
+
+def get_program_options(wildcards):
+    """What the command of a program is filled in with."""
+    arm = arms[wildcards.arm]
+    return {**plan.traits_of(arm).options, **arm.options}

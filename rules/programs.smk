@@ -1,25 +1,6 @@
 # Programs of others as arms: a command that yields a map or a list of loops (docs/architecture.md).
 
 
-def get_program(wildcards):
-    """Files of the folder of a program: editing one runs it anew."""
-    folder = ROOT / plan.traits_of(arms[wildcards.arm]).folder
-    return [shipped(path.relative_to(ROOT)) for path in sorted(folder.rglob("*")) if path.is_file()]
-
-
-def get_program_environment(wildcards):
-    """The environment of a program; nothing where the workflow's own will do."""
-    traits = plan.traits_of(arms[wildcards.arm])
-    name = Path(traits.folder).name
-    return [f"<resources>/environments/{name}/artifact.json"] if traits.requirements else []
-
-
-def get_program_options(wildcards):
-    """What the command of a program is filled in with."""
-    arm = arms[wildcards.arm]
-    return {**plan.traits_of(arm).options, **arm.options}
-
-
 rule install_program:
     input:
         requirements=lambda wildcards: shipped(PROGRAMS[wildcards.program]),
