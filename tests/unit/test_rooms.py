@@ -89,3 +89,8 @@ def test_scripts_are_short_and_one_per_rule(repository):
         assert path.parent.name != "workflow_scripts" or f'"../workflow_scripts/{path.name}"' in rules, path.name
         main = next(n for n in ast.parse(path.read_text()).body if isinstance(n, ast.FunctionDef) and n.name == "main")
         assert main.end_lineno - main.lineno <= 50, path.name
+
+
+def test_rule_files_are_short(repository):
+    files = [repository / "Snakefile", *(repository / "rules").glob("*.smk"), *(repository / "papers").glob("*/*.smk")]
+    assert [path.name for path in files if len(path.read_text().splitlines()) > 200] == []

@@ -33,6 +33,35 @@ class Plain(blocks.Architecture):
 '''
 
 
+# And one that reads a track, finer than the map: 4 of its bins to one of the map.
+TRACKED = '''
+"""A convolution on the low map, and on the track of every bin."""
+
+from torch import Tensor, nn
+
+from trifold.config import Geometry
+from trifold.models import blocks
+
+ARCHITECTURES = {
+    "tracked": {"network": "Tracked", "inputs": ["map", "tracks"], "target": "observed"},
+}
+
+
+@blocks.declared(ARCHITECTURES["tracked"])
+class Tracked(blocks.Architecture):
+    def __init__(self, geometry: Geometry):
+        super().__init__()
+        self.bins = geometry.window_bins
+        self.layer, self.track = nn.Conv2d(1, 1, 3, padding=1), nn.Conv1d(1, 1, 4, stride=4)
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        if batch["tracks"].shape[1:] != (1, 4 * self.bins):
+            raise ValueError(f"tracks of {tuple(batch['tracks'].shape)} for {self.bins} bins of the map")
+        of_bins = self.track(batch["tracks"])  # (B, 1, W)
+        return blocks.symmetrise(self.layer(batch["map"]) + of_bins[..., None])
+'''
+
+
 def test_nothing_to_do_in_a_copy(copy_of_finished):
     assert copy_of_finished.jobs() == {}
 
@@ -114,6 +143,21 @@ def test_a_new_architecture_is_one_file_and_re_runs_nothing(copy_of_finished):
     table = (copy_of_finished.folder / "results/smoke/tables/summary.tsv").read_text()
     assert "plain" in table
     assert (copy_of_finished.folder / "results/smoke/models/plain/fold-a/seed-1/weights.safetensors").exists()
+
+
+def test_an_arm_has_windows_and_tracks_of_its_own(copy_of_finished):
+    """Of 16 bins in place of 32, and tracks of 64 bp in place of the map's 256."""
+    (copy_of_finished.folder / "trifold/models/tracked.py").write_text(TRACKED)
+    overlay = copy_of_finished.overlay("tracked.yaml", (copy_of_finished.folder / "smoke.yaml").read_text())
+    training = "{epochs: 1, batch_size: 8, shift_bp: 0}"
+    settings = f"architecture: tracked, tracks: [atac], track_bp: 64, window_bins: 16, training: {training}"
+    copy_of_finished.edit(overlay, "arms:\n", f"arms:\n  tracked: {{{settings}}}\n")
+    new = {"examples": 1, "train": 1, "predict": 1, "evaluate": 1, "tables": 1, "report": 1, "manifest": 1}
+    assert copy_of_finished.jobs(configfile=overlay) == new
+    copy_of_finished.run(configfile=overlay)
+    results = copy_of_finished.folder / "results/smoke"
+    assert "tracked" in (results / "tables/summary.tsv").read_text()
+    assert (results / "examples/corrected-w16/low/alpha/fold-a/tiles.tsv").exists()
 
 
 def test_words_re_run_nothing(copy_of_finished):
