@@ -6,7 +6,7 @@ one of them is asked for.
 
 from importlib import import_module
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 # What `__getattr__` gives, no type checker sees.
 __all__ = ["enhance", "info", "list_models", "load_model", "score"]  # pyright: ignore[reportUnsupportedDunderAll]
 

@@ -503,13 +503,13 @@ def searched(arms: dict[str, Arm], names: list[str]) -> list[Scored]:
 def scored(arms: dict[str, Arm], names: list[str], fold: str | None = None) -> list[Scored]:
     """Scores of arms: of whole maps learned ones under their own protocol, the others under every one that is in use.
 
-    fold None: the arm's folds. Arms that come with their scores, and programs, which give no scores of single windows,
-    are left out.
+    fold None: the arm's folds. Left out are arms that come with their scores, programs, which give none of single
+    windows, and tasks that are not scored.
     """
     return [
         Scored(dataset, name, own_fold, seed, sample)
         for name in names
-        if arms[name].scores is None and traits_of(arms[name]).fitter != "program"
+        if task_of(arms[name]).scoring and arms[name].scores is None and traits_of(arms[name]).fitter != "program"
         for dataset in _datasets_scored(arms, arms[name])
         for own_fold in ([fold] if fold else arms[name].folds)
         for seed in arms[name].seeds

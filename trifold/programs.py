@@ -4,7 +4,7 @@ A program is a folder `programs/<name>/` with `program.yaml` (`trifold.architect
 without a shell; its command names what it reads and writes in braces:
 
     {map}      the map it reads, a balanced .cool: of the task maps the low map, of the task loop the deep one
-    {out}      what it must write: of the task maps a .cool of the same bins or finer, of the task loop a BEDPE
+    {out}      what it must write: of the task maps a .cool of bins of {bin_bp}, of the task loop a BEDPE
     {folder}   its own folder; {threads}, {bin_bp}; and its options by their names
 
 requirements, a file of its folder, is what pip installs into the environment; without it the workflow's own is used.

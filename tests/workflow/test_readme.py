@@ -105,12 +105,15 @@ def test_d1_every_experiment_as_printed_is_accepted(page):
 
 def _accepted(given: dict) -> None:
     config = plan.selected(settings.complete(given, REPOSITORY))
-    arms = {name: plan.resolve_arm(config, name) for name in config["arms"]}
+    arms = plan.resolve(config)
     checks.check(config, arms)
     assert list(config["samples"]) == list(given["samples"])
     assert list(arms) == list(given["arms"])
-    assert {run.arm for run in plan.runs(config)} == set(given["arms"])
-    assert {one.arm for one in plan.evaluations(config)} == set(given["arms"])
+    asked_for = {name for name, arm in arms.items() if not arm.on_demand}
+    whole_maps = {name for name, arm in arms.items() if plan.task_of(arm).whole_maps}
+    assert {run.arm for run in plan.runs(config, arms)} == asked_for
+    assert {one.arm for one in plan.evaluations(config, arms)} == asked_for & whole_maps
+    assert {one.arm for one in plan.scored(arms, sorted(asked_for - whole_maps))} == asked_for - whole_maps
 
 
 @commands_of("make")

@@ -55,7 +55,7 @@ def copy_workflow(out: Path, config: dict) -> None:
     """Write the workflow that the crate describes: its code and the configuration used."""
     out.mkdir()
     shutil.copy(ROOT / "Snakefile", out)
-    for name in ("rules", SCRIPTS, PAPERS, PACKAGE):
+    for name in ("rules", SCRIPTS, PAPERS, "programs", PACKAGE):
         shutil.copytree(ROOT / name, out / name, ignore=shutil.ignore_patterns("__pycache__"))
     (out / "config.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(config, default=str)), sort_keys=False))
 

@@ -406,7 +406,7 @@ def _note(rows: pd.DataFrame) -> str:
         "4": " Scores are over every bin of the windows, as in the paper, and over the bins that hold the windows' TSS "
         "alone. The released code draws the paper's test windows from all chromosomes; the paper's R² stands under the "
         "order of arguments it has.",
-        "S2": " A loop is validated where ChIA-PET has one with both anchors near (mixhic2025/loops/tolerance_bins); "
+        "S2": " A loop is validated where ChIA-PET has one with both anchors near (pairs/search/tolerance_bins); "
         "the paper states neither its tolerance nor its chromosomes.",
     }[name]
     ours = rows[(rows["run"] != "") & (rows["n_seeds"].fillna(0) > 0)]
