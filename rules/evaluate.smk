@@ -60,6 +60,7 @@ rule score:
         gpu=1 if config["accelerator"] == "gpu" else 0,
     params:
         arm=lambda wildcards: unplaced(arms[wildcards.arm]),
+        model=lambda wildcards: MODELS[wildcards.arm],
         parts=lambda wildcards: plan.parts_of(arms[wildcards.arm]),
         protocol=lambda wildcards: DATASETS[wildcards.dataset]["protocol"],
         geometry=lookup("geometry", within=config),
@@ -115,6 +116,7 @@ rule keep_windows:
         gpu=1 if config["accelerator"] == "gpu" else 0,
     params:
         arm=lambda wildcards: unplaced(arms[wildcards.arm]),
+        model=lambda wildcards: MODELS[wildcards.arm],
         protocol=lambda wildcards: DATASETS[wildcards.dataset]["protocol"],
         geometry=lookup("geometry", within=config),
         windows=lambda wildcards: KEPT_WINDOWS.get(wildcards.arm, 1),

@@ -31,7 +31,8 @@ except InputError as error:
 
 validate(pd.DataFrame(map(vars, locked)), schema="../resources/schemas/datasets.lock.schema.yaml")
 
-# What the arms are, without where they are trained.
+# What the arms are, without where they are trained, as plain settings: Snakemake sees no change in an object, so rules
+# that give a job an arm give it these too.
 MODELS = {name: arm.model() for name, arm in arms.items()}
 # Arms that a job here makes a model of: by gradients, or from the training samples at once.
 TRAINED = [name for name, arm in arms.items() if plan.is_trained(arm) and plan.traits_of(arm).learned]

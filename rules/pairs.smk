@@ -84,7 +84,8 @@ rule search_loops:
         runtime=hours(24),
         gpu=1 if config["accelerator"] == "gpu" else 0,
     params:
-        arm=lambda wildcards: arms[wildcards.arm],
+        arm=lambda wildcards: unplaced(arms[wildcards.arm]),
+        model=lambda wildcards: MODELS[wildcards.arm],
         geometry=lookup("geometry", within=config),
         max_loop_bins=lookup("pairs/max_loop_bins", within=config),
         settings=lookup("pairs/search", within=config),

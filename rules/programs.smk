@@ -43,6 +43,7 @@ rule run_program:
         runtime=hours(24),
     params:
         arm=lambda wildcards: unplaced(arms[wildcards.arm]),
+        model=lambda wildcards: MODELS[wildcards.arm],
         command=lambda wildcards: plan.traits_of(arms[wildcards.arm]).command,
         program=lambda wildcards: shipped(plan.traits_of(arms[wildcards.arm]).folder),
         options=get_program_options,
@@ -80,6 +81,7 @@ rule call_loops:
         runtime=hours(24),
     params:
         arm=lambda wildcards: unplaced(arms[wildcards.arm]),
+        model=lambda wildcards: MODELS[wildcards.arm],
         command=lambda wildcards: plan.traits_of(arms[wildcards.arm]).command,
         program=lambda wildcards: shipped(plan.traits_of(arms[wildcards.arm]).folder),
         options=get_program_options,

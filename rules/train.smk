@@ -44,6 +44,7 @@ rule train:
         slurm_extra=get_training_gpus_per_node,
     params:
         arm=lambda wildcards: unplaced(arms[wildcards.arm]),
+        model=lambda wildcards: MODELS[wildcards.arm],
         parts=lambda wildcards: plan.parts_of(arms[wildcards.arm]),
         geometry=lookup("geometry", within=config),
         where=get_where,

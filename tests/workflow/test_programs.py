@@ -106,16 +106,16 @@ def test_loops_of_a_program_are_held_against_those_seen(workspace):
         "report": 1,
         "manifest": 1,
     }
-    folder = workspace.folder / "results/smoke/loops/lags/fold-a/seed-0/alpha"
+    folder = "results/smoke/loops/lags/fold-a/seed-0/alpha"
     # The environment has none of what the program imports.
-    text = workspace.run(*named, "--", str(folder / "validation.tsv"), configfile=None, check=False).text
+    text = workspace.run(*named, "--", f"{folder}/validation.tsv", configfile=None, check=False).text
     assert "lag.py: ended with code 1" in text and "No module named" in text
     workspace.edit("programs/lag/program.yaml", "requirements: none.txt\n", "")
     workspace.run("--configfile", "smoke.yaml", "programs.yaml", "--", f"{folder}/validation.tsv", configfile=None)
-    loops = pd.read_csv(folder / "loops.bedpe", sep="\t")
+    loops = pd.read_csv(workspace.folder / folder / "loops.bedpe", sep="\t")
     assert set(loops["#chrom1"]) == {"chr6"} and len(loops) == 20
     assert (loops["start2"] - loops["start1"] == 9 * 256).all() and loops["score"].is_monotonic_decreasing
-    table = pd.read_csv(folder / "validation.tsv", sep="\t")
+    table = pd.read_csv(workspace.folder / folder / "validation.tsv", sep="\t")
     assert table["loops"].iloc[-1] == 20 and 0 <= table["precision"].iloc[-1] <= 1
 
 
