@@ -16,7 +16,7 @@ import shlex
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,10 +34,15 @@ log = logging.getLogger(__name__)
 SAID = 600
 
 
-def install(folder: Path, requirements: Path) -> None:
-    """A Python environment in `folder` with what a file of requirements names."""
+def install(folder: Path, requirements: Path, place: Path) -> None:
+    """A Python environment in `folder` with what a file of requirements names; `place` is where it will lie."""
     venv.create(folder, with_pip=True)
-    _run([str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "-r", str(requirements)], os.environ)
+    words = [str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "-r", str(requirements)]
+    _run(words, os.environ, str(requirements))
+    # Commands name the interpreter by its path, which is another one once the folder is in place.
+    for path in (folder / "bin").iterdir():
+        if path.is_file() and not path.is_symlink():
+            path.write_bytes(path.read_bytes().replace(bytes(folder.resolve()), bytes(place.resolve())))
 
 
 def run(
@@ -63,22 +68,26 @@ def run(
         known = ", ".join(f"{{{name}}}" for name in named)
         raise InputError(f"{program}/program.yaml: command: {error} is not known; it may name {known}") from error
     path = Path(environment or sys.prefix) / "bin"
-    _run(words, {**os.environ, "PATH": f"{path}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": str(threads)})
+    named = {**os.environ, "PATH": f"{path}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": str(threads)}
+    _run(words, named, f"{program}/program.yaml: command")
     if not out.is_file():
         raise InputError(f"{program}/program.yaml: command: it ended well and wrote no {{out}}; correct the command")
 
 
-def _run(words: list[str], environment) -> None:
+def _run(words: list[str], environment: Mapping[str, str], said_by: str) -> None:
     try:
         done = subprocess.run(words, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     except OSError as error:
         raise InputError(
-            f"{words[0]}: cannot be started ({error.strerror}); name it in the program's requirements, or install it"
+            f"{said_by}: {words[0]} cannot be started ({error.strerror}); name it in the program's requirements, or "
+            "install it"
         ) from error
     for line in done.stdout.splitlines():
         log.info("%s: %s", Path(words[0]).name, line)
     if done.returncode:
-        raise InputError(f"{' '.join(words)}: ended with code {done.returncode}: {done.stdout.strip()[-SAID:]}")
+        raise InputError(
+            f"{said_by}: {' '.join(words)} ended with code {done.returncode}: {done.stdout[-SAID:].strip()}"
+        )
 
 
 def keep_map(

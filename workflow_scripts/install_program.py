@@ -10,10 +10,11 @@ if TYPE_CHECKING:
 
 
 def main(inputs, outputs, params) -> None:
+    place = Path(outputs[0]).parent
     with provenance.artifact(
-        Path(outputs[0]).parent, "environment", parameters={}, code=params.code, inputs=[inputs.requirements]
+        place, "environment", parameters={}, code=params.code, inputs=[inputs.requirements]
     ) as partial:
-        programs.install(partial, Path(inputs.requirements))
+        programs.install(partial, Path(inputs.requirements), place)
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def test_loops_of_a_program_are_held_against_those_seen(workspace):
     folder = "results/smoke/loops/lags/fold-a/seed-0/alpha"
     # The environment has none of what the program imports.
     text = workspace.run(*named, "--", f"{folder}/validation.tsv", configfile=None, check=False).text
-    assert "lag.py: ended with code 1" in text and "No module named" in text
+    assert "programs/lag/program.yaml" in text and "ended with code 1" in text and "No module named" in text
     workspace.edit("programs/lag/program.yaml", "requirements: none.txt\n", "")
     workspace.run("--configfile", "smoke.yaml", "programs.yaml", "--", f"{folder}/validation.tsv", configfile=None)
     loops = pd.read_csv(workspace.folder / folder / "loops.bedpe", sep="\t")
@@ -123,7 +123,7 @@ def test_loops_of_a_program_are_held_against_those_seen(workspace):
     ("old", "new", "message"),
     [
         ("{map} {out}", "{low} {out}", "programs/share/program.yaml: command: 'low' is not known; it may name {map}"),
-        ("python {folder}", "pythia {folder}", "pythia: cannot be started"),
+        ("python {folder}", "pythia {folder}", "programs/share/program.yaml: command: pythia cannot be started"),
         ("share.py {map} {out}", "share.py {map} {out}.other", "wrote no {out}"),
     ],
 )

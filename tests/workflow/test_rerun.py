@@ -1,5 +1,6 @@
 """What each edit re-runs, as job counts of a dry run on a finished experiment: the table of the README."""
 
+import numpy as np
 import pytest
 
 # Table II holds what reads a map, Table I the sequence arm.
@@ -60,6 +61,48 @@ class Tracked(blocks.Architecture):
         of_bins = self.track(batch["tracks"])  # (B, 1, W)
         return blocks.symmetrise(self.layer(batch["map"]) + of_bins[..., None])
 '''
+
+
+# A row without a model, for the task of loops.
+COIN = '''
+"""Loops: what a coin says of each pair."""
+
+import torch
+from torch import Tensor
+
+from trifold.config import Geometry
+from trifold.models.blocks import Architecture, declared
+
+ARCHITECTURES = {
+    "coin": {
+        "network": "Coin",
+        "inputs": ["map"],
+        "target": "label",
+        "fitter": "none",
+        "tasks": {"loop": {}},
+        "window_bins": 20,
+        "options": {"heads": 0.5},
+    },
+}
+
+
+@declared(ARCHITECTURES["coin"])
+class Coin(Architecture):
+    channels_last = False
+
+    def __init__(self, geometry: Geometry, *, heads: float):
+        super().__init__()
+        self.heads = heads
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        return (torch.rand(len(batch["map"]), 1) < self.heads).float()
+'''
+LOOPS = """
+samples: {alpha: {loops: simulated/alpha.chiapet.bedpe}}
+pairs: {max_loop_bins: 100, band_bins: 200, search: {min_bins: 6}}
+arms:
+  coin: {architecture: coin, on_demand: true}
+"""
 
 
 def test_nothing_to_do_in_a_copy(copy_of_finished):
@@ -158,6 +201,19 @@ def test_an_arm_has_windows_and_tracks_of_its_own(copy_of_finished):
     results = copy_of_finished.folder / "results/smoke"
     assert "tracked" in (results / "tables/summary.tsv").read_text()
     assert (results / "examples/corrected-w16/low/alpha/fold-a/tiles.tsv").exists()
+
+
+def test_a_tasks_row_without_a_model_is_one_file_and_re_runs_nothing(copy_of_finished):
+    """With windows of a side that no other arm has."""
+    (copy_of_finished.folder / "trifold/models/coin.py").write_text(COIN)
+    assert copy_of_finished.jobs() == {}
+    copy_of_finished.overlay("loops.yaml", LOOPS)
+    folder = "results/smoke/scores/corrected-w20/coin/fold-a/seed-0/alpha"
+    files = ("--configfile", "smoke.yaml", "loops.yaml", "--", f"{folder}/scores.tsv")
+    assert copy_of_finished.jobs(*files, configfile=None) == {"bands": 1, "pairs": 1, "score_pairs": 1}
+    copy_of_finished.run(*files, configfile=None)
+    with np.load(copy_of_finished.folder / folder / "predictions.npz") as kept:
+        assert set(kept["prediction"]) <= {0, 1} and set(kept["label"]) == {0, 1}
 
 
 def test_words_re_run_nothing(copy_of_finished):
