@@ -114,7 +114,7 @@ def _literals(path: Path) -> dict:
     known: dict = {}
     head = re.split(r"^(?:class|def|@)", path.read_text(encoding="utf-8"), maxsplit=1, flags=re.MULTILINE)[0]
     for node in ast.parse(head).body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{_PACKAGE}."):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(f"{_PACKAGE}."):
             there = _literals(_FOLDER / f"{node.module.rpartition('.')[2]}.py")
             known |= {alias.asname or alias.name: there[alias.name] for alias in node.names if alias.name in there}
         elif isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
@@ -231,7 +231,7 @@ def check_options(architecture: str, options: dict, place: str, task: str = "map
         kind = _KINDS[taken.kinds[name]] if default is None else type(default)
         if value is None and default is None:
             continue
-        if not _is_a(kind, value):
+        if value is None or not _is_a(kind, value):
             raise InputError(f"{place}/{name}: {value!r} is not {_WORDS[kind]}; the default is {default}")
         above_zero = name == "sigma_bins" or (kind is int and name != "crop_bins")
         if kind in (int, float) and (value < 0 or (above_zero and value == 0)):

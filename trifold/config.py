@@ -2,6 +2,7 @@
 defaults and describes every field; a test holds the two together. Nothing here reads a file."""
 
 from dataclasses import dataclass, fields, is_dataclass
+from typing import Literal
 
 
 def from_dict(kind: type, settings: dict):
@@ -117,7 +118,7 @@ class Training:
     accumulate: int  # batches per optimiser step
     clip_gradient_norm: float  # 0 = none
     early_stop_epochs: int  # epochs without a better validation loss; 0 = never
-    precision: str  # 32-true | bf16-mixed
+    precision: Literal["32-true", "bf16-mixed"]
     devices: int  # processes on a node, of a GPU each where there are GPUs
     nodes: int
     workers: int

@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.optimize import isotonic_regression
-from scipy.spatial import cKDTree
+from scipy.spatial import cKDTree  # pyright: ignore[reportAttributeAccessIssue] - compiled, without stubs
 from scipy.special import pdtrc
 from torch import Tensor
 

@@ -119,7 +119,7 @@ def _at(arm: dict, degradation: str | None, several: dict[str, list[str]], place
             )
         return f"{other}-{degradation}"
 
-    changed = {
+    changed: dict = {
         kind: {role: one(f"{kind}/{role}", other) for role, other in arm[kind].items()}
         for kind in ("backbones", "loss_networks")
         if kind in arm

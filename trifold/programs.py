@@ -103,7 +103,8 @@ def keep_map(
         raise InputError(f"{made}: has bins of {sorted(present)} bp, and {bin_bp} bp are wanted; correct the command")
     with TemporaryDirectory() as folder:
         clr = open_map(made, bin_bp)
-        if not (np.issubdtype(clr.pixels()[:0]["count"].dtype, np.floating) and "weight" in clr.bins().columns):
+        values = clr.pixels()[:0]["count"].to_numpy().dtype
+        if not (np.issubdtype(values, np.floating) and "weight" in clr.bins().columns):
             contacts.prepare(made, Path(folder) / "map.cool", bin_bp, chromsizes, balance=balance)
             clr = open_map(Path(folder) / "map.cool", bin_bp)
         if dict(clr.chromsizes) != chromsizes:

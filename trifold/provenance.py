@@ -177,8 +177,8 @@ def _package_versions() -> dict[str, str]:
 class Folder(type(Path())):
     """The folder a rule writes to before it is complete; `version` is what it will be called, `made` what it is of."""
 
-    version: str = ""
-    made: Made | None = None
+    version: str
+    made: Made
 
 
 @contextmanager

@@ -3,10 +3,12 @@
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from trifold.architectures import traits
@@ -43,13 +45,17 @@ def predict(
         predicted.append(output)
         targets.append(batch[network.target])
     squeezed = (1,) if dataset.task in ("loop", "window") else ()
-    return tuple(np.squeeze(torch.cat(each).numpy(), axis=squeezed) for each in (predicted, targets))
+
+    def whole(batches: list[Tensor]) -> np.ndarray:
+        return np.squeeze(torch.cat(batches).numpy(), axis=squeezed)
+
+    return whole(predicted), whole(targets)
 
 
 def measure(task: str, predicted: np.ndarray, target: np.ndarray, pairs: np.ndarray, bin_bp: int) -> pd.DataFrame:
     """Scores of `predict`'s arrays about the pairs (n, 2): columns metric, distance_bp (NaN: all), n, value."""
     if task == "window":
-        return multimodal.map_metrics(predicted, target, *pairs.T, bin_bp)
+        return multimodal.map_metrics(predicted, target, pairs[:, 0], pairs[:, 1], bin_bp)
     if task == "loop":
         scores = {name: (len(target), value) for name, value in multimodal.loop_metrics(target, predicted).items()}
     else:
@@ -110,12 +116,12 @@ def score(
         "role": "test",
     }
     frame.assign(**labels)[COLUMNS].to_csv(out / "scores.tsv", sep="\t", index=False, float_format="%.9g")
-    np.savez(
-        out / "predictions.npz",
-        chrom=table["chrom"].to_numpy(dtype=str),
-        x=pairs[:, 0],
-        y=pairs[:, 1],
-        **{"label" if arm.task == "loop" else "target": target.astype(np.float32)},
-        prediction=predicted.astype(np.float32),
-    )
+    arrays: dict[str, Any] = {
+        "chrom": table["chrom"].to_numpy(dtype=str),
+        "x": pairs[:, 0],
+        "y": pairs[:, 1],
+        "label" if arm.task == "loop" else "target": target.astype(np.float32),
+        "prediction": predicted.astype(np.float32),
+    }
+    np.savez(out / "predictions.npz", **arrays)
     log.info("%s on %s, seed %d: %s", arm.name, sample, seed, frame[frame["distance_bp"].isna()].to_dict("records"))

@@ -61,8 +61,8 @@ class Windows:
         tracks: Sequence[TrackStore] = (),
         reading: dict | None = None,
     ):
-        self.model, self.protocol = model, protocol
-        self.facts = json.loads((Path(folder) / "statistics.json").read_text())
+        self.model, self.protocol, folder = model, protocol, Path(folder)
+        self.facts = json.loads((folder / "statistics.json").read_text())
         self.recipes = from_dict(Recipes, self.facts["recipes"])
         # Contacts are compared on [0, 1] too.
         self.scale = "oe" if model.target == "oe" else "observed"
@@ -149,10 +149,10 @@ def score_windows(
     table = pixels.per_window(prediction, target, mask)
     if scale == "oe":
         return table.reindex(columns=SCORES)
-    banded = [pixels.to_bands(each, bands.shape[-1]) for each in (prediction, target)]
+    predicted, wanted = (pixels.to_bands(each, bands.shape[-1]) for each in (prediction, target))
     max_bins = size if scoring.scc_max_bp is None else scoring.scc_max_bp // bin_bp
     table["ssim"] = ssim(prediction, target, mask)
-    return table.assign(**scc.forms(*banded, bands, scoring.scc_h, max_bins))
+    return table.assign(**scc.forms(predicted, wanted, bands, scoring.scc_h, max_bins))
 
 
 def score(
@@ -227,9 +227,10 @@ def write_scores(
             )
         parts = []
         for prediction, target, good in windows.predict(batch_size, device):
-            maps = [crop(each, margin) for each in (prediction, target)]
+            prediction, target = crop(prediction, margin), crop(target, margin)
             good = good[:, margin : good.shape[1] - margin]
-            parts.append(score_windows(*maps, good, windows.scale, protocol, scoring, geometry.bin_bp))
+            scores = score_windows(prediction, target, good, windows.scale, protocol, scoring, geometry.bin_bp)
+            parts.append(scores)
         tables.append(windows.tiles.assign(scale=windows.scale).join(pd.concat(parts, ignore_index=True)))
     table = pd.concat(tables, ignore_index=True).assign(protocol=protocol, **labels)
     columns = ["protocol", *labels, *PLACE, "scale", *SCORES]

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator
@@ -66,7 +67,7 @@ def read_schema(folder: Path, papers: Sequence[str] = ()) -> dict:
         if path.is_file():
             schema["properties"][path.parent.name] = _read(path)
 
-    def resolved(node):
+    def resolved(node) -> Any:
         if isinstance(node, list):
             return [resolved(each) for each in node]
         if not isinstance(node, dict):
@@ -134,7 +135,7 @@ def _kinds(node: dict) -> set[str]:
 # ---------------------------------------------------------------- types
 
 
-def _typed(value, node: dict):
+def _typed(value, node: dict) -> Any:
     """Values as the schema has them: YAML reads 1e-3 as text and chromosome 1 as a number, --config gives text."""
     kinds = _kinds(node)
     if isinstance(value, str) and kinds and "string" not in kinds:
@@ -301,7 +302,7 @@ def _wrong_values(settings: dict, schema: dict) -> list[str]:
         for one in _of_kind(error):
             if one.validator != "additionalProperties":
                 lines[_line(one)] = one.validator != "required"
-    return sorted(lines, key=lines.get)
+    return sorted(lines, key=lines.__getitem__)
 
 
 def _of_kind(error) -> list:

@@ -177,7 +177,7 @@ class WindowDataset(Dataset):
 
         window = {"valid": np.array(self._array(folder, "valid")[row])}
         window[self.target] = np.array(self._array(folder, f"deep_{self.target}")[row])[None]
-        if "sequence" in self.inputs:
+        if self.sequence is not None and "sequence" in self.inputs:
             window["sequence"] = read_shifted(self.sequence, *place, shift_bp, augmentation.protocol)
         if "map" in self.inputs:
             low = "low_counts" if self.target == "counts" else "low_observed"

@@ -46,10 +46,20 @@ class Given:
         sequence: Sequence[str] = (),
     ) -> "Given":
         """From a file of every folder; of tracks, each sample's one after the other."""
-        folders = [tuple(Path(path).parent for path in files) for files in (examples, pairs, bands, tracks)]
+
+        def folders(files: Sequence[str]) -> tuple[Path, ...]:
+            return tuple(Path(path).parent for path in files)
+
         number = len(tracks) // len(samples)
-        by_sample = tuple(folders[3][i * number : (i + 1) * number] for i in range(len(samples))) if number else ()
-        return cls(tuple(samples), *folders[:3], by_sample, Path(sequence[0]).parent if sequence else None)
+        by_sample = [folders(tracks[i * number : (i + 1) * number]) for i in range(len(samples))] if number else []
+        return cls(
+            tuple(samples),
+            folders(examples),
+            folders(pairs),
+            folders(bands),
+            tuple(by_sample),
+            Path(sequence[0]).parent if sequence else None,
+        )
 
     def as_settings(self) -> dict:
         """As JSON holds it, for a process of its own."""

@@ -8,6 +8,7 @@ and `pairs`: ``pairs.tsv`` (chrom, x, y, label, role), ``windows.tsv`` (chrom, x
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from trifold.errors import InputError
 TASKS = ("pretraining", "loop", "window", "cage")
 # The noise that the released loop script leaves in: sd of the Gaussian, shares of the entries that are changed.
 NOISE_SD, NOISE_SHARE = 0.1, 0.5
+Batch = TypeVar("Batch")
 
 
 # ---------------------------------------------------------------- noise
@@ -205,15 +207,15 @@ class PairDataset(Dataset):
 
     def __getitems__(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
         """A batch, cut into its own memory; a DataLoader asks for it and is given `collate`."""
-        indices = np.asarray(indices, dtype=np.int64)
-        n, pairs_xy = len(indices), self._xy[indices]
-        batch = {"pair": pairs_xy, "index": indices}
+        rows = np.asarray(indices, dtype=np.int64)
+        n, pairs_xy = len(rows), self._xy[rows]
+        batch = {"pair": pairs_xy, "index": rows}
         if "map" in self.reads:
             batch["map"] = np.empty((n, 1, self.window_bins, self.window_bins), dtype=np.float32)
         if "tracks" in self.reads:
             length = 2 * self.window_bins * self.bin_bp // self.tracks[0][0].bin_bp
             batch["tracks"] = np.empty((n, length, len(self.tracks[0])), dtype=np.float32)
-        chromosomes = self._numbers[indices] * len(self._names) + self._codes[indices]
+        chromosomes = self._numbers[rows] * len(self._names) + self._codes[rows]
         for each in np.unique(chromosomes):
             places = np.flatnonzero(chromosomes == each)
             number, code = divmod(int(each), len(self._names))
@@ -232,15 +234,15 @@ class PairDataset(Dataset):
                     places=places,
                 )
         if "map" in self.reads and self.noise:
-            for window, index in zip(batch["map"][:, 0], indices):
+            for window, index in zip(batch["map"][:, 0], rows):
                 window[:] = noisy(window, np.random.default_rng((self.seed, self.epoch, index)))
         if "label" in self.reads:
-            batch["label"] = self._labels[indices, None]
+            batch["label"] = self._labels[rows, None]
         if "cage" in self.reads:
-            batch["cage"] = np.log2(np.tile(self._cage[indices], 2) + 1)
+            batch["cage"] = np.log2(np.tile(self._cage[rows], 2) + 1)
         return {name: torch.from_numpy(values) for name, values in batch.items()}
 
     @staticmethod
-    def collate(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    def collate(batch: Batch) -> Batch:
         """It is whole already."""
         return batch

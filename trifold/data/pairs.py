@@ -31,6 +31,7 @@ from scipy.stats import gaussian_kde
 from trifold.data.bands import BandStore
 from trifold.data.tracks import TrackStore
 from trifold.errors import InputError
+from trifold.genome import extents
 
 logger = logging.getLogger(__name__)
 
@@ -295,19 +296,20 @@ class Roles:
     stores: Mapping[str, BandStore]
     bin_bp: int
 
-    def of(self, chroms: pd.Series, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def of(self, chroms: pd.Series, x: pd.Series | np.ndarray, y: pd.Series | np.ndarray) -> np.ndarray:
         """Role of each window about (x, y), x <= y, bins: (n,) of str, "" where no region holds it."""
-        chroms, x, y = chroms.to_numpy(), np.asarray(x), np.asarray(y)
-        roles = np.full(len(x), "", dtype="<U10")
-        for region in self.regions.itertuples():
-            if region.chrom not in self.stores:
+        names, left, right = chroms.to_numpy(), np.asarray(x), np.asarray(y)
+        roles = np.full(len(left), "", dtype="<U10")
+        regions = zip(self.regions["chrom"], extents(self.regions), self.regions["role"])
+        for chrom, (start_bp, end_bp), role in regions:
+            if chrom not in self.stores:
                 continue
-            store = self.stores[region.chrom]
-            first, end = -(-region.start_bp // self.bin_bp), region.end_bp // self.bin_bp
-            if region.end_bp > (store.n_bins - 1) * self.bin_bp:  # the last bin of a chromosome is rarely full
+            store = self.stores[chrom]
+            first, end = -(-start_bp // self.bin_bp), end_bp // self.bin_bp
+            if end_bp > (store.n_bins - 1) * self.bin_bp:  # the last bin of a chromosome is rarely full
                 end = store.n_bins
             half = store.window_bins // 2
-            roles[(chroms == region.chrom) & (x - half >= first) & (y + half <= end)] = region.role
+            roles[(names == chrom) & (left - half >= first) & (right + half <= end)] = role
         return roles
 
     def of_chromosomes(self, chroms: pd.Series) -> np.ndarray:

@@ -17,6 +17,7 @@ from trifold.data.bands import BandStore, open_bands
 from trifold.data.pairs import Roles, choose_pairs, read_loops, usable
 from trifold.data.tracks import TrackStore, read_tracks
 from trifold.errors import InputError
+from trifold.genome import by_chromosome
 
 GTF_SUFFIXES = (".gtf", ".gtf.gz")
 # The released code shuffles all windows with NumPy's generator of this seed and cuts them 80 : 10 : 10.
@@ -63,7 +64,7 @@ def read_tss(path: str | os.PathLike, bin_bp: int, rename: Mapping[str, str] | N
         raise InputError(f"{path}: no TSS; give a BED, or a GTF with protein-coding genes")
     table["bin"] = np.where(table["strand"] == "-", table["end_bp"] - 1, table["start_bp"]) // bin_bp
     table["chrom"] = table["chrom"].replace(dict(rename or {}))
-    return {chrom: np.unique(rows["bin"].to_numpy()) for chrom, rows in table.groupby("chrom", sort=False)}
+    return {chrom: np.unique(rows["bin"].to_numpy()) for chrom, rows in by_chromosome(table)}
 
 
 def choose_windows(

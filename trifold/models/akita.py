@@ -81,7 +81,7 @@ def initialise(model: nn.Module, published: bool) -> None:
         elif isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
         elif isinstance(module, blocks.DilatedResidual) and not published:
-            nn.init.zeros_(module[1].bn.weight)
+            nn.init.zeros_(module.get_parameter("1.bn.weight"))
 
 
 class SequenceToMap(blocks.Architecture):

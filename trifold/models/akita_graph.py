@@ -196,13 +196,13 @@ class AkitaGraph(SequenceToMap):
     def _initialise(self) -> None:
         initialise(self, self.published)
         # Small: attention starts by what the bins hold and learns the distance.
-        nn.init.xavier_uniform_(self.pos_emb.emb.weight)
+        nn.init.xavier_uniform_(self.pos_emb.get_parameter("emb.weight"))
         if self.published:
-            nn.init.xavier_uniform_(self.onetotwo[0].weight)
+            nn.init.xavier_uniform_(self.onetotwo.get_parameter("0.weight"))
         else:
-            nn.init.kaiming_normal_(self.onetotwo[0].weight)
+            nn.init.kaiming_normal_(self.onetotwo.get_parameter("0.weight"))
             for layer in self.graph_block.layers:
-                nn.init.zeros_(layer[2].bn.weight)
+                nn.init.zeros_(layer.get_parameter("2.bn.weight"))
 
     def pixels(self, x: Tensor) -> Tensor:
         edges = self.pos_emb(x.shape[-1])  # (edge_features, S, S)

@@ -132,6 +132,7 @@ class Aligned(AlignedMap):
     """
 
     context = ("backbones",)
+    permutation: Tensor
 
     def __init__(
         self,

@@ -39,6 +39,8 @@ class Gaussian(Identity):
     """The low map under a Gaussian of `sigma_bins`, cut at 4 sigma, normalised; the border is mirrored (abc|cba),
     as `scipy.ndimage.gaussian_filter` does by default."""
 
+    taps: Tensor
+
     def __init__(self, geometry: Geometry, *, sigma_bins: float):
         super().__init__(geometry)
         radius = math.floor(4 * sigma_bins + 0.5)

@@ -5,12 +5,12 @@ arithmetic as ``conv1d``, nearly twice as fast on a CPU. Their weights keep the 
 """
 
 from collections.abc import Callable
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from trifold.config import Geometry
 from trifold.errors import InputError
@@ -80,8 +80,8 @@ class Architecture(nn.Module):
         """Of a network whose `forward` gives the `terms` of a loss: what is minimised; `epoch` from 0."""
         raise NotImplementedError
 
-    def fit(self, train: Dataset) -> None:
-        """Learn in closed form from the training samples of the task."""
+    def fit(self, train: Any) -> None:
+        """Learn in closed form from the training samples of the task: what its data set gives (`trifold.tasks`)."""
         raise NotImplementedError
 
     def freeze_backbones(self, frozen: bool = True) -> None:
@@ -102,6 +102,7 @@ class Architecture(nn.Module):
 
 
 A = TypeVar("A", bound=type[Architecture])
+Maps = TypeVar("Maps", Tensor, np.ndarray)
 
 
 def declared(traits: dict) -> Callable[[A], A]:
@@ -125,14 +126,14 @@ def symmetrise(maps: Tensor) -> Tensor:
     return (maps + maps.mT) / 2
 
 
-def crop(maps: Tensor, bins: int) -> Tensor:
+def crop(maps: Maps, bins: int) -> Maps:
     """(..., W, W) -> (..., W - 2·bins, W - 2·bins): the same margin off every side."""
     return maps[..., bins : maps.shape[-2] - bins, bins : maps.shape[-1] - bins]
 
 
 def upper_triangle(maps: Tensor, offset: int = 2) -> Tensor:
     """(..., S, S) -> (..., n): pixels with column - row >= offset, row by row."""
-    rows, columns = torch.triu_indices(*maps.shape[-2:], offset, device=maps.device)
+    rows, columns = torch.triu_indices(maps.shape[-2], maps.shape[-1], offset, device=maps.device)
     return maps[..., rows, columns]
 
 
@@ -213,9 +214,9 @@ def one_hot(codes: Tensor) -> Tensor:
 class SequenceConv(nn.Conv1d):
     """`nn.Conv1d`, padded to keep the length, on (B, C, 1, L)."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         half = self.dilation[0] * (self.kernel_size[0] // 2)
-        return F.conv2d(x, self.weight[:, :, None], padding=(0, half), dilation=(1, self.dilation[0]))
+        return F.conv2d(input, self.weight[:, :, None], padding=(0, half), dilation=(1, self.dilation[0]))
 
 
 # ---------------------------------------------------------------- pre-activation blocks
@@ -277,9 +278,9 @@ class DilatedResidual(nn.Sequential):
         )
         self.symmetric = dims == 2
 
-    def forward(self, x: Tensor) -> Tensor:
-        y = super().forward(x)
-        return x + (symmetrise(y) if self.symmetric else y)
+    def forward(self, input: Tensor) -> Tensor:
+        y = super().forward(input)
+        return input + (symmetrise(y) if self.symmetric else y)
 
 
 def dilations(blocks: int) -> list[int]:

@@ -15,6 +15,8 @@ Contacts are cut at an upper bound and divided by it, low and deep map each by i
 Layers and initial weights (torch's own) are the released ones in both.
 """
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -54,12 +56,13 @@ CHECKPOINTS = {
 }
 
 PUBLISHED_LOW_CLIP, PUBLISHED_DEEP_CLIP = 100.0, 255.0
+Border = Literal["zeros", "reflect"]
 
 
 class ResidualBlock(nn.Module):
     """x + (conv, batch norm, swish, conv, batch norm)."""
 
-    def __init__(self, channels: int, padding_mode: str):
+    def __init__(self, channels: int, padding_mode: Border):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding_mode)
         self.bn1 = nn.BatchNorm2d(channels)
@@ -161,8 +164,8 @@ class Discriminator(nn.Module):
 class _GreyFeatures(nn.Sequential):
     """Maps (N, 1, S, S) as three equal colours through the layers, on [0, 1], without ImageNet's mean and deviation."""
 
-    def forward(self, maps: Tensor) -> Tensor:
-        return super().forward(maps.expand(-1, 3, -1, -1))
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input.expand(-1, 3, -1, -1))
 
 
 @blocks.declared(ARCHITECTURES["vgg16"])

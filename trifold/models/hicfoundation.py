@@ -208,13 +208,11 @@ class PatchEmbed(nn.Module):
         return self.proj(images).flatten(2).mT
 
 
-class Encoder(nn.Module):
-    """Images (B, 3, W, W) and totals (B,) -> tokens (B, 2 + patches, width): [cls, count, patches].
+class TokenEncoder(nn.Module):
+    """Layers of an encoder, whatever tokens stand before those of the patches.
 
     classes: outputs of timm's classification layer, which exists in released weights and is never used; 0 = none.
     """
-
-    leading = 2  # tokens before the patches
 
     def __init__(
         self, rows: int, *, patch_size: int, width: int, depth: int, heads: int, classes: int, checkpointing: bool
@@ -230,10 +228,6 @@ class Encoder(nn.Module):
         if classes:
             self.head = nn.Linear(width, classes).requires_grad_(False)
 
-    def forward(self, images: Tensor, total: Tensor | None = None) -> Tensor:
-        patches = self.patch_embed(images) + self.pos_embed[:, 1:]
-        return self.encode([self.cls_token.expand(len(images), -1, -1), self.count_token(images, total)], patches)
-
     def count_token(self, images: Tensor, total: Tensor | None) -> Tensor:
         """(B, 1, width); no total means 1e9 contacts."""
         total = images.new_full((len(images),), DEFAULT_TOTAL) if total is None else total
@@ -245,6 +239,16 @@ class Encoder(nn.Module):
         for block in self.blocks:
             x = run(block, x, self.checkpointing)
         return self.norm(x)
+
+
+class Encoder(TokenEncoder):
+    """Images (B, 3, W, W) and totals (B,) -> tokens (B, 2 + patches, width): [cls, count, patches]."""
+
+    leading = 2  # tokens before the patches
+
+    def forward(self, images: Tensor, total: Tensor | None = None) -> Tensor:
+        patches = self.patch_embed(images) + self.pos_embed[:, 1:]
+        return self.encode([self.cls_token.expand(len(images), -1, -1), self.count_token(images, total)], patches)
 
 
 def initialise(module: nn.Module) -> None:
@@ -310,7 +314,7 @@ class HiCFoundation(blocks.Architecture):
         decoder_heads: int,
         freeze_encoder: bool | None,
         gradient_checkpointing: bool,
-        encoder: Callable[..., Encoder] = Encoder,
+        encoder: Callable[..., TokenEncoder] = Encoder,
     ):
         super().__init__()
         rows = check_sizes(geometry, patch_size, width=(width, heads), decoder_width=(decoder_width, decoder_heads))

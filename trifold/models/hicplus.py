@@ -93,7 +93,7 @@ class HiCPlus(blocks.Architecture):
         if not self.published:
             for layer in (self.conv1, self.conv2, self.conv3):
                 nn.init.kaiming_normal_(layer.weight)
-                nn.init.zeros_(layer.bias)
+                nn.init.zeros_(layer.get_parameter("bias"))
 
     def encode(self, target: Tensor) -> Tensor:
         return target.clamp(max=self.deep_clip) / self.deep_unit

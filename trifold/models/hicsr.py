@@ -170,7 +170,8 @@ class DenoisingAutoEncoder(blocks.Architecture):
     def features(self, maps: Tensor) -> list[Tensor]:
         """(N, 1, S, S) on [-1, 1], S even -> the five encoder convolutions before ReLU, (N, C, S/2, S/2) each."""
         found, x = [], maps
-        for convolution, activation in self.conv_layers:
+        for layer in self.conv_layers:
+            convolution, activation = layer.children()
             found.append(convolution(x))
             x = activation(found[-1])
         return found

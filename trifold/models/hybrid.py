@@ -86,23 +86,24 @@ class Hybrid(blocks.Architecture):
 
     def __init__(self, geometry: Geometry, *, protocol: str, backbones: dict | None, head_channels: int):
         super().__init__()
-        if missing := [role for role in ROLES if role not in (backbones or {})]:
+        given = backbones or {}
+        if missing := [role for role in ROLES if role not in given]:
             raise InputError(
                 f"a hybrid needs backbones {list(ROLES)}, and {missing} is missing: name a trained arm for each under "
                 "the arm's `backbones`, for example {sequence: sequence, image: image}"
             )
-        self.sequence, self.image = (backbones[role] for role in ROLES)
+        self.sequence, self.image = (given[role] for role in ROLES)
         for role, wanted in (("sequence", "oe"), ("image", "observed")):
-            if backbones[role].target != wanted:
+            if given[role].target != wanted:
                 raise InputError(
                     f"the {role} backbone of a hybrid must predict {wanted!r} maps, and the arm given predicts "
-                    f"{backbones[role].target!r}; exchange the arms under `backbones`"
+                    f"{given[role].target!r}; exchange the arms under `backbones`"
                 )
         self.published = protocol == "published"
         self.head = Head(head_channels, last_relu=self.published)
         if not self.published:
-            nn.init.zeros_(self.head[3].weight)
-            nn.init.zeros_(self.head[3].bias)
+            for parameter in self.head[3].parameters():
+                nn.init.zeros_(parameter)
         self.has_backbones = True
         self.joint_learning_rate = 1.0 if self.published else 0.1
         self.frozen = False

@@ -24,7 +24,7 @@ from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import blocks
 from trifold.models.aligned import SHUFFLE_SEED
-from trifold.models.hicfoundation import DECODER_EPS, VIT, Encoder, HiCFoundation, initialise
+from trifold.models.hicfoundation import DECODER_EPS, VIT, Encoder, HiCFoundation, TokenEncoder, initialise
 
 # Read by trifold.architectures from the source.
 ARCHITECTURES = {
@@ -64,7 +64,7 @@ class SequenceFeatures(nn.Module):
     def features(self, codes: Tensor) -> Tensor:
         x = blocks.one_hot(codes)  # (B, 4, 1, L)
         for conv in (self.conv1, self.conv2, self.conv3):
-            x = F.relu(F.conv2d(x, conv.weight[:, :, None], conv.bias, padding=(0, conv.padding[0])))
+            x = F.relu(F.conv2d(x, conv.weight[:, :, None], conv.bias, padding=(0, conv.kernel_size[0] // 2)))
             if self.pool > 1 and conv is not self.conv3:
                 x = F.max_pool2d(x, (1, self.pool))
         return x
@@ -125,7 +125,7 @@ class CrossAttention(nn.Module):
         return self.proj(y.transpose(1, 2).flatten(2))
 
 
-class SequenceTokenEncoder(Encoder):
+class SequenceTokenEncoder(TokenEncoder):
     """HiCFoundation's encoder with one sequence token: (B, 3 + patches, width), [cls, count, sequence, patches]."""
 
     leading = 3

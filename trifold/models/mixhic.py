@@ -360,8 +360,8 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor, length: int) -> Tensor:
         # The padding is cut off by hand: oneDNN on several threads has got 2048 channels wrong with output_padding.
-        conv = self.conv_transpose[0]
-        y = F.conv_transpose1d(x.mT, conv.weight, conv.bias, stride=2)  # (B, channels, 2n + 2)
+        weight, bias = self.conv_transpose.parameters()
+        y = F.conv_transpose1d(x.mT, weight, bias, stride=2)  # (B, channels, 2n + 2)
         return y[..., 1 : 1 + length].mT
 
 
@@ -437,7 +437,7 @@ class MapEncoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         for i in range(3):
             x = self.get_submodule(f"dowsample_{i}")(self.get_submodule(f"encoderlayer_{i}")(x))
-        return self.encoderlayer_3(x)
+        return self.get_submodule("encoderlayer_3")(x)
 
 
 class Decoder(nn.Module):
@@ -607,13 +607,13 @@ class Network(Architecture):
             inferred = F.normalize(inferred, dim=-1) * (inferred.shape[-1] // (4 * self.embed_dim)) ** 0.5
         return F.pad(inferred, (0, self.width - inferred.shape[-1]))
 
-    def load_encoder(self, checkpoint: dict) -> None:
+    def load_encoder(self, state: dict) -> None:
         """Take all that pre-training teaches from a state dict, or a checkpoint with one as `model_state_dict`.
 
         Layers of the task, and idle ones, are left as they are. Raises InputError for tensors that are missing or of
         another size.
         """
-        state = checkpoint.get("model_state_dict", checkpoint)
+        state = state.get("model_state_dict", state)
         state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
         own = self.state_dict()
         taught = [name for name in own if is_taught(name)]
@@ -653,8 +653,8 @@ def orthogonal_loss(tracks: Tensor, maps: Tensor) -> Tensor:
 
     Means over tokens (B, 2C) of either kind: the shared half, then the own.
     """
-    products = [(shared * own).sum(1) for shared, own in (features.chunk(2, dim=1) for features in (tracks, maps))]
-    return sum(product.square() for product in products).mean()
+    first, second = ((shared * own).sum(1) for shared, own in (kind.chunk(2, dim=1) for kind in (tracks, maps)))
+    return (first.square() + second.square()).mean()
 
 
 def mapping_loss(predicted: Tensor, target: Tensor) -> Tensor:
@@ -777,19 +777,18 @@ class Task(Network):
 
     def fused(self, batch: dict[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
         """What the head or the decoder reads: (B, 12, 8D), (B, 9, 8D) in mode "map"; and the track encoder's tokens."""
-        tracks, maps, skips = None, None, []
-        if self.mode not in ("map", "infer_epi"):
-            tracks, skips = self.encode_tracks(batch)
-        if self.mode not in ("epi", "infer_map"):
+        if self.mode in ("map", "infer_epi"):
             maps = self.encode_map(batch)
-        if self.mode in ("epi", "map"):
-            return (tracks if self.mode == "epi" else maps), skips
-        tracks = None if tracks is None else self.split(tracks, "epi")
-        maps = None if maps is None else self.split(maps, "map")
-        if tracks is None:
-            tracks = self.infer(maps, "epi")
-        if maps is None:
-            maps = self.infer(tracks, "map")
+            if self.mode == "map":
+                return maps, []
+            maps = self.split(maps, "map")
+            return self.fusion_block(self.infer(maps, "epi"), maps), []
+        tracks, skips = self.encode_tracks(batch)
+        if self.mode == "epi":
+            return tracks, skips
+        maps = self.encode_map(batch) if self.mode == "bimodal" else None
+        tracks = self.split(tracks, "epi")
+        maps = self.infer(tracks, "map") if maps is None else self.split(maps, "map")
         return self.fusion_block(tracks, maps), skips
 
 

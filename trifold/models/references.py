@@ -49,6 +49,8 @@ class Reference(Architecture):
 class Expected(Reference):
     """Windows: every pixel the mean of its distance over the training chromosomes, (B, 1, W, W) on [0, 1]."""
 
+    means: Tensor
+
     def __init__(self, geometry: Geometry, *, statistics: dict):
         super().__init__()
         self.window_bins = geometry.window_bins
@@ -93,6 +95,8 @@ class Corner(Reference):
 @declared(ARCHITECTURES["nearest"])
 class Nearest(Reference):
     """CAGE of a bin from the tracks of that very bin: least squares on the training samples, (B, 2W) log2(x + 1)."""
+
+    coefficients: Tensor
 
     def __init__(self, geometry: Geometry, *, statistics: dict):
         super().__init__()

@@ -51,4 +51,6 @@ def build(
     given = {"statistics": statistics, "backbones": backbones, "protocol": protocol}
     context = {name: given[name] for name in network.context}
     model = network.make(geometry, **context, **{**traits(architecture, task).options, **options})
-    return model.to(memory_format=torch.channels_last) if network.channels_last else model
+    if not network.channels_last:
+        return model
+    return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - a form torch's stubs lack

@@ -127,8 +127,8 @@ class Generator(blocks.Architecture):
         self.final_block = nn.Sequential(*(nn.Conv2d(a, b, 3) for a, b in pairwise(widths)))
         initialise(self)
         if self.residual:
-            nn.init.zeros_(self.final_block[-1].weight)
-            nn.init.zeros_(self.final_block[-1].bias)
+            for parameter in self.final_block[-1].parameters():
+                nn.init.zeros_(parameter)
 
     def encode(self, target: Tensor) -> Tensor:
         return clipped(target, self.quantiles["deep"]) if self.quantiles else target

@@ -14,9 +14,11 @@ Deviations, by protocol:
 
 import logging
 from importlib import import_module
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from trifold import loss_terms
@@ -88,6 +90,10 @@ class Adversarial(Regression):
 
     # ---------------------------------------------------------------- losses
 
+    def _network(self, role: str) -> Any:
+        """A network of the loss: what it gives beside `forward` is a matter of its role."""
+        return self.networks[role]
+
     def _cut(self, maps: Tensor) -> Tensor:
         """(B, 1, S, S) as the discriminator and the feature networks see it: whole, or in tiles (B·T·T, 1, s, s)."""
         size = TILE_BINS.get(self.settings.loss)
@@ -107,14 +113,14 @@ class Adversarial(Regression):
                 self.discriminator(self._cut(prediction)).float(), self.settings.loss
             )
         if "vae" in weights:
-            ours, theirs = (self.networks["vae"].encode_map(maps)[0].float() for maps in (prediction, target))
+            ours, theirs = (self._network("vae").encode_map(maps)[0].float() for maps in (prediction, target))
             found["vae"] = losses.DIFFERENCE[self.protocol](ours, theirs)
         if "perceptual" in weights:
-            ours, theirs = (self.networks["vgg"].features(self._cut(maps)).float() for maps in (prediction, target))
+            ours, theirs = (self._network("vgg").features(self._cut(maps)).float() for maps in (prediction, target))
             found["perceptual"] = F.mse_loss(ours, theirs)
         if "feature" in weights:
             ours, theirs = (
-                [layer.float() for layer in self.networks["dae"].features(self._cut(maps))]
+                [layer.float() for layer in self._network("dae").features(self._cut(maps))]
                 for maps in (prediction, target)
             )
             found["feature"] = losses.features(ours, theirs)
@@ -154,7 +160,8 @@ class Adversarial(Regression):
 
     def _descend(self, which: int, loss: Tensor, update: bool) -> None:
         """Add to the gradient of the generator (0) or the discriminator (1); take its step if it is time."""
-        optimiser, schedule = self.optimizers()[which], self.lr_schedulers()[which]
+        # Two are configured, so Lightning gives lists; its types leave open how many there are.
+        optimiser, schedule = cast(list, self.optimizers())[which], cast(list, self.lr_schedulers())[which]
         self.manual_backward(loss / self.settings.accumulate)
         if update:
             if self.settings.clip_gradient_norm:
@@ -163,9 +170,9 @@ class Adversarial(Regression):
             optimiser.zero_grad()
             schedule.step()
 
-    def configure_optimizers(self) -> tuple[dict, dict]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         settings = self.settings
-        batches = self.trainer.estimated_stepping_batches // settings.epochs
+        batches = int(self.trainer.estimated_stepping_batches) // settings.epochs
         steps = -(-batches // settings.accumulate) * settings.epochs
 
         def factor(step: int) -> float:

@@ -30,13 +30,14 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Protocol, cast
 
 import lightning as L
 import torch
 import yaml
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.accelerators import CUDAAccelerator
 from lightning.pytorch.callbacks import Checkpoint
-from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -52,6 +53,16 @@ log = logging.getLogger(__name__)
 
 # Of history.csv, before those the module adds.
 COLUMNS = ("epoch", "train_loss", "validation_loss", "validation_pearson", "learning_rate")
+# What a checkpoint calls the state of `Record`.
+RECORD = "record"
+
+
+class Samples(Protocol):
+    """A data set of known length; `set_epoch(epoch)` and `collate(batch)` are used where it has them."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
 
 
 class EpochOrder(Sampler):
@@ -75,25 +86,36 @@ class EpochOrder(Sampler):
 class Windows(L.LightningDataModule):
     """Loaders of the training and validation windows; the training loader is a new one every epoch."""
 
-    def __init__(self, train: Dataset, validation: Dataset, settings: Training, seed: int, processes: int):
+    def __init__(self, train: Samples, validation: Samples, settings: Training, seed: int, processes: int):
         super().__init__()
         self.train, self.validation, self.seed = train, validation, seed
-        self.options = {"batch_size": settings.batch_size // processes, "num_workers": settings.workers}
+        self.batch_size, self.workers = settings.batch_size // processes, settings.workers
 
     def train_dataloader(self) -> DataLoader:
-        epoch = self.trainer.current_epoch
-        if hasattr(self.train, "set_epoch"):
-            self.train.set_epoch(epoch)
-        order = EpochOrder(len(self.train), self.seed, epoch, self.trainer.global_rank, self.trainer.world_size)
-        return self._loader(self.train, order)
+        trainer = self._trainer()
+        if set_epoch := getattr(self.train, "set_epoch", None):
+            set_epoch(trainer.current_epoch)
+        place = trainer.global_rank, trainer.world_size
+        return self._loader(self.train, EpochOrder(len(self.train), self.seed, trainer.current_epoch, *place))
 
     def val_dataloader(self) -> DataLoader:
-        share = range(self.trainer.global_rank, len(self.validation), self.trainer.world_size)
-        return self._loader(self.validation, share)
+        trainer = self._trainer()
+        return self._loader(self.validation, range(trainer.global_rank, len(self.validation), trainer.world_size))
 
-    def _loader(self, data: Dataset, sampler: Sequence[int] | Sampler) -> DataLoader:
-        # A data set that makes whole batches says how they are put together.
-        return DataLoader(data, sampler=sampler, collate_fn=getattr(data, "collate", None), **self.options)
+    def _trainer(self) -> L.Trainer:
+        if self.trainer is None:
+            raise ValueError("loaders are asked for by a trainer, which says what epoch and which process it is")
+        return self.trainer
+
+    def _loader(self, data: Samples, sampler: Sequence[int] | Sampler) -> DataLoader:
+        return DataLoader(
+            cast(Dataset, data),  # the class is asked for, its methods are used
+            sampler=sampler,
+            # A data set that makes whole batches says how they are put together.
+            collate_fn=getattr(data, "collate", None),
+            batch_size=self.batch_size,
+            num_workers=self.workers,
+        )
 
 
 class Record(Checkpoint):
@@ -102,40 +124,42 @@ class Record(Checkpoint):
     A `Checkpoint`, because Lightning calls those after the module's own hooks.
     """
 
-    state_key = "record"
-
-    def __init__(self, folder: Path, settings: Training, identity: dict):
-        self.folder, self.settings = folder, settings
+    def __init__(self, folder: Path, learner: Regression, identity: dict):
+        self.folder, self.learner = folder, learner
         self.first: int | None = None  # epoch of this start
         # What a checkpoint must agree with to be resumed.
         self.state = {"identity": identity, "history": [], "best": None, "best_epoch": -1, "done": False}
 
+    @property
+    def state_key(self) -> str:
+        return RECORD
+
     def state_dict(self) -> dict:
         return self.state
 
-    def load_state_dict(self, state: dict) -> None:
-        self.state = state
+    def load_state_dict(self, state_dict: dict) -> None:
+        self.state = state_dict
 
-    def on_fit_start(self, trainer: L.Trainer, module: Regression) -> None:
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.is_global_zero:
             # Whatever an interrupted epoch wrote is hidden by TensorBoard.
             self.writer = SummaryWriter(self.folder / "tensorboard", purge_step=len(self.state["history"]))
 
-    def on_train_epoch_start(self, trainer: L.Trainer, module: Regression) -> None:
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.started = time.monotonic()
         self.first = trainer.current_epoch if self.first is None else self.first
 
-    def on_train_epoch_end(self, trainer: L.Trainer, module: Regression) -> None:
-        epoch, state = trainer.current_epoch, self.state
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        epoch, state, module, settings = trainer.current_epoch, self.state, self.learner, self.learner.settings
         row = {"epoch": epoch, **module.metrics}
         history = state["history"]
         if state["best"] is None or _merit(row, module) > _merit(history[state["best_epoch"]], module):
             state["best_epoch"] = epoch
             state["best"] = {name: tensor.detach().cpu().clone() for name, tensor in module.model.state_dict().items()}
         history.append(row)
-        patience = self.settings.early_stop_epochs
+        patience = settings.early_stop_epochs
         stalled = patience > 0 and epoch - state["best_epoch"] >= patience
-        state["done"] = stalled or epoch + 1 == self.settings.epochs
+        state["done"] = stalled or epoch + 1 == settings.epochs
         trainer.should_stop = trainer.should_stop or stalled
         partial = self.folder / ".last.ckpt.partial"
         trainer.save_checkpoint(partial)
@@ -149,22 +173,22 @@ class Record(Checkpoint):
             log.info(
                 "epoch %d of %d: train loss %.5g, validation loss %.5g, Pearson %.4f, learning rate %.3g%s, %.1f s%s",
                 epoch + 1,
-                self.settings.epochs,
+                settings.epochs,
                 *(row[name] for name in COLUMNS[1:]),
                 "".join(f", {name.replace('_', ' ')} {row[name]:.5g}" for name in module.columns),
                 seconds,
                 f"; no better for {patience} epochs, stopped" if stalled else "",
             )
             if epoch in (self.first, module.head_epochs) and not state["done"]:
-                log.info("%s", estimate(epoch, self.settings.epochs, module.head_epochs, seconds))
+                log.info("%s", estimate(epoch, settings.epochs, module.head_epochs, seconds))
 
-    def teardown(self, trainer: L.Trainer, module: Regression, stage: str) -> None:
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if trainer.is_global_zero and hasattr(self, "writer"):
             self.writer.close()
 
-    def on_exception(self, trainer: L.Trainer, module: Regression, exception: BaseException) -> None:
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         # Lightning tears down no callback then; the writer's thread would go on after the folder is gone.
-        self.teardown(trainer, module, "fit")
+        self.teardown(trainer, pl_module, "fit")
 
 
 def duration(seconds: float) -> str:
@@ -204,7 +228,7 @@ def _read_checkpoint(path: Path, identity: dict) -> dict | None:
             if spoilt := archive.testzip():
                 raise ValueError(f"{spoilt} is damaged")
         checkpoint = torch.load(path, weights_only=True, map_location="cpu")
-        found = checkpoint["callbacks"][Record.state_key]["identity"]
+        found = checkpoint["callbacks"][RECORD]["identity"]
     except (
         *(OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError),
         *(pickle.UnpicklingError, zipfile.BadZipFile),
@@ -218,7 +242,7 @@ def _read_checkpoint(path: Path, identity: dict) -> dict | None:
 
 
 def _write(out: Path, checkpoint: dict, folder: Path, module: Regression, identity: dict, arm: dict) -> None:
-    record, version = checkpoint["callbacks"][Record.state_key], identity["version"]
+    record, version = checkpoint["callbacks"][RECORD], identity["version"]
     # The model alone: a discriminator and the networks of a loss stay in the checkpoint.
     last = {
         name.removeprefix("model."): tensor
@@ -283,8 +307,8 @@ class Job:
 
 def fit(
     learner: Regression,
-    train: Dataset,
-    validation: Dataset,
+    train: Samples,
+    validation: Samples,
     settings: Training,
     job: Job,
     checkpoint_folder: Path,
@@ -323,9 +347,9 @@ def fit(
         shutil.rmtree(folder / "tensorboard", ignore_errors=True)
         path.unlink(missing_ok=True)
     else:
-        log.info("resuming after %d epochs", len(checkpoint["callbacks"][Record.state_key]["history"]))
+        log.info("resuming after %d epochs", len(checkpoint["callbacks"][RECORD]["history"]))
 
-    if checkpoint is None or not checkpoint["callbacks"][Record.state_key]["done"]:
+    if checkpoint is None or not checkpoint["callbacks"][RECORD]["done"]:
         # Frozen backbones, MIX-HIC's idle layers, and the adversary of whichever network takes its step, get no
         # gradient, hence the search for unused parameters. Buffers are averaged once per epoch (`Regression`):
         # processes may have unlike numbers of validation batches, and would wait for each other for ever at the last.
@@ -350,7 +374,7 @@ def fit(
             enable_model_summary=False,
             logger=False,
             default_root_dir=folder,
-            callbacks=[Record(folder, settings, identity)],
+            callbacks=[Record(folder, learner, identity)],
         )
         with warnings.catch_warnings():
             # Networks of a loss are meant to be.

@@ -5,6 +5,7 @@ validation set, as released; the text does not say which. Pre-training keeps tho
 """
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -93,7 +94,7 @@ class Multimodal(Regression):
         self.metrics["validation_pearson"] = (pt - p * t / n) / math.sqrt(varies) if varies > 0 else math.nan
         if "validation_auroc" in self.columns:
             labels, scores = self._all_scores().cpu().numpy()
-            self.metrics["validation_auroc"] = auroc(labels, scores)
+            self.metrics["validation_auroc"] = float(auroc(labels, scores))
 
     def _all_scores(self) -> Tensor:
         """Labels and scores of all devices, (2, n); shares differ by one sample, so they are filled up to be joined."""
@@ -102,5 +103,6 @@ class Multimodal(Regression):
             return own
         longest = int(self.trainer.strategy.reduce(own.new_tensor(own.shape[1]), reduce_op="max").item())
         filled = torch.cat([own, own.new_full((2, longest - own.shape[1]), math.nan)], dim=1)
-        joined = self.all_gather(filled).movedim(0, 1).flatten(1)
+        # Of a tensor a tensor; Lightning's type says that it takes collections too.
+        joined = cast(Tensor, self.all_gather(filled)).movedim(0, 1).flatten(1)
         return joined[:, joined.isfinite().all(0)]

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler, OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from trifold.config import Training
@@ -127,7 +128,7 @@ class Regression(L.LightningModule):
         torch.manual_seed(seed_of(self.seed, self.current_epoch, step, self.global_rank))
         self.metrics["learning_rate"] = max(group["lr"] for group in self.trainer.optimizers[0].param_groups)
 
-    def training_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
+    def training_step(self, batch: dict[str, Tensor], step: int) -> Tensor | None:
         self._start_step(step)
         prediction, target, mask = self._compare(batch)
         loss = pixel_loss(prediction, target, mask, self.pixel)
@@ -202,8 +203,8 @@ class Regression(L.LightningModule):
 
     # ---------------------------------------------------------------- optimiser
 
-    def configure_optimizers(self) -> dict:
-        factor = self._factor(self.trainer.estimated_stepping_batches)
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        factor = self._factor(int(self.trainer.estimated_stepping_batches))
         return self._optimiser(self._parameter_groups(), self.settings.learning_rate, factor)
 
     def _parameter_groups(self) -> Iterable[Tensor] | list[dict]:
@@ -228,7 +229,7 @@ class Regression(L.LightningModule):
 
     def _optimiser(
         self, parameters: Iterable[Tensor] | list[dict], learning_rate: float, factor: Callable[[int], float]
-    ) -> dict:
+    ) -> OptimizerLRSchedulerConfig:
         settings = self.settings
         options = {"momentum": SGD_MOMENTUM} if settings.optimiser == "sgd" else {"betas": tuple(settings.betas)}
         optimiser = OPTIMISERS[settings.optimiser](
