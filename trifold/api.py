@@ -1,8 +1,8 @@
-"""Enhance a map, score one, look at one: what `trifold` does in a shell, and `import trifold` in Python.
+"""Enhance, score and describe a map: what `trifold` does in a shell, and `import trifold` in Python.
 
 The workflow's scripts call the same functions (`inference.enhance`, `evaluate.score_maps`, `data.contacts.prepare`,
 `data.summary.summarise`); here a map is prepared in a temporary folder beside the result, which appears when it is
-whole.
+complete.
 """
 
 import os
@@ -57,8 +57,8 @@ def load_model(name: Source) -> Ready | PublishedFile:
     if path.is_file():
         return of_published(path)
     if str(name) in published.checkpoints():
-        if found := _published_path(str(name)):
-            return of_published(found)
+        if file := _published_path(str(name)):
+            return of_published(file)
         raise InputError(
             f"{name}: known, but the file is not here; put it into a folder named in TRIFOLD_MIRROR, or name its path"
         )
@@ -161,7 +161,8 @@ def enhance(
     """Enhance a map with a model and write `out`, a .mcool (with zoom levels) or a .cool; returns its path.
 
     map: .cool, .mcool, .hic or the URI of a cooler, of raw counts. model: what `load_model` takes or gives.
-    resolution: bin width of the maps the model reads, bp; said, wider bins are made from the map's narrower ones.
+    resolution: bin width of the maps the model reads, bp; where given, a map without them gets them from its
+    narrower bins.
     chromosomes: those to predict, None for all. fasta: the sequence, for models that read it.
     device: "auto", "cpu" or "gpu". force: replace `out`. progress: a bar; None shows it on a terminal.
 
@@ -209,7 +210,7 @@ def enhance(
 
 
 def made_by(path: Source) -> dict:
-    """What a map that was written here says of itself: arm, architecture, assumed, reach_bp, ...
+    """What trifold wrote into the metadata of a map it made: arm, architecture, assumed, reach_bp, ...
 
     Raises InputError for a map of another origin.
     """
@@ -228,7 +229,7 @@ def _check_numbers(**numbers: int) -> None:
 
 @contextmanager
 def _beside(out: Path) -> Iterator[Path]:
-    """A hidden folder beside the result, from which that is moved; InputError where none can be made."""
+    """A hidden folder beside the result, which is made in it and then moved; InputError where it cannot be created."""
     try:
         folder = TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent)
     except OSError as error:
@@ -238,7 +239,7 @@ def _beside(out: Path) -> Iterator[Path]:
 
 
 def _checked_out(out: Source, force: bool, read: Iterable[object]) -> Path:
-    """Where the result goes. read: what is read, of which a path must never be replaced."""
+    """The path of the result, checked. read: the inputs, because no file among them may be replaced."""
     out = Path(out)
     for source in (split_uri(source)[0] for source in read if isinstance(source, str | os.PathLike)):
         if os.path.realpath(out) == os.path.realpath(source) or _same_file(out, source):
@@ -256,10 +257,10 @@ def _checked_out(out: Source, force: bool, read: Iterable[object]) -> Path:
     return out
 
 
-def _same_file(one: Source, other: Source) -> bool:
+def _same_file(first: Source, second: Source) -> bool:
     try:
-        return os.path.samefile(one, other)
-    except OSError:  # one of them is not there
+        return os.path.samefile(first, second)
+    except OSError:  # a file that does not exist
         return False
 
 
@@ -316,7 +317,7 @@ def _stated_assembly(map: Source) -> str | None:
 
 @contextmanager
 def _bar(wanted: bool | None):
-    """A function of windows done and of all of them, which draws a bar where it is wanted."""
+    """A function of (windows done since the last call, windows in all), which draws a bar where it is wanted."""
     hidden = not (sys.stderr.isatty() if wanted is None else wanted)
     columns = (TextColumn("windows"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=hidden) as bar:
@@ -359,7 +360,7 @@ def score(
 
 
 def summary_of_scores(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """What a person reads first of the tables of `score`: title -> means over windows, regions, distance classes."""
+    """What `trifold score` prints of the tables of `score`: title -> means over windows, regions, distance classes."""
     metrics = [name for name in tables["windows"].columns if name in SHOWN_METRICS]
     windows = tables["windows"].groupby(["scale", "map"], as_index=False)[metrics].mean()
     regions = tables["regions"][["chrom", "scale", "map", "n_pixels", *metrics]]
@@ -406,7 +407,7 @@ def info(map: Source, resolution: int | None = None) -> dict:
 
 
 def sentences(facts: dict) -> dict[str, str]:
-    """`info` for a person: what is said -> what it is."""
+    """The facts of `info` in words: label -> text."""
     cis = facts["cis_contacts"] / facts["contacts"] if facts["contacts"] else 0.0
     bad = "not balanced" if facts["bad_bins"] is None else f"{facts['bad_bins']:,} without a weight"
     bin_bp = facts["bin_bp"]

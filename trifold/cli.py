@@ -15,7 +15,7 @@ from trifold.errors import InputError
 
 
 class _Group(click.Group):
-    """Commands whose errors are one line."""
+    """Commands that end with a message of one line where the input is wrong."""
 
     def invoke(self, ctx: click.Context):
         try:
@@ -25,7 +25,7 @@ class _Group(click.Group):
 
 
 class _Lines(logging.Handler):
-    """What is logged, as lines beside the bar of the progress."""
+    """Prints what is logged to the standard error, a line per record."""
 
     def emit(self, record: logging.LogRecord) -> None:
         level = "Warning: " if record.levelno >= logging.WARNING else ""
@@ -34,7 +34,7 @@ class _Lines(logging.Handler):
 
 @contextmanager
 def _said(level: int) -> Iterator[None]:
-    """What the package logs from this level on goes to the person, and nowhere else, while a command runs."""
+    """While a command runs, what the package logs from this level on is printed, and goes nowhere else."""
     logger, lines = logging.getLogger("trifold"), _Lines()
     before = logger.level, logger.propagate
     logger.addHandler(lines)
@@ -50,12 +50,12 @@ def _said(level: int) -> Iterator[None]:
 
 @contextmanager
 def _tidy() -> Iterator[None]:
-    """A command that is told to end (SIGTERM) leaves as from an error: what it was writing goes with it."""
+    """SIGTERM ends a command as an error does, so that unfinished files are removed."""
 
     def leave(number: int, _) -> None:
         raise SystemExit(128 + number)
 
-    if threading.current_thread() is not threading.main_thread():  # signals come to the main thread alone
+    if threading.current_thread() is not threading.main_thread():  # only the main thread can handle signals
         yield
         return
     before = signal.signal(signal.SIGTERM, leave)
@@ -83,7 +83,9 @@ def main(context: click.Context, verbose: bool) -> None:
 
 _resolution = click.option("--resolution", type=click.IntRange(min=1), metavar="BP", help="Bin width, bp.")
 _as_json = click.option("--json", "as_json", is_flag=True, help="JSON in place of tables.")
-_chromosomes = click.option("--chromosome", "chromosomes", multiple=True, help="One of those wanted; all unless said.")
+_chromosomes = click.option(
+    "--chromosome", "chromosomes", multiple=True, help="A chromosome to use; may be repeated. All by default."
+)
 
 
 @main.command()

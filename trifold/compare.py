@@ -25,7 +25,7 @@ from trifold.models.ready import CORRECTED, Ready, window_bins
 
 SCORED_BINS, SCORED_SIDES = 40, 5  # windows of 200 bins are scored, of fewer where chromosomes are short
 MAX_BAD_BINS = 0.25  # of a window that is scored
-# Bins at the ends that a prediction lacks are missing in it, so none is left out beforehand.
+# No bins at the ends are left out here: those that a prediction lacks are missing in it, and so not scored.
 SCORING = Scoring(min_diagonal=2, max_distance_bins=None, edge_bins=0, scc_h=1, scc_max_bp=None)
 Source = str | os.PathLike
 
@@ -42,7 +42,10 @@ def compare(
     names = {"prediction": prediction, "deep": deep} | ({"low": low} if low is not None else {})
     for source in names.values():
         contacts.chosen(source, chromosomes)
-    with TemporaryDirectory() as folder, standing_alone({f"{folder}/{name}.cool": own for name, own in names.items()}):
+    with (
+        TemporaryDirectory() as folder,
+        standing_alone({f"{folder}/{name}.cool": given for name, given in names.items()}),
+    ):
         folder = Path(folder)
         pair = {
             "prediction": _balanced(prediction, folder / "prediction.cool", bin_bp),
@@ -61,7 +64,7 @@ def compare(
 
 
 def _balanced(source: Source, target: Path, bin_bp: int) -> Path:
-    """A map on the balanced scale: as it is where its values are no contacts any more, otherwise prepared."""
+    """A map on the balanced scale: a copy where its values are balanced already, otherwise prepared from its counts."""
     if bin_bp not in (present := contacts.resolutions(source)):
         raise InputError(
             f"{source}: has bins of {_listed(present)} bp and none of {bin_bp:,}; give maps of one bin width, or say "
@@ -78,7 +81,7 @@ def _balanced(source: Source, target: Path, bin_bp: int) -> Path:
 
 
 def _low_width(low: Source, bin_bp: int) -> int:
-    """The low map's bin width: the deep one's where it has that, otherwise its own."""
+    """The bin width of the low map: that of the deep map where it has it, otherwise the only width it has."""
     present = contacts.resolutions(low)
     if bin_bp in present:
         return bin_bp
@@ -90,10 +93,10 @@ def _low_width(low: Source, bin_bp: int) -> int:
     )
 
 
-def _shared(maps: dict[str, Path], names: dict[str, Source], wanted: Iterable[str] | None) -> dict[str, int]:
-    """Chromosomes, of those wanted, that all maps have, in the deep map's order; InputError where there are none."""
+def _shared(maps: dict[str, Path], names: dict[str, Source], chromosomes: Iterable[str] | None) -> dict[str, int]:
+    """Those of the chromosomes that all maps have, in the deep map's order; InputError where there are none."""
     sizes = {name: chromsizes_of(path) for name, path in maps.items()}
-    listed = {chrom: size for chrom, size in sizes["deep"].items() if wanted is None or chrom in wanted}
+    listed = {chrom: size for chrom, size in sizes["deep"].items() if chromosomes is None or chrom in chromosomes}
     shared = {chrom: size for chrom, size in listed.items() if all(chrom in of_map for of_map in sizes.values())}
     if not shared:
         having = "; ".join(f"{names[name]} has {', '.join(list(of_map)[:8])}" for name, of_map in sizes.items())
@@ -143,10 +146,10 @@ def _upsampled(
 
 def _share_bins(low: Path, prediction: Path) -> None:
     """Mark the bins missing in the upsampled low map that the prediction lacks, so that both are scored on the same."""
-    theirs = cooler.Cooler(str(prediction))
-    ours = cooler.Cooler(str(low))
-    lacking = np.concatenate([theirs.bins().fetch(chrom)["weight"].isna() for chrom in ours.chromnames])
-    with opened(ours, "r+") as group:
+    prediction_map = cooler.Cooler(str(prediction))
+    low_map = cooler.Cooler(str(low))
+    lacking = np.concatenate([prediction_map.bins().fetch(chrom)["weight"].isna() for chrom in low_map.chromnames])
+    with opened(low_map, "r+") as group:
         weight = dataset(group, "bins/weight")
         weight[:] = np.where(lacking, np.nan, weight[:])
 
@@ -168,7 +171,7 @@ def _tables(
     scoring = Scoring(**{**vars(SCORING), "max_distance_bins": min(reaches, default=None)})
     bin_bp = geometry.bin_bp
     regions = [Region(chrom, 0, n_bins(length_bp, bin_bp) * bin_bp) for chrom, length_bp in sizes.items()]
-    found = {
+    tables_of_map = {
         name: score_maps(
             prediction=path,
             deep=deep,
@@ -186,7 +189,7 @@ def _tables(
         for name, path in scored.items()
     }
     return {
-        table: pd.concat([tables[table].assign(map=name) for name, tables in found.items()], ignore_index=True)
+        table: pd.concat([tables[table].assign(map=name) for name, tables in tables_of_map.items()], ignore_index=True)
         .drop(columns="reference")
         .pipe(lambda joined: joined[["map", *joined.columns.drop("map")]])
         for table in ("windows", "regions", "distance")

@@ -2,8 +2,8 @@
 
 Every arm of a degradation meets the same pixels: the upper triangle of the test windows from the first diagonal scored
 to the last, on bins that are good in the deep and in the low map, free of N, and `edge_bins` away from the chromosome's
-ends. Two things are the prediction's own: bins it does not have, and a band that is narrower than the window.
-`edge_bins` and `max_distance_bins` of the scoring, set to what every arm predicts, take both away.
+ends. A prediction loses further pixels where it lacks bins, or where its band is narrower than the window. `edge_bins`
+and `max_distance_bins` of the scoring, set to what every arm predicts, make the pixels of all arms the same.
 
 Scales:
 - balanced: the maps as they are.
@@ -11,9 +11,9 @@ Scales:
 - oe: ln of a map over its own mean per diagonal in the windows of the region, within ±clip; a zero is -clip.
 
 The deep map has empty pixels: on the logarithmic scales the target is its coarse-grained map, made as in the examples.
-The SCC sees pixels that are not scored as zero in both maps, and is not taken of O/E, which has no strata to adjust
-for. A test region as a whole is scored on its band where the scale is balanced, and on the pixels of its windows
-elsewhere, as these scales are only defined on windows.
+For the SCC, pixels that are not scored are zero in both maps; it is not computed on O/E, where no decay with distance
+is left to adjust for. A test region as a whole is scored on its band where the scale is balanced, and on the pixels of
+its windows elsewhere, as these scales are only defined on windows.
 """
 
 import json
@@ -81,7 +81,7 @@ def evaluate(
     for name, table in tables.items():
         table = table.assign(**labels).reindex(columns=COLUMNS[name])
         path = Path(out) / f"{name}.tsv"
-        # The same bytes wherever it is made: ordered rows, eight digits.
+        # Rows are ordered and numbers have eight digits, so that the file has the same bytes on every machine.
         table.to_csv(path, sep="\t", index=False, float_format="%.8g", na_rep="nan", lineterminator="\n")
 
 
@@ -136,7 +136,7 @@ def score_maps(
     places = windows.places(regions, geometry)
     for reference, scale, predicted, target in on_scales(windows, statistics, oe_recipe, observed_recipe):
         names = {"reference": reference, "scale": scale}
-        first, second, mask = (pixels.to_bands(each, strata.width) for each in (predicted, target, windows.mask))
+        first, second, mask = (pixels.to_bands(values, strata.width) for values in (predicted, target, windows.mask))
         of_windows = places.join(pixels.per_window(first, second, mask))
         if scale != "oe":
             of_windows = of_windows.assign(**strata.scc(first, second, mask))
@@ -207,9 +207,9 @@ def read_bands(
     bands = {name: Band.read(path, chrom, geometry.window_bins, bin_bp=geometry.bin_bp) for name, path in maps.items()}
     good = {name: np.isfinite(band.weight) for name, band in bands.items()}
     coarse = Band.read(low, chrom, 1)
-    factor, rest = divmod(coarse.bin_bp, geometry.bin_bp)
+    factor, remainder = divmod(coarse.bin_bp, geometry.bin_bp)
     n_bins = len(good["deep"])
-    if rest or len(coarse.weight) != -(-n_bins // factor):
+    if remainder or len(coarse.weight) != -(-n_bins // factor):
         raise InputError(
             f"{low}: {len(coarse.weight)} bins of {coarse.bin_bp} bp on {chrom} do not cover the {n_bins} bins of "
             f"{geometry.bin_bp} bp of {maps['deep']}; give the low map made from it"
@@ -224,7 +224,7 @@ def read_bands(
 
 
 def scored_bins(n_bins: int, with_n: str | os.PathLike | None, chrom: str, edge_bins: int) -> np.ndarray:
-    """(n_bins,) bool: bins of a chromosome that no arm is excused from: free of N, and away from the ends."""
+    """(n_bins,) bool: bins of a chromosome that every arm is scored on: free of N, and away from the ends."""
     scored = np.zeros(n_bins, dtype=bool)
     scored[edge_bins : n_bins - edge_bins] = True
     if with_n is not None:
@@ -302,8 +302,10 @@ def on_scales(
     deep = normalise.oe(balanced["deep"], counts, oe_recipe, expected)
     predicted = log_oe(balanced["prediction"], windows.mask, windows.region, oe_recipe.clip)
     for reference in references:
-        own = (balanced[reference], windows.mask, windows.region, oe_recipe.clip)
-        yield reference, "oe", predicted, deep if reference == "deep" else log_oe(*own)
+        target = deep
+        if reference != "deep":
+            target = log_oe(balanced[reference], windows.mask, windows.region, oe_recipe.clip)
+        yield reference, "oe", predicted, target
 
 
 def log_oe(balanced: np.ndarray, mask: np.ndarray, region: np.ndarray, clip: float) -> np.ndarray:
@@ -331,9 +333,9 @@ def _score_band(
 ) -> pd.DataFrame:
     """Scores of the band of a whole region on the balanced scale, one row per reference."""
     rows = slice(-(-region.start_bp // bin_bp), region.end_bp // bin_bp)
-    own = good["scored"][rows]
-    partners = np.concatenate([own, np.zeros(strata.width - 1, dtype=bool)])
-    mask = own[:, None] & np.lib.stride_tricks.sliding_window_view(partners, strata.width)
+    scored = good["scored"][rows]
+    partners = np.concatenate([scored, np.zeros(strata.width - 1, dtype=bool)])
+    mask = scored[:, None] & np.lib.stride_tricks.sliding_window_view(partners, strata.width)
     mask[:, : strata.min_diagonal] = False
     balanced = {name: band.balanced[rows, : strata.width][None] for name, band in bands.items()}
     tables = []
@@ -350,7 +352,7 @@ def _pool(
     """Scores of the pixels of all windows of a region together, one row per region that has windows."""
     tables = []
     for index in np.unique(region):
-        pooled = (each[region == index].reshape(1, -1) for each in (prediction, target, mask))
+        pooled = (values[region == index].reshape(1, -1) for values in (prediction, target, mask))
         tables.append(pixels.per_window(*pooled).assign(**regions[index]._asdict()))
     return pd.concat(tables)
 

@@ -1,4 +1,4 @@
-"""Some test windows and what a model makes of them, whole and without a part of it: what figures show of a model."""
+"""Test windows for figures: their targets, and what a model predicts, whole and with a part of it silenced."""
 
 import os
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ FILE = "windows.npz"
 
 
 def choose(number: int, wanted: int) -> list[int]:
-    """Which of `number` windows are kept: so many, evenly spaced, the first among them."""
+    """Indices of `wanted` of `number` windows, evenly spaced, the first among them."""
     return np.unique(np.linspace(0, number - 1, wanted).round().astype(int)).tolist()
 
 

@@ -6,30 +6,30 @@ KRIUKOV2021 = rows.used(config, "kriukov2021")
 
 
 def get_kriukov2021_rows(table):
-    """The paper's rows of a table -> arms (Table III: and the split)."""
+    """Row of the paper's table -> arms; of Table III, arms and the fold."""
     return KRIUKOV2021.get(f"table{table}", {})
 
 
 def get_kriukov2021_scores(table):
     """Scores of the windows behind a table."""
     rows = get_kriukov2021_rows(table)
-    wanted = [
-        one
+    scored = [
+        evaluation
         for row in rows.values()
-        for one in (plan.scored(arms, row["arms"], row["fold"]) if table == "3" else plan.scored(arms, row))
+        for evaluation in (plan.scored(arms, row["arms"], row["fold"]) if table == "3" else plan.scored(arms, row))
     ]
-    return [locate_scores(one) for one in wanted]
+    return [locate_scores(evaluation) for evaluation in scored]
 
 
 def get_kriukov2021_windows(wildcards):
-    """Windows of the arms of the figures: of the first fold, seed and sample of each."""
+    """Arm of the figures -> its kept windows, of its first fold, seed and sample."""
     chosen = KRIUKOV2021["figures"]
     names = dict.fromkeys([*chosen["sequence"], *chosen["maps"], *chosen["zeroed"]])
     return {name: locate_windows(plan.scored(arms, [name])[0]) for name in names}
 
 
 def get_kriukov2021_histories(wildcards):
-    """Of every seed of the two arms of Figure 8."""
+    """Training histories of every seed of the two arms of Figure 8, on their first fold."""
     return [
         {"arm": name, "seed": seed, "path": f"{RESULTS}/models/{name}/fold-{fold}/seed-{seed}/history.csv"}
         for name in KRIUKOV2021["figures"]["preheated"]
@@ -38,11 +38,11 @@ def get_kriukov2021_histories(wildcards):
     ]
 
 
-# Figure 5 shows several windows of an arm, the others the first.
+# Figure 5 shows several windows of an arm; figures 6 and 7 show the first alone.
 KEPT_WINDOWS.update(
     {name: KRIUKOV2021["figures"]["windows"] for name in KRIUKOV2021.get("figures", {}).get("sequence", ())}
 )
-# Tables I and II are on the page, where the experiment has rows of them.
+# Tables I and II are on the page where the experiment has arms for them.
 KRIUKOV2021_ON_PAGE = [
     f"<results>/tables/kriukov2021_table{table}.tsv" for table in "12" if get_kriukov2021_rows(table)
 ]

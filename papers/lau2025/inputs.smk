@@ -7,11 +7,12 @@ LAU2025 = rows.used(config, "lau2025")
 
 def get_lau2025_scores(wildcards):
     """Scores of the windows behind Table 1."""
-    return [locate_scores(one) for row in LAU2025.get("table1", {}).values() for one in plan.scored(arms, row)]
+    rows = LAU2025.get("table1", {}).values()
+    return [locate_scores(evaluation) for row in rows for evaluation in plan.scored(arms, row)]
 
 
 def get_lau2025_histories(wildcards):
-    """Of every seed of the arms of Figure 1 on their first fold."""
+    """Training histories of every seed of the arms of Figure 1, on their first fold."""
     return [
         {"arm": name, "seed": seed, "path": f"{RESULTS}/models/{name}/fold-{fold}/seed-{seed}/history.csv"}
         for names in LAU2025.get("figure1", {}).values()

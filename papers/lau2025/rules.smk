@@ -1,4 +1,4 @@
-# Table 1 and figure 1 of Lau 2025; the scores are those of rule score.
+# Table 1 and figure 1 of Lau 2025, made of the scores that the rule `score` writes.
 
 
 include: "inputs.smk"

@@ -4,7 +4,7 @@ from trifold.papers.mixhic2025 import rows as mixhic2025_rows
 
 try:
     MIXHIC2025 = mixhic2025_rows.shown(config["mixhic2025"], arms)
-    MIXHIC2025_COMPARED = [one._asdict() for one in mixhic2025_rows.compared(config["mixhic2025"], arms)]
+    MIXHIC2025_COMPARED = [comparison._asdict() for comparison in mixhic2025_rows.compared(config["mixhic2025"], arms)]
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -24,27 +24,27 @@ def _mixhic2025_arms(names):
 def get_mixhic2025_scores_of(names):
     """Scores behind some tables and figures, those of other systems too."""
     chosen = _mixhic2025_arms(names)
-    own = [locate_scores(one) for one in plan.scored(arms, chosen)]
-    return own + [locate(arms[name].scores) for name in chosen if arms[name].scores]
+    computed = [locate_scores(evaluation) for evaluation in plan.scored(arms, chosen)]
+    return computed + [locate(arms[name].scores) for name in chosen if arms[name].scores]
 
 
 def get_mixhic2025_scores(wildcards):
     """Scores of every arm on windows about pairs, those of other systems too."""
     chosen = [name for name, arm in arms.items() if not plan.task_of(arm).whole_maps and plan.task_of(arm).scoring]
-    own = [locate_scores(one) for one in plan.scored(arms, chosen)]
-    return own + [locate(arms[name].scores) for name in chosen if arms[name].scores]
+    computed = [locate_scores(evaluation) for evaluation in plan.scored(arms, chosen)]
+    return computed + [locate(arms[name].scores) for name in chosen if arms[name].scores]
 
 
 def _mixhic2025_predictions(chosen):
     """Predictions of some arms: run, seed, sample and the path of predictions.npz."""
     return [
         {
-            "run": one.arm,
-            "seed": one.seed,
-            "sample": one.sample,
-            "path": locate_scores(one, "predictions.npz").replace("<results>", RESULTS),
+            "run": evaluation.arm,
+            "seed": evaluation.seed,
+            "sample": evaluation.sample,
+            "path": locate_scores(evaluation, "predictions.npz").replace("<results>", RESULTS),
         }
-        for one in plan.scored(arms, chosen)
+        for evaluation in plan.scored(arms, chosen)
     ]
 
 
@@ -55,9 +55,11 @@ def get_mixhic2025_predictions(table):
 
 def get_mixhic2025_compared(wildcards=None):
     """Predictions behind the comparisons."""
-    needed = {(one[side], one["sample"]) for one in MIXHIC2025_COMPARED for side in ("run", "against")}
-    found = _mixhic2025_predictions([name for name in arms if name in {arm for arm, _ in needed}])
-    return [one for one in found if (one["run"], one["sample"]) in needed]
+    needed = {
+        (comparison[side], comparison["sample"]) for comparison in MIXHIC2025_COMPARED for side in ("run", "against")
+    }
+    predictions = _mixhic2025_predictions([name for name in arms if name in {arm for arm, _ in needed}])
+    return [prediction for prediction in predictions if (prediction["run"], prediction["sample"]) in needed]
 
 
 def get_mixhic2025_against(table):
@@ -69,12 +71,12 @@ def get_mixhic2025_searches(wildcards=None):
     """Whole-chromosome loops of every arm of Table S2: run, seed, sample and the folder."""
     return [
         {
-            "run": one.arm,
-            "seed": one.seed,
-            "sample": one.sample,
-            "path": f"{RESULTS}/loops/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}",
+            "run": search.arm,
+            "seed": search.seed,
+            "sample": search.sample,
+            "path": f"{RESULTS}/loops/{search.arm}/fold-{search.fold}/seed-{search.seed}/{search.sample}",
         }
-        for one in plan.searched(arms, _mixhic2025_arms(["tables2"]))
+        for search in plan.searched(arms, _mixhic2025_arms(["tables2"]))
     ]
 
 
@@ -91,28 +93,28 @@ def get_mixhic2025_table_inputs(table):
     if table == "1":
         return get_mixhic2025_counts()
     if table == "s2":
-        return [f"{one['path']}/validation.tsv" for one in get_mixhic2025_searches()]
+        return [f"{search['path']}/validation.tsv" for search in get_mixhic2025_searches()]
     return get_mixhic2025_scores_of([f"table{table}"])
 
 
 def get_mixhic2025_regions(wildcards):
-    """The fold whose test chromosomes Figure S1 shows."""
-    named = [arm for arm in _mixhic2025_arms(["tables2"])[:1]]
-    return [f"<results>/splits/{arms[name].folds[0]}/regions.bed" for name in named]
+    """Regions of the fold whose test chromosomes Figure S1 shows."""
+    first = _mixhic2025_arms(["tables2"])[:1]
+    return [f"<results>/splits/{arms[name].folds[0]}/regions.bed" for name in first]
 
 
 def get_mixhic2025_maps(wildcards):
     """Bands of the sample that Figure S1 shows."""
-    return [f"<results>/bands/{one['sample']}/artifact.json" for one in get_mixhic2025_searches()[:1]]
+    return [f"<results>/bands/{search['sample']}/artifact.json" for search in get_mixhic2025_searches()[:1]]
 
 
 def get_mixhic2025_seen(wildcards):
     """ChIA-PET loops of the sample that Figure S1 shows."""
-    samples = [one["sample"] for one in get_mixhic2025_searches()[:1]]
+    samples = [search["sample"] for search in get_mixhic2025_searches()[:1]]
     return [path for sample in samples for path in locate_all(config["samples"][sample]["loops"])]
 
 
-# Tables of scores that are on the page and have rows, then the comparisons.
+# Tables that the config puts on the page and that have rows, then the comparisons.
 MIXHIC2025_ON_PAGE = [
     f"<results>/tables/mixhic2025_{name}.tsv" for name in config["mixhic2025"]["page"] if MIXHIC2025.get(name)
 ]

@@ -4,7 +4,7 @@
 rule mixhic2025_table:
     input:
         tables=lambda wildcards: get_mixhic2025_table_inputs(wildcards.table),
-        predictions=lambda wildcards: [one["path"] for one in get_mixhic2025_predictions(wildcards.table)],
+        predictions=lambda wildcards: [row["path"] for row in get_mixhic2025_predictions(wildcards.table)],
         published=shipped("papers/mixhic2025/published.tsv"),
     output:
         report(
@@ -33,7 +33,7 @@ rule mixhic2025_table:
         rows=lambda wildcards: MIXHIC2025.get(f"table{wildcards.table}", {}),
         against=lambda wildcards: get_mixhic2025_against(wildcards.table),
         predictions=lambda wildcards: get_mixhic2025_predictions(wildcards.table),
-        maps={name: own["contacts"] for name, own in config["samples"].items() if "loops" in own},
+        maps={name: sample["contacts"] for name, sample in config["samples"].items() if "loops" in sample},
         pretraining=sorted({name for arm in arms.values() if arm.task == "pretraining" for name in arm.samples}),
         comparison=lookup("evaluate/comparison", within=config),
         code=code_version("papers/mixhic2025/table.py"),
@@ -41,7 +41,7 @@ rule mixhic2025_table:
         "table.py"
 
 
-# Scores of every run, those of other systems too, and numbers of pairs.
+# Scores of every run, those of other systems too, and the numbers of pairs before and after the filters.
 rule mixhic2025:
     input:
         get_mixhic2025_scores,
@@ -58,7 +58,7 @@ rule mixhic2025_tables:
 rule mixhic2025_draw:
     input:
         scores=get_mixhic2025_scores_of(MIXHIC2025_FIGURES),
-        searches=[f"{one['path']}/artifact.json" for one in get_mixhic2025_searches()],
+        searches=[f"{search['path']}/artifact.json" for search in get_mixhic2025_searches()],
         bands=get_mixhic2025_maps,
         regions=get_mixhic2025_regions,
         seen=get_mixhic2025_seen,
@@ -93,7 +93,7 @@ rule mixhic2025_draw:
 
 rule mixhic2025_comparisons:
     input:
-        predictions=[one["path"] for one in get_mixhic2025_compared()],
+        predictions=[row["path"] for row in get_mixhic2025_compared()],
     output:
         report(
             multiext(
@@ -124,7 +124,7 @@ rule mixhic2025_comparisons:
         "comparisons.py"
 
 
-# The comparisons are what the figures draw side by side.
+# The comparisons come along, because they are the differences of what the figures draw side by side.
 rule mixhic2025_figures:
     input:
         "<results>/mixhic2025/figures/artifact.json",

@@ -52,8 +52,8 @@ def table1(scores: pd.DataFrame, rows: Mapping[str, Sequence[str]], published: p
     for (sample, degradation), of_view in _views(scores):
         where = tables.name_regions(paper.merged(of_view))
         for row, arms in rows.items():
-            own = of_view[of_view["arm"].isin(arms)]
-            if own.empty and not scores.empty:
+            of_row = of_view[of_view["arm"].isin(arms)]
+            if of_row.empty and not scores.empty:
                 continue
             for metric in METRICS:
                 key = ["1", sample, degradation, row, metric]
@@ -61,7 +61,7 @@ def table1(scores: pd.DataFrame, rows: Mapping[str, Sequence[str]], published: p
                     value = printed.get((row, metric), "")
                     lines.append([*key, "paper", "", pd.NA, pd.NA, float(value or "nan"), math.nan, value, where])
                 for protocol in PROTOCOLS[1:]:
-                    runs = own[(own["protocol"] == protocol) & np.isfinite(own[metric].astype(float))]
+                    runs = of_row[(of_row["protocol"] == protocol) & np.isfinite(of_row[metric].astype(float))]
                     arm = paper.one_arm(runs, "lau2025", "1", row, protocol)
                     windows = runs.groupby(WINDOW)[metric].mean()
                     numbers = runs["seed"].nunique(), len(windows), windows.mean(), windows.std()
@@ -90,9 +90,9 @@ def gains(
             for row, others in differences.items():
                 for other in others:
                     pair = [runs[runs["arm"].isin(rows.get(name, []))] for name in (row, other)]
-                    if any(each.empty for each in pair):
+                    if any(runs_of_row.empty for runs_of_row in pair):
                         continue
-                    means = [each.groupby(WINDOW)[list(METRICS)].mean() for each in pair]
+                    means = [runs_of_row.groupby(WINDOW)[list(METRICS)].mean() for runs_of_row in pair]
                     n, *numbers = bootstrap((means[0] - means[1]).to_numpy(float), n_bootstrap, seed)
                     for metric, count, difference, low, high in zip(METRICS, n, *numbers):
                         better = paper.better(metric, low, high)
@@ -124,9 +124,9 @@ def _parts(frame: pd.DataFrame, against: pd.DataFrame) -> list[Part]:
     parts = []
     for (sample, degradation), rows in frame.groupby(["sample", "degradation"], sort=False):
         parts.append(_scores_part(rows))
-        own = against[(against["sample"] == sample) & (against["degradation"] == degradation)]
-        if len(own):
-            parts.append(_gains_part(own))
+        of_view = against[(against["sample"] == sample) & (against["degradation"] == degradation)]
+        if len(of_view):
+            parts.append(_gains_part(of_view))
     return parts
 
 
@@ -140,11 +140,11 @@ def _note(rows: pd.DataFrame) -> str:
         "The paper's numbers are of human Micro-C (hg38) at 4 kb from 8 kb, over 1673 windows that its held-out "
         "chromosomes cannot have supplied"
     )
-    ours = rows[rows["n_windows"].fillna(0) > 0]
-    if ours.empty:
+    scored = rows[rows["n_windows"].fillna(0) > 0]
+    if scored.empty:
         return f"No arm of this table was scored. {source}."
-    windows = paper.span(ours["n_windows"].min(), ours["n_windows"].max())
-    seeds = paper.span(ours["n_seeds"].min(), ours["n_seeds"].max())
+    windows = paper.span(scored["n_windows"].min(), scored["n_windows"].max())
+    seeds = paper.span(scored["n_seeds"].min(), scored["n_seeds"].max())
     return (
         f"Test regions: {rows['test_regions'].iloc[0]}. Windows: {windows}. Seeds: {seeds}; ± is the standard "
         f"deviation over windows. {source}; published and corrected are of the sample {rows['sample'].iloc[0]}, low "
@@ -156,9 +156,11 @@ def _note(rows: pd.DataFrame) -> str:
 def _gains_part(rows: pd.DataFrame) -> Part:
     styles = [(metric, Format.of(rows.loc[rows["metric"] == metric, "difference"])) for metric in METRICS]
     lines = []
-    for (row, other, protocol), own in rows.groupby(["row", "against", "protocol"], sort=False):
-        found = {each.metric: each for each in own.itertuples()}
-        lines.append(([row, other, protocol], [paper.gain_cell(found[metric], style) for metric, style in styles]))
+    for (row, other, protocol), of_pair in rows.groupby(["row", "against", "protocol"], sort=False):
+        gain_of_metric = {gain.metric: gain for gain in of_pair.itertuples()}
+        lines.append(
+            ([row, other, protocol], [paper.gain_cell(gain_of_metric[metric], style) for metric, style in styles])
+        )
     groups = [(tables.heading(metric, style), ["difference"]) for metric, style in styles]
     title = "What the sequence adds to Table 1: paired differences"
     note = (
@@ -212,7 +214,7 @@ def figure1(histories: pd.DataFrame, panels: Mapping[str, Sequence[str]], arms: 
     `histories`: columns arm, seed, epoch, train_loss, validation_loss; `panels` is the config's lau2025/figure1: the
     report's title -> arms; `arms` is the config's, for the colours. Lines are means over seeds, bands span them.
     """
-    drawn = [(title, arm) for title, own in panels.items() for arm in own if arm in set(histories["arm"])]
+    drawn = [(title, arm) for title, names in panels.items() for arm in names if arm in set(histories["arm"])]
     styles = palette(arms)
     lines = -(-len(drawn) // 2)
     figure = _figure(_WIDTH_IN, 0.5 + 2.2 * lines)

@@ -67,7 +67,7 @@ def one_arm(runs: pd.DataFrame, paper: str, table: str, row: str, protocol: str)
 
 
 def merged(windows: pd.DataFrame) -> pd.DataFrame:
-    """Windows that touch or overlap as one region each: chrom, start_bp, end_bp."""
+    """The regions that windows cover, where those that touch or overlap become one: chrom, start_bp, end_bp."""
     # Chromosomes named by numbers and letters sort as text.
     unique = windows[WINDOW[1:]].astype({"chrom": str}).drop_duplicates().sort_values(["chrom", "start_bp"])
     spans: list[list] = []
@@ -130,27 +130,29 @@ def arrange(rows: pd.DataFrame, metrics: Sequence[str], keys: Sequence[str]):
     `rows`: columns metric, protocol, mean, sd, printed and the keys. Returns groups, lines (names, cells), and
     (metric, format) of the groups.
     """
-    styles = [(name, style_of(name, own)) for name in metrics if len(own := rows.loc[rows["metric"] == name, "mean"])]
+    means = {name: rows.loc[rows["metric"] == name, "mean"] for name in metrics}
+    styles = [(name, style_of(name, means[name])) for name in metrics if len(means[name])]
     present = set(rows[["metric", "protocol"]].itertuples(index=False, name=None))
     columns = [
         (name, style, protocol) for name, style in styles for protocol in PROTOCOLS if (name, protocol) in present
     ]
-    found = {(*(getattr(row, key) for key in keys), row.metric, row.protocol): row for row in rows.itertuples()}
+    row_of = {(*(getattr(row, key) for key in keys), row.metric, row.protocol): row for row in rows.itertuples()}
     lines = []
     for names in rows[list(keys)].drop_duplicates().itertuples(index=False, name=None):
-        cells = (found.get((*names, metric, protocol)) for metric, _, protocol in columns)
+        cells = (row_of.get((*names, metric, protocol)) for metric, _, protocol in columns)
         lines.append((list(names), [cell(row, style) for row, (_, style, _) in zip(cells, columns)]))
     groups = [
-        (heading(name, style), [protocol for own, _, protocol in columns if own == name]) for name, style in styles
+        (heading(name, style), [protocol for metric, _, protocol in columns if metric == name])
+        for name, style in styles
     ]
     return groups, lines, styles
 
 
 def markdown(parts: Sequence[Table]) -> str:
-    """A Markdown table each between its title and its note."""
+    """Markdown tables, every one between its title and its note."""
     texts = []
     for table in parts:
-        head = [*table.heads, *(f"{metric} {column}" for metric, own in table.groups for column in own)]
+        head = [*table.heads, *(f"{metric} {column}" for metric, columns in table.groups for column in columns)]
         lines = [head, [*["---"] * len(table.heads), *["---:"] * (len(head) - len(table.heads))]]
         for names, cells in table.rows:
             values = [" ".join(part for part in (cell.value, cell.spread) if part) for cell in cells]
@@ -161,17 +163,17 @@ def markdown(parts: Sequence[Table]) -> str:
 
 
 def tex(parts: Sequence[tuple[Table, list[tuple[str, Format]]]]) -> str:
-    """A booktabs table each, as wide as the page, the spread in small type; with the (metric, format) of its groups."""
+    """Booktabs tables as wide as the page, spreads in small type; with the (metric, format) of the tables' groups."""
     texts = ["% \\usepackage{booktabs,graphicx}"]
     for table, styles in parts:
         upper, lower, rules = [""] * len(table.heads), list(table.heads), []
-        for (metric, style), (_, own) in zip(styles, table.groups):
+        for (metric, style), (_, columns) in zip(styles, table.groups):
             power = rf" $\times 10^{{{style.exponent}}}$" if style.exponent else ""
             known = (METRICS | COUNTS)[metric]
             text = f"{known.tex} {tables.escape_tex(known.arrow)}{power}"
-            rules.append(rf"\cmidrule(lr){{{len(lower) + 1}-{len(lower) + len(own)}}}")
-            upper.append(rf"\multicolumn{{{len(own)}}}{{c}}{{{text}}}")
-            lower += own
+            rules.append(rf"\cmidrule(lr){{{len(lower) + 1}-{len(lower) + len(columns)}}}")
+            upper.append(rf"\multicolumn{{{len(columns)}}}{{c}}{{{text}}}")
+            lower += columns
         lines, above = [], table.rows[0][0][0]
         for names, cells in table.rows:
             if names[0] != above and len(names) > 1:  # the sets of a model stay together

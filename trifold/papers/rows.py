@@ -4,16 +4,18 @@
 def used(config: dict, paper: str) -> dict:
     """The section of a paper with the arms that this experiment uses; a row without any is left out."""
 
-    def kept_of(names: list[str]) -> list[str]:
+    def present(names: list[str]) -> list[str]:
         return [name for name in names if name in config["arms"]]
 
     section = dict(config[paper])
     for table, rows in section.items():
-        if table in ("figures", "differences"):  # of single arms, and of rows
+        if table in ("figures", "differences"):  # figures name single arms, and differences name rows
             continue
-        kept = {
-            row: {**own, "arms": kept_of(own["arms"])} if isinstance(own, dict) else kept_of(own)
-            for row, own in rows.items()
+        reduced = {
+            row: {**value, "arms": present(value["arms"])} if isinstance(value, dict) else present(value)
+            for row, value in rows.items()
         }
-        section[table] = {row: own for row, own in kept.items() if (own["arms"] if isinstance(own, dict) else own)}
+        section[table] = {
+            row: value for row, value in reduced.items() if (value["arms"] if isinstance(value, dict) else value)
+        }
     return section

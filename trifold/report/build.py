@@ -14,7 +14,7 @@ from trifold.plan import Evaluation
 from trifold.report import figures, gallery, logged, page, samples, tables
 from trifold.report.sections import Section
 
-# A chromosome, a sample, a fold or an arm may be called 1.
+# Columns of names are read as text, because a chromosome, a sample, a fold or an arm may be called 1.
 _TEXT = dict.fromkeys(("chrom", "sample", "fold", "arm", "degradation"), str)
 
 
@@ -109,9 +109,9 @@ def curves(folder: Path, data: ReportData, config: dict) -> page.Drawings:
         if len(view.of(data.distance)):
             figure = figures.distance_curves(data.distance, arms, view)
             distance[view] = figures.save(figure, folder / f"distance-{stem}")
-        own = view.of(data.comparisons)
+        compared = view.of(data.comparisons)
         for name in reference_arms:
-            if own.loc[own["reference_arm"] == name, "difference"].notna().any():
+            if compared.loc[compared["reference_arm"] == name, "difference"].notna().any():
                 figure = figures.intervals(data.comparisons, arms, view, name)
                 intervals[view, name] = figures.save(figure, folder / f"intervals-{stem}-against-{name}")
     if len(data.histories):
@@ -148,7 +148,9 @@ def draw(
     panels = []
     for degradation, path in low.items():
         coarsen = config["degradations"][degradation]["coarsen"]
-        predicted = {one.arm: path for one, path in zip(shown, maps) if one.degradation == degradation}
+        predicted = {
+            prediction.arm: path for prediction, path in zip(shown, maps) if prediction.degradation == degradation
+        }
         whole = {"deep": deep, **({"truth": truth} if truth else {}), **predicted}
         for number, region in enumerate(regions, start=1):
             window = gallery.collect(
@@ -174,12 +176,12 @@ def draw(
 def draw_maps(
     folder: Path,
     facts: page.Facts,
-    own: Mapping[str, tuple[str | os.PathLike, str | os.PathLike]],
+    paths: Mapping[str, tuple[str | os.PathLike, str | os.PathLike]],
     window_bins: int,
 ) -> page.Facts:
     """Save the figures of every sample and of every enhanced map into `folder`; returns the facts with them.
 
-    own: name of an entry of `enhance` -> its map before and after; window_bins: how much of it is shown, in bins of
+    paths: name of an entry of `enhance` -> its map before and after; window_bins: how much of it is shown, in bins of
     the enhanced map.
     """
     of_samples = []
@@ -188,12 +190,12 @@ def draw_maps(
         drawn = figures.save(figure, folder / f"contacts-{sample.name}")
         of_samples.append(sample._replace(figure=drawn))
     enhanced = []
-    for one in facts.enhanced:
-        low, high = own[one.name]
+    for entry in facts.enhanced:
+        low, high = paths[entry.name]
         if region := samples.busiest(low, high, window_bins):
             figure = figures.map_pair(region, *samples.pair(low, high, region))
-            one = one._replace(region=region, figure=figures.save(figure, folder / f"enhanced-{one.name}"))
-        enhanced.append(one)
+            entry = entry._replace(region=region, figure=figures.save(figure, folder / f"enhanced-{entry.name}"))
+        enhanced.append(entry)
     return facts._replace(samples=of_samples, enhanced=enhanced)
 
 

@@ -61,12 +61,12 @@ def copy_workflow(out: Path, config: dict) -> None:
 
 
 def _references(entities: Iterable[dict]) -> list[dict] | dict:
-    found = [{"@id": identifier} for identifier in dict.fromkeys(one["@id"] for one in entities)]
-    return found[0] if len(found) == 1 else found
+    references = [{"@id": identifier} for identifier in dict.fromkeys(entity["@id"] for entity in entities)]
+    return references[0] if len(references) == 1 else references
 
 
 class _Crate:
-    """The entities of a crate by @id; one that is added twice is one."""
+    """The entities of a crate by @id; adding an @id again returns the entity that is there."""
 
     def __init__(self):
         self.entities: dict[str, dict] = {}
@@ -120,7 +120,8 @@ def _source(crate: _Crate, path: str, version: str, datasets: dict[str, dict]) -
     """An input that is no artifact of the experiment: a download, or a file of the user's or the repository's."""
     name = PurePosixPath(path).name
     if (row := datasets.get(name)) is None or PurePosixPath(path).parent.name != "raw":
-        # Not the path: it is of one machine. The version is the start of the sha256, or that of another's artifact.
+        # The path is left out, because it holds on one machine only. The version is the start of the file's sha256, or
+        # that of the artifact of another experiment to which the file belongs.
         return crate.add(f"#input/{version}/{quote(name)}", "CreativeWork", name=name, version=version)
     url, part = redact(row["url"]), row.get("part", "")
     own_address = url.startswith("http") and not part
@@ -163,7 +164,7 @@ def _steps(
     steps, actions, controls = {}, [], []
     for record in records:
         name, tool = _name(record), _tool(crate, record["code"], scripts)
-        # Scripts of two papers may have one name.
+        # Scripts of two papers may have the same name: the title of a step is the path of its script.
         title = scripts.get(record["code"], tool["name"]).removeprefix(f"{SCRIPTS}/")
         step = crate.add(f"#step/{quote(title)}", "HowToStep", name=title, workExample=_references([tool]))
         steps[step["@id"]] = step
@@ -224,7 +225,11 @@ def describe(
     places = _artifacts(crate, root, records)
     steps, actions, controls = _steps(crate, root, records, places, datasets)
 
-    data = [one for one in crate.entities.values() if one["@type"] == "File" and one["@id"].startswith(("#", "http"))]
+    data = [
+        entity
+        for entity in crate.entities.values()
+        if entity["@type"] == "File" and entity["@id"].startswith(("#", "http"))
+    ]
     outputs = {name: places[name] for name in ("tables", "figures", "report") if name in places}
     software = {
         f"#software/{name}-{version}": (name, version)
@@ -260,7 +265,7 @@ def describe(
         description="From the data and the configuration to the report",
         instrument={"@id": MAIN},
         object=_references([used, *data]),
-        result=_references(one for folders in outputs.values() for one in folders),
+        result=_references(entity for folders in outputs.values() for entity in folders),
         endTime=made,
         actionStatus=DONE,
     )
@@ -269,7 +274,7 @@ def describe(
     profiles = [
         crate.add(url, "CreativeWork", name=name, version=url.rpartition("/")[2]) for name, url in PROFILES.items()
     ]
-    files = [one for one in crate.entities.values() if "File" in one["@type"] or one["@type"] == "Dataset"]
+    files = [entity for entity in crate.entities.values() if "File" in entity["@type"] or entity["@type"] == "Dataset"]
     top = crate.add(
         "./",
         "Dataset",

@@ -44,7 +44,7 @@ from trifold.report.tables import _VERDICTS, KEYS, METRICS, Format, View, escape
 # (metric, scale) of the columns of table and figure, and of the rows of the figure by distance.
 SCORES = (("mse", "observed"), ("scc_hicrep", "balanced"), ("pearson", "oe"))
 BY_DISTANCE = (("pearson", "oe"), ("mse", "observed"))
-# What is said of a metric's scale.
+# Metric -> what headings call its scale.
 _SCALES = {"mse": "[0, 1] scale", "scc_hicrep": "balanced", "pearson": "O/E"}
 _MAPS = {"deep": "the deep map", "truth": "the truth"}
 _WIDTH_IN = 10.2
@@ -87,7 +87,7 @@ def gain(
     means = scores.set_index([*KEYS, "metric", "arm"])
     compared = comparisons.set_index([*KEYS, "metric", "arm", "reference_arm"])
     lines = []
-    for view, metric, own, pair in _each(windows, SCORES, chosen):
+    for view, metric, rows, pair in _scored_pairs(windows, SCORES, chosen):
         key = (*view, metric, pair.arm)
         if key not in means.index or (*view, metric, pair.reference_arm) not in means.index:
             continue  # no window has this score
@@ -96,18 +96,19 @@ def gain(
                 f"config: depth/references/{pair.against}: nothing was compared with {pair.reference_arm!r}; "
                 "name it under evaluate/comparison/reference_arms"
             )
-        mean, other, found = (
+        mean, reference, comparison = (
             means.loc[key],
             means.loc[(*key[:-1], pair.reference_arm)],
             compared.loc[(*key, pair.reference_arm)],
         )
-        of_seed = _of_seeds(*(own[own["arm"] == name] for name in (pair.arm, pair.reference_arm)), metric)
+        of_seed = _of_seeds(*(rows[rows["arm"] == name] for name in (pair.arm, pair.reference_arm)), metric)
         lines.append(
             (
                 *_names(view, pair, metric, degradations),
-                *(mean["n_seeds"], found["n_windows"], mean["mean"], mean["sd"], other["mean"], other["sd"]),
-                *found[["difference", "ci_low", "ci_high"]],
-                *(of_seed.min(), of_seed.max(), _VERDICTS[found["better"]]),
+                *(mean["n_seeds"], comparison["n_windows"]),
+                *(mean["mean"], mean["sd"], reference["mean"], reference["sd"]),
+                *comparison[["difference", "ci_low", "ci_high"]],
+                *(of_seed.min(), of_seed.max(), _VERDICTS[comparison["better"]]),
             )
         )
     return _ordered(pd.DataFrame(lines, columns=COLUMNS), chosen)
@@ -120,8 +121,8 @@ def gain_by_distance(distance: pd.DataFrame, chosen: Mapping, degradations: Mapp
     seeds; folds are averaged with their pixels as weights. Errors and other columns as in `gain`.
     """
     lines = []
-    for view, metric, own, pair in _each(distance, BY_DISTANCE, chosen):
-        curves = (_by_distance(own[own["arm"] == name], metric) for name in (pair.arm, pair.reference_arm))
+    for view, metric, rows, pair in _scored_pairs(distance, BY_DISTANCE, chosen):
+        curves = (_by_distance(rows[rows["arm"] == name], metric) for name in (pair.arm, pair.reference_arm))
         difference = _difference(*curves).dropna(how="all")
         names = _names(view, pair, metric, degradations)
         for distance_bp, row in difference.iterrows():
@@ -130,42 +131,42 @@ def gain_by_distance(distance: pd.DataFrame, chosen: Mapping, degradations: Mapp
     return _ordered(pd.DataFrame(lines, columns=COLUMNS_BY_DISTANCE), chosen)
 
 
-def _each(
-    frame: pd.DataFrame, wanted: Iterable[tuple[str, str]], chosen: Mapping
+def _scored_pairs(
+    frame: pd.DataFrame, scores: Iterable[tuple[str, str]], chosen: Mapping
 ) -> Iterator[tuple[View, str, pd.DataFrame, _Pair]]:
     """View, metric, the view's rows and the two arms, for everything that is to be compared."""
-    for view, own in views(frame):
-        for metric, scale in wanted:
+    for view, rows in views(frame):
+        for metric, scale in scores:
             if scale == view.scale:
-                for pair in _pairs(set(own["arm"]), chosen):
-                    yield view, metric, own, pair
+                for pair in _pairs(set(rows["arm"]), chosen):
+                    yield view, metric, rows, pair
 
 
 def _pairs(present: set[str], chosen: Mapping) -> list[_Pair]:
     """Every label against every other reference, by the arms that were scored on one low map."""
 
     def arms(kind: str, label: str) -> list[str]:
-        found = [name for name in chosen[kind][label] if name in present]
-        if len(found) > 1:
+        names = [name for name in chosen[kind][label] if name in present]
+        if len(names) > 1:
             raise InputError(
-                f"config: depth/{kind}/{label}: {found} were scored on one low map; give each a label of its own"
+                f"config: depth/{kind}/{label}: {names} were scored on one low map; give each a label of its own"
             )
-        return found
+        return names
 
     return [
-        _Pair(against, other, label, arm)
+        _Pair(against, reference_arm, label, arm)
         for against in chosen["references"]
-        for other in arms("references", against)
+        for reference_arm in arms("references", against)
         for label in chosen["arms"]
         for arm in arms("arms", label)
-        if arm != other
+        if arm != reference_arm
     ]
 
 
 def _names(view: View, pair: _Pair, metric: str, degradations: Mapping) -> tuple:
     """Values of `_KEYS`."""
-    kept = 1 / degradations[view.degradation]["thin"]
-    names = (view.sample, view.reference, pair.against, pair.label, view.degradation, kept)
+    share_kept = 1 / degradations[view.degradation]["thin"]
+    names = (view.sample, view.reference, pair.against, pair.label, view.degradation, share_kept)
     return (*names, metric, view.scale, pair.arm, pair.reference_arm)
 
 
@@ -218,9 +219,9 @@ def to_markdown(frame: pd.DataFrame) -> str:
         styles = _styles(rows)
         head = ["contacts kept", "arm", *(_heading(metric, style) for metric, style in styles.items())]
         lines = [head, ["---:", "---", *["---:"] * len(styles)]]
-        for kept, label, cells in _lines(rows, styles):
+        for share_kept, label, cells in _lines(rows, styles):
             values = [f"{value} ({difference})" if difference else value for value, difference in cells]
-            lines.append([_share(kept), escape_markdown(label), *values])
+            lines.append([_share(share_kept), escape_markdown(label), *values])
         body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
         parts.append(f"**{escape_markdown(_title(rows))}**\n\n{body}\n")
     return "\n".join(parts)
@@ -233,17 +234,17 @@ def to_tex(frame: pd.DataFrame) -> str:
         styles = _styles(rows)
         head = ["contacts kept", "arm", *(_tex_heading(metric, style) for metric, style in styles.items())]
         body, above = [], None
-        for kept, label, cells in _lines(rows, styles):
-            if above not in (None, kept):
+        for share_kept, label, cells in _lines(rows, styles):
+            if above not in (None, share_kept):
                 body.append(r"\midrule")
-            share = "" if kept == above else _share(kept)
+            share = "" if share_kept == above else _share(share_kept)
             body.append(" & ".join([share, *map(escape_tex, [label, *(value for value, _ in cells)])]) + r" \\")
             if any(difference for _, difference in cells):
                 small = (
                     rf"{{\footnotesize {escape_tex(difference)}}}" if difference else "" for _, difference in cells
                 )
                 body.append(" & ".join(["", "", *small]) + r" \\")
-            above = kept
+            above = share_kept
         parts += [
             r"\begin{table}",
             r"\centering",
@@ -267,24 +268,24 @@ def _parts(frame: pd.DataFrame) -> list[pd.DataFrame]:
 
 def _styles(rows: pd.DataFrame) -> dict[str, Format]:
     """One format per metric, for the reference and the arms."""
-    of_metric = {metric: own[["mean", "reference_mean"]].stack() for metric, own in rows.groupby("metric", sort=False)}
-    return {metric: Format.of(values) for metric, values in of_metric.items()}
+    by_metric = rows.groupby("metric", sort=False)[["mean", "reference_mean"]]
+    return {metric: Format.of(means.stack()) for metric, means in by_metric}
 
 
 def _lines(rows: pd.DataFrame, styles: Mapping) -> Iterator[tuple[float, str, list[tuple[str, str]]]]:
     """Share kept, label and (mean and spread, difference) of every metric; the reference first at every depth."""
-    for kept, own in rows.groupby("kept", sort=False):
-        reference = own.drop_duplicates("metric").set_index("metric")
+    for share_kept, of_depth in rows.groupby("kept", sort=False):
+        reference = of_depth.drop_duplicates("metric").set_index("metric")
         cells = []
         for metric, style in styles.items():
-            found = metric in reference.index
+            is_scored = metric in reference.index
             cells.append(
-                (_mean(style, *reference.loc[metric, ["reference_mean", "reference_sd"]]) if found else "–", "")
+                (_mean(style, *reference.loc[metric, ["reference_mean", "reference_sd"]]) if is_scored else "–", "")
             )
-        yield kept, own["against"].iloc[0], cells
-        for label, of_label in own.groupby("label", sort=False):
-            found = {row.metric: row for row in of_label.itertuples()}
-            yield kept, label, [_cell(found.get(metric), style) for metric, style in styles.items()]
+        yield share_kept, of_depth["against"].iloc[0], cells
+        for label, of_label in of_depth.groupby("label", sort=False):
+            row_of_metric = {row.metric: row for row in of_label.itertuples()}
+            yield share_kept, label, [_cell(row_of_metric.get(metric), style) for metric, style in styles.items()]
 
 
 def _cell(row, style: Format) -> tuple[str, str]:
@@ -321,9 +322,9 @@ def _tex_heading(metric: str, style: Format) -> str:
     return escape_tex(f"{METRICS[metric].tex}, {_SCALES[metric]} {METRICS[metric].arrow}") + power
 
 
-def _share(kept: float) -> str:
+def _share(share_kept: float) -> str:
     """1/16; all where nothing is taken away."""
-    return "all" if kept == 1 else f"1/{1 / kept:.4g}"
+    return "all" if share_kept == 1 else f"1/{1 / share_kept:.4g}"
 
 
 # ---------------------------------------------------------------- figures
@@ -338,18 +339,18 @@ def gain_figure(frame: pd.DataFrame, chosen: Mapping) -> Figure:
     """
     against, rows, colours = _first(frame, chosen)
     lines = list(rows.groupby(["sample", "reference"], sort=False))
-    styles = {metric: Format.of(own["difference"]) for metric, own in rows.groupby("metric", sort=False)}
+    styles = {metric: Format.of(of_metric["difference"]) for metric, of_metric in rows.groupby("metric", sort=False)}
     depths = sorted(set(rows["kept"]), reverse=True)
     # Marks of one depth stand beside each other, in less than half the way to the next depth.
     gap = min((math.log(a / b) for a, b in pairwise(depths)), default=math.log(4))
     step = 0.45 * gap / max(1, len(colours) - 1)
     figure = _figure(_WIDTH_IN, 0.9 + 2.4 * len(lines))
     grid = figure.subplots(len(lines), len(styles), squeeze=False, sharex=True)
-    for axes_of_line, (line, own) in zip(grid, lines):
+    for axes_of_line, (line, of_line) in zip(grid, lines):
         for axes, (metric, style) in zip(axes_of_line, styles.items()):
             unit = 10.0**style.exponent
             for i, (label, colour) in enumerate(colours.items()):
-                points = own[(own["metric"] == metric) & (own["label"] == label)]
+                points = of_line[(of_line["metric"] == metric) & (of_line["label"] == label)]
                 x = points["kept"] * math.exp(-step * (i - (len(colours) - 1) / 2))
                 y, low, high = (points[name] / unit for name in ("difference", "ci_low", "ci_high"))
                 axes.plot(x, y, color=colour, lw=1.1, alpha=0.55, label=label)
@@ -358,10 +359,10 @@ def gain_figure(frame: pd.DataFrame, chosen: Mapping) -> Figure:
                     face = "white" if verdict == "undecided" else colour
                     axes.plot([at], [value], "o", ms=5, mec=colour, mew=1.4, mfc=face)
             _zero(axes, METRICS[metric].higher_is_better)
-            axes.set_title(_heading(metric, style) if own is lines[0][1] else "", fontsize=9)
+            axes.set_title(_heading(metric, style) if of_line is lines[0][1] else "", fontsize=9)
             axes.set_xscale("log")
             axes.set_xlim(depths[0] * math.exp(0.6 * gap), depths[-1] * math.exp(-0.6 * gap))
-            axes.set_xticks(depths, [_share(kept) for kept in depths])
+            axes.set_xticks(depths, [_share(share_kept) for share_kept in depths])
             axes.xaxis.set_minor_locator(NullLocator())
         axes_of_line[0].set_ylabel(_line_name(*line, frame))
     for axes in grid[-1]:
@@ -385,31 +386,31 @@ def distance_figure(frame: pd.DataFrame, chosen: Mapping) -> Figure:
     depths = sorted(set(rows["kept"]), reverse=True)
     lines = [
         (*key, metric)
-        for key, own in rows.groupby(["sample", "reference"], sort=False)
+        for key, of_view in rows.groupby(["sample", "reference"], sort=False)
         for metric, _ in BY_DISTANCE
-        if metric in set(own["metric"])
+        if metric in set(of_view["metric"])
     ]
     figure = _figure(_WIDTH_IN, 0.9 + 1.9 * len(lines))
     grid = figure.subplots(len(lines), len(depths), squeeze=False, sharex=True, sharey="row")
     for axes_of_line, (sample, reference, metric) in zip(grid, lines):
-        own = rows[(rows["sample"] == sample) & (rows["reference"] == reference) & (rows["metric"] == metric)]
-        style = Format.of(own["difference"])
+        of_line = rows[(rows["sample"] == sample) & (rows["reference"] == reference) & (rows["metric"] == metric)]
+        style = Format.of(of_line["difference"])
         unit = 10.0**style.exponent
-        for axes, kept in zip(axes_of_line, depths):
+        for axes, share_kept in zip(axes_of_line, depths):
             for label, colour in colours.items():
-                curve = _pooled(own[(own["kept"] == kept) & (own["label"] == label)])
+                curve = _pooled(of_line[(of_line["kept"] == share_kept) & (of_line["label"] == label)])
                 x, y, low, high = (curve[name] for name in ("distance_bp", "difference", "seed_low", "seed_high"))
                 axes.plot(x, y / unit, color=colour, lw=1.8, label=label)
                 axes.fill_between(x, low / unit, high / unit, color=colour, alpha=0.3, lw=0)
-        for axes in axes_of_line:  # when every depth has had its say about the shared limits
+        for axes in axes_of_line:  # after all depths are drawn, because they share the y axis
             _zero(axes, METRICS[metric].higher_is_better)
             _distance_axis(axes, rows["distance_bp"].min(), rows["distance_bp"].max())
             axes.set_xlabel("")
         power = style.power.strip()
         name = f"{METRICS[metric].label}, {_SCALES[metric]} {METRICS[metric].arrow}"
         axes_of_line[0].set_ylabel("\n".join(filter(None, [_line_name(sample, reference, frame), f"{name} {power}"])))
-    for axes, kept in zip(grid[0], depths):
-        axes.set_title(f"{_share(kept)} of the contacts" if kept < 1 else "all contacts")
+    for axes, share_kept in zip(grid[0], depths):
+        axes.set_title(f"{_share(share_kept)} of the contacts" if share_kept < 1 else "all contacts")
     for axes in grid[-1]:
         axes.set_xlabel("genomic distance")
     _finish(
@@ -433,7 +434,7 @@ def _zero(axes: Axes, higher_is_better: bool) -> None:
     axes.axhline(0, color=INK, lw=1)
     low, high = axes.get_ylim()
     low, high = min(low, -0.12 * (high - low)), max(high, 0.12 * (high - low))
-    # Beyond the limits: panels that share them may still widen them.
+    # The shade reaches beyond the limits, because panels that share the axis may still widen them.
     axes.axhspan(0, 2 * (high if higher_is_better else low), color="#eaf4ef", lw=0, zorder=0)
     axes.set_ylim(low, high)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))

@@ -78,7 +78,7 @@ class ArmStyle(NamedTuple):
     width: float
 
 
-# The maps that are no arm, where they share axes with arms.
+# Styles of the maps that are not arms, on axes that they share with arms.
 _REFERENCES = {
     "truth": ArmStyle("#cbd2d9", "-", 5.0),
     "low": ArmStyle("#9aa5b1", (0, (1, 1.8)), 2.4),
@@ -111,7 +111,7 @@ def _styled(draw):
 
 
 def _figure(width: float, height: float, layout: str | None = "constrained") -> Figure:
-    # Rounded: a hair below a whole number of pixels would be cut to another number here than in matplotlib.
+    # Rounded, because a size just below a whole number of pixels is cut to one number here and another in matplotlib.
     figure = Figure(figsize=(round(width, 2), round(height, 2)), layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
@@ -290,7 +290,7 @@ def contacts_by_distance(maps: Mapping[str, Sequence[tuple[float, float]]]) -> F
 
 
 def _shade(number: int, of: int) -> ArmStyle:
-    """Blue, lighter with every low map; each its dash."""
+    """The style of a low map among `of`: blue, lighter from map to map, with a dash that tells neighbours apart."""
     strength = 1 - 0.6 * number / max(of - 1, 1)
     colour = to_hex([1 - (1 - part) * strength for part in to_rgb(_LEARNED[0])])
     return ArmStyle(colour, _DASHES[number % len(_DASHES)], 2.0)
@@ -362,13 +362,13 @@ def intervals(
     all_axes = figure.subplots(1, len(metrics), squeeze=False, sharey=True)[0]
     for axes, metric in zip(all_axes, metrics):
         higher = METRICS[metric].higher_is_better
-        own = rows[rows["metric"] == metric].set_index("arm")
-        style = Format.of(own[["difference", "ci_low", "ci_high"]].stack())
+        of_metric = rows[rows["metric"] == metric].set_index("arm")
+        style = Format.of(of_metric[["difference", "ci_low", "ci_high"]].stack())
         unit = 10.0**style.exponent
         for y, name in enumerate(names):
-            if name not in own.index:
+            if name not in of_metric.index:
                 continue
-            row = own.loc[name]
+            row = of_metric.loc[name]
             colour = styles[name].colour
             decided = row.better != "undecided"
             axes.plot([row.ci_low / unit, row.ci_high / unit], [y, y], color=colour, lw=1.8)
@@ -550,7 +550,7 @@ def _lane(axes: Axes, values: np.ndarray, limits: tuple, name: str | None, fille
 def _motifs(axes: Axes, motifs: list, limits: tuple, name: str | None) -> None:
     """Oriented CTCF motifs: vermilion points right (+), blue left (−)."""
     for strand, marker, colour in (("+", ">", "#D55E00"), ("-", "<", "#0072B2")):
-        x = [(start + end) / 2 for start, end, own in motifs if own == strand]
+        x = [(start + end) / 2 for start, end, direction in motifs if direction == strand]
         axes.plot(x, [0.5] * len(x), marker, ms=5, mec="none", mfc=colour)
     axes.set_ylim(0, 1)
     _bare(axes, limits, name)
@@ -597,10 +597,10 @@ def drawn(figure: Figure, name: str) -> Drawn:
 def save(figure: Figure, stem: str | Path) -> Drawn:
     """Write `<stem>.png` and `<stem>.svg`; returns what they hold."""
     stem = Path(stem)
-    what = drawn(figure, stem.name)
-    stem.with_name(f"{stem.name}.png").write_bytes(what.png)
-    stem.with_name(f"{stem.name}.svg").write_text(what.svg)
-    return what
+    rendered = drawn(figure, stem.name)
+    stem.with_name(f"{stem.name}.png").write_bytes(rendered.png)
+    stem.with_name(f"{stem.name}.svg").write_text(rendered.svg)
+    return rendered
 
 
 @_styled
@@ -618,9 +618,9 @@ def png_bytes(figure: Figure) -> bytes:
     figure.savefig(buffer := io.BytesIO(), format="raw", dpi=2 * DPI)
     width, height = (int(inches * 2 * DPI) for inches in figure.get_size_inches())
     pixels = np.frombuffer(buffer.getvalue(), np.uint8).reshape(-1, 4)[:, :3].astype(np.uint32)
-    place, found = pd.factorize(pixels @ np.array([1 << 16, 1 << 8, 1], np.uint32))
+    place, codes = pd.factorize(pixels @ np.array([1 << 16, 1 << 8, 1], np.uint32))
     colours = _png_palette()
-    _, nearest = cKDTree(colours).query(np.stack([found >> 16, found >> 8 & 255, found & 255], axis=1))
+    _, nearest = cKDTree(colours).query(np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1))
     image = Image.fromarray(nearest.astype(np.uint8)[place].reshape(height, width)).convert("P")
     image.putpalette(colours.astype(np.uint8).tobytes())
     image.save(small := io.BytesIO(), format="PNG", optimize=True)

@@ -49,7 +49,7 @@ def choose(tiles: pd.DataFrame, deep_oe: np.ndarray, n: int) -> list[Region]:
 
     Windows are ranked by the variance of the deep ln O/E target; those nearest to evenly spaced quantiles are taken,
     from 20 % to 80 % (3 windows: 20, 50, 80 %; one: the median). `tiles` is tiles.tsv of a dataset directory and
-    `deep_oe` its deep_oe.npy, (windows, W, W). Fewer come back where there are no more that do not overlap.
+    `deep_oe` its deep_oe.npy, (windows, W, W). Fewer come back where all other windows overlap those taken.
     """
     test = np.flatnonzero((tiles["role"] == "test").to_numpy())
     variance = np.array([np.var(deep_oe[i]) for i in test])
@@ -124,5 +124,5 @@ def read_motifs(path: str | Path, region: Region) -> list[tuple[int, int, str]]:
     bed = pd.read_csv(path, sep="\t", header=None, comment="#")
     if bed.shape[1] < 6 or not bed[5].isin(["+", "-"]).all():
         raise InputError(f"{path}: column 6: motifs need a strand, + or -; give a BED file with six columns")
-    own = bed[(bed[0] == region.chrom) & (bed[1] < region.end_bp) & (bed[2] > region.start_bp)]
-    return list(own[[1, 2, 5]].itertuples(index=False, name=None))
+    in_region = bed[(bed[0] == region.chrom) & (bed[1] < region.end_bp) & (bed[2] > region.start_bp)]
+    return list(in_region[[1, 2, 5]].itertuples(index=False, name=None))

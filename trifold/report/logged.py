@@ -17,18 +17,18 @@ class Logged(NamedTuple):
 def warnings(paths: Iterable[str | Path], root: str | Path) -> list[Logged]:
     """Warnings of the artifacts that these files belong to and of all that those were made from, by folder.
 
-    root: the experiment's folder; what lies elsewhere is left out. Only what a file was made from is read, so that
-    an artifact that is made again makes the page again.
+    root: the experiment's folder; artifacts elsewhere are left out. Only artifacts that the files were made from are
+    read, because the page is made again only when these change.
     """
-    root, found = Path(root), {}
+    root, records = Path(root), {}
     left = [Path(path) for path in paths]
     while left:
         record = _record_of(left.pop())
-        if record in found or not record.is_relative_to(root) or not record.exists():
+        if record in records or not record.is_relative_to(root) or not record.exists():
             continue
-        found[record] = read_record(record)
-        left += map(Path, found[record]["inputs"])
-    messages = {_name(record, root): facts.get("warnings", []) for record, facts in found.items()}
+        records[record] = read_record(record)
+        left += map(Path, records[record]["inputs"])
+    messages = {_name(record, root): facts.get("warnings", []) for record, facts in records.items()}
     return [Logged(folder, messages[folder]) for folder in sorted(messages) if messages[folder]]
 
 
@@ -40,5 +40,5 @@ def _record_of(path: Path) -> Path:
 
 
 def _name(record: Path, root: Path) -> str:
-    """The folder of an artifact; of one that shares it, the record."""
+    """The folder of an artifact, or its record where several artifacts share the folder."""
     return str((record.parent if record.name == RECORD else record).relative_to(root))

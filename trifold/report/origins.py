@@ -1,4 +1,4 @@
-"""Where the data of an experiment come from, in words: simulated, downloaded, or files of one's own."""
+"""Where the data of an experiment come from, in words: simulated, downloaded, or the user's files."""
 
 from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
@@ -25,15 +25,17 @@ def origins(config: Mapping, downloaded: Container[str] = ()) -> list[Origin]:
 
 
 def _inputs(config: Mapping) -> list[tuple[str, list[str]]]:
-    found = [("genome", _named(config.get("genome", {}).get("fasta")))]
-    for sample, own in config["samples"].items():
-        found.append((f"contacts of {sample}", _named(own["contacts"])))
-        found += [(f"low map “{name}” of {sample}", _named(path)) for name, path in own.get("low", {}).items()]
-        found.append((f"noise-free map of {sample}", _named(own.get("truth"))))
-        found += [(f"track {name} of {sample}", _named(paths)) for name, paths in own.get("tracks", {}).items()]
-    found += [(f"own map {name}", _named(own["contacts"])) for name, own in config.get("enhance", {}).items()]
-    found += [(f"weights of {name}", _named(arm.get("weights"))) for name, arm in config["arms"].items()]
-    return found
+    inputs = [("genome", _named(config.get("genome", {}).get("fasta")))]
+    for sample, settings in config["samples"].items():
+        inputs.append((f"contacts of {sample}", _named(settings["contacts"])))
+        inputs += [(f"low map “{name}” of {sample}", _named(path)) for name, path in settings.get("low", {}).items()]
+        inputs.append((f"noise-free map of {sample}", _named(settings.get("truth"))))
+        inputs += [(f"track {name} of {sample}", _named(paths)) for name, paths in settings.get("tracks", {}).items()]
+    inputs += [
+        (f"own map {name}", _named(settings["contacts"])) for name, settings in config.get("enhance", {}).items()
+    ]
+    inputs += [(f"weights of {name}", _named(arm.get("weights"))) for name, arm in config["arms"].items()]
+    return inputs
 
 
 def _named(value: str | Sequence[str] | None) -> list[str]:
@@ -46,9 +48,9 @@ def _kind(name: str, downloaded: Container[str]) -> str:
     return DOWNLOADED if name.partition("::")[0] in downloaded else OWN
 
 
-def sentences(found: Sequence[Origin], *, any_download: bool) -> list[str]:
+def sentences(inputs: Sequence[Origin], *, any_download: bool) -> list[str]:
     """What there is to say of the data as a whole; any_download: whether a file was fetched."""
-    kinds = {one.kind for one in found}
+    kinds = {origin.kind for origin in inputs}
     again = "made again from the seed in the configuration"
     if kinds == {SIMULATED} and not any_download:
         return [f"Nothing was downloaded: the data are simulated, and {again}."]

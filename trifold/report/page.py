@@ -60,7 +60,7 @@ class Sample(NamedTuple):
 
 
 class Enhanced(NamedTuple):
-    """A map of one's own that was enhanced: what it holds, with which model, and where the result lies."""
+    """A user's map that was enhanced: what it holds, with which model, and where the result lies."""
 
     name: str
     given: MapFacts
@@ -147,10 +147,10 @@ def build(
         sections=sections,
         arms=_arms(config),
         lows=_lows(config),
-        samples=[_sample(one) for one in facts.samples],
-        enhanced=[_enhanced(one) for one in facts.enhanced],
+        samples=[_sample(sample) for sample in facts.samples],
+        enhanced=[_enhanced(entry) for entry in facts.enhanced],
         logged=facts.warnings,
-        n_logged=sum(len(one.messages) for one in facts.warnings),
+        n_logged=sum(len(artifact.messages) for artifact in facts.warnings),
         **_data(config, facts.datasets),
         manifest=_manifest(manifest),
         kinds=Counter(record["kind"] for record in manifest),
@@ -168,9 +168,10 @@ def build(
 def _choices(views: list[View], reference_arms: list[str]) -> list[tuple[str, str, list[str], str]]:
     """(key, label, options, first option) of each choice that there is."""
     labels = {"degradation": "low map", "sample": "sample", "reference": "scored against", "scale": "scale"}
-    found = {key: list(dict.fromkeys(getattr(view, key) for view in views)) for key in KEYS}
+    options = {key: list(dict.fromkeys(getattr(view, key) for view in views)) for key in KEYS}
     rows = [
-        (key, labels[key], found[key], FIRST[key] if FIRST.get(key) in found[key] else found[key][0]) for key in KEYS
+        (key, labels[key], options[key], FIRST[key] if FIRST.get(key) in options[key] else options[key][0])
+        for key in KEYS
     ]
     if reference_arms:
         rows.append(("against", "compared with", reference_arms, reference_arms[0]))
@@ -179,7 +180,7 @@ def _choices(views: list[View], reference_arms: list[str]) -> list[tuple[str, st
 
 def _finding_blocks(scores: pd.DataFrame, comparisons: pd.DataFrame, arms: Mapping, views: list[View]) -> list[Block]:
     said = [(view, tables.findings(scores, comparisons, arms, view)) for view in views]
-    return [Block(view._asdict(), str(view), (tables.headline(own), own)) for view, own in said]
+    return [Block(view._asdict(), str(view), (tables.headline(findings), findings)) for view, findings in said]
 
 
 def _score_blocks(by_reference: Mapping) -> list[Block]:
@@ -189,7 +190,7 @@ def _score_blocks(by_reference: Mapping) -> list[Block]:
         for view, rows in tables.views(table):
             present = set(rows["arm"])
             if name not in present and present & set(by_reference):
-                continue  # an arm of another low map; one of this one is compared with
+                continue  # this reference arm is of another low map, and the view has a reference arm to compare with
             content = tables.grid(view, rows)
             blocks.append(Block({**view._asdict(), **_against(name)}, content.title, content))
     return blocks
@@ -267,8 +268,10 @@ def _lows(config: dict) -> list[tuple[str, str, str, str]]:
         bin_bp = config["geometry"]["bin_bp"] * low["coarsen"]
         wide = f"{bin_bp:,} bp" + (f" ({low['coarsen']} bins merged)" if low["coarsen"] > 1 else "")
         made = "all contacts" if low["thin"] == 1 else f"one contact in {low['thin']:g}"
-        own = config["samples"]
-        measured = [sample for sample in config["evaluate"]["samples"] if name in own[sample].get("low", {})]
+        sample_settings = config["samples"]
+        measured = [
+            sample for sample in config["evaluate"]["samples"] if name in sample_settings[sample].get("low", {})
+        ]
         if len(measured) == len(config["evaluate"]["samples"]):
             made, seed = "measured", "–"
         else:
@@ -278,21 +281,21 @@ def _lows(config: dict) -> list[tuple[str, str, str, str]]:
 
 
 def _sample(sample: Sample) -> dict:
-    deep = next((one for one in sample.maps if one.name == samples.DEEP), None)
+    deep = next((facts for facts in sample.maps if facts.name == samples.DEEP), None)
     return {
         "name": sample.name,
-        "rows": [samples.row(one, deep) for one in sample.maps],
+        "rows": [samples.row(facts, deep) for facts in sample.maps],
         "repairs": samples.said(sample.maps),
         "figure": _inline(sample.figure.svg) if sample.figure else None,
     }
 
 
-def _enhanced(one: Enhanced) -> dict:
+def _enhanced(entry: Enhanced) -> dict:
     return {
-        **one._asdict(),
-        "row": samples.row(one.given),
-        "repairs": samples.said([one.given]),
-        "figure": _pngs([("", one.figure)])[0][1] if one.figure else None,
+        **entry._asdict(),
+        "row": samples.row(entry.given),
+        "repairs": samples.said([entry.given]),
+        "figure": _pngs([("", entry.figure)])[0][1] if entry.figure else None,
     }
 
 
@@ -300,15 +303,15 @@ def _data(config: dict, datasets: pd.DataFrame) -> dict:
     """Where the data come from: sentences, a row per input of the configuration, a row per downloaded file."""
     downloads = origins.downloads(datasets)
     fetched = {row[key] for row in downloads for key in ("file", "accession") if row.get(key)}
-    found = origins.origins(config, fetched)
-    said = origins.sentences(found, any_download=bool(downloads))
-    return {"said_of_data": said, "origins": found, "datasets": downloads}
+    inputs = origins.origins(config, fetched)
+    said = origins.sentences(inputs, any_download=bool(downloads))
+    return {"said_of_data": said, "origins": inputs, "datasets": downloads}
 
 
 def _read(config: dict) -> dict:
-    """The configuration without what says nothing here: settings of a simulation and the size of papers."""
+    """The configuration without the sections that this experiment does not use: papers and size, simulate."""
     unread = set() if config.get("papers") else {"papers", "size"}
-    if not any(one.kind == origins.SIMULATED for one in origins.origins(config)):
+    if not any(origin.kind == origins.SIMULATED for origin in origins.origins(config)):
         unread.add("simulate")
     return {key: value for key, value in config.items() if key not in unread}
 
@@ -338,10 +341,10 @@ def _arms(config: dict) -> list[ArmRow]:
 
 def _manifest(manifest: list[dict]) -> list[dict]:
     """Records with their inputs shortened to what a reader can follow: the last part of the path and the version."""
-    here = {record["version"] for record in manifest}
+    versions = {record["version"] for record in manifest}
     rows = []
     for record in manifest:
-        named = [(_short(path), version, version in here) for path, version in record["inputs"].items()]
+        named = [(_short(path), version, version in versions) for path, version in record["inputs"].items()]
         rows.append({**record, "named": named[:MOST_INPUTS], "more": max(0, len(named) - MOST_INPUTS)})
     return rows
 
@@ -353,19 +356,21 @@ def _short(path: str) -> str:
 
 def _packages(manifest: list[dict]) -> list[tuple[str, str]]:
     """Package -> the version, or versions, that the artifacts were made with."""
-    found: dict[str, dict] = {}
+    versions_of: dict[str, dict] = {}
     for record in manifest:
         for name, version in record.get("packages", {}).items():
-            found.setdefault(name, {})[version] = None
-    return [(name, ", ".join(versions)) for name, versions in sorted(found.items(), key=lambda item: item[0].lower())]
+            versions_of.setdefault(name, {})[version] = None
+    return [
+        (name, ", ".join(versions)) for name, versions in sorted(versions_of.items(), key=lambda item: item[0].lower())
+    ]
 
 
 def _plain(value):
     """Nested settings as built-in types, for YAML."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(own) for key, own in value.items()}
+        return {str(key): _plain(setting) for key, setting in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(own) for own in value]
+        return [_plain(setting) for setting in value]
     return value
 
 
@@ -373,10 +378,10 @@ def _plain(value):
 
 
 def _inline(svg: str) -> Markup:
-    """SVG to stand in HTML: no XML prolog or metadata, ids of its own, the page's fonts, scaled by CSS."""
+    """SVG to stand in HTML: without XML prolog, metadata and ids of groups; in the page's fonts; scaled by CSS."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
-    # Hundredths of a point are enough, and half the bytes.
+    # Two decimals of a point are enough on a screen, and halve the bytes.
     svg = re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", svg)
     svg = re.sub(r'(<svg [^>]*?)width="([\d.]+)pt" height="[\d.]+pt"', r'\1style="max-width:\2pt"', svg, count=1)
     # Groups are numbered from 1 in every figure, so their ids would repeat on the page; nothing refers to them.

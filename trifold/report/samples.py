@@ -53,10 +53,10 @@ def read(name: str, summary: str | Path, source: str) -> MapFacts:
 
 def source_of(config: Mapping, sample: str, name: str) -> str:
     """Where a sample's map comes from, in words: the file that was given, or how it was made from the deep map."""
-    own = config["samples"][sample]
+    settings = config["samples"][sample]
     if name == DEEP:
-        return own["contacts"]
-    return own.get("low", {}).get(name) or f"the deep map, {degraded(config['degradations'][name])}"
+        return settings["contacts"]
+    return settings.get("low", {}).get(name) or f"the deep map, {degraded(config['degradations'][name])}"
 
 
 def degraded(low: Mapping) -> str:
@@ -67,16 +67,16 @@ def degraded(low: Mapping) -> str:
 
 
 def row(facts: MapFacts, deep: MapFacts | None = None) -> MapRow:
-    own = facts.summary
+    summary = facts.summary
     return MapRow(
         name=facts.name,
         source=facts.source,
-        resolution=f"{own['bin_bp']:,} bp",
-        contacts=f"{own['contacts']:,.0f}",
-        cis=_percent(own["cis_contacts"], own["contacts"]),
-        per_bin=_few(own["contacts_per_bin"]),
-        share=_share(own["contacts"], deep.summary["contacts"]) if deep and facts.name != DEEP else "–",
-        bad_bins=_bad_bins(own),
+        resolution=f"{summary['bin_bp']:,} bp",
+        contacts=f"{summary['contacts']:,.0f}",
+        cis=_percent(summary["cis_contacts"], summary["contacts"]),
+        per_bin=_few(summary["contacts_per_bin"]),
+        share=_share(summary["contacts"], deep.summary["contacts"]) if deep and facts.name != DEEP else "–",
+        bad_bins=_bad_bins(summary),
     )
 
 
@@ -85,7 +85,7 @@ def _few(value: float) -> str:
 
 
 def _percent(part: float, whole: float) -> str:
-    """A share that rounds to 0 or 100 % only where it is."""
+    """A share in percent, with more decimals near 0 and 100 %, so that a small part is not rounded away."""
     if not whole:
         return "–"
     percent = 100 * part / whole
@@ -94,33 +94,35 @@ def _percent(part: float, whole: float) -> str:
 
 
 def _share(part: float, whole: float) -> str:
-    """1/16 of the contacts; as a number where there are more."""
+    """The part as a fraction of the whole (1/16), or as a multiple (2.5×) where it is larger than the whole."""
     if not part or not whole:
         return "–"
     return f"1/{whole / part:.3g}" if part <= whole else f"{part / whole:.3g}×"
 
 
-def _bad_bins(own: Mapping) -> str:
-    if own["bad_bins"] is None:
+def _bad_bins(summary: Mapping) -> str:
+    if summary["bad_bins"] is None:
         return "not balanced"
-    return f"{own['bad_bins']:,} of {own['bins']:,} ({_percent(own['bad_bins'], own['bins'])})"
+    return f"{summary['bad_bins']:,} of {summary['bins']:,} ({_percent(summary['bad_bins'], summary['bins'])})"
 
 
 def said(facts: Iterable[MapFacts]) -> list[str]:
     """What was repaired, map by map."""
-    return [f"{repair} ({one.name} map)" for one in facts for repair in one.repairs]
+    return [f"{repair} ({map_facts.name} map)" for map_facts in facts for repair in map_facts.repairs]
 
 
 def curves(facts: Sequence[MapFacts]) -> dict[str, list[tuple[float, float]]]:
     """Contacts by distance of every map, per pixel of the narrowest bins among them."""
-    narrow = min(one.summary["bin_bp"] for one in facts)
+    narrow = min(map_facts.summary["bin_bp"] for map_facts in facts)
     return {
-        one.name: [(d, mean / (one.summary["bin_bp"] / narrow) ** 2) for d, mean in one.summary["by_distance"]]
-        for one in facts
+        map_facts.name: [
+            (d, mean / (map_facts.summary["bin_bp"] / narrow) ** 2) for d, mean in map_facts.summary["by_distance"]
+        ]
+        for map_facts in facts
     }
 
 
-# ---------------------------------------------------------------- maps of one's own
+# ---------------------------------------------------------------- the user's maps
 
 
 def model_of(entry: Mapping) -> str:
@@ -132,7 +134,8 @@ def model_of(entry: Mapping) -> str:
 def busiest(low: str | Path, enhanced: str | Path, window_bins: int) -> Region | None:
     """The window with most contacts off the diagonal, of those whose bins are mostly known in the enhanced map.
 
-    window_bins: of the enhanced map. Windows start at every half of their width. None where there is none.
+    window_bins: of the enhanced map. Windows start at every half of their width. None where no window is known well
+    enough or holds contacts off the diagonal.
     """
     fine, factor = open_map(enhanced), _factor(low, enhanced)
     wide_bp = int(fine.binsize) * factor
@@ -147,9 +150,9 @@ def busiest(low: str | Path, enhanced: str | Path, window_bins: int) -> Region |
         i, d = np.indices((size, size))
         inside = (d > 0) & (i + d < size)
         for start in range(0, int(length_bp) // wide_bp - size + 1, max(size // 2, 1)):
-            held = float(band.counts[start : start + size][inside].sum())
-            if held > best and known[start * factor : (start + size) * factor].mean() >= _KNOWN:
-                best, region = held, Region(chrom, start * wide_bp, (start + size) * wide_bp)
+            contacts = float(band.counts[start : start + size][inside].sum())
+            if contacts > best and known[start * factor : (start + size) * factor].mean() >= _KNOWN:
+                best, region = contacts, Region(chrom, start * wide_bp, (start + size) * wide_bp)
     return region
 
 
@@ -157,7 +160,7 @@ _KNOWN = 0.8  # share of a window's bins that must be known, for it to be shown
 
 
 def _factor(low: str | Path, enhanced: str | Path) -> int:
-    """How many bins of the enhanced map are one of the low map."""
+    """How many bins of the enhanced map make up a bin of the low map."""
     return open_map(low).binsize // open_map(enhanced).binsize
 
 

@@ -43,14 +43,14 @@ def write(section: Section, folder: str | Path) -> Path:
 
 
 def read(path: str | Path) -> Section:
-    """A section that `write` wrote. Raises InputError for a file that is none."""
+    """A section that `write` wrote. Raises InputError for a file that is no section."""
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
-        return Section(**{**data, "tables": [_table(**own) for own in data["tables"]]})
+        return Section(**{**data, "tables": [_table(**table) for table in data["tables"]]})
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: no section of a page ({error}); make it again") from error
 
 
 def _table(title, heads, groups, rows, note) -> Table:
-    cells = [(names, [Cell(*cell) for cell in own]) for names, own in rows]
+    cells = [(names, [Cell(*cell) for cell in row]) for names, row in rows]
     return Table(title, heads, [(heading, columns) for heading, columns in groups], cells, note)

@@ -56,11 +56,11 @@ _LABELS = {
     "auprc": ("AUPRC", "AUPRC"),
 }
 METRICS = {name: Metric(*labels, HIGHER_IS_BETTER[name]) for name, labels in _LABELS.items()}
-# What the sentences at the top of the page speak of.
+# The metrics that the sentences at the top of the page name.
 HEADLINE_METRICS = ("mse", "pearson", "scc_hicrep")
 
 
-SCALES = {"oe": "O/E"}  # names that read better than the code
+SCALES = {"oe": "O/E"}  # scale -> what headings call it, where that is not the key
 
 
 class View(NamedTuple):
@@ -121,7 +121,7 @@ def name_regions(regions: pd.DataFrame, most: int = 4) -> str:
     return f"{len(unique)} regions of {where} ({length_bp / 1e6:.1f} Mb)"
 
 
-# ---------------------------------------------------------------- the one frame
+# ---------------------------------------------------------------- the frame of numbers
 
 
 _COMPARED = ["difference", "ci_low", "ci_high", "better"]
@@ -142,8 +142,8 @@ def score_table(
     frame["protocol"] = [protocol_of(arms, name) for name in frame["arm"]]
     frame["reference_arm"] = reference_arm or ""
     frame["test_regions"] = test_regions
-    if reference_arm and (own := protocol_of(arms, reference_arm)) != NO_MODEL:
-        foreign = ~frame["protocol"].isin([own, NO_MODEL])
+    if reference_arm and (reference_protocol := protocol_of(arms, reference_arm)) != NO_MODEL:
+        foreign = ~frame["protocol"].isin([reference_protocol, NO_MODEL])
         frame.loc[foreign, _COMPARED] = [math.nan, math.nan, math.nan, ""]
     frame["better"] = frame["better"].fillna("")
     frame["best"] = False
@@ -170,10 +170,10 @@ def summary_table(
 ) -> pd.DataFrame:
     """`score_table`, each low map against the first of the reference arms that was scored on it."""
     parts = []
-    for degradation, own in scores.groupby("degradation", sort=False):
-        first = next((name for name in reference_arms if name in set(own["arm"])), None)
+    for degradation, of_degradation in scores.groupby("degradation", sort=False):
+        first = next((name for name in reference_arms if name in set(of_degradation["arm"])), None)
         paired = comparisons[comparisons["degradation"] == degradation]
-        parts.append(score_table(own, paired, arms, reference_arm=first, test_regions=test_regions))
+        parts.append(score_table(of_degradation, paired, arms, reference_arm=first, test_regions=test_regions))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -272,10 +272,10 @@ def grid(view: View, rows: pd.DataFrame) -> Grid:
     """Format the rows of one view; metrics without a single number are left out."""
     metrics = [name for name in METRICS if rows.loc[rows["metric"] == name, "mean"].notna().any()]
     formats = [Format.of(rows.loc[rows["metric"] == name, "mean"]) for name in metrics]
-    found = {(row.arm, row.metric): row for row in rows.itertuples()}
+    row_of = {(row.arm, row.metric): row for row in rows.itertuples()}
     lines = []
     for arm, protocol in rows[["arm", "protocol"]].drop_duplicates().itertuples(index=False):
-        cells = [_cell(found.get((arm, name)), style) for name, style in zip(metrics, formats)]
+        cells = [_cell(row_of.get((arm, name)), style) for name, style in zip(metrics, formats)]
         lines.append(Row(arm, protocol, cells))
     return Grid(title_of(view, rows), metrics, formats, lines)
 
@@ -434,7 +434,7 @@ def findings(scores: pd.DataFrame, comparisons: pd.DataFrame, arms: Mapping, vie
     scores, comparisons = view.of(scores), view.of(comparisons)
     _check(scores, arms)
     mean = scores.set_index(["arm", "metric"])["mean"]
-    found = {(row.arm, row.reference_arm, row.metric): row for row in comparisons.itertuples()}
+    compared = {(row.arm, row.reference_arm, row.metric): row for row in comparisons.itertuples()}
     rivals = [name for name in arm_order(arms) if name in set(comparisons["reference_arm"])]
     metrics = [name for name in HEADLINE_METRICS if name in set(scores["metric"])]
     said = []
@@ -447,14 +447,16 @@ def findings(scores: pd.DataFrame, comparisons: pd.DataFrame, arms: Mapping, vie
             simple = [
                 name
                 for name in rivals
-                if not is_learned(arms, name) and (arm, name, metric) in found and mean.get((name, metric)) is not None
+                if not is_learned(arms, name)
+                and (arm, name, metric) in compared
+                and mean.get((name, metric)) is not None
             ]
             sign = 1 if METRICS[metric].higher_is_better else -1
             strongest = max(simple, key=lambda name: sign * mean[name, metric], default=None)
             peers = [name for name in rivals if is_learned(arms, name) and name != arm]
             peers = [name for name in peers if protocol_of(arms, name) == protocol_of(arms, arm)]
             for rival in [strongest, *peers]:
-                row = found.get((arm, rival, metric))
+                row = compared.get((arm, rival, metric))
                 if row is not None and not math.isnan(row.difference):
                     by_rival.setdefault(rival, []).append(_finding(row, metric, style))
         for rival in sorted(by_rival, key=rivals.index):
@@ -466,13 +468,15 @@ def findings(scores: pd.DataFrame, comparisons: pd.DataFrame, arms: Mapping, vie
 def headline(said: list[Findings]) -> str:
     """One sentence over all learned arms of a view: how each stands against the strongest row without a model."""
     verdicts: dict[str, dict[str, list[str]]] = {}
-    for one in said:
-        if one.role == STRONGEST:
-            for finding in one.findings:
-                verdicts.setdefault(one.arm, {}).setdefault(finding.verdict, []).append(METRICS[finding.metric].label)
+    for of_arm in said:
+        if of_arm.role == STRONGEST:
+            for finding in of_arm.findings:
+                verdicts.setdefault(of_arm.arm, {}).setdefault(finding.verdict, []).append(
+                    METRICS[finding.metric].label
+                )
     arms_of: dict[str, list[str]] = {}
-    for arm, own in verdicts.items():
-        outcome = listed([f"{_STANDS[says]} on {listed(own[says])}" for says in _STANDS if says in own])
+    for arm, metrics_of in verdicts.items():
+        outcome = listed([f"{_STANDS[says]} on {listed(metrics_of[says])}" for says in _STANDS if says in metrics_of])
         arms_of.setdefault(outcome, []).append(arm)
     parts = [f"{listed(names)} {'is' if len(names) == 1 else 'are'} {said}" for said, names in arms_of.items()]
     return f"Against {STRONGEST}, {'; '.join(parts)}." if parts else ""

@@ -73,7 +73,7 @@ def test_loops_are_looked_for_where_an_arm_was_trained_and_not_of_other_systems(
     assert plan.scored(arms, names) == [
         plan.Scored("corrected-w50", "loop", "a", seed, sample) for seed in (1, 2) for sample in ("alpha", "beta")
     ]
-    assert rows.searched(arms, names) == [plan.Scored("corrected-w50", "loop", "a", seed, "alpha") for seed in (1, 2)]
+    assert plan.searched(arms, names) == [plan.Scored("corrected-w50", "loop", "a", seed, "alpha") for seed in (1, 2)]
 
 
 def test_samples_of_windows_are_those_that_arms_on_pairs_are_trained_on(arms):

@@ -189,14 +189,14 @@ class Maps(NamedTuple):
 
 def read(path: str | os.PathLike, margin: int | None = None) -> Maps:
     """A windows.npz, `margin` bins off every side of the windows (None: the model's own crop)."""
-    with np.load(path) as kept:
-        extra = 0 if margin is None else margin - int(kept["crop_bins"])
-        inner = np.s_[:, extra : kept["target"].shape[1] - extra, extra : kept["target"].shape[2] - extra]
-        parts = [name.removeprefix("without_") for name in kept if name.startswith("without_")]
-        without = {part: kept[f"without_{part}"][inner] for part in parts}
-        places = zip(kept["chrom"], kept["start_bp"], kept["end_bp"])
+    with np.load(path) as stored:
+        extra = 0 if margin is None else margin - int(stored["crop_bins"])
+        inner = np.s_[:, extra : stored["target"].shape[1] - extra, extra : stored["target"].shape[2] - extra]
+        parts = [name.removeprefix("without_") for name in stored if name.startswith("without_")]
+        without = {part: stored[f"without_{part}"][inner] for part in parts}
+        places = zip(stored["chrom"], stored["start_bp"], stored["end_bp"])
         regions = [Region(str(chrom), int(start_bp), int(end_bp)) for chrom, start_bp, end_bp in places]
-        return Maps(kept["target"][inner], kept["prediction"][inner], without, regions)
+        return Maps(stored["target"][inner], stored["prediction"][inner], without, regions)
 
 
 def draw(
@@ -222,7 +222,7 @@ def draw(
 
     enhanced = {name: read(windows[name], CROP_BINS) for name in chosen["maps"]}
     maps = {"target": next(iter(enhanced.values())).target[0]}
-    maps |= {name: found.prediction[0] for name, found in enhanced.items()}
+    maps |= {name: maps_of_arm.prediction[0] for name, maps_of_arm in enhanced.items()}
     third = len(maps["target"]) // 3
     figures.save(figure6(maps, (slice(third, 2 * third),) * 2), folder / "figure6")
 

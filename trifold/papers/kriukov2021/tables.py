@@ -98,7 +98,8 @@ def table2(
 
 def table3(scores: pd.DataFrame, rows: Mapping[str, Mapping], published: pd.DataFrame) -> pd.DataFrame:
     """Table III, one model on two splits; as `table1`, `rows` being the paper's row -> {fold, arms}."""
-    return _tabulate("III", scores, {row: _Selection(own["arms"], own["fold"]) for row, own in rows.items()}, published)
+    selections = {row: _Selection(settings["arms"], settings["fold"]) for row, settings in rows.items()}
+    return _tabulate("III", scores, selections, published)
 
 
 def _tabulate(
@@ -109,16 +110,16 @@ def _tabulate(
     named = {arm for selection in rows.values() for arm in selection.arms}
     scores = scores[(scores["scale"] == layout.scale) & scores["arm"].isin(named)]
     if not layout.reads_map:
-        # A model that reads no map has the same scores beside every low map: they count once.
+        # A model that reads no map has the same scores for every low map, so they are taken from the first alone.
         first = scores.groupby("arm")["degradation"].transform("first")
         scores = scores[scores["degradation"] == first].assign(degradation="")
-    own = published[published["table"] == table]
-    printed = own.set_index(["row", "set", "metric"])["value"].to_dict()
+    of_table = published[published["table"] == table]
+    printed = of_table.set_index(["row", "set", "metric"])["value"].to_dict()
     lines = []
     for (sample, degradation), of_view in _views(scores):
         for row, selection in rows.items():
             of_row = selection.of(of_view)
-            # Of all rows of a fold together, so that an arm with fewer windows does not name regions of its own.
+            # The test regions are those of all rows of a fold together, because an arm may have fewer windows.
             beside = [arm for other in rows.values() if other.fold == selection.fold for arm in other.arms]
             tested = _Selection(beside, selection.fold).of(of_view)
             where = tables.name_regions(merged(tested[tested["role"] == "test"]))
@@ -126,7 +127,7 @@ def _tabulate(
                 in_paper = NOT_STATED if table == "II" else SETS[role]
                 for metric in layout.metrics:
                     key = [table, sample, degradation, row, SETS[role], metric]
-                    if metric in set(own["metric"]):
+                    if metric in set(of_table["metric"]):
                         value = printed.get((row, in_paper, metric), "")
                         lines.append([*key, "paper", "", pd.NA, pd.NA, float(value or "nan"), math.nan, value, where])
                     for protocol in PROTOCOLS[1:]:
@@ -179,14 +180,14 @@ def _note(rows: pd.DataFrame) -> str:
     source = "The paper's numbers are of mouse Micro-C (mm10) at 5 kb"
     if layout.roles == ("test",):
         source += ", of a set it does not name (its code scores the test set)"
-    ours = rows[rows["n_windows"].fillna(0) > 0]
-    if ours.empty:
+    scored = rows[rows["n_windows"].fillna(0) > 0]
+    if scored.empty:
         return f"No arm of this table was scored. {source}."
-    regions = ours.groupby("test_regions", sort=False)["row"].unique()
-    where = [f"{own} ({', '.join(names)})" if len(regions) > 1 else own for own, names in regions.items()]
-    windows = ours.groupby("set", sort=False)["n_windows"].agg(["min", "max"])
+    regions = scored.groupby("test_regions", sort=False)["row"].unique()
+    where = [f"{region} ({', '.join(names)})" if len(regions) > 1 else region for region, names in regions.items()]
+    windows = scored.groupby("set", sort=False)["n_windows"].agg(["min", "max"])
     counts = [f"{name} {span(low, high)}" for name, low, high in windows.itertuples()]
-    seeds = span(ours["n_seeds"].min(), ours["n_seeds"].max())
+    seeds = span(scored["n_seeds"].min(), scored["n_seeds"].max())
     sample, low_map = rows["sample"].iloc[0], rows["degradation"].iloc[0]
     return (
         f"Test regions: {'; '.join(where)}. Windows: {', '.join(counts)}. Seeds: {seeds}; ± is the standard deviation "
@@ -237,5 +238,5 @@ def section(frames: Sequence[pd.DataFrame]) -> Section:
         "Kriukov et al. 2021",
         subject,
         [text],
-        [one for frame in frames for one in formatted(frame)],
+        [part for frame in frames for part in formatted(frame)],
     )

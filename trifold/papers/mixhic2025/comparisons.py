@@ -37,19 +37,19 @@ def make(
 ) -> pd.DataFrame:
     """Every comparison on every sample and score; columns `COLUMNS`.
 
-    `comparisons`: comparison, task, protocol, sample, run and against each; `predictions`: (run, sample) ->
+    `comparisons`: rows of comparison, task, protocol, sample, run and against; `predictions`: (run, sample) ->
     predictions.npz of every seed. Run minus against, the means over seeds of both, over the windows (pairs) that both
     have, with a 95 % interval over `n_bootstrap` resamples of them. better: "row" (the run), "against" or "undecided".
     Raises InputError for windows whose targets differ.
     """
     lines = []
-    for one in comparisons:
-        ours, others = (predictions[one[name], one["sample"]] for name in ("run", "against"))
-        n_windows, found = difference(one["task"], ours, others, n_bootstrap, seed)
-        counts = {"n_seeds": len(ours), "n_seeds_against": len(others), "n_windows": n_windows}
-        for score in found.to_dict("records"):
+    for question in comparisons:
+        paths, paths_against = (predictions[question[name], question["sample"]] for name in ("run", "against"))
+        n_windows, differences = difference(question["task"], paths, paths_against, n_bootstrap, seed)
+        counts = {"n_seeds": len(paths), "n_seeds_against": len(paths_against), "n_windows": n_windows}
+        for score in differences.to_dict("records"):
             verdict = paper.better(score["metric"], score["ci_low"], score["ci_high"])
-            lines.append({**one, **counts, **score, "better": verdict})
+            lines.append({**question, **counts, **score, "better": verdict})
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
@@ -63,12 +63,13 @@ def _part(task: str, protocol: str, sample: str, rows: pd.DataFrame) -> Part:
     heading, units, metrics = _SHOWN[task]
     styles = [(metric, paper.style_of(metric, rows.loc[rows["metric"] == metric, "difference"])) for metric in metrics]
     keys, lines = ["comparison", "run", "against"], []
-    for names, own in rows.groupby(keys, sort=False):
-        # A score that one of both does not have (a constant map's correlation) is no verdict.
-        found, cells = {one.metric: one for one in own.dropna(subset="difference").itertuples()}, []
+    for names, of_names in rows.groupby(keys, sort=False):
+        # A score that a run does not have, as the correlation of a constant map, gives no verdict.
+        known = of_names.dropna(subset="difference")
+        score_of_metric, cells = {score.metric: score for score in known.itertuples()}, []
         for metric, style in styles:
-            one = found.get(metric)
-            cells += [paper.gain_cell(one, style), tables.Cell(_VERDICTS[one.better]) if one else tables.Cell()]
+            score = score_of_metric.get(metric)
+            cells += [paper.gain_cell(score, style), tables.Cell(_VERDICTS[score.better]) if score else tables.Cell()]
         lines.append((list(names), cells))
     groups = [(paper.heading(metric, style), ["difference", "verdict"]) for metric, style in styles]
     counts = pd.concat([rows["n_seeds"], rows["n_seeds_against"]])

@@ -17,9 +17,9 @@ from trifold.papers.mixhic2025 import figures as mixhic
 from trifold.papers.mixhic2025.figures import LoopMap
 from trifold.report import figures
 
-# Of a window; bands are opened for windows of some size, though none is cut here.
+# Bands are opened for windows of some size; any will do, because no window is cut here.
 WINDOW_BINS = 2
-# Of Figure S1, where the band reaches so far.
+# Most bins of the map in Figure S1; fewer where the band is narrower.
 MAP_BINS = 400
 # Figures of scores; names are those of the config.
 FIGURES = {
@@ -59,12 +59,14 @@ def loop_maps(
     values = square(stores[chrom], start, size)
     panels = {}
     for label, runs in rows.items():
-        for one in (each for each in searches if each["run"] in runs and each["run"] not in panels):
-            table = pd.read_csv(Path(one["path"]) / "loops.bedpe", sep="\t", dtype={"#chrom1": str})
+        for search in searches:
+            if search["run"] not in runs or search["run"] in panels:
+                continue
+            table = pd.read_csv(Path(search["path"]) / "loops.bedpe", sep="\t", dtype={"#chrom1": str})
             places = table.loc[table["#chrom1"] == chrom, ["start1", "start2"]].to_numpy()
-            predicted, known = (_inside(each, region) + bin_bp // 2 for each in (places, seen[chrom] * bin_bp))
-            title = f"{label}, {one['run']}" if len(runs) > 1 else label
-            panels[one["run"]] = LoopMap(title, values, region, predicted, known)
+            predicted, known = (_inside(starts, region) + bin_bp // 2 for starts in (places, seen[chrom] * bin_bp))
+            title = f"{label}, {search['run']}" if len(runs) > 1 else label
+            panels[search["run"]] = LoopMap(title, values, region, predicted, known)
     return list(panels.values())
 
 
@@ -93,16 +95,16 @@ def draw(
     """
     if searches:
         rows = shown["tables2"]
-        tables = [pd.read_csv(Path(one["path"]) / "validation.tsv", sep="\t") for one in searches]
+        tables = [pd.read_csv(Path(search["path"]) / "validation.tsv", sep="\t") for search in searches]
         validations = pd.concat(tables, ignore_index=True)
         figures.save(mixhic.figure3(validations, rows, tolerance_bins * bin_bp), folder / "figure3")
         chroms = splits.chromosomes_of(regions, "test")
         stores = {chrom: store for chrom, store in open_bands(bands, WINDOW_BINS).items() if chrom in chroms}
         listed = read_loops(seen, bin_bp, max_bins=max_loop_bins, rename=rename)
-        own = [one for one in searches if one["sample"] == searches[0]["sample"]]
-        figures.save(mixhic.figure_s1(loop_maps(own, rows, stores, listed, bin_bp)), folder / "figures1")
-    wanted = {name: rows for name, rows in shown.items() if name in FIGURES and rows}
-    table = paper.read_scores(scores) if wanted else None
-    for name, rows in wanted.items():
+        of_first_sample = [search for search in searches if search["sample"] == searches[0]["sample"]]
+        figures.save(mixhic.figure_s1(loop_maps(of_first_sample, rows, stores, listed, bin_bp)), folder / "figures1")
+    rows_of_figure = {name: rows for name, rows in shown.items() if name in FIGURES and rows}
+    table = paper.read_scores(scores) if rows_of_figure else None
+    for name, rows in rows_of_figure.items():
         frame = mixhic.points(table, rows, within=name != "figure5")
         figures.save(FIGURES[name](frame), folder / name)

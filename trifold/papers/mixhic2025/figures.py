@@ -21,7 +21,7 @@ from trifold.genome import Region
 from trifold.report.figures import _LEARNED, CONTACTS, INK, MUTED, Ticks, _figure, _number, _styled
 from trifold.report.tables import METRICS
 
-# What of each task is drawn.
+# Task -> the metrics that are drawn.
 SCORES = {"loop": ("auroc", "f1"), "window": ("pearson", "r2"), "cage": ("pearson", "r2")}
 TASKS = {"loop": "loops", "window": "maps", "cage": "CAGE"}
 POINTS = ["label", "protocol", "task", "metric", "sample", "trained", "fraction"]
@@ -36,20 +36,20 @@ def points(scores: pd.DataFrame, labels: Mapping[str, Sequence[str]], *, within:
     others. `trained`: the samples it was trained on. Raises InputError where two runs of one label fall together.
     """
     label_of = {run: label for label, runs in labels.items() for run in runs}
-    own = scores[(scores["role"] == "test") & scores["distance_bp"].isna() & scores["run"].isin(label_of)]
-    drawn = [metric in SCORES[task] for task, metric in zip(own["task"], own["metric"])]
-    trained = [sample in names.split(",") for sample, names in zip(own["sample"], own["train_samples"])]
-    own = own[np.array(drawn, dtype=bool) & (np.array(trained, dtype=bool) == within)]
-    own = own.assign(label=own["run"].map(label_of)).rename(columns={"train_samples": "trained"})
-    for key, runs in own.groupby(POINTS)["run"].unique().items():
+    tested = scores[(scores["role"] == "test") & scores["distance_bp"].isna() & scores["run"].isin(label_of)]
+    drawn = [metric in SCORES[task] for task, metric in zip(tested["task"], tested["metric"])]
+    trained = [sample in names.split(",") for sample, names in zip(tested["sample"], tested["train_samples"])]
+    tested = tested[np.array(drawn, dtype=bool) & (np.array(trained, dtype=bool) == within)]
+    tested = tested.assign(label=tested["run"].map(label_of)).rename(columns={"train_samples": "trained"})
+    for key, runs in tested.groupby(POINTS)["run"].unique().items():
         if len(runs) > 1:
             raise InputError(
                 f"config: mixhic2025/figures: the runs {sorted(runs)} of {key[0]!r} are one point of a figure; give "
                 "them labels of their own"
             )
-    found = own.groupby(POINTS)["value"].agg(n_seeds="size", mean="mean", sd="std").reset_index()
+    summary = tested.groupby(POINTS)["value"].agg(n_seeds="size", mean="mean", sd="std").reset_index()
     order = {label: number for number, label in enumerate(labels)}
-    return found.sort_values("label", key=lambda column: column.map(order), kind="stable", ignore_index=True)
+    return summary.sort_values("label", key=lambda column: column.map(order), kind="stable", ignore_index=True)
 
 
 # ---------------------------------------------------------------- whole chromosomes
@@ -57,7 +57,7 @@ def points(scores: pd.DataFrame, labels: Mapping[str, Sequence[str]], *, within:
 
 @_styled
 def figure3(validations: pd.DataFrame, rows: Mapping[str, Sequence[str]], tolerance_bp: int) -> Figure:
-    """Figure 3: how many of the loops taken, best score first, ChIA-PET has seen, and how many it has that are found.
+    """Figure 3: of the loops taken, best score first, how many ChIA-PET has seen, and how many of its loops are taken.
 
     `validations`: validation.tsv of every search with the columns run, protocol, sample, seed; `rows`: label -> runs. A
     row of panels per sample, a line per seed.
@@ -69,9 +69,9 @@ def figure3(validations: pd.DataFrame, rows: Mapping[str, Sequence[str]], tolera
     panels = (("validated", "validated loops"), ("precision", "precision ↑"), ("recall", "recall ↑"))
     grid = figure.subplots(len(samples), len(panels), squeeze=False)
     for line, sample in zip(grid, samples):
-        own = validations[validations["sample"] == sample]
+        of_sample = validations[validations["sample"] == sample]
         for axes, (column, name) in zip(line, panels):
-            for (run, protocol, _), curve in own.groupby(["run", "protocol", "seed"], sort=False):
+            for (run, protocol, _), curve in of_sample.groupby(["run", "protocol", "seed"], sort=False):
                 curve, mark = curve.sort_values("loops"), "o" if len(curve) == 1 else None
                 style = {"color": colours[label_of[run]], "ls": _dash(protocol), "marker": mark, "ms": 4}
                 axes.plot(curve["loops"], curve[column], lw=1.6, **style)
@@ -80,7 +80,7 @@ def figure3(validations: pd.DataFrame, rows: Mapping[str, Sequence[str]], tolera
             axes.set_xlim(left=0)
             axes.set_ylim(bottom=0)
             axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
-        most = own["loops"].max()
+        most = of_sample["loops"].max()
         line[0].plot([0, most], [0, most], color="#cbd2d9", lw=1.2, zorder=0)
         line[0].set_ylabel(sample)
     _legend(figure, colours, set(validations["protocol"]))
@@ -108,26 +108,26 @@ def figure_s1(maps: Sequence[LoopMap]) -> Figure:
     side = (_WIDTH_IN - 0.9) / 3
     figure = _figure(0.9 + side * columns, 0.75 + (side + 0.45) * lines, "compressed")
     grid = figure.subplots(lines, columns, squeeze=False)
-    for axes, one in zip(grid.ravel(), maps):
-        unit, name = (1e6, "Mb") if one.region.end_bp - one.region.start_bp >= 200_000 else (1e3, "kb")
-        start, end = one.region.start_bp / unit, one.region.end_bp / unit
-        shown = one.values[one.values > 0]
+    for axes, loop_map in zip(grid.ravel(), maps):
+        unit, name = (1e6, "Mb") if loop_map.region.end_bp - loop_map.region.start_bp >= 200_000 else (1e3, "kb")
+        start, end = loop_map.region.start_bp / unit, loop_map.region.end_bp / unit
+        shown = loop_map.values[loop_map.values > 0]
         top = np.quantile(shown, 0.99) if len(shown) else 1
         # Contacts fall by orders of magnitude with the distance: the square root keeps the far ones in sight.
         axes.imshow(
-            np.sqrt(one.values), extent=(start, end, end, start), cmap=CONTACTS, norm=Normalize(0, np.sqrt(top)),
+            np.sqrt(loop_map.values), extent=(start, end, end, start), cmap=CONTACTS, norm=Normalize(0, np.sqrt(top)),
             interpolation="nearest",
         )  # fmt: skip
         marks = {"ls": "", "marker": "o", "ms": 3.2, "mew": 0.6, "mec": "white"}
-        for (near, far), colour in ((one.predicted.T / unit, INK), (one.seen.T[::-1] / unit, _SEEN)):
+        for (near, far), colour in ((loop_map.predicted.T / unit, INK), (loop_map.seen.T[::-1] / unit, _SEEN)):
             axes.plot(near, far, color=colour, **marks)
         axes.set_xlim(start, end)
         axes.set_ylim(end, start)
-        axes.set_title(f"{one.title}\n{len(one.predicted)} predicted, {len(one.seen)} seen", fontsize=9)
+        axes.set_title(f"{loop_map.title}\n{len(loop_map.predicted)} predicted, {len(loop_map.seen)} seen", fontsize=9)
         axes.grid(False)
-        for each in (axes.xaxis, axes.yaxis):
-            each.set_major_locator(MaxNLocator(nbins=4))
-        axes.set_xlabel(f"{one.region.chrom}, {name}")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(nbins=4))
+        axes.set_xlabel(f"{loop_map.region.chrom}, {name}")
     for axes in grid.ravel()[len(maps) :]:
         axes.remove()
     marks = {"ls": "", "marker": "o", "ms": 5}
@@ -152,8 +152,8 @@ def figure4(frame: pd.DataFrame) -> Figure:
     grid = figure.subplots(len(samples), len(metrics), squeeze=False)
     for line, sample in zip(grid, samples):
         for axes, metric in zip(line, metrics):
-            own = frame[(frame["sample"] == sample) & (frame["metric"] == metric)]
-            _curves(axes, own, "fraction", colours)
+            of_panel = frame[(frame["sample"] == sample) & (frame["metric"] == metric)]
+            _curves(axes, of_panel, "fraction", colours)
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter(Ticks(_number))
             axes.set_title(f"{METRICS[metric].label} {METRICS[metric].arrow}")
@@ -192,10 +192,10 @@ def _dots(frame: pd.DataFrame, tasks: Sequence[str], heading: str) -> Figure:
     for line, task in zip(grid, present):
         at = {label: number for number, label in enumerate(labels[task])}
         for axes, metric in zip(line, SCORES[task]):
-            own = frame[(frame["task"] == task) & (frame["metric"] == metric)]
+            of_panel = frame[(frame["task"] == task) & (frame["metric"] == metric)]
             for number, (group, protocol) in enumerate(kinds):
                 shift = 0.5 * ((number + 0.5) / len(kinds) - 0.5)
-                rows = own[(own["group"] == group) & (own["protocol"] == protocol)]
+                rows = of_panel[(of_panel["group"] == group) & (of_panel["protocol"] == protocol)]
                 y = rows["label"].map(at) + shift
                 colour = colours[group]
                 axes.hlines(y, rows["mean"] - rows["sd"], rows["mean"] + rows["sd"], color=colour, lw=1.4)
@@ -229,8 +229,8 @@ def parameter(frame: pd.DataFrame, name: str) -> Figure:
     figure = _figure(_WIDTH_IN, 3.4)
     for axes, task in zip(figure.subplots(1, len(present), squeeze=False)[0], present):
         metric = SCORES[task][0]
-        own = frame[(frame["task"] == task) & (frame["metric"] == metric)]
-        _curves(axes, own.assign(label=own["sample"]), "value", colours)
+        of_task = frame[(frame["task"] == task) & (frame["metric"] == metric)]
+        _curves(axes, of_task.assign(label=of_task["sample"]), "value", colours)
         values = np.unique(frame["value"])
         if values.min() > 0 and values.max() >= 4 * values.min():
             axes.set_xscale("log")
@@ -260,11 +260,11 @@ def _face(protocol: str, colour: str) -> str:
 
 def _curves(axes: Axes, frame: pd.DataFrame, x: str, colours: Mapping[str, str]) -> None:
     """A line with marks and spreads per label and protocol."""
-    for (label, protocol), own in frame.groupby(["label", "protocol"], sort=False):
-        own, colour = own.sort_values(x), colours[label]
-        axes.vlines(own[x], own["mean"] - own["sd"], own["mean"] + own["sd"], color=colour, lw=1.4, alpha=0.7)
+    for (label, protocol), curve in frame.groupby(["label", "protocol"], sort=False):
+        curve, colour = curve.sort_values(x), colours[label]
+        axes.vlines(curve[x], curve["mean"] - curve["sd"], curve["mean"] + curve["sd"], color=colour, lw=1.4, alpha=0.7)
         marks = {"marker": "o", "ms": 5, "mec": colour, "mew": 1.4, "mfc": _face(protocol, colour)}
-        axes.plot(own[x], own["mean"], color=colour, ls=_dash(protocol), lw=1.6, **marks)
+        axes.plot(curve[x], curve["mean"], color=colour, ls=_dash(protocol), lw=1.6, **marks)
 
 
 def _spread(frame: pd.DataFrame) -> str:

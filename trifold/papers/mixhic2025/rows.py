@@ -27,9 +27,9 @@ def shown(section: dict, arms: dict[str, Arm]) -> dict[str, dict[str, list[str]]
     task.
     """
     rows = {**section["tables"], **section["figures"]}
-    kept: dict[str, dict[str, list[str]]] = {}
+    arms_of: dict[str, dict[str, list[str]]] = {}
     for name, (task, within) in SHOWN.items():
-        kept[name] = {}
+        arms_of[name] = {}
         for row, names in rows.get(name, {}).items():
             present = [arms[arm] for arm in names if arm in arms]
             for arm in present:
@@ -40,8 +40,8 @@ def shown(section: dict, arms: dict[str, Arm]) -> dict[str, dict[str, list[str]]
                         f"{task!r}; name arms of {task!r}"
                     )
             if used := [arm.name for arm in present if _stands(arm, within)]:
-                kept[name][row] = used
-    return kept
+                arms_of[name][row] = used
+    return arms_of
 
 
 def _stands(arm: Arm, within: bool) -> bool:
@@ -67,29 +67,31 @@ def compared(section: dict, arms: dict[str, Arm]) -> list[Comparison]:
     tested on the same windows.
     """
     return [
-        found
+        comparison
         for name, pairs in section["comparisons"].items()
         for pair in pairs
         if set(pair) <= set(arms)
-        for found in _compared(name, *(arms[arm] for arm in pair), f"config: mixhic2025/comparisons/{name}: {pair}")
+        for comparison in _compared(
+            name, *(arms[arm] for arm in pair), f"config: mixhic2025/comparisons/{name}: {pair}"
+        )
     ]
 
 
-def _compared(name: str, one: Arm, other: Arm, place: str) -> list[Comparison]:
+def _compared(name: str, run: Arm, against: Arm, place: str) -> list[Comparison]:
     for field in ("task", "protocol", "window_bins"):
-        if getattr(one, field) != getattr(other, field):
+        if getattr(run, field) != getattr(against, field):
             raise InputError(
-                f"{place}: the {field} is {getattr(one, field)!r} and {getattr(other, field)!r}, whose test windows "
+                f"{place}: the {field} is {getattr(run, field)!r} and {getattr(against, field)!r}, whose test windows "
                 f"differ; name two arms of one {field}"
             )
-    if foreign := [arm.name for arm in (one, other) if arm.scores]:
+    if foreign := [arm.name for arm in (run, against) if arm.scores]:
         raise InputError(
             f"{place}: {foreign[0]!r} comes with scores alone, without predictions; name an arm trained here"
         )
-    samples = [sample for sample in one.test_samples if sample in other.test_samples]
+    samples = [sample for sample in run.test_samples if sample in against.test_samples]
     if not samples:
         raise InputError(f"{place}: no test sample in common; give them one")
-    return [Comparison(name, one.task, one.protocol, sample, one.name, other.name) for sample in samples]
+    return [Comparison(name, run.task, run.protocol, sample, run.name, against.name) for sample in samples]
 
 
 def samples_read(arms: dict[str, Arm]) -> list[tuple[str, str, str]]:

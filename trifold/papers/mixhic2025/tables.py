@@ -32,7 +32,7 @@ TOTAL = "Total"
 _DISTANCES = (0.1, 0.2, 0.4, 0.6, 0.8)
 COLUMNS = [
     *("table", "sample", "row", "metric", "distance_bp", "protocol", "run", "n_seeds", "n", "mean", "sd", "printed"),
-    "map",  # of the sample: an overlay may give a cell line's place to other data
+    "map",  # the sample's contacts, because an overlay may put other data in the place of a cell line
     *("against", "n_windows", "difference", "ci_low", "ci_high", "better"),
 ]
 # What is read of scores.tsv.
@@ -85,7 +85,7 @@ def make(
     if name == "1":
         counts = [pd.read_csv(path, sep="\t") for path in paths]
         empty = pd.DataFrame(columns=["protocol", "sample", "chrom", "kind", "label", "before", "after"])
-        # Numbers are those of a protocol and a sample, whatever folds read them.
+        # The numbers depend on the protocol and the sample alone, so every fold that reads them repeats them.
         once = pd.concat(counts or [empty]).drop_duplicates(["protocol", "sample", "chrom", "kind", "label"])
         return _with_maps(table1(once, pretraining, printed), "row", maps)
     if name == "s2":
@@ -104,8 +104,8 @@ def make(
 
 def _with_maps(frame: pd.DataFrame, samples: str, maps: Mapping[str, str]) -> pd.DataFrame:
     """Our numbers with the map of the sample that the column `samples` names."""
-    ours = frame["protocol"] != PROTOCOLS[0]
-    return frame.assign(map=frame[samples].map(maps).where(ours).fillna(""))
+    is_ours = frame["protocol"] != PROTOCOLS[0]
+    return frame.assign(map=frame[samples].map(maps).where(is_ours).fillna(""))
 
 
 def table1(counts: pd.DataFrame, pretraining: Sequence[str], published: pd.DataFrame) -> pd.DataFrame:
@@ -126,17 +126,17 @@ def table1(counts: pd.DataFrame, pretraining: Sequence[str], published: pd.DataF
     total = sums[sums["what"] == "pretrain"].groupby(["what", "protocol"])[["before", "after"]].sum().reset_index()
     sums = pd.concat([sums, total.assign(sample=TOTAL)])
     sums["share"] = 100 * sums["after"] / sums["before"].where(sums["before"] > 0)
-    ours = sums.set_index(["what", "sample", "protocol"])
+    sums_of = sums.set_index(["what", "sample", "protocol"])
     printed = _printed(published, "1")
     lines = []
     kinds = dict.fromkeys(["pretrain", *sums["what"], *(kind for _, kind, _ in printed)])
     for what in kinds:
-        names = [row for row, of, _ in printed if of == what]
-        own = sums.loc[sums["what"] == what, "sample"]
-        for row in sorted(dict.fromkeys([*names, *own]), key=lambda name: name == TOTAL):
+        names = [row for row, printed_kind, _ in printed if printed_kind == what]
+        samples = sums.loc[sums["what"] == what, "sample"]
+        for row in sorted(dict.fromkeys([*names, *samples]), key=lambda name: name == TOTAL):
             for metric in LAYOUTS["1"].metrics:
                 values = dict.fromkeys(PROTOCOLS[1:], math.nan)
-                values |= {p: ours.loc[(what, row, p), metric] for p in values if (what, row, p) in ours.index}
+                values |= {p: sums_of.loc[(what, row, p), metric] for p in values if (what, row, p) in sums_of.index}
                 lines += _lines("1", what, row, metric, printed.get((row, what, metric), ""), values)
     return _frame(lines)
 
@@ -152,32 +152,34 @@ def table(name: str, scores: pd.DataFrame, rows: Mapping[str, Sequence[str]], pu
     layout = LAYOUTS[name]
     if missing := [column for column in SCORES if column not in scores]:
         raise InputError(f"scores.tsv: columns {missing} are missing; make the scores of mixhic2025 again")
-    own = scores[(scores["task"] == layout.task) & (scores["role"] == "test") & scores["metric"].isin(layout.metrics)]
-    own = own[own["run"].isin({run for runs in rows.values() for run in runs})]
-    within = [sample in trained.split(",") for sample, trained in zip(own["sample"], own["train_samples"])]
-    own = own[np.array(within, dtype=bool)]
+    tested = scores[
+        (scores["task"] == layout.task) & (scores["role"] == "test") & scores["metric"].isin(layout.metrics)
+    ]
+    tested = tested[tested["run"].isin({run for runs in rows.values() for run in runs})]
+    within = [sample in trained.split(",") for sample, trained in zip(tested["sample"], tested["train_samples"])]
+    tested = tested[np.array(within, dtype=bool)]
     printed = _printed(published, name)
     lines = []
-    for sample in dict.fromkeys(own["sample"]) if len(own) else PAPERS_SAMPLES:
+    for sample in dict.fromkeys(tested["sample"]) if len(tested) else PAPERS_SAMPLES:
         beside = papers_sample(sample)
-        of_sample = own[own["sample"] == sample]
+        of_sample = tested[tested["sample"] == sample]
         for row in dict.fromkeys([*(row for row, _, _ in printed), *rows]):
             of_row = of_sample[of_sample["run"].isin(rows.get(row, []))]
-            found = {each: of_row[of_row["protocol"] == each] for each in PROTOCOLS[1:]}
-            runs = {each: _one_run(own_runs, name, row, each) for each, own_runs in found.items()}
+            scores_of = {protocol: of_row[of_row["protocol"] == protocol] for protocol in PROTOCOLS[1:]}
+            runs = {protocol: _one_run(of_protocol, name, row, protocol) for protocol, of_protocol in scores_of.items()}
             for metric in layout.metrics:
-                cells = {each: _over_seeds(found[each], metric) for each in found}
+                cells = {protocol: _over_seeds(scores_of[protocol], metric) for protocol in scores_of}
                 lines += _lines(name, sample, row, metric, printed.get((row, beside, metric), ""), cells, runs)
-            for each in found:
-                lines += _by_distance(name, sample, row, each, runs[each], found[each])
+            for protocol in scores_of:
+                lines += _by_distance(name, sample, row, protocol, runs[protocol], scores_of[protocol])
     return _frame(lines)
 
 
 def table_s2(validations: pd.DataFrame, rows: Mapping[str, Sequence[str]], published: pd.DataFrame) -> pd.DataFrame:
     """Table S2, loops of whole chromosomes that ChIA-PET has seen too; columns `COLUMNS`.
 
-    `validations`: validation.tsv of every search with the columns run, protocol, sample, seed; the row with the most
-    loops of each counts. recall and f1, which the paper does not give, stand beside.
+    `validations`: validation.tsv of every search with the columns run, protocol, sample, seed; of every search
+    the row with the most loops counts. recall and f1, which the paper does not give, stand beside.
     """
     last = validations.sort_values("loops").drop_duplicates(["run", "sample", "seed"], keep="last")
     last = last.rename(columns={"loops": "predicted", "precision": "proportion"})
@@ -186,12 +188,19 @@ def table_s2(validations: pd.DataFrame, rows: Mapping[str, Sequence[str]], publi
     for sample in dict.fromkeys(last["sample"]) if len(last) else PAPERS_SAMPLES:
         for row in dict.fromkeys([*(row for row, _, _ in printed), *rows]):
             of_row = last[(last["sample"] == sample) & last["run"].isin(rows.get(row, []))]
-            found = {each: of_row[of_row["protocol"] == each] for each in PROTOCOLS[1:]}
-            runs = {each: _one_run(own, "S2", row, each) for each, own in found.items()}
+            searches_of = {protocol: of_row[of_row["protocol"] == protocol] for protocol in PROTOCOLS[1:]}
+            runs = {
+                protocol: _one_run(of_protocol, "S2", row, protocol) for protocol, of_protocol in searches_of.items()
+            }
             for metric in LAYOUTS["S2"].metrics:
                 cells = {
-                    each: (len(own), pd.NA, own[metric].astype(float).mean(), own[metric].astype(float).std())
-                    for each, own in found.items()
+                    protocol: (
+                        len(of_protocol),
+                        pd.NA,
+                        of_protocol[metric].astype(float).mean(),
+                        of_protocol[metric].astype(float).std(),
+                    )
+                    for protocol, of_protocol in searches_of.items()
                 }
                 value = printed.get((row, papers_sample(sample), metric), "")
                 lines += _lines("S2", sample, row, metric, value, cells, runs)
@@ -205,8 +214,8 @@ def papers_sample(sample: str) -> str:
 
 def _printed(published: pd.DataFrame, name: str) -> dict[tuple[str, str, str], str]:
     """(row, set, metric) -> the number as the paper prints it."""
-    own = published[published["table"] == name]
-    return own.set_index(["row", "set", "metric"])["value"].to_dict()
+    of_table = published[published["table"] == name]
+    return of_table.set_index(["row", "set", "metric"])["value"].to_dict()
 
 
 def _one_run(scores: pd.DataFrame, name: str, row: str, protocol: str) -> str:
@@ -221,18 +230,18 @@ def _one_run(scores: pd.DataFrame, name: str, row: str, protocol: str) -> str:
 
 def _over_seeds(runs: pd.DataFrame, metric: str) -> tuple:
     """n_seeds, n, mean and sd of a score over all distances."""
-    own = runs[(runs["metric"] == metric) & runs["distance_bp"].isna()]
-    values = own["value"].astype(float).dropna()
-    return len(values), (int(own["n"].max()) if len(own) else pd.NA), values.mean(), values.std()
+    overall = runs[(runs["metric"] == metric) & runs["distance_bp"].isna()]
+    values = overall["value"].astype(float).dropna()
+    return len(values), (int(overall["n"].max()) if len(overall) else pd.NA), values.mean(), values.std()
 
 
 def _by_distance(name: str, sample: str, row: str, protocol: str, run: str, runs: pd.DataFrame) -> list[dict]:
     lines = []
-    own = runs[runs["distance_bp"].notna()]
-    for (metric, distance_bp), of in own.groupby(["metric", "distance_bp"]):
-        values = of["value"].astype(float).dropna()
+    at_distances = runs[runs["distance_bp"].notna()]
+    for (metric, distance_bp), at_distance in at_distances.groupby(["metric", "distance_bp"]):
+        values = at_distance["value"].astype(float).dropna()
         key = {"table": name, "sample": sample, "row": row, "metric": metric, "distance_bp": distance_bp}
-        numbers = {"n_seeds": len(values), "n": int(of["n"].max()), "mean": values.mean(), "sd": values.std()}
+        numbers = {"n_seeds": len(values), "n": int(at_distance["n"].max()), "mean": values.mean(), "sd": values.std()}
         lines.append({**key, "protocol": protocol, "run": run, **numbers})
     return lines
 
@@ -260,9 +269,9 @@ def _frame(lines: list[dict]) -> pd.DataFrame:
 
 # By task: the arrays of predictions.npz -> the scores of resampled windows.
 _RESAMPLES: dict[str, Callable[[Mapping[str, np.ndarray]], Resamples]] = {
-    "window": lambda own: multimodal.map_resamples(own["prediction"], own["target"], own["x"], own["y"]),
-    "loop": lambda own: multimodal.loop_resamples(own["label"], own["prediction"]),
-    "cage": lambda own: multimodal.cage_resamples(own["prediction"], own["target"], _tss(own["target"])),
+    "window": lambda arrays: multimodal.map_resamples(arrays["prediction"], arrays["target"], arrays["x"], arrays["y"]),
+    "loop": lambda arrays: multimodal.loop_resamples(arrays["label"], arrays["prediction"]),
+    "cage": lambda arrays: multimodal.cage_resamples(arrays["prediction"], arrays["target"], _tss(arrays["target"])),
 }
 
 
@@ -273,10 +282,10 @@ def _tss(target: np.ndarray) -> np.ndarray:
 
 def by_run(predictions: Sequence[Mapping]) -> dict[tuple[str, str], list[str]]:
     """(run, sample) -> predictions.npz of every seed, of rows with run, sample and path."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for one in predictions:
-        found.setdefault((one["run"], one["sample"]), []).append(one["path"])
-    return found
+    paths_of: dict[tuple[str, str], list[str]] = {}
+    for row in predictions:
+        paths_of.setdefault((row["run"], row["sample"]), []).append(row["path"])
+    return paths_of
 
 
 def with_differences(
@@ -296,17 +305,17 @@ def with_differences(
     frame = frame.copy()
     if against is None:
         return frame
-    of = frame[frame["distance_bp"].isna() & (frame["run"] != "")]
-    runs = of.drop_duplicates(["sample", "protocol", "row"]).set_index(["sample", "protocol", "row"])["run"]
+    scored = frame[frame["distance_bp"].isna() & (frame["run"] != "")]
+    runs = scored.drop_duplicates(["sample", "protocol", "row"]).set_index(["sample", "protocol", "row"])["run"]
     for (sample, protocol, row), run in runs.items():
         other = runs.get((sample, protocol, against))
         pair = [predictions.get((name, sample)) for name in (run, other)]
         if row == against or not all(pair):
             continue
-        n_windows, found = difference(LAYOUTS[frame["table"].iloc[0]].task, *pair, n_bootstrap, seed)
+        n_windows, differences = difference(LAYOUTS[frame["table"].iloc[0]].task, *pair, n_bootstrap, seed)
         chosen = (frame["sample"] == sample) & (frame["protocol"] == protocol) & (frame["row"] == row)
         chosen &= frame["distance_bp"].isna()
-        for score in found[found["difference"].notna()].itertuples():
+        for score in differences[differences["difference"].notna()].itertuples():
             at = chosen & (frame["metric"] == score.metric)
             frame.loc[at, ["against", "n_windows"]] = [against, n_windows]
             frame.loc[at, ["difference", "ci_low", "ci_high"]] = [score.difference, score.ci_low, score.ci_high]
@@ -315,17 +324,17 @@ def with_differences(
 
 
 def difference(
-    task: str, paths: Sequence[str | Path], others: Sequence[str | Path], n_bootstrap: int, seed: int
+    task: str, paths: Sequence[str | Path], paths_against: Sequence[str | Path], n_bootstrap: int, seed: int
 ) -> tuple[int, pd.DataFrame]:
     """Windows that all have, and `multimodal.compare` over them, from every seed's predictions.npz of both runs.
 
     task: "window", "loop" or "cage". Raises InputError for windows whose targets differ.
     """
     of_all = []
-    for path in (*paths, *others):
+    for path in (*paths, *paths_against):
         with np.load(path) as stored:
             of_all.append(dict(stored))
-    keys = [pd.MultiIndex.from_arrays([each["chrom"], each["x"], each["y"]]) for each in of_all]
+    keys = [pd.MultiIndex.from_arrays([arrays["chrom"], arrays["x"], arrays["y"]]) for arrays in of_all]
     shared = keys[0]
     for key in keys[1:]:
         shared = shared[shared.isin(key)]
@@ -333,13 +342,13 @@ def difference(
         return 0, pd.DataFrame({"metric": [], "difference": [], "ci_low": [], "ci_high": []})
     target = "label" if task == "loop" else "target"
     rows = [key.get_indexer(shared) for key in keys]
-    chosen = [{part: values[at] for part, values in each.items()} for each, at in zip(of_all, rows)]
-    for path, each in zip([*paths, *others], chosen):
-        if not np.array_equal(each[target], chosen[0][target]):
+    chosen = [{part: values[at] for part, values in arrays.items()} for arrays, at in zip(of_all, rows)]
+    for path, arrays in zip([*paths, *paths_against], chosen):
+        if not np.array_equal(arrays[target], chosen[0][target]):
             raise InputError(f"{path}: its targets are not those of {paths[0]}; make the predictions of both again")
-    resamples = [_RESAMPLES[task](each) for each in chosen]
-    ours, theirs = resamples[: len(paths)], resamples[len(paths) :]
-    return len(shared), multimodal.compare(ours, theirs, len(shared), n_bootstrap, seed)
+    resamples = [_RESAMPLES[task](arrays) for arrays in chosen]
+    resamples_of_run, resamples_of_against = resamples[: len(paths)], resamples[len(paths) :]
+    return len(shared), multimodal.compare(resamples_of_run, resamples_of_against, len(shared), n_bootstrap, seed)
 
 
 # ---------------------------------------------------------------- tables to read
@@ -354,14 +363,14 @@ def parts(frame: pd.DataFrame) -> list[Part]:
     name = frame["table"].iloc[0]
     if name == "1":
         return [_counts_part(frame)]
-    found = []
+    parts_of_table = []
     for _, rows in frame.groupby("sample", sort=False):
-        found.append(_scores_part(rows[rows["distance_bp"].isna()]))
+        parts_of_table.append(_scores_part(rows[rows["distance_bp"].isna()]))
         if (compared := rows[rows["difference"].notna()]).size:
-            found.append(_differences_part(compared))
+            parts_of_table.append(_differences_part(compared))
         if rows["distance_bp"].notna().any():
-            found.append(_distance_part(rows[rows["distance_bp"].notna()]))
-    return found
+            parts_of_table.append(_distance_part(rows[rows["distance_bp"].notna()]))
+    return parts_of_table
 
 
 def _numbered(rows: pd.DataFrame) -> pd.DataFrame:
@@ -378,8 +387,8 @@ def _counts_part(frame: pd.DataFrame) -> Part:
     rows = _numbered(frame).replace({"sample": _WHAT})
     groups, lines, styles = paper.arrange(rows, layout.metrics, ["sample", "row"])
     maps = frame.loc[frame["map"] != "", ["row", "map"]].drop_duplicates()
-    ours = ", ".join(f"{row} {of}" for row, of in maps.itertuples(index=False))
-    note = (f"Our maps: {ours}. " if ours else "") + (
+    map_names = ", ".join(f"{row} {map_name}" for row, map_name in maps.itertuples(index=False))
+    note = (f"Our maps: {map_names}. " if map_names else "") + (
         "The paper's samples are human cell lines, hg38, 5-kb bins; its text gives loops before and windows after "
         "cleaning alone. Negative loops are drawn, not listed: “before” is how many were drawn to choose from. "
         "Published and corrected clean by different rules (docs/mixhic2025.md, item 12)."
@@ -409,18 +418,18 @@ def _note(rows: pd.DataFrame) -> str:
         "S2": " A loop is validated where ChIA-PET has one with both anchors near (pairs/search/tolerance_bins); "
         "the paper states neither its tolerance nor its chromosomes.",
     }[name]
-    ours = rows[(rows["run"] != "") & (rows["n_seeds"].fillna(0) > 0)]
-    if ours.empty:
+    scored = rows[(rows["run"] != "") & (rows["n_seeds"].fillna(0) > 0)]
+    if scored.empty:
         return f"No run of this table was scored. {source}.{extra}"
-    seeds = paper.span(ours["n_seeds"].min(), ours["n_seeds"].max())
-    counts = ours.loc[ours["metric"].isin(("auroc", "scc_hicrep", "pearson_tss")), "n"].dropna()
+    seeds = paper.span(scored["n_seeds"].min(), scored["n_seeds"].max())
+    counts = scored.loc[scored["metric"].isin(("auroc", "scc_hicrep", "pearson_tss")), "n"].dropna()
     windows = (
         f" {'Pairs' if name == '3' else 'Windows'}: {paper.span(counts.min(), counts.max())}." if len(counts) else ""
     )
     different = " Published and corrected may hold different windows: compare within a column."
-    own = next((f"{sample} ({of})" for of in rows["map"] if of), sample)
+    tested = next((f"{sample} ({map_name})" for map_name in rows["map"] if map_name), sample)
     return (
-        f"{source}; published and corrected are of the sample {own}.{windows} Seeds: {seeds}; ± is the standard "
+        f"{source}; published and corrected are of the sample {tested}.{windows} Seeds: {seeds}; ± is the standard "
         f"deviation over seeds.{'' if name == 'S2' else different}{extra}"
     )
 
@@ -430,9 +439,9 @@ def _differences_part(rows: pd.DataFrame) -> Part:
     metrics = [metric for metric in LAYOUTS[name].metrics if metric in set(rows["metric"])]
     styles = [(metric, paper.style_of(metric, rows.loc[rows["metric"] == metric, "difference"])) for metric in metrics]
     lines = []
-    for (row, protocol), own in rows.groupby(["row", "protocol"], sort=False):
-        found = {each.metric: each for each in own.itertuples()}
-        lines.append(([row, protocol], [paper.gain_cell(found.get(metric), style) for metric, style in styles]))
+    for (row, protocol), of_row in rows.groupby(["row", "protocol"], sort=False):
+        difference_of = {score.metric: score for score in of_row.itertuples()}
+        lines.append(([row, protocol], [paper.gain_cell(difference_of.get(metric), style) for metric, style in styles]))
     groups = [(paper.heading(metric, style), ["difference"]) for metric, style in styles]
     windows = paper.span(rows["n_windows"].min(), rows["n_windows"].max())
     note = (
@@ -487,7 +496,7 @@ def section(frames: Sequence[pd.DataFrame], comparisons: Sequence[Table] = ()) -
         "Yang et al. 2025",
         ", ".join(filter(None, subjects)),
         [text],
-        [*(one for frame in frames for one, _ in parts(frame)), *comparisons],
+        [*(part for frame in frames for part, _ in parts(frame)), *comparisons],
     )
 
 

@@ -1,7 +1,7 @@
 "use strict";
 (() => {
   const keys = [...document.querySelectorAll(".choices fieldset")].map((field) => field.dataset.key);
-  // Only what scrolls, or is hidden and may, is a stop for the keyboard.
+  // The keyboard stops at regions that scroll, and at hidden ones, because these may scroll once they are shown.
   const stops = () => {
     for (const region of document.querySelectorAll(".scroll")) {
       region.tabIndex = region.clientWidth && region.scrollWidth <= region.clientWidth ? -1 : 0;
@@ -15,7 +15,7 @@
       const views = [...group.querySelectorAll(":scope > .view")];
       const fits = (view) =>
         keys.every((key) => key === "against" || !(key in view.dataset) || view.dataset[key] === chosen[key]);
-      // An arm to compare with may belong to another low map: then the first one there is.
+      // The chosen reference arm may belong to another low map: then the first arm of this low map takes its place.
       const offered = views.filter((view) => fits(view) && "against" in view.dataset).map((view) => view.dataset.against);
       const against = offered.includes(chosen.against) ? chosen.against : offered[0];
       for (const view of views) {
