@@ -14,17 +14,18 @@ from trifold.papers import paper
 from trifold.papers.mixhic2025.tables import Part, difference
 from trifold.report import tables
 from trifold.report.sections import Table
+from trifold.tasks import TASKS
 
 COLUMNS = [
     *("comparison", "task", "protocol", "sample", "run", "against", "n_seeds", "n_seeds_against", "n_windows"),
     *("metric", "difference", "ci_low", "ci_high", "better"),
 ]
 _TEXT = ["comparison", "task", "protocol", "sample", "run", "against", "metric", "better"]
-# Task -> heading, what is resampled, and the scores that are shown; the .tsv has all.
+# Task -> heading, and the scores that are shown; the .tsv has all.
 _SHOWN = {
-    "loop": ("loops", "pairs", ("auroc", "auprc", "f1")),
-    "window": ("maps", "windows", ("pearson", "r2", "scc_hicrep")),
-    "cage": ("CAGE", "windows", ("pearson", "r2", "pearson_tss")),
+    "loop": ("loops", ("auroc", "auprc", "f1")),
+    "window": ("maps", ("pearson", "r2", "scc_hicrep")),
+    "cage": ("CAGE", ("pearson", "r2", "pearson_tss")),
 }
 _VERDICTS = {"row": "better", "against": "worse", "undecided": "undecided"}
 
@@ -60,7 +61,8 @@ def parts(frame: pd.DataFrame) -> list[Part]:
 
 
 def _part(task: str, protocol: str, sample: str, rows: pd.DataFrame) -> Part:
-    heading, units, metrics = _SHOWN[task]
+    heading, metrics = _SHOWN[task]
+    units = f"{TASKS[task].unit}s"
     styles = [(metric, paper.style_of(metric, rows.loc[rows["metric"] == metric, "difference"])) for metric in metrics]
     keys, lines = ["comparison", "run", "against"], []
     for names, of_names in rows.groupby(keys, sort=False):
