@@ -261,7 +261,7 @@ def test_table_s2_takes_all_loops_of_each_search(validations):
 def test_our_numbers_name_their_map(maps, counts, tmp_path, repository):
     """A cell line's place may be taken by other data: the paper's number is not of it."""
     maps.to_csv(tmp_path / "scores.tsv", sep="\t", index=False)
-    own = counts[counts["protocol"] == "corrected"].drop(columns="protocol")
+    own = counts[counts["protocol"] == "corrected"]
     for folder in (folders := [tmp_path / f"corrected-w50/alpha/fold-{fold}" for fold in "ab"]):
         folder.mkdir(parents=True)
         own.to_csv(folder / "counts.tsv", sep="\t", index=False)
