@@ -105,14 +105,14 @@ def sort_and_merge(
     its reads do not have.
     """
     paths, target, rename = [str(path) for path in paths], str(target), rename or {}
-    own = {path: references(path) for path in paths}
+    lengths_of = {path: references(path) for path in paths}
     for path in paths:
-        sizes = {rename.get(name, name): length_bp for name, length_bp in own[path].items()}
+        sizes = {rename.get(name, name): length_bp for name, length_bp in lengths_of[path].items()}
         if chromsizes is not None:
             check_genome(path, sizes, chromsizes)
-        if len(sizes) < len(own[path]):
+        if len(sizes) < len(lengths_of[path]):
             raise InputError(f"{path}: rename gives two of its chromosomes one name: {sorted(rename)}")
-        if own[path] != own[paths[0]]:
+        if lengths_of[path] != lengths_of[paths[0]]:
             raise InputError(
                 f"{path}: other reference sequences than {paths[0]}; replicates are merged only if they were aligned "
                 "to the same FASTA"

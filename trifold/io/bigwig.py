@@ -65,8 +65,8 @@ def binned_means(
             known = np.isfinite(values)
             number = np.add.reduceat(known | uncovered_is_zero, edges, dtype=np.int64)
             total = np.add.reduceat(np.where(known, values, 0), edges, dtype=np.float64)
-            some = number > 0
-            means[start_bp // bin_bp : start_bp // bin_bp + len(edges)][some] = total[some] / number[some]
+            covered = number > 0
+            means[start_bp // bin_bp : start_bp // bin_bp + len(edges)][covered] = total[covered] / number[covered]
     return means
 
 

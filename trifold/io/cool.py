@@ -73,7 +73,7 @@ def resolutions(path: str | os.PathLike) -> dict[int, str]:
         square = any(clr.storage_mode != "symmetric-upper" for clr in maps)
     except (OSError, KeyError, RuntimeError) as error:
         raise InputError(f"{path}: not a readable cooler ({error}); if it is truncated, fetch it again") from error
-    widths = {width: found for width, found in uris.items() if width is not None}
+    widths = {width: map_uri for width, map_uri in uris.items() if width is not None}
     if None in uris or square:
         raise InputError(f"{path}: needs bins of one width and symmetric-upper storage; make it with `cooler cload`")
     if len(widths) < len(maps):
@@ -117,9 +117,9 @@ def opened(clr: cooler.Cooler, mode: str = "r") -> AbstractContextManager[h5py.G
 
 def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
     """A data set of an HDF5 group. Raises KeyError where nothing, or something else, has the name."""
-    if not isinstance(found := group[name], h5py.Dataset):
+    if not isinstance(member := group[name], h5py.Dataset):
         raise KeyError(f"{name} is no data set")
-    return found
+    return member
 
 
 def read_pixels(clr: cooler.Cooler, chunk_pixels: int = CHUNK_PIXELS, chrom: str | None = None) -> Iterator[Pixels]:

@@ -18,11 +18,11 @@ def bin_widths(path: str | os.PathLike) -> list[int] | None:
 
     if not h5py.is_hdf5(file):
         return [] if Path(file).suffix in (".cool", ".mcool") else None
-    found: list[int] = []
+    widths: list[int] = []
 
     def visit(name: str, node) -> None:
         if str(node.attrs.get("format", "")).endswith("HDF5::Cooler"):
-            found.append(int(node.attrs.get("bin-size", 0) or 0))
+            widths.append(int(node.attrs.get("bin-size", 0) or 0))
 
     try:
         with h5py.File(file, "r") as handle:
@@ -33,7 +33,7 @@ def bin_widths(path: str | os.PathLike) -> list[int] | None:
             visit("", node)
     except (KeyError, OSError, RuntimeError, TypeError, ValueError):
         return []
-    return sorted({width for width in found if width}) if found else None
+    return sorted({width for width in widths if width}) if widths else None
 
 
 def _of_hic(file: str) -> list[int]:
