@@ -34,7 +34,7 @@ def references(path: str | os.PathLike) -> dict[str, int]:
 def check_genome(
     path: str | os.PathLike, sizes: Mapping[str, int], chromsizes: Mapping[str, int], max_absent: float = MAX_ABSENT
 ) -> list[str]:
-    """Names of the genome's chromosomes that a file of the chromosomes `sizes` (renamed) has not.
+    """Chromosomes of the genome that a file lacks; `sizes`: the file's chromosomes after renaming, bp.
 
     Raises InputError where a common chromosome has another length, or more than `max_absent` of the genome is absent.
     """
@@ -98,7 +98,7 @@ def sort_and_merge(
 ) -> None:
     """Sort, merge and index BAM replicates into `target` (and `target`.bai).
 
-    chromsizes  the genome's chromosome lengths, bp; None takes any. References beyond them (an excluded chrM) stay
+    chromsizes  the genome's chromosome lengths, bp; None: not compared. Other references (an excluded chrM) stay
     rename      {BAM's name: genome's name}
     Scratch files lie beside `target`: about the size of the inputs, twice. Raises InputError for a file that is no
     whole BAM, holds no mapped read, belongs to another genome or differs from the other replicates, or claims an order
