@@ -54,23 +54,25 @@ rule degrade:
         "../workflow_scripts/degrade.py"
 
 
-# A user's own map, at the resolution the arm's low maps have; its own chromosomes, unless the arm reads the genome's
-# sequence.
+# A map that a user wants enhanced, prepared at the bin width of the arm's low maps. It keeps all its chromosomes, unless
+# the arm reads the genome's sequence: then it has those of the genome.
 use rule prepare_contacts as prepare_own_map with:
     input:
-        map=lambda wildcards: locate(ENHANCED[wildcards.own]["contacts"]),
-        sequence=lambda wildcards: get_own_chromosomes(wildcards.own),
+        map=lambda wildcards: locate(ENHANCED[wildcards.enhanced]["contacts"]),
+        sequence=lambda wildcards: get_own_chromosomes(wildcards.enhanced),
     output:
         collect(
-            "<results>/contacts/own/{{own}}/{file}",
+            "<results>/contacts/own/{{enhanced}}/{file}",
             file=["artifact.json", "map.cool", "summary.json"],
         ),
     log:
-        "<logs>/prepare_own_map/{own}.log",
+        "<logs>/prepare_own_map/{enhanced}.log",
     benchmark:
-        "<benchmarks>/prepare_own_map/{own}.jsonl"
+        "<benchmarks>/prepare_own_map/{enhanced}.jsonl"
     params:
-        bin_bp=lambda wildcards: checks.low_bin_bp(config, arms[ENHANCED[wildcards.own]["arm"]]),
-        genome=lambda wildcards: reading(ENHANCED[wildcards.own]["contacts"], ENHANCED[wildcards.own].get("rename", {})),
+        bin_bp=lambda wildcards: checks.low_bin_bp(config, arms[ENHANCED[wildcards.enhanced]["arm"]]),
+        genome=lambda wildcards: reading(
+            ENHANCED[wildcards.enhanced]["contacts"], ENHANCED[wildcards.enhanced].get("rename", {})
+        ),
         balance=lookup("balance", within=config),
         code=code_version("prepare_contacts.py"),

@@ -1,4 +1,4 @@
-# Where the data lie that the configuration names, and how they are read.
+# Where the files that the configuration names lie, and how they are read.
 
 
 def shipped(path):
@@ -7,7 +7,7 @@ def shipped(path):
 
 
 def get_regions(wildcards):
-    """The BED file of a fold that has one: a path of one's own, or one that comes with the workflow."""
+    """The BED file of a fold that names one: in the working directory, or shipped with the workflow."""
     path = config["splits"][wildcards.fold].get("path", [])
     return shipped(path) if path and not Path(path).exists() else path
 
@@ -54,7 +54,7 @@ except InputError as error:
 
 
 def locate_all(names):
-    """Where one input or several lie; an accession of several files is all of them."""
+    """Paths of one input or several; an accession of several files gives all of them."""
     return [locate(file) for name in ([names] if isinstance(names, str) else names) for file in files_of(name)]
 
 
@@ -70,7 +70,7 @@ def files_of(name):
 
 
 def get_wanted(wildcards):
-    """What a download must be: the row of datasets.tsv, completed by the lock."""
+    """URL, size and checksums of a download: the row of datasets.tsv, completed by the lock."""
     try:
         return lock.wanted(wildcards.file, datasets.to_dict("index"), locked)
     except InputError as error:
@@ -135,8 +135,8 @@ def get_named_data():
 
 
 def get_downloads(wildcards):
-    """What the files that the experiment downloads must be, by name: data, own maps and published weights."""
-    named = get_named_data() | {own["contacts"] for own in ENHANCED.values()}
+    """name -> `lock.wanted` of every file that the experiment downloads: data, maps to enhance, published weights."""
+    named = get_named_data() | {entry["contacts"] for entry in ENHANCED.values()}
     named |= {arms[name].weights for name in IMPORTED}
     rows, lines = datasets.to_dict("index"), {line.file for line in locked}
     files = sorted({file for name in named for file in files_of(name) if file in rows or file in lines})
@@ -147,7 +147,7 @@ def get_downloads(wildcards):
 
 
 def get_program(wildcards):
-    """Files of the folder of a program: editing one runs it anew."""
+    """Files in the folder of a program: editing a file runs the program again."""
     folder = ROOT / plan.traits_of(arms[wildcards.arm]).folder
     return [shipped(path.relative_to(ROOT)) for path in sorted(folder.rglob("*")) if path.is_file()]
 
@@ -160,6 +160,6 @@ def get_program_environment(wildcards):
 
 
 def get_program_options(wildcards):
-    """What the command of a program is filled in with."""
+    """Values of the placeholders in the command of a program."""
     arm = arms[wildcards.arm]
     return {**plan.traits_of(arm).options, **arm.options}

@@ -24,7 +24,7 @@ rule evaluate:
     params:
         geometry=lookup("geometry", within=config),
         recipes=lookup("recipes/corrected", within=config),
-        # Not all of `evaluate`: which arms are compared is the tables' business.
+        # Only this part of `evaluate`: its other part, which arms are compared, is read by the rule `tables`.
         scoring=lookup("evaluate/scoring", within=config),
         code=code_version("evaluate.py"),
     script:
@@ -72,7 +72,7 @@ rule score:
         "../workflow_scripts/score.py"
 
 
-# Of windows about pairs the predictions stay, for differences and figures.
+# For windows about pairs the predictions are stored too: tables of differences and figures read them.
 use rule score as score_pairs with:
     output:
         collect(
@@ -91,7 +91,7 @@ use rule score as score_pairs with:
         gpu=1 if config["accelerator"] == "gpu" else 0,
 
 
-# What figures show of a model: some test windows, and what it makes of them without a part of it.
+# Test windows for figures, with the model's predictions of them, whole and with a part of the model left out.
 rule keep_windows:
     input:
         model=get_weights,

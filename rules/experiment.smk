@@ -13,7 +13,7 @@ from trifold.errors import InputError
 from trifold.portals import lock
 
 find_package(os.environ)
-# Every job keeps to its own threads. NumPy's libraries would take every core in each.
+# NumPy's libraries would use all cores in every job; threads of a job are what its rule asks for.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
@@ -31,15 +31,15 @@ except InputError as error:
 
 validate(pd.DataFrame(map(vars, locked)), schema="../resources/schemas/datasets.lock.schema.yaml")
 
-# What the arms are, without where they are trained, as plain settings: Snakemake sees no change in an object, so rules
-# that give a job an arm give it these too.
+# Settings of the arms without those of where they are trained, as plain dicts. Snakemake notices changes in a dict and
+# not in an object, so rules that pass an arm to a job pass its settings too.
 MODELS = {name: arm.model() for name, arm in arms.items()}
 # Arms that a job here makes a model of: by gradients, or from the training samples at once.
 TRAINED = [name for name, arm in arms.items() if plan.is_trained(arm) and plan.traits_of(arm).learned]
 FITTED = [name for name, arm in arms.items() if plan.is_trained(arm) and not plan.traits_of(arm).learned]
 # Arms whose weights are a published checkpoint, a row of datasets.tsv.
 IMPORTED = [name for name, arm in arms.items() if arm.weights in datasets.index]
-# Programs of others, by what they yield; name -> what their environments are made of.
+# Programs of others, by what they yield (maps, loops); folder -> file that lists what its environment needs.
 PROGRAM_ARMS = [name for name, arm in arms.items() if plan.traits_of(arm).fitter == "program"]
 PROGRAM_MAPS = [name for name in PROGRAM_ARMS if plan.task_of(arms[name]).whole_maps]
 PROGRAM_LOOPS = [name for name in PROGRAM_ARMS if name not in PROGRAM_MAPS]
@@ -52,13 +52,13 @@ PROGRAMS = {
 DATASETS = plan.datasets(config, arms)
 # Files that the workflow downloads.
 DOWNLOADED = {*datasets.index, *(line.file for line in locked)}
-# What the papers' rules add: test windows kept of an arm for figures (one where it is not said), sections of the page.
+# Papers' rules add to these: arm -> number of test windows kept for figures (1 if not given); sections of the page.
 KEPT_WINDOWS = {}
 SECTIONS = []
-# What <results> stands for, where a path is a parameter.
+# The same folder as <results>, which Snakemake does not expand in parameters.
 RESULTS = f"results/{config['experiment']}"
 SHOWN = plan.shown(config, arms)
-TRACKS = {sample: own.get("tracks", {}) for sample, own in config["samples"].items()}
+TRACKS = {name: sample.get("tracks", {}) for name, sample in config["samples"].items()}
 ENHANCED = {name: checks.enhanced(config, arms, name) for name in config["enhance"]}
 # (sample, map) of what is scored and what it is scored against: the deep map first, then each low map.
 EVALUATED = [
@@ -66,7 +66,9 @@ EVALUATED = [
     for sample in config["evaluate"]["samples"]
     for name in [
         "deep",
-        *dict.fromkeys(one.degradation for one in plan.evaluations(config, arms) if one.sample == sample),
+        *dict.fromkeys(
+            evaluation.degradation for evaluation in plan.evaluations(config, arms) if evaluation.sample == sample
+        ),
     ]
 ]
 # Chromosomes and their order: the genome's where it has a sequence, else those of the first sample's map.
@@ -85,5 +87,5 @@ wildcard_constraints:
     arm="|".join(config["arms"]),
     protocol="published|corrected",
     dataset="|".join(DATASETS),
-    own="|".join(config["enhance"]) or "none",
+    enhanced="|".join(config["enhance"]) or "none",
     seed=r"\d+",

@@ -10,7 +10,7 @@ rule fetch:
         "../envs/data.yaml"
     params:
         row=get_wanted,
-        # Where a file lies is no part of what it is: another mirror never re-runs a download.
+        # No part of the file's version: another list of mirrors does not run a download again.
         mirrors=lookup("mirrors", within=config),
     script:
         "../workflow_scripts/fetch.py"

@@ -1,10 +1,10 @@
-# What rules read of each other: models, data sets, scores.
+# Outputs of rules that other rules read: models, data sets, scores.
 
 
 def locate_model(arm, fold, seed):
     """The folder of a model: made here, or come with its weights; nothing for an arm that has none.
 
-    Where an arm has not every seed of those that stand on it, its first serves them.
+    Where an arm lacks the seed of an arm that stands on it, its first seed is taken.
     """
     if arm in [*TRAINED, *FITTED, *IMPORTED]:
         seed = plan.start_seed(arms[arm], int(seed))
@@ -40,9 +40,9 @@ def get_sequence(arm):
     return ["<results>/sequence/artifact.json"] if "sequence" in plan.traits_of(arms[arm]).inputs else []
 
 
-def get_own_chromosomes(own):
-    """The genome's chromosomes, where the arm that enhances a map of one's own reads its sequence."""
-    return [CHROMOSOMES] if "sequence" in plan.traits_of(arms[ENHANCED[own]["arm"]]).inputs else []
+def get_own_chromosomes(enhanced):
+    """The genome's chromosomes, if the arm that enhances a user's map reads the sequence; `enhanced`: entry's name."""
+    return [CHROMOSOMES] if "sequence" in plan.traits_of(arms[ENHANCED[enhanced]["arm"]]).inputs else []
 
 
 def get_tracks(arm, samples):
@@ -56,7 +56,7 @@ def locate_examples(arm, dataset, sample, fold):
 
 
 def get_examples(wildcards):
-    """Dataset directories an arm is trained on, a sample each; nothing for a task on windows about pairs."""
+    """Dataset directories an arm is trained on, one per sample; nothing for a task on windows about pairs."""
     arm = arms[wildcards.arm]
     if not plan.task_of(arm).whole_maps:
         return []
@@ -64,7 +64,7 @@ def get_examples(wildcards):
 
 
 def get_pairs(arm, samples, fold):
-    """Windows about pairs of an arm, a sample each; nothing for a task on whole maps."""
+    """Windows about pairs of an arm, a folder per sample; nothing for a task on whole maps."""
     if plan.task_of(arms[arm]).whole_maps:
         return []
     return [f"<results>/pairs/{arms[arm].dataset}/{sample}/fold-{fold}/artifact.json" for sample in samples]
@@ -72,7 +72,7 @@ def get_pairs(arm, samples, fold):
 
 def get_bands(arm, samples):
     """Bands of the maps that an arm's windows are cut from; nothing for a task on whole maps."""
-    return [] if plan.task_of(arms[arm]).whole_maps else [f"<results>/bands/{one}/artifact.json" for one in samples]
+    return [] if plan.task_of(arms[arm]).whole_maps else [f"<results>/bands/{name}/artifact.json" for name in samples]
 
 
 def get_low_map(wildcards):
@@ -98,22 +98,23 @@ def get_scored_examples(wildcards):
     return [locate_examples(wildcards.arm, wildcards.dataset, wildcards.sample, wildcards.fold)]
 
 
-def locate_scores(one, file="scores.tsv"):
+def locate_scores(scored, file="scores.tsv"):
     """A file of the scores of an arm on a sample (`plan.Scored`)."""
-    return f"<results>/scores/{one.dataset}/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}/{file}"
+    run = f"{scored.arm}/fold-{scored.fold}/seed-{scored.seed}"
+    return f"<results>/scores/{scored.dataset}/{run}/{scored.sample}/{file}"
 
 
-def locate_loops(one):
+def locate_loops(search):
     """The folder of the loops that an arm finds on whole test chromosomes (`plan.searched`)."""
-    return f"<results>/loops/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}"
+    return f"<results>/loops/{search.arm}/fold-{search.fold}/seed-{search.seed}/{search.sample}"
 
 
 def get_all_scores(wildcards):
     """Scores and loops of the arms on windows about pairs that no paper's tables have to ask for."""
-    wanted = [name for name, arm in arms.items() if not plan.task_of(arm).whole_maps and not arm.on_demand]
-    scored = [locate_scores(one) for one in plan.scored(arms, wanted)]
-    found = [f"{locate_loops(one)}/validation.tsv" for one in plan.searched(arms, [name for name in wanted])]
-    return scored + found
+    names = [name for name, arm in arms.items() if not plan.task_of(arm).whole_maps and not arm.on_demand]
+    scores = [locate_scores(scored) for scored in plan.scored(arms, names)]
+    loops = [f"{locate_loops(search)}/validation.tsv" for search in plan.searched(arms, names)]
+    return scores + loops
 
 
 def get_all_examples(wildcards):
@@ -141,19 +142,21 @@ def get_all_models(wildcards):
 
 def get_all_metrics(wildcards):
     return [
-        f"<results>/metrics/{one.degradation}/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}/artifact.json"
-        for one in plan.evaluations(config, arms)
+        f"<results>/metrics/{run.degradation}/{run.arm}/fold-{run.fold}/seed-{run.seed}/{run.sample}/artifact.json"
+        for run in plan.evaluations(config, arms)
     ]
 
 
-def get_prediction(one):
+def get_prediction(evaluation):
     """The predicted map of an evaluation."""
-    return f"<results>/predictions/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}/map.cool"
+    run = f"{evaluation.arm}/fold-{evaluation.fold}/seed-{evaluation.seed}"
+    return f"<results>/predictions/{run}/{evaluation.sample}/map.cool"
 
 
-def locate_windows(one):
-    """The test windows that are kept of a model for figures: `plan.Scored` -> the file."""
-    return f"{RESULTS}/windows/{one.dataset}/{one.arm}/fold-{one.fold}/seed-{one.seed}/{one.sample}/windows.npz"
+def locate_windows(scored):
+    """The file of the test windows that are kept of a model for figures (`plan.Scored`)."""
+    run = f"{scored.arm}/fold-{scored.fold}/seed-{scored.seed}"
+    return f"{RESULTS}/windows/{scored.dataset}/{run}/{scored.sample}/windows.npz"
 
 
 def get_histories(wildcards):
@@ -166,7 +169,7 @@ def get_histories(wildcards):
 
 # Labels with the arms that this experiment uses; a label without any is left out.
 DEPTH = {
-    kind: {label: kept for label, names in labels.items() if (kept := [name for name in names if name in arms])}
+    kind: {label: used for label, names in labels.items() if (used := [name for name in names if name in arms])}
     for kind, labels in config["depth"].items()
 }
 

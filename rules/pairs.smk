@@ -11,7 +11,7 @@ rule bands:
         "<logs>/bands/{sample}.log",
     benchmark:
         "<benchmarks>/bands/{sample}.jsonl"
-    # Trainings wait for it.
+    # Started early: trainings wait for this rule.
     priority: 1
     conda:
         "../envs/data.yaml"

@@ -38,26 +38,26 @@ rule predict:
 
 use rule predict as enhance_own_map with:
     input:
-        model=lambda wildcards: locate_model(*[ENHANCED[wildcards.own][name] for name in ("arm", "fold", "seed")]),
-        low=["<results>/contacts/own/{own}/map.cool"],
-        sequence=lambda wildcards: get_own_chromosomes(wildcards.own),
+        model=lambda wildcards: locate_model(*[ENHANCED[wildcards.enhanced][name] for name in ("arm", "fold", "seed")]),
+        low=["<results>/contacts/own/{enhanced}/map.cool"],
+        sequence=lambda wildcards: get_own_chromosomes(wildcards.enhanced),
         tracks=[],
         regions=[],
         examples=[],
     output:
         collect(
-            "<results>/enhanced/{{own}}/{file}",
+            "<results>/enhanced/{{enhanced}}/{file}",
             file=["artifact.json", "map.cool", "map.mcool"],
         ),
     log:
-        "<logs>/enhance/{own}.log",
+        "<logs>/enhance/{enhanced}.log",
     benchmark:
-        "<benchmarks>/enhance/{own}.jsonl"
+        "<benchmarks>/enhance/{enhanced}.jsonl"
     params:
-        name=lambda wildcards: ENHANCED[wildcards.own]["arm"],
-        arm=lambda wildcards: MODELS[ENHANCED[wildcards.own]["arm"]],
+        name=lambda wildcards: ENHANCED[wildcards.enhanced]["arm"],
+        arm=lambda wildcards: MODELS[ENHANCED[wildcards.enhanced]["arm"]],
         geometry=lookup("geometry", within=config),
         predict=lambda wildcards: {**config["predict"], "roles": "all"},
         assembly=lookup("genome/assembly", within=config),
         accelerator=unrecorded(config["accelerator"]),
-        code=lambda wildcards: code_version("predict.py", *plan.networks_of(arms, ENHANCED[wildcards.own]["arm"])),
+        code=lambda wildcards: code_version("predict.py", *plan.networks_of(arms, ENHANCED[wildcards.enhanced]["arm"])),

@@ -31,7 +31,7 @@ rule report:
     input:
         tables="<results>/tables/artifact.json",
         models=get_all_models,
-        maps=[get_prediction(one) for one in SHOWN],
+        maps=[get_prediction(evaluation) for evaluation in SHOWN],
         low=collect(
             "<results>/contacts/{sample}/{degradation}/map.cool",
             sample=SHOWN[0].sample,
@@ -48,9 +48,9 @@ rule report:
         ),
         motifs=get_motifs,
         summaries=[f"<results>/contacts/{sample}/{name}/summary.json" for sample, name in EVALUATED],
-        own=collect("<results>/contacts/own/{own}/map.cool", own=ENHANCED),
-        own_summaries=collect("<results>/contacts/own/{own}/summary.json", own=ENHANCED),
-        enhanced=collect("<results>/enhanced/{own}/map.cool", own=ENHANCED),
+        own_maps=collect("<results>/contacts/own/{enhanced}/map.cool", enhanced=ENHANCED),
+        own_summaries=collect("<results>/contacts/own/{enhanced}/summary.json", enhanced=ENHANCED),
+        enhanced=collect("<results>/enhanced/{enhanced}/map.cool", enhanced=ENHANCED),
         sections=lambda wildcards: SECTIONS,
     output:
         figures=report(

@@ -1,5 +1,5 @@
-# Ask the portals what the accessions of datasets.tsv are. Only when it is named: `snakemake resolve`, never part of
-# `all`. The lock is a table under version control, read while parsing, so it is no output of a rule.
+# Ask the portals for URL, size and checksums of the accessions of datasets.tsv. Runs only when it is named (`snakemake
+# resolve`), never as part of `all`. The lock is under version control and read while parsing, so it is no rule's output.
 rule resolve:
     log:
         "<logs>/resolve.log",

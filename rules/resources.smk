@@ -1,4 +1,4 @@
-# What jobs take of a machine: memory, time, processes, GPUs. None of it is part of a result.
+# Memory, time, processes and GPUs of jobs. None of them is part of a result's version.
 
 from dataclasses import replace
 
@@ -16,18 +16,18 @@ def hours(number):
 
 
 def unrecorded(value):
-    """A parameter that says where a job runs: another value of it re-runs nothing, as Snakemake does not compare what
-    a function makes of a job's threads."""
+    """A parameter that says where a job runs. Another value re-runs nothing: Snakemake does not compare parameters that
+    are functions of a job's threads."""
     return lambda wildcards, threads: value
 
 
 def unplaced(arm):
-    """An arm without where it is trained: a parameter of a job that does not re-run it."""
+    """An arm without the settings of where it is trained, so that a change of those does not re-run a job."""
     return replace(arm, training={key: value for key, value in arm.training.items() if key not in WHERE})
 
 
 def get_where(wildcards, threads):
-    """Where an arm is trained; no part of what the model is (see `unrecorded`)."""
+    """Settings of where an arm is trained; another value re-runs nothing (see `unrecorded`)."""
     return plan.where_of(config, arms[wildcards.arm])
 
 
@@ -43,7 +43,7 @@ def get_training_gpus(wildcards):
 
 
 def get_training_gpus_per_node(wildcards):
-    """Their even share, which SLURM has to be told where there are several nodes."""
+    """Option by which SLURM is told the GPUs of a node; None for a training on one node."""
     several = get_training_nodes(wildcards) and get_training_gpus(wildcards)
     return f"--gpus-per-node={arms[wildcards.arm].training['devices']}" if several else None
 

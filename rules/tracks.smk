@@ -2,7 +2,7 @@ rule prepare_track:
     input:
         sources=lambda wildcards: locate_all(TRACKS[wildcards.sample][wildcards.track]),
         sequence=CHROMOSOMES,
-        # Counted where the effective genome size is not given.
+        # Read where the effective genome size is not given: its bases are counted.
         bases=["<results>/sequence/codes.npy"] if N_BINS else [],
     output:
         "<results>/tracks/{sample}/{track}/artifact.json",
@@ -13,7 +13,7 @@ rule prepare_track:
         "<logs>/prepare_track/{sample}/{track}.log",
     benchmark:
         "<benchmarks>/prepare_track/{sample}/{track}.jsonl"
-    # Trainings wait for it.
+    # Started early: trainings wait for this rule.
     priority: 1
     conda:
         "../envs/data.yaml"

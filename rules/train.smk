@@ -26,7 +26,7 @@ rule train:
         "<benchmarks>/train/{arm}/fold-{fold}/seed-{seed}.jsonl"
     wildcard_constraints:
         arm="|".join(TRAINED) or "none",
-    # Chains of trainings are long: they go first, and scores fill what room is left.
+    # Trainings go first, because those that depend on one another take longest; scores use the cores that are left.
     priority: 1
     conda:
         "../envs/torch.yaml"
@@ -54,7 +54,7 @@ rule train:
         "../workflow_scripts/train.py"
 
 
-# What is learned at once has no epochs.
+# An arm that is learned at once has no epochs.
 use rule train as fit with:
     output:
         collect(

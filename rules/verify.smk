@@ -1,5 +1,5 @@
-# Whether all that was made is still what was written. Only when they are named, like `resolve`: they read every file.
-# An experiment's --configfile belongs to them too.
+# Compare all results with their records. These rules run only when they are named, like `resolve`, because they read
+# every file; an experiment that is started with --configfile is verified with the same --configfile.
 rule verify:
     log:
         "<logs>/verify.log",

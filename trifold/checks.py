@@ -19,7 +19,10 @@ def _refuse(field: str, value, known) -> None:
 
 
 def check(config: dict, arms: dict[str, Arm]) -> None:
-    """Raise InputError for what cannot work. `config` has the arms it uses, `arms` the same ones resolved."""
+    """Raise InputError for settings that cannot work.
+
+    config  with the arms that are used, and no others; arms: the same arms, resolved
+    """
     _check_samples(config)
     _check_tracks(config)
     _check_genome(config, arms)
@@ -68,7 +71,7 @@ def _check_windows(config: dict, arms: dict[str, Arm]) -> None:
         if not plan.task_of(arm).whole_maps:
             continue
         window_bins = arm.window_bins
-        if arm.weights is None:  # a model knows its own window
+        if arm.weights is None:  # a trained model brings its window with it
             check_window(arm.architecture, arm.options, window_bins, f"arms/{name}")
         if "map" not in plan.traits_of(arm).inputs:
             continue
@@ -88,7 +91,7 @@ def _check_windows(config: dict, arms: dict[str, Arm]) -> None:
 
 def _check_stride(config: dict, arms: dict[str, Arm]) -> None:
     stride_bins = config["predict"]["stride_bins"]
-    for name in dict.fromkeys(one.arm for one in plan.evaluations(config, arms)):
+    for name in dict.fromkeys(evaluation.arm for evaluation in plan.evaluations(config, arms)):
         arm = arms[name]
         if stride_bins is None or arm.weights is not None:
             continue
@@ -117,13 +120,13 @@ def _check_pairs(config: dict, arms: dict[str, Arm]) -> None:
             _check_track_bins(arm, bin_bp, track_bp)
             continue
         for sample in dict.fromkeys((*arm.samples, *arm.test_samples)):
-            given = config["samples"][sample]
-            if "loops" not in given:
+            settings = config["samples"][sample]
+            if "loops" not in settings:
                 raise InputError(
                     f"config: samples/{sample}/loops: missing; the arm {name!r} ({arm.task}) reads windows about them: "
                     "give a BEDPE, or leave the arm out"
                 )
-            if missing := [track for track in arm.tracks if track not in given.get("tracks", {})]:
+            if missing := [track for track in arm.tracks if track not in settings.get("tracks", {})]:
                 raise InputError(
                     f"config: arms/{name}/tracks: the sample {sample!r} has no track {missing}; give it under "
                     f"samples/{sample}/tracks, or leave the track out"
@@ -158,7 +161,7 @@ def _check_track_bins(arm: Arm, bin_bp: int, track_bp: int) -> None:
 
 
 def _check_comparison(config: dict, arms: dict[str, Arm]) -> None:
-    evaluated = {one.arm for one in plan.evaluations(config, arms)}
+    evaluated = {evaluation.arm for evaluation in plan.evaluations(config, arms)}
     if not evaluated:
         raise InputError(
             "config: arms: there is none whose whole maps are scored, and nothing to report; add one without a model, "
@@ -217,20 +220,20 @@ def check_splits(config: dict, folder: Path) -> None:
 def _inputs(config: dict) -> Iterator[tuple[str, str]]:
     """(field, name) of every file that the configuration names as data."""
 
-    def each(field: str, named) -> Iterator[tuple[str, str]]:
+    def entries(field: str, named) -> Iterator[tuple[str, str]]:
         yield from ((field, name) for name in ([named] if isinstance(named, str) else named or ()))
 
-    yield from each("genome/fasta", config["genome"].get("fasta"))
-    yield from each("genome/tss", config["genome"].get("tss"))
-    for sample, own in config["samples"].items():
+    yield from entries("genome/fasta", config["genome"].get("fasta"))
+    yield from entries("genome/tss", config["genome"].get("tss"))
+    for sample, entry in config["samples"].items():
         for kind in ("contacts", "truth"):
-            yield from each(f"samples/{sample}/{kind}", own.get(kind))
-        yield from each(f"samples/{sample}/loops", own.get("loops"))
+            yield from entries(f"samples/{sample}/{kind}", entry.get(kind))
+        yield from entries(f"samples/{sample}/loops", entry.get("loops"))
         for kind in ("low", "tracks"):
-            for name, named in own.get(kind, {}).items():
-                yield from each(f"samples/{sample}/{kind}/{name}", named)
-    for name, own in config["enhance"].items():
-        yield from each(f"enhance/{name}/contacts", own["contacts"])
+            for name, named in entry.get(kind, {}).items():
+                yield from entries(f"samples/{sample}/{kind}/{name}", named)
+    for name, entry in config["enhance"].items():
+        yield from entries(f"enhance/{name}/contacts", entry["contacts"])
 
 
 def check_inputs(config: dict, known) -> None:
@@ -240,16 +243,16 @@ def check_inputs(config: dict, known) -> None:
         if file.startswith("simulated/") or file in known or Path(file).is_file():
             continue
         if file.startswith("~"):
-            said = "~ is not expanded; write the whole path"
+            problem = "~ is not expanded; write the whole path"
         elif "://" in file:
-            said = "an address; download the file, or give it a row of resources/datasets.tsv"
+            problem = "an address; download the file, or give it a row of resources/datasets.tsv"
         elif Path(file).is_dir():
-            said = "a folder; name the file in it"
+            problem = "a folder; name the file in it"
         else:
-            said = f"no such file below {Path.cwd()}, nor simulated/<file>, nor a file of resources/datasets.tsv"
+            problem = f"no such file below {Path.cwd()}, nor simulated/<file>, nor a file of resources/datasets.tsv"
             if near := get_close_matches(file, list(known), n=1):
-                said += f"; did you mean {near[0]}?"
-        raise InputError(f"config: {field}: {file}: {said}")
+                problem += f"; did you mean {near[0]}?"
+        raise InputError(f"config: {field}: {file}: {problem}")
 
 
 # ---------------------------------------------------------------- one's own maps
@@ -261,26 +264,26 @@ def enhanced(config: dict, arms: dict[str, Arm], name: str) -> dict:
     Fold and seed are the arm's first where they are not given. Raises InputError, naming the field and the choices, for
     an arm without a model and a fold or seed that it is not trained on.
     """
-    own, place = dict(config["enhance"][name]), f"enhance/{name}"
+    entry, place = dict(config["enhance"][name]), f"enhance/{name}"
     models = [
         arm.name
         for arm in arms.values()
         if plan.task_of(arm).whole_maps and plan.traits_of(arm).predicts and plan.traits_of(arm).learned
     ]
-    if own["arm"] not in models:
-        if own["arm"] in config["arms"]:
+    if entry["arm"] not in models:
+        if entry["arm"] in config["arms"]:
             raise InputError(
-                f"config: {place}/arm: {own['arm']!r} has no model to enhance a map with; choose from "
+                f"config: {place}/arm: {entry['arm']!r} has no model to enhance a map with; choose from "
                 f"{', '.join(models) or 'none: train one'}"
             )
-        _refuse(f"{place}/arm", own["arm"], models)
-    arm = arms[own["arm"]]
-    own.setdefault("fold", arm.folds[0])
-    own.setdefault("seed", arm.seeds[0])
+        _refuse(f"{place}/arm", entry["arm"], models)
+    arm = arms[entry["arm"]]
+    entry.setdefault("fold", arm.folds[0])
+    entry.setdefault("seed", arm.seeds[0])
     for field, known in (("fold", arm.folds), ("seed", arm.seeds)):
-        if own[field] not in known:
-            _refuse(f"{place}/{field}", own[field], known)
-    return own
+        if entry[field] not in known:
+            _refuse(f"{place}/{field}", entry[field], known)
+    return entry
 
 
 def low_bin_bp(config: dict, arm: Arm) -> int:
@@ -301,36 +304,36 @@ def check_maps(config: dict, arms: dict[str, Arm], locate) -> None:
     for name, sample in config["samples"].items():
         check_map(sample["contacts"], bin_bp, f"samples/{name}/contacts", "geometry/bin_bp")
         for degradation, path in sample.get("low", {}).items():
-            wanted = bin_bp * config["degradations"][degradation]["coarsen"]
-            check_map(path, wanted, f"samples/{name}/low/{degradation}", f"degradations/{degradation}/coarsen")
+            low_bp = bin_bp * config["degradations"][degradation]["coarsen"]
+            check_map(path, low_bp, f"samples/{name}/low/{degradation}", f"degradations/{degradation}/coarsen")
     for name in config["enhance"]:
-        own = enhanced(config, arms, name)
-        wanted, path = low_bin_bp(config, arms[own["arm"]]), own["contacts"]
-        found = check_map(path, wanted, f"enhance/{name}/contacts", "the map, or the arm")
-        if found and wanted not in found and not own.get("coarsen", False):
+        entry = enhanced(config, arms, name)
+        low_bp, path = low_bin_bp(config, arms[entry["arm"]]), entry["contacts"]
+        widths_bp = check_map(path, low_bp, f"enhance/{name}/contacts", "the map, or the arm")
+        if widths_bp and low_bp not in widths_bp and not entry.get("coarsen", False):
             raise InputError(
-                f"config: enhance/{name}/contacts: {path} has bins of {_listed(found)} bp, and arm {own['arm']!r} "
-                f"reads bins of {wanted} bp: the map would lose resolution first; choose an arm for its own bin "
-                f"width, or say so by enhance/{name}/coarsen: true"
+                f"config: enhance/{name}/contacts: {path} has bins of {_listed(widths_bp)} bp, and arm "
+                f"{entry['arm']!r} reads bins of {low_bp} bp: the map would lose resolution first; choose an arm for "
+                f"its own bin width, or say so by enhance/{name}/coarsen: true"
             )
 
 
 def _check_map(file: str, group: str, bin_bp: int, field: str, remedy: str) -> list[int]:
-    """Bin widths of a map; nothing where they cannot be known yet."""
+    """Bin widths of a map, bp; empty where they are not known yet: the file is made or downloaded later."""
     if file.startswith("<") or not Path(file).is_file():
         return []
     path = f"{file}::{group}" if group else file
-    found = widths.bin_widths(path)
-    if found is None:
+    widths_bp = widths.bin_widths(path)
+    if widths_bp is None:
         raise InputError(
             f"config: {field}: {path}: no map; give a .cool, .mcool or .hic, or a group that the file has "
             f"(file.mcool::/resolutions/{bin_bp})"
         )
-    if found and not any(bin_bp % width == 0 for width in found):
+    if widths_bp and not any(bin_bp % width == 0 for width in widths_bp):
         raise InputError(
-            f"config: {field}: {path} cannot give bins of {bin_bp} bp: it has {_listed(found)} bp; change {remedy}"
+            f"config: {field}: {path} cannot give bins of {bin_bp} bp: it has {_listed(widths_bp)} bp; change {remedy}"
         )
-    return found
+    return widths_bp
 
 
 def _listed(numbers: list[int]) -> str:

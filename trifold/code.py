@@ -1,6 +1,7 @@
 """Which code made a result: a digest over a workflow script and the package code it reaches by import.
 
-Snakemake itself sees a script's edits and none of the modules behind it; as a parameter of a rule, this digest does.
+Snakemake notices edits of a script, but not of the modules it imports. The digest is a parameter of the rule, so an
+edited module changes the parameter and the rule runs again.
 """
 
 import ast
@@ -15,19 +16,19 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = Path(__file__).parent.name
-# How a result is logged and recorded is no part of what made it.
+# Modules that log and record a result: they do not make it.
 UNCOUNTED = ("log.py", "provenance.py", "errors.py", "code.py")
 
 
 def find_package(environment: MutableMapping[str, str]) -> None:
-    """Have the scripts of jobs, in processes of their own, find this package wherever Snakemake was started."""
+    """Put this package on PYTHONPATH: scripts of jobs run in other processes, started in any folder."""
     folders = [folder for folder in environment.get("PYTHONPATH", "").split(os.pathsep) if folder]
     if str(ROOT) not in folders:
         environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *folders])
 
 
 class Source(NamedTuple):
-    """What counts of a source file: names of the package that it imports, and the digest of its syntax tree."""
+    """A source file as versions see it: the package's modules that it imports, and the digest of its syntax tree."""
 
     imports: list[str]
     digest: str
@@ -40,16 +41,16 @@ def _read(text: str) -> Source:
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    own = sorted({name for name in names if name.split(".")[0] == PACKAGE})
-    # The syntax tree rather than the bytes: a comment or a blank line is no new version.
-    return Source(own, sha256(ast.dump(tree).encode()).hexdigest()[:12])
+    package_names = sorted({name for name in names if name.split(".")[0] == PACKAGE})
+    # A digest of the syntax tree, not of the bytes: a comment or a blank line changes no version.
+    return Source(package_names, sha256(ast.dump(tree).encode()).hexdigest()[:12])
 
 
-class _Kept:
-    """Sources that were read before, by their sha256: every start of Snakemake asks for all of them.
+class _SourceCache:
+    """Sources that were parsed before, by their sha256: every start of Snakemake asks for all of them.
 
-    Kept where Python keeps its bytecode, and like it for one version of Python; where that cannot be written, no more
-    than time is lost.
+    Stored beside Python's bytecode, a file for every version of Python. Where the file cannot be written, sources are
+    parsed again.
     """
 
     def __init__(self):
@@ -81,13 +82,13 @@ class _Kept:
 
 
 @cache
-def _kept() -> _Kept:
-    return _Kept()
+def _source_cache() -> _SourceCache:
+    return _SourceCache()
 
 
 @cache
 def _source(path: Path) -> Source:
-    return _kept().source(path)
+    return _source_cache().source(path)
 
 
 def _path_of_module(name: str) -> Path | None:
@@ -100,23 +101,23 @@ def _path_of_module(name: str) -> Path | None:
 
 @cache
 def _imports(path: Path) -> frozenset[Path]:
-    """Files of the package that one file imports by name (packages' __init__ files on the way included)."""
-    found = set()
+    """Files of the package that a file imports by name, with the __init__ files of the folders above them."""
+    files = set()
     for name in _source(path).imports:
         parts = name.split(".")
-        found |= {_path_of_module(".".join(parts[:depth])) for depth in range(1, len(parts) + 1)}
-    return frozenset(found - {None})
+        files |= {_path_of_module(".".join(parts[:depth])) for depth in range(1, len(parts) + 1)}
+    return frozenset(files - {None})
 
 
 def modules_of(*sources: Path) -> set[Path]:
     """Files of the package that `sources` reach by import, directly or through other files of the package."""
-    found: set[Path] = set()
+    reached: set[Path] = set()
     todo = list(sources)
     while todo:
-        new = _imports(todo.pop()) - found
-        found |= new
+        new = _imports(todo.pop()) - reached
+        reached |= new
         todo.extend(new)
-    return found
+    return reached
 
 
 @cache
@@ -125,16 +126,16 @@ def code_version(script: str, *modules: str) -> str:
 
     script: its name in `workflow_scripts/`, or with a slash its path in the repository (papers/<key>/<name>.py).
     modules: those that the script loads by name, such as the network of an arm.
-    How a result is logged and recorded is no part of it (`UNCOUNTED`).
+    Modules of `UNCOUNTED`, and the package's __init__, are left out.
     """
     source = ROOT / (script if "/" in script else f"workflow_scripts/{script}")
     loaded = [path for name in modules if (path := _path_of_module(name))]
     paths = [*sorted({*modules_of(source, *loaded), *loaded}), source]
-    face = ROOT / PACKAGE / "__init__.py"  # the version's number and the names one imports
+    face = ROOT / PACKAGE / "__init__.py"  # version number and public names
     counted = [
         f"{path.relative_to(ROOT)} {_source(path).digest}"
         for path in paths
         if path.name not in UNCOUNTED and path != face
     ]
-    _kept().save()
+    _source_cache().save()
     return sha256("\n".join(counted).encode()).hexdigest()[:12]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    import pandas as pd  # what wants codes or bins alone does not wait for it
+    import pandas as pd  # for annotations only: who needs codes or bins need not wait while pandas loads
 
 ALPHABET = "ACGTN"
 N_CODE = 4

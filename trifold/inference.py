@@ -41,7 +41,7 @@ from trifold.models.ready import Ready
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-DEPTH_FACTOR = 2.0  # how many times deeper or shallower than a model's training a map may be without a warning
+DEPTH_FACTOR = 2.0  # a map this many times deeper or shallower than a model's training maps is warned about
 Scale = ObservedScale | Log10Scale | CountsScale
 
 
@@ -143,7 +143,7 @@ class ChromosomeInputs:
             )
 
     def _maps(self, starts: np.ndarray) -> tuple[np.ndarray, Scale]:
-        """The coarse windows on the model's scale, (n, W/k, W/k), or (n, W, W) where they are wide; the way back."""
+        """The coarse windows on the model's scale, (n, W/k, W/k), or (n, W, W) where they are wide, and their scale."""
         sources, k = self._sources, self._sources.coarsen
         wide = self._low_bins > sources.geometry.window_bins // k
         counts, balanced = self._band.windows(starts // k, self._low_bins, pad=wide)
@@ -178,8 +178,8 @@ class ChromosomeInputs:
             batch["bias"] = np.nan_to_num(log_bias(self._weights(starts, self._band.weight), mean))
         if "tracks" in self._inputs:
             track_bins = window_bins * bin_bp // (sources.track_bp or bin_bp)
-            read = [read_tracks(sources.tracks, *place, track_bins) for place in places]
-            batch["tracks"], batch["tracks_valid"] = (np.stack(arrays) for arrays in zip(*read))
+            windows_of_tracks = [read_tracks(sources.tracks, *place, track_bins) for place in places]
+            batch["tracks"], batch["tracks_valid"] = (np.stack(arrays) for arrays in zip(*windows_of_tracks))
         valid = ~np.append(self.missing, np.ones(k, dtype=bool))[starts[:, None] + np.arange(window_bins)]
         return {key: torch.from_numpy(array) for key, array in (batch | {"valid": valid}).items()}, scale
 
@@ -221,7 +221,7 @@ class Predictor:
         self._model = model.to(self._device).eval()
         self._bf16 = precision.startswith("bf16")
         self._size = sources.geometry.window_bins - 2 * model.crop_bins
-        # Farther pixels fall between two tiles: inside neither.
+        # Pixels farther apart may lie inside no tile.
         self.max_distance_bins = self._size - stride_bins
         self._expected = self._expected_map() if model.target == "oe" else None
 
@@ -232,12 +232,12 @@ class Predictor:
         return expected[np.abs(i - j)]
 
     def _balanced(self, output: np.ndarray, scale: Scale | None) -> np.ndarray:
-        """(n, size, size) on the balanced scale from what the model predicts on its own."""
+        """(n, size, size) on the balanced scale from the output of the model."""
         if self._expected is not None:
             return np.exp(output) * self._expected
         if scale is None:
-            known = self._sources.statistics["observed"]
-            scale = ObservedScale(np.array([known["floor"]]), np.array([known["ceiling"]]), np.zeros(1))
+            limits = self._sources.statistics["observed"]
+            scale = ObservedScale(np.array([limits["floor"]]), np.array([limits["ceiling"]]), np.zeros(1))
         # Interpolation may undershoot, contacts may not.
         return np.maximum(scale.inverse(output), 0.0)
 
@@ -251,26 +251,26 @@ class Predictor:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Band (chrom_bins, max_distance_bins + 1) on the balanced scale, and which bins are missing (chrom_bins,).
 
-        progress is told of every batch how many tiles are done with it.
+        progress is called with the number of tiles passed over, then after every batch with its number of tiles.
         """
         inputs = ChromosomeInputs(self._sources, self._model.inputs, self._model.target, chrom, length_bp)
         crop, chrom_bins = self._model.crop_bins, len(inputs.missing)
-        every = self.tiles(chrom_bins)
-        # Of a tile without a bin to read, nothing would be kept.
-        starts = every[[not inputs.missing[s : s + self._sources.geometry.window_bins].all() for s in every]]
-        progress(len(every) - len(starts))
+        all_starts = self.tiles(chrom_bins)
+        # Tiles on which the model has no bin to read are passed over: all their bins are missing in the map.
+        starts = all_starts[[not inputs.missing[s : s + self._sources.geometry.window_bins].all() for s in all_starts]]
+        progress(len(all_starts) - len(starts))
         band = BandMean(chrom_bins, self.max_distance_bins + 1, self._size)
         for first in range(0, len(starts), self._batch_size):
-            some = starts[first : first + self._batch_size]
-            batch, scale = inputs.batch(some)
+            batch_starts = starts[first : first + self._batch_size]
+            batch, scale = inputs.batch(batch_starts)
             batch = {key: tensor.to(self._device) for key, tensor in batch.items()}
             with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
                 output = self._model.decode(self._model(batch))[:, 0].double().cpu().numpy()
             if not np.isfinite(output).all():
                 raise InputError(f"{chrom}: the model predicts values that are not numbers; train it again")
-            for start, tile in zip(some, self._balanced((output + output.swapaxes(1, 2)) / 2, scale)):
+            for start, tile in zip(batch_starts, self._balanced((output + output.swapaxes(1, 2)) / 2, scale)):
                 band.add(start + crop, tile)
-            progress(len(some))
+            progress(len(batch_starts))
         mean = band.mean()
         return mean, inputs.missing | np.isnan(mean[:, 0])
 
@@ -279,8 +279,8 @@ def _pixels(band: np.ndarray, missing: np.ndarray, first_bin: int) -> Pixels:
     """Sorted pixels of a band whose chromosome starts at bin `first_bin`, those of missing bins left out."""
     band = np.where(missing[:, None], np.nan, band)
     i, d = np.nonzero(np.isfinite(band))
-    known = ~missing[i + d]
-    i, d = i[known], d[known]
+    present = ~missing[i + d]
+    i, d = i[present], d[present]
     return {"bin1_id": first_bin + i, "bin2_id": first_bin + i + d, "count": band[i, d]}
 
 
@@ -313,8 +313,8 @@ def predict(
     recipes, statistics: of the dataset the model was trained on; low_map, coarsen: the map it reads and its coarsening.
     track_bp: bin of the tracks as the model reads them, by default that of the map. stride_bins None: a quarter of the
     window. metadata (arm, version, ...) stands in the file under "trifold", beside
-    `max_distance_bins`, the largest distance predicted, and `scale`. progress is told how many tiles more are done, and
-    of how many.
+    `max_distance_bins`, the largest distance predicted, and `scale`. progress(tiles, total) is called as tiles
+    are done, with the number done since the last call and the number of all.
     Raises InputError for a missing input, a stride that does not fit, no chromosome long enough, or no bin to read.
     """
     torch.set_num_threads(threads)
@@ -357,18 +357,18 @@ def enhance(
     called: str | os.PathLike | None = None,
     **settings,
 ) -> None:
-    """`predict` with a model that knows how its inputs are prepared; the one way from a model to an enhanced map.
+    """`predict` with a model that brings the settings of its inputs; workflow, API and command line all call this.
 
     chromosomes None: all. low_map: a prepared map (`data.contacts.prepare`) at the model's `low_bin_bp`; its depth is
     compared with that of the maps the model was trained on, and both are written into the files. called: what the
-    map is called in messages, its path unless given. settings: sequence, tracks, stride_bins, batch_size, device,
+    map is called in messages; None: its path. settings: sequence, tracks, stride_bins, batch_size, device,
     precision, threads and progress of `predict`.
     """
-    known = dict(ready.facts)
+    facts = dict(ready.facts)
     if low_map is not None and ready.contacts_per_bin and "map" in ready.network.inputs:
-        found = summary.read(Path(low_map))["contacts_per_bin"]
-        known |= {"contacts_per_bin": found, "trained_contacts_per_bin": ready.contacts_per_bin}
-        if advice := depth_advice(found, ready.contacts_per_bin, ready.low_bin_bp):
+        contacts_per_bin = summary.read(Path(low_map))["contacts_per_bin"]
+        facts |= {"contacts_per_bin": contacts_per_bin, "trained_contacts_per_bin": ready.contacts_per_bin}
+        if advice := depth_advice(contacts_per_bin, ready.contacts_per_bin, ready.low_bin_bp):
             log.warning("%s: %s", called or low_map, advice)
     predict(
         ready.network,
@@ -381,29 +381,32 @@ def enhance(
         low_map=low_map,
         coarsen=ready.coarsen,
         track_bp=ready.track_bp,
-        metadata=known,
+        metadata=facts,
         assembly=assembly,
         **settings,
     )
 
 
-def depth_advice(found: float, trained: float, bin_bp: int) -> str | None:
-    """What to say of a map whose depth is not that of the maps a model was trained on; None where it is close.
+def depth_advice(contacts_per_bin: float, trained_per_bin: float, bin_bp: int) -> str | None:
+    """The warning for a map much deeper or shallower than the maps a model was trained on; None where depths are close.
 
-    found, trained: cis contacts per bin (`data.summary`) of bins of `bin_bp`.
+    contacts_per_bin, trained_per_bin: cis contacts per bin of `bin_bp` (`data.summary`), of the map and of the maps the
+    model was trained on.
     """
-    factor = max(found, 1e-9) / trained
+    factor = max(contacts_per_bin, 1e-9) / trained_per_bin
     if 1 / DEPTH_FACTOR <= factor <= DEPTH_FACTOR:
         return None
-    depth = f"the map has {found:,.0f} contacts per bin of {bin_bp:,} bp"
+    depth = f"the map has {contacts_per_bin:,.0f} contacts per bin of {bin_bp:,} bp"
     if factor > 1:
         return (
-            f"{depth}, {factor:.1f} times as many as the maps the model was trained on ({trained:,.0f}): it expects "
-            f"more noise than there is; use a model trained on maps thinned less, or thin the map to 1/{factor:.1f}"
+            f"{depth}, {factor:.1f} times as many as the maps the model was trained on ({trained_per_bin:,.0f}): it "
+            "expects more noise than there is; use a model trained on maps thinned less, or thin the map to "
+            f"1/{factor:.1f}"
         )
     return (
-        f"{depth}, and those the model was trained on had {1 / factor:.1f} times as many ({trained:,.0f}): it may take "
-        f"noise for structure; use a model trained on maps thinned {1 / factor:.1f} times more, or on wider bins"
+        f"{depth}, and those the model was trained on had {1 / factor:.1f} times as many ({trained_per_bin:,.0f}): it "
+        f"may take noise for structure; use a model trained on maps thinned {1 / factor:.1f} times more, or on wider "
+        "bins"
     )
 
 
@@ -414,16 +417,16 @@ def _nothing_read(inputs: frozenset[str], low_map: Path | None) -> str:
     return f"nothing to predict: every bin is {listed}; give a map with more contacts, or what belongs to its genome"
 
 
-def _needed(given: T | None, name: str) -> T:
-    if given is None:
+def _needed(value: T | None, name: str) -> T:
+    if value is None:
         raise InputError(f"the model reads {name}, and none was given; name it in the config")
-    return given
+    return value
 
 
 def _check_inputs(model: Architecture, sources: Sources) -> None:
     low_map = sources.low_map
-    given = {"map": low_map, "bias": low_map, "sequence": sources.sequence, "tracks": len(sources.tracks)}
-    if lacking := sorted(name for name in model.inputs if not given[name]):
+    available = {"map": low_map, "bias": low_map, "sequence": sources.sequence, "tracks": len(sources.tracks)}
+    if lacking := sorted(name for name in model.inputs if not available[name]):
         raise InputError(f"the model reads {', '.join(lacking)}, and none was given; name it in the config")
     if model.target == "observed" and sources.recipes.observed.scale == "window" and "map" not in model.inputs:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Logging of a workflow job. What grants access is in no log: addresses are written without it."""
+"""Logging of a workflow job. Passwords, signatures and tokens in addresses are replaced before a line is written."""
 
 import logging
 import re
@@ -9,26 +9,29 @@ from contextlib import contextmanager
 
 from trifold.errors import InputError
 
-# user:password@ of an address, and the values of what signs it or grants access.
+# In an address: user:password@, and the values of parameters that sign it or grant access.
 _USER = re.compile(r"(?<=://)[^/\s]*@")
 _GRANT = re.compile(
     r"([?&;][^=&;\s]*(?:sig|token|key|secret|passw|credential|auth|policy)[^=&;\s]*=)[^&;\s'\"<>)]+", re.IGNORECASE
 )
-# Of a Python warning: where it was raised, and the line of code below it.
+# Cut out of the text of a Python warning: the place where it was raised, and the line of code quoted below it.
 _RAISED_AT = re.compile(r"^.*?:\d+: (?=\w+: )")
 _CODE = re.compile(r"\n {2}[^\n]*\n?$")
-# Of the warnings that are kept: how many, and how long one is, characters.
+# A record keeps at most so many warnings, of at most so many characters.
 MOST, LONGEST = 20, 500
 MORE = "more warnings are in the log"
 
 
 def redact(text: str) -> str:
-    """A text whose addresses grant nothing: no user and password, no signature, token or key."""
+    """The text with user, password, signature, token and key of every address in it replaced by ***."""
     return _GRANT.sub(r"\1***", _USER.sub("***@", text))
 
 
 class _Formatter(logging.Formatter):
-    """Tracebacks too, for an error may quote an address. What is `plain` is for a person: the message alone."""
+    """Redacts records with their tracebacks, as an error may quote an address.
+
+    Of a record with the attribute `plain` only the message is written, for a person to read.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(record.getMessage() if getattr(record, "plain", False) else super().format(record))
@@ -43,7 +46,7 @@ def start(log, mode: str = "w", level: int = logging.INFO) -> None:
         handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S"))
     logging.basicConfig(level=level, handlers=handlers, force=True)
     logging.captureWarnings(True)
-    # Of a dependency, about its own code.
+    # A dependency warns about its own code; a user can do nothing about it.
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
     sys.excepthook = lambda *error: _uncaught(error, paths)
 
@@ -52,20 +55,22 @@ def _uncaught(error: tuple, paths: list[str]) -> None:
     if not isinstance(error[1], InputError):
         logging.critical("uncaught exception", exc_info=error)
         return
-    where = f" (log: {', '.join(paths)})" if paths else ""
-    logging.critical("error: %s%s", " ".join(str(error[1]).split("\n")), where, extra={"plain": True})
+    logs = f" (log: {', '.join(paths)})" if paths else ""
+    logging.critical("error: %s%s", " ".join(str(error[1]).split("\n")), logs, extra={"plain": True})
 
 
 def files() -> list[str]:
-    """Where records go besides stderr."""
-    return [one.baseFilename for one in logging.getLogger().handlers if isinstance(one, logging.FileHandler)]
+    """Paths of the log files that records are written to."""
+    return [
+        handler.baseFilename for handler in logging.getLogger().handlers if isinstance(handler, logging.FileHandler)
+    ]
 
 
 # ---------------------------------------------------------------- warnings that are kept
 
 
 class _Keeper(logging.Handler):
-    """Messages of level WARNING and above, as a record of what was made can hold them: each once, `MOST` of them."""
+    """Collects messages of level WARNING and above for the record of an artifact: a text once, at most `MOST`."""
 
     def __init__(self):
         super().__init__(logging.WARNING)
@@ -95,7 +100,7 @@ def kept() -> Iterator[list[str]]:
 
 
 def keep(messages: Iterable[str]) -> None:
-    """Add what another process has kept, and logged itself."""
+    """Add warnings that another process has kept; that process has logged them, so they are not logged again."""
     for keeper in logging.getLogger().handlers:
         if isinstance(keeper, _Keeper):
             for message in messages:

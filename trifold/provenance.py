@@ -21,16 +21,16 @@ from trifold import log
 from trifold.errors import InputError
 
 RECORD = "artifact.json"
-OUTPUT_MARK = ".snakemake_timestamp"  # Snakemake's, in a folder that is an output as a whole
-MADE = "results"  # what lies below it is made by rules and has a record
+OUTPUT_MARK = ".snakemake_timestamp"  # Snakemake writes it into a folder that is an output as a whole
+MADE = "results"  # folder of all that rules make; every artifact in it has a record
 SCHEMA_VERSION = 1
 FIELDS = {
     *("kind", "schema_version", "version", "parameters", "code", "inputs", "seed", "sources", "files", "packages"),
     *("created", "host"),
 }
-# Of later records: warnings that were logged while the artifact was made, and where a model was trained.
+# Fields that early records lack: warnings logged while the artifact was made, and where a model was trained.
 OPTIONAL_FIELDS = {"warnings", "where"}
-OWN_DIGEST = "record_sha256"  # of the record without it; the records of early versions have none
+RECORD_DIGEST = "record_sha256"  # of all other fields of the record; records of early versions have none
 REMEDY = "run `snakemake mend` and start again (a folder of your own: copy it anew)"
 # Distributions whose version can change a number.
 RECORDED_PACKAGES = [
@@ -68,8 +68,9 @@ def digest_file(path: str | os.PathLike) -> str:
 
 
 def _digest_of_record(facts: dict) -> str:
-    # As it will be read: keys and values that JSON does not know are text by then.
-    facts = json.loads(json.dumps({key: value for key, value in facts.items() if key != OWN_DIGEST}, default=str))
+    # JSON turns keys and values of other types (numbers as keys, paths) into text. The digest is taken after that, so
+    # that it is the same for a record in memory and for one read from its file.
+    facts = json.loads(json.dumps({key: value for key, value in facts.items() if key != RECORD_DIGEST}, default=str))
     return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -78,7 +79,7 @@ def read_record(path: str | os.PathLike) -> dict:
     facts: dict = {}
     try:
         facts = json.loads(Path(path).read_text())
-        whole = facts.keys() - {OWN_DIGEST, *OPTIONAL_FIELDS} == FIELDS and facts.get(OWN_DIGEST) in (
+        whole = facts.keys() - {RECORD_DIGEST, *OPTIONAL_FIELDS} == FIELDS and facts.get(RECORD_DIGEST) in (
             None,
             _digest_of_record(facts),
         )
@@ -105,7 +106,7 @@ def damage(record: str | os.PathLike) -> dict[str, str]:
 
 
 def _origin(path: Path) -> Path:
-    """Where `fetch` writes what it downloaded."""
+    """The file in which `fetch` records what it downloaded: URL, size and checksums."""
     return path.with_name(f".{path.name}.origin.json")
 
 
@@ -136,8 +137,8 @@ def input_version(path: str | os.PathLike) -> str:
         if _changed_since_download(path, digest):
             raise InputError(f"{path}: is not what was downloaded; delete it and start again: it is fetched anew")
         return digest[:12]
-    # What lies in subfolders (TensorBoard's events) is read by people only.
-    if wrong := [f"{name} is {what}" for name, what in damage(record).items() if "/" not in name]:
+    # Files in subfolders (TensorBoard's events) are for people: no job reads them.
+    if wrong := [f"{name} is {problem}" for name, problem in damage(record).items() if "/" not in name]:
         raise InputError(f"{record.parent}: damaged since it was made: {', '.join(wrong)}; {REMEDY}")
     return read_record(record)["version"]
 
@@ -153,7 +154,7 @@ class Made(NamedTuple):
 
 def version_of(made: Made) -> str:
     """Version of an artifact: a digest of what determines it."""
-    what = {
+    facts = {
         "kind": made.kind,
         "schema": SCHEMA_VERSION,
         "parameters": made.parameters,
@@ -161,7 +162,7 @@ def version_of(made: Made) -> str:
         # Paths stay out: the same data elsewhere is the same version.
         "inputs": sorted(made.inputs.values()),
     }
-    return digest_text(json.dumps(what, sort_keys=True, default=str))
+    return digest_text(json.dumps(facts, sort_keys=True, default=str))
 
 
 def _package_versions() -> dict[str, str]:
@@ -175,7 +176,7 @@ def _package_versions() -> dict[str, str]:
 
 
 class Folder(type(Path())):
-    """The folder a rule writes to before it is complete; `version` is what it will be called, `made` what it is of."""
+    """The folder a rule writes to until it is complete; `version`: of the finished artifact, `made`: what it is of."""
 
     version: str
     made: Made
@@ -224,7 +225,7 @@ def artifact(
             "warnings": warnings,
             **({"where": where} if where else {}),
         }
-        facts[OWN_DIGEST] = _digest_of_record(facts)
+        facts[RECORD_DIGEST] = _digest_of_record(facts)
         text = json.dumps(facts, indent=1, sort_keys=True, default=str)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / record).unlink(missing_ok=True)
@@ -239,12 +240,12 @@ def artifact(
 
 
 def _records(root: Path) -> list[Path]:
-    """Records below a folder, those of artifacts under way left out."""
-    found = []
+    """Records below a folder, but for those of artifacts that are being made (folders that start with a dot)."""
+    records = []
     for folder, below, names in os.walk(root):
         below[:] = [name for name in below if not name.startswith(".")]
-        found += [Path(folder, name) for name in names if name.endswith(RECORD) and not name.startswith(".")]
-    return sorted(found)
+        records += [Path(folder, name) for name in names if name.endswith(RECORD) and not name.startswith(".")]
+    return sorted(records)
 
 
 def manifest(root: str | os.PathLike) -> list[dict]:
@@ -261,7 +262,7 @@ def manifest(root: str | os.PathLike) -> list[dict]:
     ]
 
 
-# ---------------------------------------------------------------- what became of them
+# ---------------------------------------------------------------- damaged and missing artifacts
 
 
 class Damaged(NamedTuple):
@@ -281,16 +282,16 @@ def _files_of(record: Path) -> set[Path] | None:
 
 
 def _artifact_paths(record: Path) -> list[Path]:
-    """All of an artifact; where its record is damaged or gone, what lies beside it and belongs to no other."""
+    """Files of an artifact; where its record is damaged or gone, the files beside it that no other record lists."""
     if (listed := _files_of(record)) is None:
         if not record.parent.is_dir():
             return []
         beside = record.parent.glob(f"*{RECORD}")
-        kept = {path for other in beside for path in _files_of(other) or ()}
+        claimed = {path for neighbour in beside for path in _files_of(neighbour) or ()}
         listed = {
             path
             for path in record.parent.iterdir()
-            if path.is_file() and path not in kept and not path.name.startswith(".")
+            if path.is_file() and path not in claimed and not path.name.startswith(".")
         }
     if (mark := record.with_name(OUTPUT_MARK)).exists():
         listed.add(mark)
@@ -298,26 +299,26 @@ def _artifact_paths(record: Path) -> list[Path]:
 
 
 def _name(record: Path) -> str:
-    """The folder of an artifact; of one that shares it, the record."""
+    """What an artifact is called: its folder, or its record where several artifacts share a folder."""
     return str(record.parent if record.name == RECORD else record)
 
 
 def _damaged_artifact(record: Path) -> Damaged | None:
     try:
-        what = ", ".join(f"{file} is {how}" for file, how in damage(record).items())
+        problem = ", ".join(f"{file} is {state}" for file, state in damage(record).items())
     except InputError:
-        what = "its record is damaged"
-    return Damaged(_name(record), what, _artifact_paths(record)) if what else None
+        problem = "its record is damaged"
+    return Damaged(_name(record), problem, _artifact_paths(record)) if problem else None
 
 
 def _expected(root: Path, records: list[Path]) -> tuple[set[Path], set[Path]]:
-    """Records there must be, as the manifest and the inputs of other records have them; inputs from elsewhere."""
+    """Records that must exist, as the manifest and the inputs of other records name them; and inputs outside `root`."""
     expected, elsewhere = set(), set()
     try:
         listed = json.loads((root / "manifest.json").read_text())
-        expected |= {root / one["folder"] / one["record"] for one in listed}
+        expected |= {root / entry["folder"] / entry["record"] for entry in listed}
     except (KeyError, OSError, TypeError, ValueError):
-        pass  # none yet, of an early version, or itself damaged
+        pass  # there is no manifest yet, or it is of an early version, or damaged
     for record in records:
         try:
             inputs = map(Path, read_record(record)["inputs"])
@@ -341,27 +342,27 @@ def verify(root: str | os.PathLike) -> tuple[list[Damaged], list[str]]:
     """
     root, absent = Path(root), []
     records = _records(root)
-    found = [one for one in map(_damaged_artifact, records) if one]
+    damaged = [entry for entry in map(_damaged_artifact, records) if entry]
     expected, elsewhere = _expected(root, records)
     for record in sorted(expected.difference(records)):
-        if left := _artifact_paths(record):
-            found.append(Damaged(_name(record), "its record is missing", left))
+        if paths := _artifact_paths(record):
+            damaged.append(Damaged(_name(record), "its record is missing", paths))
         else:
             absent.append(_name(record))
     for path in sorted(elsewhere):
         if not path.exists():
             absent.append(str(path))
         elif path.is_file() and _origin(path).exists() and _changed_since_download(path, digest_file(path)):
-            found.append(Damaged(str(path), "it is not what was downloaded", [path, _origin(path)]))
-    return found, absent
+            damaged.append(Damaged(str(path), "it is not what was downloaded", [path, _origin(path)]))
+    return damaged, absent
 
 
 def remove(damaged: Iterable[Damaged]) -> None:
     """Delete what is damaged, the whole artifact each time, and folders that it leaves empty."""
-    for one in damaged:
-        for path in one.paths:
+    for entry in damaged:
+        for path in entry.paths:
             path.unlink(missing_ok=True)
         # Where the folder itself is an output, Snakemake would take an empty one for made.
-        for folder in sorted({path.parent for path in one.paths}, reverse=True):
+        for folder in sorted({path.parent for path in entry.paths}, reverse=True):
             with suppress(OSError):
                 folder.rmdir()

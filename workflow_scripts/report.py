@@ -17,7 +17,7 @@ def main(inputs, outputs, params) -> None:
     parameters = {"config": params.config}
     sources = [inputs.tables, *inputs.models, *inputs.maps, *inputs.low, inputs.deep, inputs.examples]
     sources += [*inputs.sequence, *inputs.tracks, *filter(None, (inputs.truth, inputs.motifs))]
-    sources += [*inputs.summaries, *inputs.own, *inputs.enhanced]
+    sources += [*inputs.summaries, *inputs.own_maps, *inputs.enhanced]
     facts = build.gather(
         params.config,
         summaries=dict(zip(params.evaluated, inputs.summaries)),
@@ -44,8 +44,8 @@ def main(inputs, outputs, params) -> None:
             tracks=dict(zip(params.tracks, (Path(path).parent for path in inputs.tracks))),
             motifs=inputs.motifs or None,
         )
-        own = dict(zip(params.enhance, zip(inputs.own, inputs.enhanced)))
-        facts = build.draw_maps(partial, facts, own, params.config["geometry"]["window_bins"])
+        own_maps = dict(zip(params.enhance, zip(inputs.own_maps, inputs.enhanced)))
+        facts = build.draw_maps(partial, facts, own_maps, params.config["geometry"]["window_bins"])
     sources += [outputs.figures, *inputs.sections]
     with provenance.artifact(page.parent, "report", parameters=parameters, code=params.code, inputs=sources) as partial:
         manifest = provenance.manifest(root)

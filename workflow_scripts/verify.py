@@ -17,12 +17,12 @@ def main(params) -> None:
     for path in absent:
         logger.warning("%s is not there any more; what was made from it is whole", path)
     if damaged and not params.mend:
-        for one in damaged:
-            logger.error("%s: %s", one.name, one.what)
+        for artifact in damaged:
+            logger.error("%s: %s", artifact.name, artifact.what)
         raise InputError(f"{params.results}: damaged, {len(damaged)} in all (above); `snakemake mend` removes them")
     provenance.remove(damaged)
-    for one in damaged:
-        logger.warning("%s: removed; ask for it by name, or it is made again when something needs it", one.name)
+    for artifact in damaged:
+        logger.warning("%s: removed; ask for it by name, or it is made again when something needs it", artifact.name)
     if not damaged:
         logger.info("%s: whole", params.results)
 

@@ -26,7 +26,7 @@ def package(tmp_path, monkeypatch):
 
 def forget():
     """As a new process begins."""
-    for function in (code._kept, code._source, code._imports, code.code_version):
+    for function in (code._source_cache, code._source, code._imports, code.code_version):
         function.cache_clear()
 
 

@@ -19,7 +19,7 @@ LENGTHS_BP: dict[str, dict[str, int]] = {
 
 
 def guess(chromsizes: Mapping[str, int]) -> str | None:
-    """The assembly that has chromosomes of these names (with or without "chr") and lengths; None where none has."""
+    """Name of the assembly with chromosomes of these names (with or without "chr") and lengths; None if unknown."""
     lengths = {name.removeprefix("chr"): length_bp for name, length_bp in chromsizes.items()}
     for assembly, known in LENGTHS_BP.items():
         shared = known.keys() & lengths.keys()

@@ -1,8 +1,8 @@
-"""The diagonals of a map that MIX-HIC's windows are cut from, kept once per chromosome (Yang et al. 2025).
+"""The diagonals of a map that windows about pairs are cut from, a set of files for a chromosome (Yang et al. 2025).
 
-Values are balanced ones with the raw counts' total, clipped at 255 or less, over their maximum: [0, 1], 0 on bad bins.
-What is kept of a prepared map is less: its counts, most of them in four bits, and a factor for every bin, so that a
-deep map of 450 diagonals takes some 300 bytes a bin where float32 takes 1,800. Windows are decoded as they are cut.
+Values are balanced counts, scaled to the total of the raw counts, clipped at 255 or less and divided by their maximum:
+[0, 1], 0 on bad bins. Of a prepared map the counts are stored, most of them in four bits, and a factor for every bin:
+a deep map of 450 diagonals takes some 300 bytes a bin, and 1,800 as float32. Windows are decoded as they are cut.
 """
 
 import logging
@@ -19,19 +19,21 @@ from trifold.io.cool import Band, open_map
 
 logger = logging.getLogger(__name__)
 
-CLIP = 255.0  # as published: contacts, on the scale of counts
-# Counts of the first diagonals take two bytes, the others half a byte; the largest number that fits stands for "see
-# the large ones".
+CLIP = 255.0  # contacts on the scale of counts, as published
+# Counts of the first NEAR_BINS diagonals take two bytes, the others half a byte. The largest number that fits there
+# means that the count is in the table of large counts.
 NEAR_BINS, NEAR_LARGE, FAR_LARGE = 32, 0xFFFF, 0xF
 LARGE = np.dtype([("distance", "<u4"), ("count", "<u4")])
-BINS = np.dtype([("factor", "<f8"), ("large", "<i8")])  # large: where the bin's own begin
+BINS = np.dtype(
+    [("factor", "<f8"), ("large", "<i8")]
+)  # large: row of the bin's first entry in the table of large counts
 
 
 def scale(band: Band, balanced: np.ndarray) -> float:
-    """What gives the band's balanced values the raw counts' total, so that they are on the scale of counts.
+    """Factor that brings the band's balanced values to the scale of counts: their total becomes that of the raw counts.
 
-    KR-normalised contacts of a .hic file lie there, and so does the 255 they are clipped at. Raises InputError where no
-    balanced contact is.
+    KR-normalised contacts of a .hic file, for which 255 was published as the clip, are on that scale too. Raises
+    InputError where the band has no balanced contact.
     """
     known = np.isfinite(balanced)
     total = balanced[known].sum()
@@ -43,8 +45,9 @@ def scale(band: Band, balanced: np.ndarray) -> float:
 class BandStore:
     """Windows of one chromosome's map on [0, 1], cut from a band: ``.npy``, float32 (n_bins, n_diagonals).
 
-    A window of `window_bins` (even, W below) about (x, y) has the rows x - W/2 ... x + W/2 - 1 and such columns.
-    Column d holds the pixels (i, i + d). The file is mapped on first use in each process; the store pickles.
+    A window of `window_bins` (even, W below) about (x, y) has the rows x - W/2 ... x + W/2 - 1 and the columns
+    y - W/2 ... y + W/2 - 1. Column d of the band holds the pixels (i, i + d). A process maps the file on first use, so
+    a store can be pickled.
     """
 
     def __init__(self, path: str | os.PathLike, window_bins: int):
@@ -56,7 +59,7 @@ class BandStore:
 
     @classmethod
     def write(cls, path: str | os.PathLike, values: np.ndarray, window_bins: int) -> "BandStore":
-        """Keep a band of contacts (n_bins, n_diagonals): not finite ones as 0, clipped at 255, over their maximum."""
+        """Write a band of contacts (n_bins, n_diagonals): not finite ones as 0, clipped at 255, over their maximum."""
         values = np.minimum(np.where(np.isfinite(values), values, 0), CLIP)
         maximum = values.max(initial=0)
         if not maximum > 0:
@@ -119,11 +122,13 @@ class BandStore:
 
 
 class CountStore(BandStore):
-    """The same of a prepared map, as counts and factors: equal up to the rounding of float32.
+    """A `BandStore` of a prepared map that holds counts and factors: equal values, up to the rounding of float32.
 
-    ``<chrom>.npy`` uint16 (n_bins, 32), ``<chrom>.far.npy`` uint8, two diagonals to a byte, the nearer one in its lower
-    half, ``<chrom>.large.npy`` what fits neither, by bin and distance, ``<chrom>.bins.npy`` of every bin its factor (0:
-    bad) and where its large ones begin. A value is count · factor · factor, 1 at most.
+    ``<chrom>.npy``        uint16 (n_bins, 32), counts of the near diagonals
+    ``<chrom>.far.npy``    uint8, counts of the others: two diagonals in a byte, the nearer one in its lower half
+    ``<chrom>.large.npy``  counts too large for either, by bin and distance
+    ``<chrom>.bins.npy``   of every bin, its factor (0: bad) and the row of its first large count
+    A value is count · factor · factor of its two bins, 1 at most.
     """
 
     def __init__(self, path: str | os.PathLike, n_diagonals: int, window_bins: int):
@@ -132,9 +137,9 @@ class CountStore(BandStore):
 
     @staticmethod
     def keep(path: str | os.PathLike, band: Band, clip: float = CLIP) -> tuple[int, int]:
-        """Write a band of counts with its weights, values clipped at `clip`, over their maximum: (bins, diagonals).
+        """Write a band as counts and factors, its values clipped at `clip`, over their maximum; returns its shape.
 
-        Raises InputError where no balanced contact is, or counts are not whole numbers.
+        Raises InputError where the band has no balanced contact, or counts are not whole numbers.
         """
         path, balanced = Path(path), band.balanced
         factor = scale(band, balanced)
@@ -165,7 +170,7 @@ class CountStore(BandStore):
 
     @property
     def arrays(self) -> tuple[np.ndarray, ...]:
-        """Counts near and far, the large ones' distances and numbers, the bins' factors and where their large begin."""
+        """Near counts, far counts, large counts (distances, numbers), bins (factors, rows of the first large count)."""
         if self._arrays is None:
             near, far, large, bins = (np.asarray(np.load(path, mmap_mode="r")) for path in self.files)
             self._arrays = (near, far, large["distance"], large["count"], bins["factor"], bins["large"])
@@ -191,17 +196,17 @@ def _run(near, far, distances, counts, factors, begins, i, first, out):
     split = min(max(NEAR_BINS - first, 0), n)
     for k in range(split):
         out[k] = min(near[i, first + k] * factor * factors[i + first + k], 1.0)
-    # Two diagonals share a byte; a run may begin with the farther one.
+    # Two diagonals share a byte; a run may begin with the farther of the two.
     if split < n and (first + split) % 2:
         d = first + split
         out[split] = min((far[i, (d - NEAR_BINS) // 2] >> 4) * factor * factors[i + d], 1.0)
         split += 1
     for k in range(split, n, 2):
         d = first + k
-        both = far[i, (d - NEAR_BINS) // 2]
-        out[k] = min((both & FAR_LARGE) * factor * factors[i + d], 1.0)
+        packed = far[i, (d - NEAR_BINS) // 2]
+        out[k] = min((packed & FAR_LARGE) * factor * factors[i + d], 1.0)
         if k + 1 < n:
-            out[k + 1] = min((both >> 4) * factor * factors[i + d + 1], 1.0)
+            out[k + 1] = min((packed >> 4) * factor * factors[i + d + 1], 1.0)
     end = begins[i + 1] if i + 1 < begins.shape[0] else distances.shape[0]
     for k in range(begins[i], end):
         d = np.int64(distances[k])

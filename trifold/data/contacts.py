@@ -1,7 +1,7 @@
-"""One contact map, as it comes (.cool, .mcool, .hic) -> one cooler that the rest can trust.
+"""A contact map as it comes (.cool, .mcool, .hic) -> a checked cooler, which all other steps read.
 
-What is made: one bin width, pixels sorted and each stored once, whole counts, the chromosomes of the genome, a `weight`
-column whose balanced rows sum to 1. What had to be repaired is logged and stands in the report.
+The cooler has one bin width, pixels sorted and stored once, whole counts, the chromosomes of the genome, a `weight`
+column whose balanced rows sum to 1. Repairs are logged and listed in the report.
 """
 
 import logging
@@ -30,17 +30,17 @@ ROW_SUM_TOLERANCE = 0.05  # how far the rows of a stored balancing may be from s
 
 def whole_rows(chunks: Iterable[Pixels]) -> Iterator[Pixels]:
     """The same pixels, cut so that no run of one `bin1_id` is divided between chunks."""
-    rest = None
+    tail = None
     for chunk in chunks:
-        if rest is not None:
-            chunk = {name: np.concatenate([rest[name], chunk[name]]) for name in chunk}
+        if tail is not None:
+            chunk = {name: np.concatenate([tail[name], chunk[name]]) for name in chunk}
         elsewhere = np.flatnonzero(chunk["bin1_id"] != chunk["bin1_id"][-1:])
         edge = elsewhere[-1] + 1 if len(elsewhere) else 0
         if edge:
             yield {name: column[:edge] for name, column in chunk.items()}
-        rest = {name: column[edge:] for name, column in chunk.items()}
-    if rest is not None and len(rest["bin1_id"]):
-        yield rest
+        tail = {name: column[edge:] for name, column in chunk.items()}
+    if tail is not None and len(tail["bin1_id"]):
+        yield tail
 
 
 def merge(chunks: Iterable[Pixels], new_ids: np.ndarray) -> Iterator[Pixels]:
@@ -66,14 +66,16 @@ def merge(chunks: Iterable[Pixels], new_ids: np.ndarray) -> Iterator[Pixels]:
         yield {"bin1_id": key // n_new, "bin2_id": key % n_new, "count": count}
 
 
-def renumber(chromsizes: dict[str, int], bin_bp: int, factor: int = 1, kept: Iterable[str] | None = None) -> np.ndarray:
-    """New ids for `merge`: `factor` bins become one, chromosomes outside `kept` (None: all are kept) become -1."""
-    kept = set(chromsizes if kept is None else kept)
+def renumber(
+    chromsizes: dict[str, int], bin_bp: int, factor: int = 1, chromosomes: Iterable[str] | None = None
+) -> np.ndarray:
+    """New ids for `merge`: `factor` bins become one; bins outside `chromosomes` (None: all) become -1."""
+    chromosomes = set(chromsizes if chromosomes is None else chromosomes)
     ids, offset = [], 0
     for name, length_bp in chromsizes.items():
         old = np.arange(n_bins(length_bp, bin_bp))
-        ids.append(offset + old // factor if name in kept else np.full_like(old, -1))
-        offset += n_bins(length_bp, bin_bp * factor) if name in kept else 0
+        ids.append(offset + old // factor if name in chromosomes else np.full_like(old, -1))
+        offset += n_bins(length_bp, bin_bp * factor) if name in chromosomes else 0
     return np.concatenate(ids)
 
 
@@ -93,7 +95,7 @@ class Raw:
 
 @dataclass(frozen=True)
 class _Scan:
-    """What one pass over a pixel table finds."""
+    """What one pass over a pixel table counts."""
 
     pixels: int
     duplicates: int
@@ -173,16 +175,16 @@ def _whole(counts: np.ndarray, path: Path) -> np.ndarray:
     """Counts as int64. Raises InputError where they are NaN, infinite, negative or not whole."""
     finite = np.isfinite(counts)
     if np.isnan(counts).any():
-        what = "are NaN in places"
+        problem = "are NaN in places"
     elif not finite.all():
-        what = "are infinite in places"
+        problem = "are infinite in places"
     elif (counts < 0).any():
-        what = f"are negative in places ({counts.min():g})"
+        problem = f"are negative in places ({counts.min():g})"
     elif (np.floor(counts) != counts).any():
-        what = "are not whole numbers"
+        problem = "are not whole numbers"
     else:
         return counts.astype(np.int64)
-    raise InputError(f"{path}: counts {what}; give the raw counts, not a normalised or predicted map")
+    raise InputError(f"{path}: counts {problem}; give the raw counts, not a normalised or predicted map")
 
 
 def _scan(raw: Raw) -> _Scan:
@@ -209,30 +211,32 @@ def _scan(raw: Raw) -> _Scan:
 def _match_chromosomes(
     raw: Raw, occupied: Iterable[str], genome: dict[str, int], exclude: Iterable[str], rename: dict[str, str]
 ) -> tuple[dict[str, int], list[str]]:
-    """The map's chromosomes under the genome's names (all of them, with sizes), and which of them are kept.
+    """The map's chromosomes under the genome's names (all of them, with sizes), and the names of those that
+    are also the genome's and not excluded.
 
-    Raises InputError where names or sizes are not those of the genome; a strange chromosome without a contact passes.
+    Raises InputError where names or sizes are not those of the genome; a chromosome that the genome has not passes if
+    it has no contact.
     """
     sizes = {rename.get(name, name): length for name, length in raw.chromsizes.items()}
     if len(sizes) < len(raw.chromsizes):
         raise InputError(f"{raw.path}: rename gives two chromosomes one name: {sorted(rename)}")
     occupied = {rename.get(name, name) for name in occupied}
     wanted = [name for name in sizes if name not in set(exclude)]
-    kept = [name for name in wanted if name in genome]
-    if not kept or (occupied & set(wanted)) - set(kept):
+    common = [name for name in wanted if name in genome]
+    if not common or (occupied & set(wanted)) - set(common):
         raise InputError(
             f"{raw.path}: the map's chromosomes {', '.join(wanted)} are not those of the genome, {', '.join(genome)}; "
             "use `rename` beside this map ({map's name: genome's name}) or genome/exclude",
             f"{raw.path}: the map's chromosomes {cool.some_of(wanted)} are not those of the FASTA, "
             f"{cool.some_of(genome)}; give the FASTA of the map's assembly, with the map's names",
         )
-    if differing := [name for name in kept if sizes[name] != genome[name]]:
+    if differing := [name for name in common if sizes[name] != genome[name]]:
         lengths = ", ".join(f"{name} {sizes[name]:,} bp against {genome[name]:,}" for name in differing)
         raise InputError(
             f"{raw.path}: another assembly than the genome ({lengths}); give the map's own genome",
             f"{raw.path}: another assembly than the FASTA ({lengths}); give the FASTA of the map's assembly",
         )
-    return sizes, kept
+    return sizes, common
 
 
 # ---------------------------------------------------------------- balancing
@@ -259,7 +263,7 @@ def balance(path: str | os.PathLike, options: dict | None = None, called: str | 
     """Iterative correction of a cooler, stored as its `weight`; cis only where the map has no trans contact.
 
     options  ignore_diags, mad_max, min_nnz as cooler takes them; a bin without a contact is bad whatever min_nnz says
-    called   what the map is called in messages; its path, unless it was made of another
+    called   name of the map in messages, such as the file that `path` was made from; None: `path`
     It ends when the rows are equal to 0.1 % (cooler's own tolerance is in contacts, so a deep map never gets there).
     Returns the options with `cis_only`, `converged` and `bad_bins` (their number). Raises InputError where no bin is
     left.
@@ -268,7 +272,7 @@ def balance(path: str | os.PathLike, options: dict | None = None, called: str | 
     clr = cooler.Cooler(str(path))
     trans, row_sum = _survey(clr, options["ignore_diags"])
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        # Means over chromosomes that are empty; convergence is reported below.
+        # cooler warns of empty chromosomes, whose mean is not defined, and of convergence, which is logged below.
         warnings.simplefilter("ignore")
         weight, statistics = cooler.balance_cooler(
             clr,
@@ -344,20 +348,20 @@ def prepare(
     scan = _scan(raw)
     duplicates = scan.duplicates
     if not scan.clean:
-        found = f"{duplicates} duplicate pixels" + ("" if scan.sorted_rows else " and unsorted rows")
+        defects = f"{duplicates} duplicate pixels" + ("" if scan.sorted_rows else " and unsorted rows")
         base = open_raw(path, min(width for width in resolutions(path) if bin_bp % width == 0))
         if base.bin_bp < raw.bin_bp and (base_scan := _scan(base)).clean:
-            repairs.append(f"{found} at {raw.bin_bp} bp: coarsened anew from {base.bin_bp} bp, which is sound")
+            repairs.append(f"{defects} at {raw.bin_bp} bp: coarsened anew from {base.bin_bp} bp, which is sound")
             raw, scan = base, base_scan
         else:
-            repairs.append(f"{found} at {raw.bin_bp} bp: sorted, duplicates summed")
+            repairs.append(f"{defects} at {raw.bin_bp} bp: sorted, duplicates summed")
     elif raw.bin_bp < bin_bp:
         repairs.append(f"no map of {bin_bp} bp in the file: coarsened from {raw.bin_bp} bp")
-    sizes, kept = _match_chromosomes(raw, scan.occupied, chromsizes or raw.chromsizes, exclude, rename)
-    if dropped := [name for name in sizes if name not in kept]:
+    sizes, names = _match_chromosomes(raw, scan.occupied, chromsizes or raw.chromsizes, exclude, rename)
+    if dropped := [name for name in sizes if name not in names]:
         logger.info("%s: dropped %s", path, ", ".join(dropped))
 
-    new_ids = renumber(sizes, raw.bin_bp, bin_bp // raw.bin_bp, kept)
+    new_ids = renumber(sizes, raw.bin_bp, bin_bp // raw.bin_bp, names)
     weight = _stored_weight(raw, options) if not repairs else None
     report = {
         "source": Path(cool.split_uri(path)[0]).name,
@@ -372,7 +376,7 @@ def prepare(
         logger.warning("%s: %s", path, repair)
     cool.write_cool(
         target,
-        {name: sizes[name] for name in kept},
+        {name: sizes[name] for name in names},
         bin_bp,
         ({**chunk, "count": chunk["count"].astype(np.int64)} for chunk in merge(raw.chunks(), new_ids)),
         weight=None if weight is None else weight[new_ids >= 0],
@@ -396,15 +400,15 @@ def write_chromosomes(
     sizes = {rename.get(name, name): length_bp for name, length_bp in raw.chromsizes.items()}
     if len(sizes) < len(raw.chromsizes):
         raise InputError(f"{source}: rename gives two chromosomes one name: {sorted(rename)}")
-    if not (kept := {name: length_bp for name, length_bp in sizes.items() if name not in set(exclude)}):
+    if not (remaining := {name: length_bp for name, length_bp in sizes.items() if name not in set(exclude)}):
         raise InputError(f"{source}: no chromosome is left after genome/exclude {sorted(exclude)}")
-    lines = ["name\tlength_bp", *(f"{name}\t{length_bp}" for name, length_bp in kept.items())]
+    lines = ["name\tlength_bp", *(f"{name}\t{length_bp}" for name, length_bp in remaining.items())]
     (Path(out) / "chromosomes.tsv").write_text("\n".join(lines) + "\n")
-    return kept
+    return remaining
 
 
 def _finish(target: str | os.PathLike, weighted: bool, options: dict, source: Path) -> dict:
-    """Balance the written map, unless the weight it came with still holds; the last part of the report."""
+    """Balance the written map, unless the weight it came with still holds; returns the last part of the report."""
     clr = cooler.Cooler(str(target))
     totals = {"contacts": int(clr.info["sum"]), "pixels": int(clr.info["nnz"])}
     if weighted:

@@ -1,6 +1,7 @@
 """A low map from a deep one: fewer contacts, wider bins, or both (first thinned, then coarsened).
 
-Thinning keeps each contact with probability 1/thin on its own (binomial per pixel), as sequencing less would.
+Thinning keeps a contact with probability 1/thin, independently of the others (binomial per pixel), as sequencing less
+would.
 Kriukov et al. 2021 coarsen without thinning, so their low map has every contact of the deep one.
 """
 

@@ -64,13 +64,13 @@ class Moments:
 def stacks(windows: pd.DataFrame, geometry: Geometry) -> Iterator[tuple[str, pd.DataFrame]]:
     """Windows chromosome by chromosome, in stacks of about `STACK_PIXELS`."""
     size = max(1, STACK_PIXELS // geometry.window_bins**2)
-    for chrom, ours in by_chromosome(windows):
-        for lo in range(0, len(ours), size):
-            yield chrom, ours.iloc[lo : lo + size]
+    for chrom, rows in by_chromosome(windows):
+        for lo in range(0, len(rows), size):
+            yield chrom, rows.iloc[lo : lo + size]
 
 
 class Maps:
-    """Windows of one map; the band of one chromosome is kept."""
+    """Windows of one map; the band of the last chromosome read stays in memory."""
 
     def __init__(self, path: str | os.PathLike, bin_bp: int, window_bins: int):
         self.path, self.bin_bp, self.window_bins = path, bin_bp, window_bins
@@ -95,9 +95,9 @@ def expected_by_distance(deep: Maps, regions: pd.DataFrame) -> np.ndarray:
     A diagonal without a valid pixel takes the value interpolated from its neighbours.
     """
     total, number = np.zeros(deep.window_bins), np.zeros(deep.window_bins)
-    for chrom, ours in by_chromosome(regions):
+    for chrom, chrom_regions in by_chromosome(regions):
         balanced = deep.on(chrom).balanced
-        for start_bp, end_bp in extents(ours):
+        for start_bp, end_bp in extents(chrom_regions):
             inside = balanced[-(-start_bp // deep.bin_bp) : -(-end_bp // deep.bin_bp)]
             # Row i of a region of n bins has its diagonals below n - i inside.
             rows, distances = np.ogrid[: len(inside), : deep.window_bins]
@@ -109,16 +109,16 @@ def expected_by_distance(deep: Maps, regions: pd.DataFrame) -> np.ndarray:
 
 
 class _Contacts:
-    """Contacts of one map in the training windows, on the scale of `recipe`."""
+    """Sums over the training windows of one map: contacts, and the contacts per pixel that a recipe makes of them."""
 
     def __init__(self):
         self.raw, self.balanced, self.largest, self.histogram = 0.0, 0.0, 0.0, normalise.Histogram()
 
     def count(self, balanced: np.ndarray, counts: np.ndarray, factor: int) -> None:
-        """Contacts and balanced sum, for the ratio between the two."""
+        """Add the contacts and the balanced sum of windows; `per_balanced` is their ratio."""
         valid = np.isfinite(balanced)
         self.raw += float(counts[valid].sum())
-        # On the deep map's bins: a value is 1/k of it, on k x k pixels.
+        # A balanced value v of bins k times as wide is v / k on all k x k pixels of the deep map's bins: k · v in all.
         self.balanced += float(balanced[valid].sum()) * factor
 
     @property
@@ -126,7 +126,7 @@ class _Contacts:
         return self.raw / self.balanced if self.balanced else 0.0
 
     def add(self, values: np.ndarray) -> None:
-        """Values of the recipe, for their largest and their quantile."""
+        """Add contacts per pixel that the recipe made, for their largest value and their quantile."""
         self.largest = max(self.largest, float(values.max(initial=0.0)))
         self.histogram.add(values)
 
@@ -134,32 +134,32 @@ class _Contacts:
 def count_contacts(
     deep: Maps, low: Maps, training: list[tuple[str, pd.DataFrame]], recipe: CountsRecipe, coarsen: int
 ) -> dict[str, float]:
-    """What the training windows say of contacts: statistics["counts"].
+    """The section `counts` of statistics.json, from the training windows.
 
-    ratio: contacts of the deep map per contact of the low one. Of each map: contacts per unit of the balanced scale,
-    and the largest and the 99.9 % quantile (zeros included) of the recipe's contacts per pixel.
+    ratio: contacts of the deep map per contact of the low map. For both maps: contacts per unit of the balanced scale,
+    and the largest value and 99.9 % quantile (zeros included) of the contacts per pixel that the recipe makes.
     """
     maps = {"deep": (deep, 1, _Contacts()), "low": (low, coarsen, _Contacts())}
     for chrom, stack in training:
-        for one, factor, found in maps.values():
-            found.count(*one.windows(chrom, stack), factor)
+        for source, factor, tally in maps.values():
+            tally.count(*source.windows(chrom, stack), factor)
     for chrom, stack in training:
-        for one, factor, found in maps.values():
-            found.add(normalise.contacts(*one.windows(chrom, stack), recipe, found.per_balanced, factor))
+        for source, factor, tally in maps.values():
+            tally.add(normalise.contacts(*source.windows(chrom, stack), recipe, tally.per_balanced, factor))
     facts = {"ratio": maps["deep"][2].raw / max(maps["low"][2].raw, 1.0)}
-    for name, (_, _, found) in maps.items():
-        facts[f"{name}_per_balanced"] = found.per_balanced
-        facts[f"{name}_max"] = found.largest
-        facts[f"{name}_q999"] = found.histogram.quantile(0.999, zeros=True)
+    for name, (_, _, tally) in maps.items():
+        facts[f"{name}_per_balanced"] = tally.per_balanced
+        facts[f"{name}_max"] = tally.largest
+        facts[f"{name}_q999"] = tally.histogram.quantile(0.999, zeros=True)
     return facts
 
 
 def mean_log_weight(low: Maps, regions: pd.DataFrame) -> float:
     """Mean ln of the balancing weights of the good bins in the regions."""
     logs = []
-    for chrom, ours in by_chromosome(regions):
+    for chrom, chrom_regions in by_chromosome(regions):
         weight = low.on(chrom).weight
-        for start_bp, end_bp in extents(ours):
+        for start_bp, end_bp in extents(chrom_regions):
             inside = weight[-(-start_bp // low.bin_bp) : -(-end_bp // low.bin_bp)]
             logs.append(np.log(inside[np.isfinite(inside)]))
     values = np.concatenate(logs)
@@ -177,7 +177,7 @@ def log_bias(weight: np.ndarray, mean: float) -> np.ndarray:
 
 
 def _bins_with_n(folder: str | os.PathLike | None, bad: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Per chromosome, which bins hold an N; none of a genome without a sequence."""
+    """chromosome -> bool per bin, whether it holds an N; all False for a genome without a sequence."""
     if folder is None:
         return {name: np.zeros_like(bins) for name, bins in bad.items()}
     with np.load(Path(folder) / "n_bins.npz") as stored:
@@ -185,9 +185,9 @@ def _bins_with_n(folder: str | os.PathLike | None, bad: dict[str, np.ndarray]) -
 
 
 def _check_bins(deep: str | os.PathLike, low: str | os.PathLike, bin_bp: int, coarsen: int) -> None:
-    for path, wanted in ((deep, bin_bp), (low, bin_bp * coarsen)):
-        if (found := bin_width(open_map(path))) != wanted:
-            raise InputError(f"{path}: bins of {found} bp, not {wanted}; make it again with this geometry/bin_bp")
+    for path, wanted_bp in ((deep, bin_bp), (low, bin_bp * coarsen)):
+        if (width_bp := bin_width(open_map(path))) != wanted_bp:
+            raise InputError(f"{path}: bins of {width_bp} bp, not {wanted_bp}; make it again with this geometry/bin_bp")
 
 
 def _check_pixels(
@@ -198,13 +198,16 @@ def _check_pixels(
     bad: dict[str, np.ndarray],
     with_n: dict[str, np.ndarray],
 ) -> None:
-    """Refuse a role in whose windows no pixel counts: two bins, two or more apart, neither missing nor with an N."""
-    for role, ours in windows.groupby("role", sort=False):
+    """Raise InputError for a role whose windows have no pixel to score: no two bins, two or more apart, that are valid.
+
+    A bin is valid if it is not missing in the map and holds no N.
+    """
+    for role, role_windows in windows.groupby("role", sort=False):
         missing, unknown, counted = 0.0, 0.0, False
-        for chrom, own in by_chromosome(ours):
-            bins = own["start_bp"].to_numpy()[:, None] // bin_bp + np.arange(window_bins)
-            missing += bad[chrom][bins].sum() / (len(ours) * window_bins)
-            unknown += with_n[chrom][bins].sum() / (len(ours) * window_bins)
+        for chrom, chrom_windows in by_chromosome(role_windows):
+            bins = chrom_windows["start_bp"].to_numpy()[:, None] // bin_bp + np.arange(window_bins)
+            missing += bad[chrom][bins].sum() / (len(role_windows) * window_bins)
+            unknown += with_n[chrom][bins].sum() / (len(role_windows) * window_bins)
             valid = ~(bad[chrom] | with_n[chrom])[bins]
             span = window_bins - valid.argmax(axis=1) - valid[:, ::-1].argmax(axis=1)
             counted |= bool((valid.any(axis=1) & (span > 2)).any())
@@ -226,13 +229,13 @@ _THIN = (
 
 
 def _check_statistics(deep_cool: str | os.PathLike, statistics: dict) -> None:
-    """Refuse a scale that brings every pixel to NaN."""
-    found = {
+    """Raise InputError for scales that would make every pixel NaN."""
+    scales = {
         f"{part}/{name}": value for part in ("observed", "counts", "oe") for name, value in statistics[part].items()
     }
-    wrong = [f"{name} is {value}" for name, value in found.items() if not np.isfinite(value)]
-    if found["observed/floor"] >= found["observed/ceiling"]:
-        wrong.append(f"observed/floor and observed/ceiling are both {found['observed/floor']:.4g}")
+    wrong = [f"{name} is {value}" for name, value in scales.items() if not np.isfinite(value)]
+    if scales["observed/floor"] >= scales["observed/ceiling"]:
+        wrong.append(f"observed/floor and observed/ceiling are both {scales['observed/floor']:.4g}")
     if wrong:
         raise InputError(
             f"{deep_cool}: its training windows give no scale (statistics.json: {', '.join(wrong)}); choose other "
@@ -313,12 +316,12 @@ def build(
             low_pixels = low.windows(chrom, stack)
             observed, _ = normalise.observed(*pixels, recipes.observed, scale)
             oe = normalise.oe(*pixels, recipes.oe, expected)
-            seen = wide.windows(chrom, stack, pad=True) if wide else low_pixels
-            low_observed, _ = normalise.observed(*seen, recipes.observed, scale, coarsen)
+            input_pixels = wide.windows(chrom, stack, pad=True) if wide else low_pixels
+            low_observed, _ = normalise.observed(*input_pixels, recipes.observed, scale, coarsen)
             if with_counts:
-                given = ("deep", pixels, 1), ("low", low_pixels, coarsen)
-                for name, both, factor in given:
-                    values = normalise.contacts(*both, recipes.counts, counts[f"{name}_per_balanced"], factor)
+                contact_maps = ("deep", pixels, 1), ("low", low_pixels, coarsen)
+                for name, map_pixels, factor in contact_maps:
+                    values = normalise.contacts(*map_pixels, recipes.counts, counts[f"{name}_per_balanced"], factor)
                     arrays[f"{name}_counts"].append(values)
             bins = stack["start_bp"].to_numpy()[:, None] // geometry.bin_bp + np.arange(size)
             coarse_bins = bins[:, ::coarsen] // coarsen

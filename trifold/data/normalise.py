@@ -1,7 +1,7 @@
 """Windows of a contact map -> training maps: observed/expected (ln), observed on [0, 1], contacts, and the way back.
 
-Every function takes a stack of windows (n, W, W) and treats each on its own. Missing pixels are NaN and always whole
-rows and columns (bad bins), as balancing leaves them.
+Every function takes a stack of windows (n, W, W) and treats a window without regard to the others. Missing pixels are
+NaN and always whole rows and columns (bad bins), as balancing leaves them.
 
 Sources: Fudenberg et al. 2020 (Akita; basenji's `bin/akita_data_read.py`), Kriukov et al. 2021 (the released
 preprocessing notebook), cooltools 0.7.1 (`adaptive_coarsegrain`, `observed_over_expected`, `interp_nan`).
@@ -140,7 +140,7 @@ def local_expected(windows: np.ndarray) -> np.ndarray:
 
 
 def _needed(value: T | None, name: str) -> T:
-    """What a recipe cannot do without. Raises ValueError where it was not given."""
+    """A value that a recipe needs. Raises ValueError where it is None."""
     if value is None:
         raise ValueError(f"{name}: the recipe needs it, and it was not given")
     return value
@@ -241,7 +241,7 @@ def oe_steps(
 
     akita: clipped, coarsegrained, obsexp, logclip, interp (then diagonals -1, 0, 1 set to 0), smoothed
     kriukov2021: coarsegrained, obsexp, log, interp, smoothed, clipped
-    Neither is cropped: that is the model's business. `expected` (W,) is used where the recipe says "global".
+    Neither is cropped: models crop their targets. `expected` (W,) is used where the recipe says "global".
     """
     akita = recipe.variant == "akita"
     steps = {"clipped": clip_at_diagonal_2(balanced)[0]} if akita else {}
@@ -299,7 +299,7 @@ class ObservedScale:
 
 
 def window_scale(windows: np.ndarray) -> ObservedScale:
-    """The published scale: smallest non-zero value added, then ln between the window's own minimum and maximum."""
+    """The published scale of a window: its smallest non-zero value added, then ln between its minimum and maximum."""
     positive = np.where(windows > 0, windows, np.inf).min(axis=(1, 2))
     empty = ~np.isfinite(positive)
     offset = np.where(empty, 1.0, positive)
@@ -329,7 +329,7 @@ class Log10Scale:
 
 
 def own_scale(windows: np.ndarray, recipe: ObservedRecipe) -> ObservedScale | Log10Scale:
-    """The scale of each window by itself, of the recipe's variant."""
+    """A scale for every window, from its values alone, of the recipe's variant."""
     if recipe.variant == "kriukov2021":
         return window_scale(windows)
     logarithm = np.log10(windows + 1)
@@ -353,12 +353,13 @@ def observed(
                 "config: recipes/<protocol>/observed: variant lau2025 scales every window alone; set scale: window"
             )
         filled = np.nan_to_num(balanced)
-        # As released, maps of wide bins are not divided before the logarithm; what is predicted is a deep map.
+        # Windows are scaled as released: maps of wide bins are not divided by `factor` before the logarithm. The scale
+        # that leads back is of the divided values, because predictions are on the scale of the deep map.
         return own_scale(filled, recipe).forward(filled).astype(np.float32), own_scale(filled / factor, recipe)
     cg = adaptive_coarsegrain(balanced, counts, recipe.cutoff, recipe.max_levels) / factor
     if recipe.scale == "global":
-        known = _needed(scale, "scale")
-        chosen = ObservedScale(*(np.array([value]) for value in (known["floor"], known["ceiling"], 0.0)))
+        limits = _needed(scale, "scale")
+        chosen = ObservedScale(*(np.array([value]) for value in (limits["floor"], limits["ceiling"], 0.0)))
     else:
         chosen = window_scale(cg)
     return interpolate(chosen.forward(cg)).astype(np.float32), chosen
@@ -374,14 +375,17 @@ class Histogram:
         self.positive = np.zeros(int((self.HIGHEST - self.LOWEST) / self.STEP) + 1, dtype=np.int64)
 
     def add(self, values: np.ndarray) -> None:
-        """NaN is not counted."""
+        """Count values; NaN is left out."""
         positive = values[values > 0]
         self.zeros += int((values == 0).sum())
         index = (np.log(positive) - self.LOWEST) / self.STEP
         self.positive += np.bincount(index.astype(np.int64), minlength=len(self.positive))
 
     def quantile(self, share: float, *, zeros: bool = False) -> float:
-        """Of the positive values, or with `zeros` of all. Raises InputError where there is no positive value."""
+        """The value below which a `share` of the positive values lies; `zeros`: of all values.
+
+        Raises InputError where there is no positive value.
+        """
         cumulative = np.cumsum(self.positive)
         if cumulative[-1] == 0:
             raise InputError("splits: no contact in the training regions of this map; choose other training regions")
@@ -428,13 +432,13 @@ def vehicle_maps(deep: np.ndarray, low: np.ndarray, quantile: float = 0.999) -> 
     included, and divided by it.
     Generators with `normalisation: quantile` do the same with the quantiles of the training windows (statistics.json).
     """
-    kept = np.ones(len(deep), dtype=bool)
+    kept_bins = np.ones(len(deep), dtype=bool)
     for diagonal in (np.diagonal(deep), np.diagonal(low)):
-        kept &= np.isfinite(diagonal) & (diagonal != 0)
+        kept_bins &= np.isfinite(diagonal) & (diagonal != 0)
     maps = []
-    for one in (deep, low):
-        upper = np.triu(np.nan_to_num(one))
-        values = (upper + np.triu(upper, 1).T)[np.ix_(kept, kept)]
+    for balanced in (deep, low):
+        upper = np.triu(np.nan_to_num(balanced))
+        values = (upper + np.triu(upper, 1).T)[np.ix_(kept_bins, kept_bins)]
         ceiling = np.quantile(values, quantile)
         maps.append((np.minimum(values, ceiling) / ceiling).astype(np.float32))
     return maps[0], maps[1]
@@ -453,7 +457,7 @@ class CountsScale:
     def of(cls, weights: np.ndarray, recipe: CountsRecipe, facts: dict, factor: int) -> "CountsScale":
         """From the low map's balancing weights (n, W) repeated to the deep map's bins, and statistics["counts"].
 
-        Raw contacts carry biases that only the low map can tell when a new map is enhanced.
+        Raw contacts carry the biases of bins; where a new map is enhanced, only the low map tells them.
         """
         if recipe.bias == "balanced":
             return cls(np.where(np.isfinite(weights), facts["deep_per_balanced"] ** -0.5, 0.0))

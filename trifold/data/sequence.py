@@ -71,10 +71,13 @@ class _Record:
 
 
 def _place(path: Path, name: str, length_bp: int, rename: Mapping[str, str], source: Records) -> _Record:
-    """A whole chromosome, or a piece: chrom:start-end counted from 0, half-open, or from 1 with the end included."""
-    if not (found := _PIECE.fullmatch(name)) or name in rename:
+    """The place of a FASTA record in the genome: a whole chromosome, or a piece of one named chrom:start-end.
+
+    start and end are counted from 0, half-open, or from 1 with the end included: the length of the record tells which.
+    """
+    if not (piece := _PIECE.fullmatch(name)) or name in rename:
         return _Record(path, name, rename.get(name, name), 0, length_bp, True, source)
-    chrom, start, end = found[1], int(found[2]), int(found[3])
+    chrom, start, end = piece[1], int(piece[2]), int(piece[3])
     if length_bp not in (end - start, end - start + 1):
         raise InputError(
             f"{path}: the record {name} holds {length_bp:,} bp, which its name does not say; mend the name, or make it "
@@ -88,25 +91,25 @@ def _sizes_of(records: Sequence[_Record], sizes: Mapping[str, int]) -> dict[str,
     """Length of every chromosome; raises InputError where records contradict each other or `sizes`."""
     lengths: dict[str, int] = {}
     for chrom in dict.fromkeys(record.chrom for record in records):
-        here = sorted((record for record in records if record.chrom == chrom), key=lambda record: record.start_bp)
-        names = ", ".join(f"{record.name} of {record.path}" for record in here)
-        if here[0].whole:
-            lengths[chrom] = here[0].length_bp
-            if sizes.get(chrom, here[0].length_bp) != here[0].length_bp:
+        parts = sorted((record for record in records if record.chrom == chrom), key=lambda record: record.start_bp)
+        names = ", ".join(f"{record.name} of {record.path}" for record in parts)
+        if parts[0].whole:
+            lengths[chrom] = parts[0].length_bp
+            if sizes.get(chrom, parts[0].length_bp) != parts[0].length_bp:
                 raise InputError(
-                    f"{here[0].path}: {chrom} has {here[0].length_bp:,} bp, and {sizes[chrom]:,} are wanted: another "
+                    f"{parts[0].path}: {chrom} has {parts[0].length_bp:,} bp, and {sizes[chrom]:,} are wanted: another "
                     "assembly; give the FASTA of the map's assembly (genome/fasta, genome/sizes)"
                 )
         elif chrom not in sizes:
-            raise InputError(f"{here[0].path}: {names}: a piece only; give the length of {chrom} in genome/sizes")
+            raise InputError(f"{parts[0].path}: {names}: a piece only; give the length of {chrom} in genome/sizes")
         else:
             lengths[chrom] = sizes[chrom]
-        ends_bp = [record.start_bp + record.length_bp for record in here]
-        if any(after.start_bp < end_bp for after, end_bp in zip(here[1:], ends_bp)):
+        ends_bp = [record.start_bp + record.length_bp for record in parts]
+        if any(after.start_bp < end_bp for after, end_bp in zip(parts[1:], ends_bp)):
             raise InputError(f"genome/fasta: {chrom} is given more than once ({names}); give or rename each once")
-        if here[0].start_bp < 0 or ends_bp[-1] > lengths[chrom]:
+        if parts[0].start_bp < 0 or ends_bp[-1] > lengths[chrom]:
             raise InputError(
-                f"{here[-1].path}: {names}: reaches beyond {chrom} of {lengths[chrom]:,} bp (genome/sizes)"
+                f"{parts[-1].path}: {names}: reaches beyond {chrom} of {lengths[chrom]:,} bp (genome/sizes)"
             )
     return lengths
 
@@ -135,20 +138,20 @@ def prepare(
     listed = ", ".join(map(str, paths))
     with ExitStack() as stack:
         opened = [stack.enter_context(open_fasta(path, out)) for path in paths]
-        found = [
+        placed = [
             _place(path, name, length_bp, rename, source)
             for path, source in zip(paths, opened)
             for name, length_bp in source.lengths_bp.items()
             if length_bp
         ]
-        records = [record for record in found if record.chrom not in exclude]
+        records = [record for record in placed if record.chrom not in exclude]
         if not records:
             raise InputError(f"{listed}: no sequence is left after genome/exclude {sorted(exclude)}")
         wanted = [name for name in sizes if name not in exclude]
         check_names(dict.fromkeys(record.chrom for record in records), wanted, rename, listed)
         lengths = _sizes_of(records, sizes)
         n_bases = _write(records, lengths, out, bin_bp)
-    excluded = sorted({record.chrom for record in found} & exclude)
+    excluded = sorted({record.chrom for record in placed} & exclude)
     report = {
         "chromosomes": lengths,
         "n_bases": n_bases,
@@ -176,8 +179,8 @@ def _write(records: Sequence[_Record], lengths: dict[str, int], out: Path, bin_b
     codes.flush()
     with_n, n_bases = {}, {}
     for chrom, length_bp in lengths.items():
-        here = codes[start_of[chrom] : start_of[chrom] + length_bp]
-        with_n[chrom], n_bases[chrom] = bins_with_n(here, bin_bp)
+        chrom_codes = codes[start_of[chrom] : start_of[chrom] + length_bp]
+        with_n[chrom], n_bases[chrom] = bins_with_n(chrom_codes, bin_bp)
         if with_n[chrom].all():
             logger.warning("%s: every bin holds an N; no window will lie on it", chrom)
     np.savez_compressed(out / "n_bins.npz", **with_n)
@@ -203,7 +206,7 @@ def n_per_bin(codes: np.ndarray, bin_bp: int) -> np.ndarray:
 
 
 class SequenceStore:
-    """Reads windows of a prepared sequence. Maps are opened on first use in each process; the store pickles.
+    """Reads windows of a prepared sequence. A process maps the file on first use, so a store can be pickled.
 
     `chromsizes`: name -> length, bp.
     """

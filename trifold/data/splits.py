@@ -5,7 +5,7 @@ kinds
   blocks       blocks along every chromosome with a gap between them, drawn at random
   random       windows side by side, drawn at random (Kriukov2021, Table III): neighbours of a test window train, so
                the score is too good; kept to show by how much
-  bed          a file of one's own
+  bed          regions from a BED file that the user gives
 """
 
 import os
@@ -51,10 +51,10 @@ def check(regions: pd.DataFrame, chromsizes: dict[str, int], source: str) -> Non
                 f"{source}: {chrom}:{start_bp}-{end_bp} is empty or leaves the chromosome "
                 f"({chromsizes[chrom]:,} bp); correct the region"
             )
-    for chrom, ours in regions.sort_values("start_bp").groupby("chrom"):
-        overlapping = np.flatnonzero(ours["start_bp"].to_numpy()[1:] < ours["end_bp"].to_numpy()[:-1])
+    for chrom, chrom_regions in regions.sort_values("start_bp").groupby("chrom"):
+        overlapping = np.flatnonzero(chrom_regions["start_bp"].to_numpy()[1:] < chrom_regions["end_bp"].to_numpy()[:-1])
         if len(overlapping):
-            first, second = (ours.iloc[overlapping[0] + step] for step in (0, 1))
+            first, second = (chrom_regions.iloc[overlapping[0] + step] for step in (0, 1))
             raise InputError(
                 f"{source}: regions overlap on {chrom}: {first.start_bp}-{first.end_bp} and "
                 f"{second.start_bp}-{second.end_bp}; a bin may have one role only"

@@ -1,6 +1,6 @@
-"""What a map holds, in numbers a person asks for first: its contacts, how many are within chromosomes, its depth.
+"""A map in the numbers that people ask for first: contacts, how many of them are within chromosomes, depth.
 
-One pass over the pixels, in chunks; of a prepared map the workflow writes it beside the map, as `summary.json`.
+Pixels are read once, in chunks. Beside a prepared map the workflow writes its summary as `summary.json`.
 """
 
 import json
@@ -61,23 +61,23 @@ def write(folder: Path) -> None:
 
 
 def read(path: Path) -> dict:
-    """`summarise` of a prepared map: what lies beside it, where it does."""
+    """The summary of a prepared map: read from `summary.json` beside it, or computed where there is none."""
     beside = path.with_name("summary.json")
     return json.loads(beside.read_text()) if beside.is_file() else summarise(path)
 
 
 def _whole(value: float) -> int | float:
-    """Contacts are whole numbers, but those of a predicted map are not."""
+    """An int for a whole number of contacts; those of a predicted map are not whole and stay floats."""
     return int(value) if value == int(value) else value
 
 
 def _by_distance(by_diagonal: np.ndarray, seen: list[np.ndarray], bin_bp: int) -> list[list[float]]:
-    """Contacts per pixel of classes of the distance, from the contacts of every diagonal."""
+    """[distance_bp, contacts per pixel] of every distance class, from the contacts of every diagonal."""
     diagonals, pixels = np.arange(len(by_diagonal)), np.zeros(len(by_diagonal))
     for of_chrom in seen:
         bins = of_chrom.astype(np.float64)
-        # Pairs of seen bins at every distance: of bins with themselves, a product of spectra. NumPy's, as every job
-        # comes through here and scipy.signal takes most of a second to load.
+        # The number of pairs of seen bins at every distance is the autocorrelation of `bins`, computed by FFT. NumPy's
+        # FFT, because every job imports this module and scipy.signal takes most of a second to load.
         size = 1 << (2 * len(bins)).bit_length()
         power = np.abs(np.fft.rfft(bins, size)) ** 2
         pixels[: len(bins)] += np.rint(np.fft.irfft(power, size)[: len(bins)])
@@ -85,9 +85,9 @@ def _by_distance(by_diagonal: np.ndarray, seen: list[np.ndarray], bin_bp: int) -
     edges = np.unique(np.rint(2 ** (steps / CLASSES_PER_DOUBLING)).astype(int))
     starts = np.append(0, edges[edges < len(by_diagonal)])
     numbers = np.diff(np.append(starts, len(by_diagonal)))
-    distances, found, pixels = (np.add.reduceat(each, starts) for each in (diagonals, by_diagonal, pixels))
+    distances, contact_sums, pixels = (np.add.reduceat(values, starts) for values in (diagonals, by_diagonal, pixels))
     known = pixels > 0
-    return np.column_stack([distances / numbers * bin_bp, found / np.maximum(pixels, 1)])[known].tolist()
+    return np.column_stack([distances / numbers * bin_bp, contact_sums / np.maximum(pixels, 1)])[known].tolist()
 
 
 def contacts_per_bin(path: str | os.PathLike, regions: pd.DataFrame) -> float:
@@ -98,10 +98,10 @@ def contacts_per_bin(path: str | os.PathLike, regions: pd.DataFrame) -> float:
     clr = open_map(path)
     total, number = 0.0, 0
     bin_bp = bin_width(clr)
-    for chrom, ours in by_chromosome(regions):
+    for chrom, chrom_regions in by_chromosome(regions):
         lo, hi = clr.extent(chrom)
         inside, seen = np.zeros((2, hi - lo), dtype=bool)
-        for start_bp, end_bp in extents(ours):
+        for start_bp, end_bp in extents(chrom_regions):
             inside[-(-start_bp // bin_bp) : -(-end_bp // bin_bp)] = True
         for pixels in read_pixels(clr, chrom=chrom):
             cis = (pixels["bin2_id"] < hi) & (pixels["count"] > 0)

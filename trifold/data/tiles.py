@@ -21,7 +21,7 @@ def _starts(region, geometry: Geometry, step_bins: int) -> np.ndarray:
 
 
 def _sums(flags: np.ndarray, starts: np.ndarray, size: int) -> np.ndarray:
-    """How many of the `size` flags from each start on are set."""
+    """For every start, how many of the `size` flags from there on are true."""
     cumulative = np.concatenate([[0], np.cumsum(flags)])
     return cumulative[starts + size] - cumulative[starts]
 

@@ -82,7 +82,7 @@ def _cover(
     sequence: Path | None,
     threads: int,
 ) -> dict:
-    """``coverage.bw`` from BAM replicates; what the scale rests on."""
+    """Write ``coverage.bw`` from BAM replicates; returns the size and the ignored chromosomes of `_scale`."""
     if settings.extend_reads is True and (single := [path for path in sources if not bam.is_paired(path)]):
         raise InputError(
             f"{single[0]}: no proper pair to take a fragment length from; give tracks/extend_reads in bp, or false"
@@ -125,7 +125,8 @@ def prepare(
     settings    the fields of `Settings`
     rename      {file's name: genome's name}
     sequence    folder of the prepared sequence; needed where the effective genome size is counted
-    Returns `sources`, `absent` chromosomes, `valid` (share of bins with data) and, for BAMs, what the scale rests on.
+    Returns `sources`, `absent` chromosomes, `valid` (share of bins with data) and, for BAMs, the effective
+    genome size and the chromosomes that the scale leaves out.
     Raises InputError for sources that are mixed, unreadable, empty, or of another assembly.
     """
     made: Settings = settings if isinstance(settings, Settings) else from_dict(Settings, dict(settings))
@@ -141,7 +142,7 @@ def prepare(
         raise InputError(
             f"{listed}: a track is made of BAM replicates or of one bigWig; name a second bigWig another track"
         )
-    # A bigWig may hold part of a genome; a BAM's header never does.
+    # All chromosomes may be absent: unlike the header of a BAM, a bigWig may hold part of a genome.
     report["absent"] = bam.check_genome(listed, bigwig.chromsizes(out / "coverage.bw"), chromsizes, max_absent=1.0)
     zeros = all(packed) and made.uncovered == "zero"
     means = [
@@ -166,7 +167,7 @@ def prepare(
 
 
 class TrackStore:
-    """Reads windows of a prepared track. The map is opened on first use in each process; the store pickles.
+    """Reads windows of a prepared track. A process maps the file on first use, so a store can be pickled.
 
     `chromsizes`: name -> length, bp; `bin_bp`: the track's bins.
     """

@@ -34,7 +34,7 @@ def references(path: str | os.PathLike) -> dict[str, int]:
 def check_genome(
     path: str | os.PathLike, sizes: Mapping[str, int], chromsizes: Mapping[str, int], max_absent: float = MAX_ABSENT
 ) -> list[str]:
-    """Names of the genome's chromosomes that a file of the chromosomes `sizes` (renamed) has not.
+    """Chromosomes of the genome that a file lacks; `sizes`: the file's chromosomes after renaming, bp.
 
     Raises InputError where a common chromosome has another length, or more than `max_absent` of the genome is absent.
     """
@@ -98,21 +98,21 @@ def sort_and_merge(
 ) -> None:
     """Sort, merge and index BAM replicates into `target` (and `target`.bai).
 
-    chromsizes  the genome's chromosome lengths, bp; None takes any. References beyond them (an excluded chrM) stay
+    chromsizes  the genome's chromosome lengths, bp; None: not compared. Other references (an excluded chrM) stay
     rename      {BAM's name: genome's name}
     Scratch files lie beside `target`: about the size of the inputs, twice. Raises InputError for a file that is no
     whole BAM, holds no mapped read, belongs to another genome or differs from the other replicates, or claims an order
     its reads do not have.
     """
     paths, target, rename = [str(path) for path in paths], str(target), rename or {}
-    own = {path: references(path) for path in paths}
+    lengths_of = {path: references(path) for path in paths}
     for path in paths:
-        sizes = {rename.get(name, name): length_bp for name, length_bp in own[path].items()}
+        sizes = {rename.get(name, name): length_bp for name, length_bp in lengths_of[path].items()}
         if chromsizes is not None:
             check_genome(path, sizes, chromsizes)
-        if len(sizes) < len(own[path]):
+        if len(sizes) < len(lengths_of[path]):
             raise InputError(f"{path}: rename gives two of its chromosomes one name: {sorted(rename)}")
-        if own[path] != own[paths[0]]:
+        if lengths_of[path] != lengths_of[paths[0]]:
             raise InputError(
                 f"{path}: other reference sequences than {paths[0]}; replicates are merged only if they were aligned "
                 "to the same FASTA"

@@ -43,9 +43,9 @@ def chromsizes(path: str | os.PathLike) -> dict[str, int]:
 def binned_means(
     path: str | os.PathLike, chrom: str, length_bp: int, bin_bp: int, uncovered_is_zero: bool = False
 ) -> np.ndarray:
-    """Mean over the bases with a value of each bin, float32 (n_bins,); NaN where a bin has none, or no such chromosome.
+    """Mean value of every bin over its bases that have one, float32 (n_bins,); NaN where no base has a value.
 
-    uncovered_is_zero: over all bases of the bin, those without a value counting 0; NaN on a chromosome not in the file.
+    uncovered_is_zero: bases without a value count as 0. A chromosome that the file lacks is NaN either way.
     Exact: from the values themselves, not from the zoom levels that bigWig summaries use. The last bin may be shorter.
     """
     means = np.full(n_bins(length_bp, bin_bp), np.nan, dtype=np.float32)
@@ -65,8 +65,8 @@ def binned_means(
             known = np.isfinite(values)
             number = np.add.reduceat(known | uncovered_is_zero, edges, dtype=np.int64)
             total = np.add.reduceat(np.where(known, values, 0), edges, dtype=np.float64)
-            some = number > 0
-            means[start_bp // bin_bp : start_bp // bin_bp + len(edges)][some] = total[some] / number[some]
+            covered = number > 0
+            means[start_bp // bin_bp : start_bp // bin_bp + len(edges)][covered] = total[covered] / number[covered]
     return means
 
 
@@ -92,7 +92,7 @@ def copy(source: str | os.PathLike, target: str | os.PathLike, rename: Mapping[s
                 if not (intervals := handle.intervals(name, start_bp, end_bp)):
                     continue
                 starts, ends, values = (np.array(column) for column in zip(*intervals))
-                # An interval across the edge of two chunks comes with both: each writes its own part.
+                # An interval across the edge of two chunks comes with both; with a chunk, its part inside is written.
                 starts, ends = np.maximum(starts, start_bp), np.minimum(ends, end_bp)
                 renamed.addEntries(
                     [named[name]] * len(starts), starts.tolist(), ends=ends.tolist(), values=values.tolist()

@@ -61,7 +61,7 @@ def some_of(names: Iterable[str], most: int = 12) -> str:
 
 
 def resolutions(path: str | os.PathLike) -> dict[int, str]:
-    """Bin width (bp) -> cooler URI of every map in a .cool or .mcool, finest first; of a URI, of that group.
+    """Bin width (bp) -> cooler URI of every map in a .cool or .mcool, finest first; of a URI, its maps.
 
     Raises InputError for a missing, truncated or foreign file, bins of varying width, a square (not symmetric) map, or
     several maps of one bin width (.scool), with the list to choose from.
@@ -73,7 +73,7 @@ def resolutions(path: str | os.PathLike) -> dict[int, str]:
         square = any(clr.storage_mode != "symmetric-upper" for clr in maps)
     except (OSError, KeyError, RuntimeError) as error:
         raise InputError(f"{path}: not a readable cooler ({error}); if it is truncated, fetch it again") from error
-    widths = {width: found for width, found in uris.items() if width is not None}
+    widths = {width: map_uri for width, map_uri in uris.items() if width is not None}
     if None in uris or square:
         raise InputError(f"{path}: needs bins of one width and symmetric-upper storage; make it with `cooler cload`")
     if len(widths) < len(maps):
@@ -93,7 +93,7 @@ def open_map(path: str | os.PathLike, bin_bp: int | None = None) -> cooler.Coole
 
 
 def bin_width(clr: cooler.Cooler) -> int:
-    """Bin width, bp. Raises InputError for bins of varying width, which `open_map` lets nobody open."""
+    """Bin width, bp. Raises InputError for bins of varying width; maps from `open_map` have none."""
     if clr.binsize is None:
         raise InputError(f"{clr.uri}: needs bins of one width; make it with `cooler cload`")
     return int(clr.binsize)
@@ -111,15 +111,15 @@ def chromsizes_of(path: str | os.PathLike) -> dict[str, int]:
 
 def opened(clr: cooler.Cooler, mode: str = "r") -> AbstractContextManager[h5py.Group]:
     """The HDF5 group of a map, open inside a `with`."""
-    # cooler names the group as what `open` returns, and returns its context manager.
+    # cooler's annotation says that `open` returns the group; it returns a context manager of the group.
     return cast(AbstractContextManager[h5py.Group], clr.open(mode))
 
 
 def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
     """A data set of an HDF5 group. Raises KeyError where nothing, or something else, has the name."""
-    if not isinstance(found := group[name], h5py.Dataset):
+    if not isinstance(member := group[name], h5py.Dataset):
         raise KeyError(f"{name} is no data set")
-    return found
+    return member
 
 
 def read_pixels(clr: cooler.Cooler, chunk_pixels: int = CHUNK_PIXELS, chrom: str | None = None) -> Iterator[Pixels]:
@@ -182,7 +182,7 @@ class Band:
         return self.counts * self.weight[:, None] * np.lib.stride_tricks.sliding_window_view(padded, width)
 
     def windows(self, starts: np.ndarray, size: int, *, pad: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Square windows on the diagonal: counts and balanced, each (n, size, size) float64, symmetric.
+        """Square windows on the diagonal: counts and balanced values, both (n, size, size) float64, symmetric.
 
         starts  (n,) first bin of each window; `size` must lie within the band, and windows on the chromosome, unless
         pad     bins past its end count as bad ones, without a contact
@@ -190,7 +190,7 @@ class Band:
         """
         n_bins, width = self.counts.shape
         starts = np.asarray(starts, dtype=np.int64)
-        past = 0 if pad else size - 1  # of a window's bins, how many may not lie past the end
+        past = 0 if pad else size - 1  # how many bins after its first one a window must have on the chromosome
         if size > width or (starts.size and (starts.min() < 0 or starts.max() + past >= n_bins)):
             raise ValueError(f"windows of {size} bins leave {self.chrom} ({n_bins} bins) or the band ({width} bins)")
         table, weight = self.counts, self.weight
@@ -207,7 +207,7 @@ class Band:
 def undate(path: str | os.PathLike) -> None:
     """Give every map in a .cool or .mcool the same creation date, so that equal maps are equal bytes.
 
-    When it was made, the record of its artifact says.
+    The record of the artifact holds the real date.
     """
     groups = cooler.fileops.list_coolers(str(path))
     with h5py.File(path, "r+") as file:

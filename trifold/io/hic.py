@@ -1,7 +1,7 @@
 """Juicer .hic files (version 8 and 9), read with hictkpy: raw counts as the pixel chunks of `trifold.io.cool`.
 
-Normalisation vectors of a .hic are not read: KR there divides, a cooler's `weight` multiplies, and every map is
-balanced here anyway.
+Normalisation vectors of a .hic are not read: every map is balanced anew in the pipeline. (They divide a count, while a
+cooler's `weight` multiplies it.)
 """
 
 import os
@@ -48,7 +48,7 @@ def read_pixels(path: str | os.PathLike, bin_bp: int, block_bins: int = BLOCK_BI
             rows = f"{row_chrom}:{start_bp}-{min(start_bp + block_bins * bin_bp, sizes[row_chrom])}"
             parts = []
             for column_chrom in names[order:]:
-                # On its own chromosome a block of rows needs the columns from its start on only.
+                # On the chromosome of the rows, columns left of the block lie below the diagonal.
                 origin_bp = start_bp if column_chrom == row_chrom else 0
                 columns = f"{column_chrom}:{origin_bp}-{sizes[column_chrom]}"
                 block = file.fetch(rows, columns, count_type="float64").to_coo()

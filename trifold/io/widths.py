@@ -1,4 +1,4 @@
-"""Bin widths of a map, read without opening it as a whole: every start of the workflow asks for them."""
+"""Bin widths of a map, read quickly, without opening the map: every start of the workflow asks for them."""
 
 import os
 from pathlib import Path
@@ -7,22 +7,22 @@ from pathlib import Path
 def bin_widths(path: str | os.PathLike) -> list[int] | None:
     """Bin widths, bp, of a .cool, .mcool or .hic, or of the group a cooler URI names, finest first.
 
-    Empty where bins vary, or a file is damaged: preparing it says what is wrong. None for what is no map at all, or a
-    group that is not there.
+    Empty where bins vary or the file is damaged: `data.contacts.prepare` raises the error for these. None for a file
+    that is no map, or a group that is not in it.
     """
     file, _, group = os.fspath(path).partition("::")
     if Path(file).suffix.lower() == ".hic":
         return _of_hic(file)
-    # h5py takes a fifth of a second to import, and most experiments name no file that is there before they start.
+    # Imported here: h5py takes a fifth of a second to load, and most experiments start before any of their maps exist.
     import h5py
 
     if not h5py.is_hdf5(file):
         return [] if Path(file).suffix in (".cool", ".mcool") else None
-    found: list[int] = []
+    widths: list[int] = []
 
     def visit(name: str, node) -> None:
         if str(node.attrs.get("format", "")).endswith("HDF5::Cooler"):
-            found.append(int(node.attrs.get("bin-size", 0) or 0))
+            widths.append(int(node.attrs.get("bin-size", 0) or 0))
 
     try:
         with h5py.File(file, "r") as handle:
@@ -33,7 +33,7 @@ def bin_widths(path: str | os.PathLike) -> list[int] | None:
             visit("", node)
     except (KeyError, OSError, RuntimeError, TypeError, ValueError):
         return []
-    return sorted({width for width in found if width}) if found else None
+    return sorted({width for width in widths if width}) if widths else None
 
 
 def _of_hic(file: str) -> list[int]:

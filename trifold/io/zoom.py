@@ -26,7 +26,7 @@ def write_weight(uri: str, weight: np.ndarray) -> None:
 def write_zoom_levels(cool: Path, mcool: Path, metadata: dict | None = None, assembly: str | None = None) -> None:
     """Zoom levels x 2 of a map on the balanced scale until its longest chromosome has fewer than OVERVIEW_BINS bins.
 
-    Pixels at the edge of the predicted band hold what was predicted of them.
+    A pixel at the edge of the predicted band is the sum of those of its children that were predicted.
     """
     base = cooler.Cooler(str(cool))
     bins = base.bins()[["chrom", "weight"]][:]

@@ -1,8 +1,8 @@
-"""Scores of a classification into two: loops and pixels that are none.
+"""Scores of a classification into two classes: loops and pixels that are none.
 
-Every score takes labels (n,), 1 or 0, and the model's scores (n,), larger where it holds 1 for likelier. `weights`
-(B, n), where given, says how often each counts, and there are B values instead of one: resamples of the same pairs. A
-score that is not defined (no positive, nothing predicted) is NaN.
+Every score takes labels (n,), 1 or 0, and the model's scores (n,), larger where 1 is likelier. `weights` (B, n), where
+given, says how often a pair counts in each of B resamples, and there are B values instead of one. A score that is not
+defined (no positive, nothing predicted) is NaN.
 """
 
 import numpy as np
@@ -12,8 +12,8 @@ from trifold.metrics.pixels import ratio
 
 def precision(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5, weights: np.ndarray | None = None):
     """Share of positives among what scores above the threshold; a float, or (B,) with weights."""
-    hits, found, _ = _counts(labels, scores, threshold, weights)
-    return _values(ratio(hits, found), weights)
+    hits, predicted, _ = _counts(labels, scores, threshold, weights)
+    return _values(ratio(hits, predicted), weights)
 
 
 def recall(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5, weights: np.ndarray | None = None):
@@ -23,9 +23,9 @@ def recall(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5, weigh
 
 
 def f1(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5, weights: np.ndarray | None = None):
-    """Harmonic mean of precision and recall, 0 where nothing is found; a float, or (B,) with weights."""
-    hits, found, positives = _counts(labels, scores, threshold, weights)
-    return _values(ratio(2 * hits, found + positives), weights)
+    """Harmonic mean of precision and recall, 0 where no score is above the threshold; a float, or (B,) with weights."""
+    hits, predicted, positives = _counts(labels, scores, threshold, weights)
+    return _values(ratio(2 * hits, predicted + positives), weights)
 
 
 def auroc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None):
@@ -38,7 +38,7 @@ def auroc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = N
 
 def auprc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None):
     """Average precision: the precision at every score, weighted by the recall gained; a float, or (B,) with weights."""
-    positives, negatives = (each[:, ::-1] for each in _by_score(labels, scores, weights))
+    positives, negatives = (sums[:, ::-1] for sums in _by_score(labels, scores, weights))
     hits = np.cumsum(positives, axis=1)
     shares = np.nan_to_num(ratio(hits, hits + np.cumsum(negatives, axis=1)))
     return _values(ratio((positives * shares).sum(axis=1), positives.sum(axis=1)), weights)
@@ -53,9 +53,9 @@ def _weights(labels: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
 
 
 def _counts(labels: np.ndarray, scores: np.ndarray, threshold: float, weights: np.ndarray | None) -> np.ndarray:
-    """Positives found, all found, all positives: (3, B)."""
-    found, positive = np.asarray(scores) > threshold, np.asarray(labels) == 1
-    return (_weights(labels, weights) @ np.stack([found & positive, found, positive], axis=1).astype(float)).T
+    """Positives above the threshold, all above the threshold, all positives: (3, B)."""
+    predicted, positive = np.asarray(scores) > threshold, np.asarray(labels) == 1
+    return (_weights(labels, weights) @ np.stack([predicted & positive, predicted, positive], axis=1).astype(float)).T
 
 
 def _by_score(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

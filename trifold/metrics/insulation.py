@@ -1,9 +1,9 @@
 """Insulation along windows and its boundaries, as VEHiCLE scores them (Highsmith & Cheng 2021).
 
 The score is the mean of a box of 21 × 21 bins slid along the diagonal; the loss VEHiCLE trains with has one of 10 × 10
-(`trifold.training.losses`). A box that holds a NaN, or nothing, has no insulation: it and what is computed from it are
-NaN. The released code divides by the mean over all windows at once, here each window by its own, which leaves the
-derivative and the boundaries as they are.
+(`trifold.training.losses`). A box with a NaN or without a contact has no insulation: its entry, and what is computed
+from it, is NaN. The released code divides all windows by one mean; here a window is divided by its mean, which leaves
+the derivative and the boundaries as they are.
 """
 
 import numpy as np

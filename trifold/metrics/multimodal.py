@@ -1,10 +1,10 @@
 """Scores of MIX-HIC's three tasks (Yang et al. 2025): loops, maps, CAGE.
 
-As in the paper, each is taken over a whole test set at once: pairs, or the pixels or bins of all windows together. R²
-stands in both orders of its arguments: `r2` divides by the variance of the target, `r2_swapped` by that of the
+As in the paper, a score is taken over a whole test set at once: all pairs, or the pixels or bins of all windows. R²
+is given in both orders of its arguments: `r2` divides by the variance of the target, `r2_swapped` by that of the
 prediction, as the released code does. The paper's PCC and R² of maps take every pixel, both triangles and the diagonal
-included, and so follow the decay with distance; the same by distance and the SCC of HiCRep, which the paper does not
-give, do not.
+included, so they mostly measure the decay with distance. The same scores by distance, and the SCC of HiCRep, do not;
+the paper gives neither.
 
 `loop_metrics`, `map_metrics` and `cage_metrics` score one prediction. `loop_resamples`, `map_resamples` and
 `cage_resamples` give the same scores of resampled windows, from which `compare` takes paired differences.
@@ -27,10 +27,10 @@ MAP_COLUMNS = ["metric", "distance_bp", "n", "value"]
 # Half-width of HiCRep's mean filter. What HiCRep advises for fine maps would cover half of a window of 50 bins.
 SCC_H = 1
 _INTERVAL = (0.025, 0.975)
-# Resamples are taken so many entries at a time.
+# Resamples are drawn in blocks of at most so many entries (resamples x windows).
 _BLOCK = 1 << 24
 
-# Weights (B, n), how often each of n windows counts, -> metric -> (B,).
+# A function of weights (B, n), how often each of n windows counts in B resamples, to metric -> (B,).
 Resamples = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
@@ -56,7 +56,7 @@ def map_metrics(
     scc_hicrep is taken of windows on the diagonal (x = y), symmetrised, and has no row without one.
     """
     predicted, target = _alike(predicted, target, "maps", 3)
-    x, y = (np.asarray(each, dtype=np.int64) for each in (x, y))
+    x, y = (np.asarray(bins, dtype=np.int64) for bins in (x, y))
     distance = _distances(x, y, predicted.shape[-1]).ravel()
     lines = _pixel_scores(np.nan, predicted.ravel(), target.ravel())
     # Pixels of one distance side by side, so that every score is of a slice.
@@ -64,7 +64,7 @@ def map_metrics(
     values, starts = np.unique(distance[order], return_index=True)
     flat = predicted.ravel()[order], target.ravel()[order]
     for value, start, end in zip(values, starts, [*starts[1:], len(order)]):
-        lines += _pixel_scores(value * bin_bp, *(each[start:end] for each in flat))
+        lines += _pixel_scores(value * bin_bp, *(flat_map[start:end] for flat_map in flat))
     lines += _scc_rows(predicted[x == y], target[x == y], bin_bp, h)
     return pd.DataFrame(lines, columns=MAP_COLUMNS).astype({"distance_bp": float, "n": int, "value": float})
 
@@ -95,7 +95,7 @@ def _scc_rows(predicted: np.ndarray, target: np.ndarray, bin_bp: int, h: int) ->
     if not len(predicted):
         return []
     size = predicted.shape[-1]
-    first, second = (pixels.to_bands(_symmetric(each), size) for each in (predicted, target))
+    first, second = (pixels.to_bands(_symmetric(windows), size) for windows in (predicted, target))
     correlation, weight = scc.hicrep_strata(first, second, h, size)
     whole = scc.over_strata(correlation, weight)
     lines = [[np.nan, whole], *([d * bin_bp, correlation[:, d]] for d in range(1, size))]
@@ -112,17 +112,19 @@ def _symmetric(windows: np.ndarray) -> np.ndarray:
 
 def loop_resamples(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> Resamples:
     """`loop_metrics` of resampled pairs."""
-    labels, scores = (np.asarray(each, dtype=np.float64).ravel() for each in (labels, scores))
+    labels, scores = (np.asarray(values, dtype=np.float64).ravel() for values in (labels, scores))
     if len(labels) != len(scores) or not np.isin(labels, (0, 1)).all():
         raise InputError(f"loops: {len(scores)} scores need as many labels, each 0 or 1; make the predictions again")
     if not np.isfinite(scores).all():
         raise InputError("loops: the model's scores are not finite; train it again, at a lower learning rate")
 
     def resample(weights: np.ndarray) -> dict[str, np.ndarray]:
-        found = {
-            each.__name__: np.asarray(each(labels, scores, threshold, weights)) for each in (precision, recall, f1)
+        at_threshold = {
+            metric.__name__: np.asarray(metric(labels, scores, threshold, weights))
+            for metric in (precision, recall, f1)
         }
-        return found | {each.__name__: np.asarray(each(labels, scores, weights)) for each in (auroc, auprc)}
+        over_all = {metric.__name__: np.asarray(metric(labels, scores, weights)) for metric in (auroc, auprc)}
+        return at_threshold | over_all
 
     return resample
 
@@ -133,7 +135,7 @@ def map_resamples(predicted: np.ndarray, target: np.ndarray, x: np.ndarray, y: n
     of_all = _pooled(predicted, target)
     on_diagonal = np.asarray(x) == np.asarray(y)
     values = np.full(len(predicted), np.nan)
-    first, second = (_symmetric(each[on_diagonal]) for each in (predicted, target))
+    first, second = (_symmetric(windows[on_diagonal]) for windows in (predicted, target))
     values[on_diagonal] = scc.hicrep(first, second, h, predicted.shape[-1])
     known = np.isfinite(values)
 
@@ -149,7 +151,7 @@ def cage_resamples(predicted: np.ndarray, target: np.ndarray, tss: np.ndarray) -
     predicted, target = _alike(predicted, target, "CAGE", 2)
     tss = np.broadcast_to(np.asarray(tss, dtype=bool), target.shape)
     of_all = _pooled(predicted, target)
-    of_tss = _pooled(*(np.where(tss, each, np.nan) for each in (predicted, target)))
+    of_tss = _pooled(*(np.where(tss, signal, np.nan) for signal in (predicted, target)))
 
     def resample(weights: np.ndarray) -> dict[str, np.ndarray]:
         return of_all(weights) | {f"{name}_tss": values for name, values in of_tss(weights).items()}
@@ -158,9 +160,11 @@ def cage_resamples(predicted: np.ndarray, target: np.ndarray, tss: np.ndarray) -
 
 
 def compare(
-    ours: Sequence[Resamples], others: Sequence[Resamples], n_windows: int, n_bootstrap: int, seed: int
+    of_arm: Sequence[Resamples], of_reference: Sequence[Resamples], n_windows: int, n_bootstrap: int, seed: int
 ) -> pd.DataFrame:
-    """Paired differences of the means over two lists of predictions (seeds), with a 95 % interval over windows.
+    """Paired differences, arm minus reference, with a 95 % interval over windows; a score is its mean over predictions.
+
+    of_arm, of_reference  a prediction for every seed
 
     All predictions are of the same windows, which are drawn with replacement `n_bootstrap` times, for both at once
     (percentiles). Columns: metric, difference, ci_low, ci_high (NaN with fewer than two windows, or where a score is
@@ -168,13 +172,13 @@ def compare(
     """
 
     def mean(predictions: Sequence[Resamples], weights: np.ndarray) -> pd.DataFrame:
-        total, *more = (pd.DataFrame(each(weights)) for each in predictions)
+        total, *more = (pd.DataFrame(prediction(weights)) for prediction in predictions)
         for scores in more:
             total = total + scores
         return total / len(predictions)
 
     def difference(weights: np.ndarray) -> pd.DataFrame:
-        return mean(ours, weights) - mean(others, weights)
+        return mean(of_arm, weights) - mean(of_reference, weights)
 
     whole = difference(np.ones((1, n_windows))).iloc[0]
     rng, step = np.random.default_rng(seed), max(1, _BLOCK // n_windows)
@@ -193,23 +197,23 @@ def compare(
 
 def _pooled(predicted: np.ndarray, target: np.ndarray) -> Resamples:
     """pearson, r2 and r2_swapped over the values of windows (n, ...) together, NaN left out."""
-    predicted, target = (each.reshape(len(each), -1) for each in (predicted, target))
+    predicted, target = (windows.reshape(len(windows), -1) for windows in (predicted, target))
     known = np.isfinite(predicted) & np.isfinite(target)
-    means = [each[known].mean() if known.any() else 0.0 for each in (predicted, target)]
-    # About the means, so that sums of squares keep their digits.
-    first, second = (np.where(known, each - mean, 0) for each, mean in zip((predicted, target), means))
+    means = [windows[known].mean() if known.any() else 0.0 for windows in (predicted, target)]
+    # Means are subtracted first: sums of squares of large values would lose digits.
+    first, second = (np.where(known, windows - mean, 0) for windows, mean in zip((predicted, target), means))
     residual = np.where(known, target - predicted, 0)
     parts = (known, first, second, first**2, second**2, first * second, residual**2)
-    sums = np.stack([each.sum(axis=1, dtype=np.float64) for each in parts], axis=1)  # (n, 7)
+    sums = np.stack([part.sum(axis=1, dtype=np.float64) for part in parts], axis=1)  # (n, 7)
 
     def resample(weights: np.ndarray) -> dict[str, np.ndarray]:
         n, p, t, pp, tt, pt, squares = (weights @ sums).T
         n = np.maximum(n, 1)
         of_prediction, of_target = pp - p**2 / n, tt - t**2 / n
         varies = [square > n * (FLAT * mean) ** 2 for square, mean in zip((of_prediction, of_target), means)]
-        both = np.where(varies[0] & varies[1] & (n >= 3), np.sqrt(np.abs(of_prediction * of_target)), 0)
+        spread = np.where(varies[0] & varies[1] & (n >= 3), np.sqrt(np.abs(of_prediction * of_target)), 0)
         return {
-            "pearson": ratio(pt - p * t / n, both),
+            "pearson": ratio(pt - p * t / n, spread),
             "r2": 1 - ratio(squares, np.where(varies[1], of_target, 0)),
             "r2_swapped": 1 - ratio(squares, np.where(varies[0], of_prediction, 0)),
         }
@@ -217,11 +221,11 @@ def _pooled(predicted: np.ndarray, target: np.ndarray) -> Resamples:
     return resample
 
 
-def _alike(predicted: np.ndarray, target: np.ndarray, what: str, ndim: int) -> tuple[np.ndarray, np.ndarray]:
-    predicted, target = (np.asarray(each, dtype=np.float64) for each in (predicted, target))
+def _alike(predicted: np.ndarray, target: np.ndarray, kind: str, ndim: int) -> tuple[np.ndarray, np.ndarray]:
+    predicted, target = (np.asarray(windows, dtype=np.float64) for windows in (predicted, target))
     if predicted.shape != target.shape or predicted.ndim != ndim or not len(target):
         raise InputError(
-            f"{what}: predictions {predicted.shape} and targets {target.shape} must be alike, and at least one window; "
+            f"{kind}: predictions {predicted.shape} and targets {target.shape} must be alike, and at least one window; "
             "make the predictions again"
         )
     return predicted, target

@@ -30,7 +30,7 @@ def to_bands(windows: np.ndarray, width_bins: int) -> np.ndarray:
 def _scored(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, ...]:
     """Both maps as (n, pixels) float64, zero where not scored, and the mask of what is scored."""
     shape = (len(prediction), -1)
-    prediction, target = (np.asarray(each, dtype=np.float64).reshape(shape) for each in (prediction, target))
+    prediction, target = (np.asarray(maps, dtype=np.float64).reshape(shape) for maps in (prediction, target))
     scored = np.asarray(mask).reshape(shape) & np.isfinite(prediction) & np.isfinite(target)
     return np.where(scored, prediction, 0), np.where(scored, target, 0), scored
 
@@ -45,9 +45,9 @@ def _correlation(prediction: np.ndarray, target: np.ndarray, scored: np.ndarray)
     """Pearson correlation along the last axis, over the scored entries; the others must be zero."""
     n = scored.sum(axis=-1)
     covered = np.maximum(n, 1)
-    means = [each.sum(axis=-1) / covered for each in (prediction, target)]
-    first, second = (np.where(scored, each - mean[:, None], 0) for each, mean in zip((prediction, target), means))
-    squares = [np.einsum("ij,ij->i", each, each) for each in (first, second)]
+    means = [values.sum(axis=-1) / covered for values in (prediction, target)]
+    first, second = (np.where(scored, values - mean[:, None], 0) for values, mean in zip((prediction, target), means))
+    squares = [np.einsum("ij,ij->i", centred, centred) for centred in (first, second)]
     varies = [square > n * (FLAT * mean) ** 2 for square, mean in zip(squares, means)]
     defined = (n >= 3) & varies[0] & varies[1]
     covariance = np.einsum("ij,ij->i", first, second)
@@ -79,9 +79,10 @@ def pearson(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.
 def spearman(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Spearman correlation, ties sharing their mean rank, (n,); arguments as in `mae`."""
     prediction, target, scored = _scored(prediction, target, mask)
-    # Of pandas, which every job imports anyway: scipy.stats would take half a second of its start.
+    # Ranks are pandas', which every job imports anyway: importing scipy.stats takes half a second.
     first, second = (
-        pd.DataFrame(np.where(scored, each, np.nan)).rank(axis=1).fillna(0).to_numpy() for each in (prediction, target)
+        pd.DataFrame(np.where(scored, values, np.nan)).rank(axis=1).fillna(0).to_numpy()
+        for values in (prediction, target)
     )
     return _correlation(first, second, scored)
 
@@ -100,7 +101,7 @@ def r2(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.ndarr
 
 
 def r2_swapped(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """`r2` with prediction and target in each other's place, as some released code has it, (n,)."""
+    """`r2` with prediction and target swapped, as in some released code, (n,)."""
     return r2(target, prediction, mask)
 
 
@@ -116,7 +117,7 @@ def per_distance(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray) -
 
     Arguments are bands (n, bins, width_bins), see `to_bands`.
     """
-    by_distance = [np.moveaxis(each, -1, 0) for each in (prediction, target, mask)]
+    by_distance = [np.moveaxis(bands, -1, 0) for bands in (prediction, target, mask)]
     scores = pd.DataFrame({score.__name__: score(*by_distance) for score in (n_pixels, mae, mse, pearson)})
     scores.insert(0, "distance_bins", np.arange(len(scores)))
     return scores[scores["n_pixels"] > 0].reset_index(drop=True)

@@ -10,7 +10,7 @@ Three forms are in use under one name, and their values must not be compared wit
 - `kriukov2021`: metrics.get_scc as released with Kriukov2021. No filter, all diagonals, weights of hicreppy; the main
   and the last diagonal count as correlation 0, an undefined one as 1 if both maps are flat there and 0 if not.
 
-Each takes symmetric windows (n, W, W) and returns (n,) values; the ``_bands`` form takes bands (n, bins, width),
+A form takes symmetric windows (n, W, W) and returns (n,) values; the ``_bands`` form takes bands (n, bins, width),
 [:, i, d] being pixel (i, i + d), so that a whole chromosome never becomes a dense matrix. A band holds the diagonals
 scored at least (ValueError if not); what lies past it is zero. hicreppy's filter reads further than it scores: to
 equal the dense value its band is max_bins + h + 1 wide. A pixel that is NaN in either map is zero in both.
@@ -24,7 +24,7 @@ import numpy as np
 
 from trifold.metrics.pixels import FLAT, ratio, to_bands
 
-# Windows are taken together up to so many pixels: what they need then stays in the processor's cache.
+# Windows are scored in blocks of at most so many pixels, which fit in the processor's cache.
 _BLOCK_PIXELS = 1 << 16
 # Standard deviation below which the released code of Kriukov2021 takes a diagonal for flat.
 _KRIUKOV_FLAT = 1e-5
@@ -55,12 +55,12 @@ def hicrep_strata(first: np.ndarray, second: np.ndarray, h: int, n_diags: int) -
     def score(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         n_bins = first.shape[1]
         n_diagonals = min(n_diags, n_bins)
-        first, second = (each[:, :, :n_diagonals] for each in (first, second))
+        first, second = (bands[:, :, :n_diagonals] for bands in (first, second))
         first[:, :, 0] = second[:, :, 0] = 0
         inside = _inside(n_bins, n_diagonals)
         if h:
             share = inside / _n_neighbours(n_bins, n_diagonals, h)
-            first, second = (_box_sum(each, h, n_diagonals) * share for each in (first, second))
+            first, second = (_box_sum(bands, h, n_diagonals) * share for bands in (first, second))
         counted = ((first != 0) | (second != 0)) & inside
         counted[:, :, 0] = False
         n, correlation = _correlate(first, second, counted)
@@ -82,10 +82,10 @@ def hicreppy_bands(first: np.ndarray, second: np.ndarray, h: int, max_bins: int)
     def score(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         n_bins = first.shape[1]
         n_diagonals = min(max_bins, n_bins)
-        first, second = (each[:, :, : max_bins + h + 1] for each in (first, second))
+        first, second = (bands[:, :, : max_bins + h + 1] for bands in (first, second))
         if h:
             interior = _inside(n_bins, n_diagonals, margin=h)
-            first, second = (_box_sum(each, h, n_diagonals) * interior for each in (first, second))
+            first, second = (_box_sum(bands, h, n_diagonals) * interior for bands in (first, second))
         n, correlation = _correlate(
             first[:, :, :n_diagonals], second[:, :, :n_diagonals], _inside(n_bins, n_diagonals)[None]
         )
@@ -106,10 +106,10 @@ def kriukov2021_bands(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
     def score(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         n_bins = first.shape[1]
-        first, second = (each[:, :, :n_bins] for each in (first, second))
+        first, second = (bands[:, :, :n_bins] for bands in (first, second))
         inside = _inside(n_bins, first.shape[2])[None]
         n, correlation = _correlate(first, second, inside)
-        flat = np.all([_deviation(each, inside, n) < _KRIUKOV_FLAT for each in (first, second)], axis=0)
+        flat = np.all([_deviation(bands, inside, n) < _KRIUKOV_FLAT for bands in (first, second)], axis=0)
         correlation = np.where(np.isnan(correlation), flat, correlation)
         correlation[:, 0] = 0
         correlation[:, n[0] == 1] = 0
@@ -124,7 +124,7 @@ def kriukov2021_bands(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def forms(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray, h: int, max_bins: int) -> dict[str, np.ndarray]:
     """Every form of the SCC of bands (n, bins, width), up to a distance of max_bins; what is not scored is zero."""
-    first, second = (np.where(mask, each, 0) for each in (prediction, target))
+    first, second = (np.where(mask, bands, 0) for bands in (prediction, target))
     width = mask.shape[-1]
     return {
         "scc_hicrep": hicrep_bands(first, second, h, min(max_bins + 1, width)),
@@ -141,11 +141,11 @@ def _in_blocks(score: Callable, first: np.ndarray, second: np.ndarray, n_diagona
     step = max(1, _BLOCK_PIXELS // (n_bins * width))
     values = []
     for start in range(0, max(1, len(first)), step):
-        block = slice(start, start + step)
-        one, other = (np.array(each[block], dtype=np.float64) for each in (first, second))
-        missing = np.isnan(one) | np.isnan(other)
-        one[missing] = other[missing] = 0
-        values.append(score(one, other))
+        rows = slice(start, start + step)
+        first_block, second_block = (np.array(bands[rows], dtype=np.float64) for bands in (first, second))
+        missing = np.isnan(first_block) | np.isnan(second_block)
+        first_block[missing] = second_block[missing] = 0
+        values.append(score(first_block, second_block))
     return np.concatenate(values)
 
 
@@ -189,19 +189,19 @@ def _box_sum(bands: np.ndarray, h: int, n_diagonals: int) -> np.ndarray:
     padded = np.zeros((n, n_bins + 2 * h, row))
     padded[:, h : h + n_bins, :used] = bands[:, :, :used]
     across = _sliding_sum(padded.reshape(n, (n_bins + 2 * h) * row), 2 * h + 1, step=1)
-    both = _sliding_sum(across, 2 * h + 1, step=row - 1)
-    return both.reshape(n, n_bins, row)[:, :, :n_diagonals]
+    box = _sliding_sum(across, 2 * h + 1, step=row - 1)
+    return box.reshape(n, n_bins, row)[:, :, :n_diagonals]
 
 
 def _correlate(first: np.ndarray, second: np.ndarray, counted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pixels counted per diagonal and Pearson correlation of each, (n, diagonals); NaN where a map is flat."""
     n = np.count_nonzero(counted, axis=1)
     centred, squares, varies = [], [], []
-    for each in (first, second):
-        mean = np.einsum("nid,nid->nd", each, np.broadcast_to(counted, each.shape)) / np.maximum(n, 1)
-        each = (each - mean[:, None]) * counted
-        square = np.einsum("nid,nid->nd", each, each)
-        centred.append(each)
+    for bands in (first, second):
+        mean = np.einsum("nid,nid->nd", bands, np.broadcast_to(counted, bands.shape)) / np.maximum(n, 1)
+        deviations = (bands - mean[:, None]) * counted
+        square = np.einsum("nid,nid->nd", deviations, deviations)
+        centred.append(deviations)
         squares.append(square)
         varies.append(square > n * (FLAT * mean) ** 2)
     covariance = np.einsum("nid,nid->nd", *centred)

@@ -54,7 +54,7 @@ logger = logging.getLogger(__name__)
 BLOCK_BYTES = 1 << 18
 UNKNOWN = {"bytes": "", "sha256": "", "md5": ""}
 LOG_EVERY_S = 30.0
-PROGRESS_BYTES = 1 << 16  # less than this more, before it broke off again, is no progress
+PROGRESS_BYTES = 1 << 16  # a try that brings fewer bytes than this made no progress
 INTERVAL_S = 0.1  # between the requests for files to one host
 
 
@@ -62,25 +62,25 @@ INTERVAL_S = 0.1  # between the requests for files to one host
 
 
 def _table(row: dict) -> str:
-    """Where what the row states stands."""
+    """Name of the table that states size and checksums of a row, for messages."""
     return row.get("table") or "datasets.tsv"
 
 
 def _sources(row: dict, mirrors: Iterable[str]) -> list[str]:
     """Addresses to try in order; a mirror that is a folder counts only if it holds the file."""
-    name, found = row["file"], []
+    name, addresses = row["file"], []
     for mirror in mirrors:
         if "://" in mirror:
-            found.append(f"{mirror.rstrip('/')}/{urllib.parse.quote(name)}")
+            addresses.append(f"{mirror.rstrip('/')}/{urllib.parse.quote(name)}")
         elif (path := Path(mirror).expanduser() / name).is_file():
-            found.append(path.resolve().as_uri())
+            addresses.append(path.resolve().as_uri())
     if row["url"]:
-        found.append(row["url"])
-    for url in found:
+        addresses.append(row["url"])
+    for url in addresses:
         if urllib.parse.urlsplit(url).scheme not in ("https", "http", "file"):
             raise InputError(f"{name}: {redact(url)}: only https, http and file addresses can be fetched")
         refuse_credentials(url)
-    return found
+    return addresses
 
 
 def _check_row(row: dict) -> None:
@@ -180,7 +180,7 @@ def _open(url: str, offset: int, etag: str | None, web: Web) -> Iterator[_Stream
 
 
 class _Download:
-    """One file on its way from one source into its partial file; `result` is the file in the end."""
+    """The transfer of a file from one source into its partial file; `result`: path of the file that came of it."""
 
     def __init__(self, row: dict, url: str, partial: Path, web: Web, shown: Callable[[int], None]):
         self.row, self.url, self.partial, self.web, self.shown = row, url, partial, web, shown
@@ -194,7 +194,7 @@ class _Download:
         self.digest, self.resumed_bytes, self.etag = _Digest(), 0, None
 
     def wrong(self) -> str:
-        """What of the whole file differs from the row; empty if nothing does."""
+        """How the whole file differs from the row, with both values; empty if it does not."""
         return self.digest.mismatch(self.row)
 
     def transfer(self) -> None:
@@ -226,12 +226,12 @@ class _Download:
         """Append what the stream gives until the file has `total` bytes."""
         name, at_start = self.row["file"], self.digest.size == 0
         mark, mark_s = self.digest.size, time.monotonic()
-        # Unbuffered: what the digest has seen is what the file holds, whenever the process dies.
+        # Unbuffered: the file holds all bytes that the digest has seen, whenever the process dies.
         with open(self.partial, "ab", buffering=0) as handle:
             while total is None or self.digest.size < total:
-                left = BLOCK_BYTES if total is None else min(BLOCK_BYTES, total - self.digest.size)
+                limit = BLOCK_BYTES if total is None else min(BLOCK_BYTES, total - self.digest.size)
                 try:
-                    block = stream.read(left)
+                    block = stream.read(limit)
                 except (OSError, http.client.HTTPException) as error:
                     raise broken(error) from error
                 if not block:
@@ -251,7 +251,7 @@ class _Download:
 
 
 class _Package(_Download):
-    """One member of a ZIP that is made anew for every request: the row is about the member, not about the ZIP."""
+    """A member of a ZIP. The server packs the ZIP anew for every request, so the row states checksums of the member."""
 
     def __init__(self, row: dict, url: str, partial: Path, web: Web, shown: Callable[[int], None]):
         super().__init__({**row, **UNKNOWN}, url, partial, web, shown)
@@ -260,7 +260,7 @@ class _Package(_Download):
 
     def transfer(self) -> None:
         super().transfer()
-        self.found = _Digest()
+        self.member_digest = _Digest()
         try:
             with zipfile.ZipFile(self.partial) as package, open(self.result, "wb") as handle:
                 if self.member not in package.namelist():
@@ -270,21 +270,21 @@ class _Package(_Download):
                 with package.open(self.member) as stream:
                     while block := stream.read(BLOCK_BYTES):
                         _write(handle, block, self.result)
-                        self.found.update(block)
+                        self.member_digest.update(block)
         except Exception as error:
             self.result.unlink(missing_ok=True)
             if not isinstance(error, zipfile.BadZipFile | zlib.error | EOFError):
                 raise
-            # Without a length a package that was cut off looks like one that ended.
+            # The server states no length: a package that was cut off is seen only when it is opened.
             self.restart()
             raise Interrupted(f"the package is not whole ({error})") from error
 
     def wrong(self) -> str:
-        if differs := self.found.mismatch(self.member_row):
+        if differs := self.member_digest.mismatch(self.member_row):
             self.result.unlink()
             return differs
         self.partial.unlink()
-        self.digest = self.found
+        self.digest = self.member_digest
         return ""
 
 
@@ -298,10 +298,10 @@ def check_room(path: Path, more_bytes: int) -> None:
 
 
 def _write(handle: io.RawIOBase | io.BufferedIOBase, block: bytes, partial: Path) -> None:
-    left = memoryview(block)
+    remaining = memoryview(block)
     try:
-        while left:
-            left = left[handle.write(left) :]
+        while remaining:
+            remaining = remaining[handle.write(remaining) :]
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise InputError(
@@ -311,7 +311,7 @@ def _write(handle: io.RawIOBase | io.BufferedIOBase, block: bytes, partial: Path
 
 
 def _lines(name: str, total: int | None) -> Callable[[int], None]:
-    """A function of the bytes done that says them in the log now and then."""
+    """A function to call with the bytes done, which logs them every `LOG_EVERY_S` seconds."""
     last = time.monotonic()
 
     def line(done: int) -> None:
@@ -324,9 +324,9 @@ def _lines(name: str, total: int | None) -> Callable[[int], None]:
 
 
 @contextmanager
-def _progress(name: str, total: int | None, wanted: bool) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, lines in a log; yields a function of the bytes done."""
-    if not wanted:
+def _progress(name: str, total: int | None, enabled: bool) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, lines in a log; yields a function to call with the bytes done."""
+    if not enabled:
         yield lambda done: None
     elif sys.stderr.isatty():
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
@@ -357,7 +357,7 @@ def _fetch_from(download: _Download) -> int:
             again += 1
             continue
         except Refused:
-            # What came before the refusal stays for another source or another run: checksums decide in the end.
+            # Bytes that came before the refusal stay for the next source or run; the checksums are compared in the end.
             if not download.digest.size:
                 download.restart()
             raise
@@ -367,13 +367,13 @@ def _fetch_from(download: _Download) -> int:
         download.restart()
         if not pieced:
             raise Refused(wrong)
-        # The pieces may be of different files, an earlier run's among them: once more from the start.
+        # The pieces may be of different versions of the file, some of an earlier run: try once more from the start.
         logger.warning("%s: the pieces do not make the file (%s); again from the start", row["file"], wrong)
         clean, furthest = True, 0
 
 
 def survey(url: str, path: Path, web: Web) -> dict:
-    """Read a file of which nothing is stated into `path`: its bytes, sha256 and md5. Raises Refused."""
+    """Download a file whose size and checksums nobody states; returns bytes, sha256 and md5. Raises Refused."""
     download = _Download({"file": path.name, **UNKNOWN}, url, path, web, _lines(path.name, None))
     _fetch_from(download)
     return download.digest.values()
@@ -435,14 +435,14 @@ def fetch(
 
 
 def _fetch_file(download: _Download, target: Path) -> dict:
-    """Get one file, or a member of a package, into place."""
+    """Fetch a file, or a member of a package, and rename it to `target`."""
     again = _fetch_from(download)
     os.replace(download.result, target)
     return {**download.digest.values(), "resumed_bytes": download.resumed_bytes, "retries": again}
 
 
 def _fetch_level(row: dict, url: str, partial: Path, target: Path, web: Web, shown: Callable[[int], None]) -> dict:
-    """Get one level of an .mcool into place; what is checked is the size of the whole and the level's own sums."""
-    read = ranges.copy_level(url, row["part"].removeprefix("hdf5:"), partial, number(row["bytes"]), web, shown)
+    """Fetch one level of an .mcool and rename it to `target`; checked: size of the .mcool, number and sum of pixels."""
+    report = ranges.copy_level(url, row["part"].removeprefix("hdf5:"), partial, number(row["bytes"]), web, shown)
     os.replace(partial, target)
-    return {**_Digest.of(target).values(), **read}
+    return {**_Digest.of(target).values(), **report}

@@ -45,7 +45,7 @@ def _search(row: dict, web: Web, base: str) -> list[dict]:
     answer = web.json(f"{base}/search/?{urllib.parse.urlencode(query, safe='/')}", INTERVAL_S)
     names = [hit["accession"] for hit in answer.get("@graph", [])]
     records = [_record(name, web, base) for name in names]
-    # The search may know more than was asked for; the records decide.
+    # The search may return files that do not fit; the terms are compared with the records.
     fitting = [
         record
         for record in records
@@ -72,31 +72,31 @@ def _biological(records: list[dict]) -> set:
 def _choose(accession: str, records: list[dict]) -> list[dict]:
     """All biological replicates once, from one analysis: the one with a preferred file, else the newest.
 
-    One file of all replicates is taken alone; otherwise the newest file of each. Raises InputError where no analysis
-    holds every replicate, or where what it holds of one overlaps.
+    A file of all replicates is taken alone; otherwise the newest file of every replicate. Raises InputError where no
+    analysis holds every replicate, or where files share a replicate.
     """
-    wanted, analyses = _biological(records), {}
+    replicates, analyses = _biological(records), {}
     for record in records:
         for analysis in record.get("analyses") or [""]:
             analyses.setdefault(str(analysis), []).append(record)
-    whole = [group for group in analyses.values() if _biological(group) == wanted]
+    whole = [group for group in analyses.values() if _biological(group) == replicates]
     if not whole:
         raise InputError(
-            f"{accession}: no analysis at ENCODE holds all of replicates {sorted(wanted)}; name files (ENCFF)"
+            f"{accession}: no analysis at ENCODE holds all of replicates {sorted(replicates)}; name files (ENCFF)"
         )
     group = max(
         whole,
-        key=lambda files: (any(one.get("preferred_default") for one in files), max(map(_age, files))),
+        key=lambda files: (any(file.get("preferred_default") for file in files), max(map(_age, files))),
     )
     if len(group) > 1 and not all(map(_replicates, group)):
         raise InputError(f"{accession}: ENCODE states no replicates of {len(group)} files that fit; name files (ENCFF)")
     newest = {}
-    for record in sorted(group, key=lambda one: (bool(one.get("preferred_default")), _age(one))):
+    for record in sorted(group, key=lambda file: (bool(file.get("preferred_default")), _age(file))):
         newest[_replicates(record)] = record
-    if pooled := [one for one in newest.values() if len(wanted) > 1 and _biological([one]) == wanted]:
+    if pooled := [file for file in newest.values() if len(replicates) > 1 and _biological([file]) == replicates]:
         return pooled[-1:]
-    chosen = sorted(newest.values(), key=lambda one: one["accession"])
-    seen = [replicate for one in chosen for replicate in _replicates(one)]
+    chosen = sorted(newest.values(), key=lambda file: file["accession"])
+    seen = [replicate for file in chosen for replicate in _replicates(file)]
     if len(seen) != len(set(seen)):
         raise InputError(
             f"{accession}: ENCODE files share replicates ({', '.join(map(str, seen))}); name files (ENCFF)"

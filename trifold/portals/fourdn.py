@@ -54,17 +54,19 @@ def resolve(row: dict, web: Web, base: str = BASE, known: Sequence[Line] = (), s
 def _drs(accession: str, url: str | None, web: Web, base: str, s3: str) -> tuple[str, int | None, str | None]:
     """Address, size and md5 from the DRS object. Raises InputError where it names no keyless address."""
     try:
-        thing = web.json(f"{base}/ga4gh/drs/v1/objects/{accession}", INTERVAL_S)
+        drs_object = web.json(f"{base}/ga4gh/drs/v1/objects/{accession}", INTERVAL_S)
     except Refused as error:
         raise InputError(
             f"{accession}: the 4DN record is no complete open-data entry, and DRS has none ({error}); is it restricted?"
         ) from error
-    md5 = next((one["checksum"] for one in thing.get("checksums", []) if one.get("type") == "md5"), None)
-    places = [url or ""] + [(way.get("access_url") or {}).get("url", "") for way in thing.get("access_methods", [])]
+    md5 = next((entry["checksum"] for entry in drs_object.get("checksums", []) if entry.get("type") == "md5"), None)
+    places = [url or ""] + [
+        (way.get("access_url") or {}).get("url", "") for way in drs_object.get("access_methods", [])
+    ]
     for place in places:
         if place.startswith("s3://"):
             bucket, _, key = place.removeprefix("s3://").partition("/")
             place = f"{s3.format(bucket=bucket)}/{urllib.parse.quote(key)}"
         if place.startswith(("https://", "http://")) and "@@download" not in place:
-            return place, thing.get("size"), md5
+            return place, drs_object.get("size"), md5
     raise InputError(f"{accession}: the 4DN portal gives it only to accounts (@@download); fetch it by hand")

@@ -1,4 +1,4 @@
-"""resources/datasets.lock.tsv: what the portals said each accession is, and what `fetch` therefore wants."""
+"""resources/datasets.lock.tsv: size, checksums and URL of every accession as its portal stated them, for `fetch`."""
 
 import csv
 import os
@@ -11,11 +11,11 @@ from pathlib import Path
 from trifold.errors import InputError
 from trifold.log import redact
 
-# One assembly, two names: a portal's and UCSC's.
+# Name of an assembly at a portal -> its name at UCSC, which the tables use.
 UCSC_NAME = {"GRCh37": "hg19", "GRCh38": "hg38", "GRCm38": "mm10", "GRCm39": "mm39"}
 # A name that no file system takes for a path, with room for what a download puts around it.
 FILE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
-# As resources/schemas/datasets.lock.schema.yaml has them.
+# The same patterns as in resources/schemas/datasets.lock.schema.yaml.
 FORMS = {
     "file": FILE_NAME,
     "url": r"https?://[^\s/@]+(/\S*)?",
@@ -41,7 +41,7 @@ class Found:
     part: str = ""
 
     def __post_init__(self):
-        # An answer of another form must not become a line: `fetch` believes the lock.
+        # Values are checked here, because `fetch` trusts what stands in the lock.
         for name, form in FORMS.items():
             if not re.fullmatch(form, value := getattr(self, name)):
                 shown = redact(value[:80])
@@ -105,7 +105,7 @@ def write(path: str | os.PathLike, lines: Iterable[Line]) -> None:
 
 
 def differences(old: dict, new: dict) -> list[str]:
-    """Which of size, checksums and part both know and disagree on, with both values."""
+    """Size, checksums and part where both state them and differ, with both values."""
     return [
         f"{name} {old[name]} -> {new[name]}" for name in IDENTITY if old[name] and new[name] and old[name] != new[name]
     ]
@@ -123,7 +123,7 @@ def selection(row: dict, allowed: Iterable[str] | None = None) -> dict[str, str]
 
 
 def is_set(row: dict) -> bool:
-    """Whether a row stands for several files, so that its name is no file: an accession given as its own name."""
+    """Whether a row stands for several files: its `file` is then the accession, and no file has that name."""
     return bool(row["portal"]) and row["file"] == row["accession"]
 
 
@@ -148,9 +148,9 @@ def wanted(file: str, rows: dict[str, dict], lines: Iterable[Line]) -> dict:
     if row is None:
         raise InputError(f"{file}: neither datasets.tsv nor datasets.lock.tsv names it; run `snakemake resolve`")
     stated = {name: row.get(name, "") for name in ("url", "bytes", "sha256", "md5")}
-    kept = {name: row.get(name, "") for name in ("status", "portal", "licence", "origin", "accession")}
+    described = {name: row.get(name, "") for name in ("status", "portal", "licence", "origin", "accession")}
     if line is None:
-        return {"file": file, **stated, "part": "", "table": "datasets.tsv", **kept}
+        return {"file": file, **stated, "part": "", "table": "datasets.tsv", **described}
     locked = {name: getattr(line, name) for name in (*stated, "part")}
     if wrong := differences({**stated, "part": ""}, locked):
         raise InputError(
@@ -158,4 +158,10 @@ def wanted(file: str, rows: dict[str, dict], lines: Iterable[Line]) -> dict:
             "line and run `snakemake resolve`"
         )
     filled = {name: value or stated.get(name, "") for name, value in locked.items()}
-    return {"file": file, **filled, "sha256": stated["sha256"] or line.sha256, "table": "datasets.lock.tsv", **kept}
+    return {
+        "file": file,
+        **filled,
+        "sha256": stated["sha256"] or line.sha256,
+        "table": "datasets.lock.tsv",
+        **described,
+    }

@@ -1,8 +1,8 @@
 """NCBI Datasets v2: the genomic FASTA of an assembly.
 
-The portal packs a ZIP anew for every request and states no checksum of it; the ZIP holds md5sum.txt. So to resolve a
-genome is to fetch its package once. An accession with its version (GCA_000001405.15) never changes: what is locked is
-only looked up again.
+The portal packs a ZIP anew for every request and states no checksum of it, but the ZIP holds md5sum.txt. So a genome is
+resolved by downloading its package once. An accession with its version (GCA_000001405.15) never changes: for a genome
+that is in the lock only the record is asked for.
 """
 
 import tempfile
@@ -24,10 +24,10 @@ def resolve(row: dict, web: Web, base: str = BASE, known: Sequence[Line] = ()) -
     selection(row, [])
     accession = row["accession"]
     reports = web.json(f"{base}/genome/accession/{accession}/dataset_report", INTERVAL_S).get("reports")
-    # An unknown accession is no error there: the answer is an empty object.
+    # NCBI answers an unknown accession with an empty object, not with an error.
     if not reports or reports[0].get("accession") != accession:
-        found = reports[0].get("accession") if reports else "nothing"
-        raise InputError(f"{accession}: NCBI answers {found} for it; check accession and version in datasets.tsv")
+        answer = reports[0].get("accession") if reports else "nothing"
+        raise InputError(f"{accession}: NCBI answers {answer} for it; check accession and version in datasets.tsv")
     information = reports[0].get("assembly_info") or {}
     name, status = information.get("assembly_name") or "", information.get("assembly_status") or ""
     url = f"{base}/genome/accession/{accession}/download?include_annotation_type=GENOME_FASTA"

@@ -1,6 +1,6 @@
-"""A plain address: a list of checksums beside the file where there is one, else the file itself, read once.
+"""A plain address: its checksum comes from a list beside the file, or else from downloading the file once.
 
-What was read once is not read again while its size is the same: a download compares its checksum anyway.
+A file that is in the lock is not downloaded again while its size is the same: `fetch` compares its checksum anyway.
 """
 
 import tempfile
@@ -30,8 +30,8 @@ def listed(url: str, lists: list[str], web: Web, interval_s: float) -> str:
             continue
         for line in text.splitlines():
             # "<md5>  name", "<md5> *name" or "<md5>  ./name".
-            digest, _, rest = line.strip().partition(" ")
-            if len(digest) == 32 and rest.strip().lstrip("*").removeprefix("./") == urllib.parse.unquote(name):
+            digest, _, file_name = line.strip().partition(" ")
+            if len(digest) == 32 and file_name.strip().lstrip("*").removeprefix("./") == urllib.parse.unquote(name):
                 return digest.lower()
     return ""
 
@@ -39,7 +39,7 @@ def listed(url: str, lists: list[str], web: Web, interval_s: float) -> str:
 def resolve(row: dict, web: Web, base: str = BASE, known: Sequence[Line] = ()) -> list[Found]:
     """The file at the row's own url. Raises InputError where it is not there.
 
-    What came over plain http is worth no more than the row's own checksum: on the way anybody may have changed it.
+    Over plain http anybody on the way may change a file: such a row must state a checksum.
     """
     selection(row, [])
     url = row["url"]
@@ -52,7 +52,7 @@ def resolve(row: dict, web: Web, base: str = BASE, known: Sequence[Line] = ()) -
     try:
         size = web.size(url, INTERVAL_S)
     except Refused as error:
-        # Not every server knows HEAD; whether the file is there, reading it tells.
+        # Not every server answers HEAD. If the file is not there, downloading it below fails.
         if error.status is None:
             raise
         size = None
@@ -62,5 +62,5 @@ def resolve(row: dict, web: Web, base: str = BASE, known: Sequence[Line] = ()) -
         if old.url == url and old.bytes == str(size):
             return [Found(row["file"], url, old.bytes, old.md5, old.sha256, row["assembly"])]
     with tempfile.TemporaryDirectory() as folder:
-        read = download.survey(url, Path(folder) / row["file"], web)
-    return [Found(row["file"], url, str(read["bytes"]), read["md5"], read["sha256"], row["assembly"])]
+        surveyed = download.survey(url, Path(folder) / row["file"], web)
+    return [Found(row["file"], url, str(surveyed["bytes"]), surveyed["md5"], surveyed["sha256"], row["assembly"])]

@@ -1,8 +1,8 @@
-"""One level of a remote .mcool, read by HTTP ranges: what is needed of a file of many gigabytes.
+"""One level of a remote .mcool, read by HTTP ranges, so that a file of many gigabytes is not downloaded whole.
 
 HDF5 reads through a file object that fetches whole blocks on demand and keeps the last few. Nothing is decompressed on
-the way: the level's groups are copied as they are stored. There is no checksum of a part, so the copy is checked by
-itself: every pixel is decompressed (a chunk carries its own checksum), their number and sum are those the level states.
+the way: the level's groups are copied as they are stored. Nobody states a checksum of a level, so every pixel of the
+copy is decompressed, which checks the chunks' checksums, and number and sum are compared with those the level states.
 """
 
 import http.client
@@ -61,7 +61,7 @@ class RemoteFile(io.RawIOBase):
 
     @property
     def size_bytes(self) -> int:
-        """Of the whole file; the first answer says it where nobody did before."""
+        """Size of the whole file: as given, or else as the first answer of the server says."""
         if self._expected_bytes is None:
             raise ValueError(f"{self.url}: nothing of it has been read")
         return self._expected_bytes
@@ -190,24 +190,24 @@ def copy_level(
 
 def _member(parent: h5py.Group, name: str, kind: type[Kind]) -> Kind:
     """A group or data set inside a group. Raises KeyError where nothing, or something else, has the name."""
-    if not isinstance(found := parent[name], kind):
+    if not isinstance(member := parent[name], kind):
         raise KeyError(f"{name} is no {kind.__name__.lower()}")
-    return found
+    return member
 
 
 def _refuse_other_files(source: h5py.Group, path: str) -> None:
-    """Raises Refused where `path`, or what is below it, would be read from another file: one of this machine."""
+    """Raises Refused where `path`, or something below it, is a link to another file: HDF5 would read a local file."""
     *parents, last = path.strip("/").split("/")
     for name in parents:
         _refuse_link(source, name, path)
         source = _member(source, name, h5py.Group)
     _refuse_link(source, last, path)
-    here = source[last]
-    if isinstance(here, h5py.Group):
-        for name in here:
-            _refuse_other_files(here, str(name))
-    elif isinstance(here, h5py.Dataset) and (here.external or here.is_virtual):
-        raise Refused(f"{here.name} is stored in another file; a level holds its own data")
+    member = source[last]
+    if isinstance(member, h5py.Group):
+        for name in member:
+            _refuse_other_files(member, str(name))
+    elif isinstance(member, h5py.Dataset) and (member.external or member.is_virtual):
+        raise Refused(f"{member.name} is stored in another file; a level holds its own data")
 
 
 def _refuse_link(parent: h5py.Group, name: str, path: str) -> None:
@@ -216,7 +216,7 @@ def _refuse_link(parent: h5py.Group, name: str, path: str) -> None:
 
 
 def _check_level(path: Path) -> None:
-    """Read every pixel; raises OSError for a damaged chunk, Refused where number or sum is not what is stated."""
+    """Read every pixel; raises OSError for a damaged chunk, Refused where number or sum is not as stated."""
     with h5py.File(path, "r") as level:
         columns = [_member(level, f"pixels/{name}", h5py.Dataset) for name in ("bin1_id", "bin2_id", "count")]
         bins, n, total = len(_member(level, "bins/start", h5py.Dataset)), len(columns[-1]), 0
@@ -228,9 +228,9 @@ def _check_level(path: Path) -> None:
         for name in _member(level, "bins", h5py.Group):
             _member(level, f"bins/{name}", h5py.Dataset)[:]
         stated = {name: level.attrs[name] for name in ("nnz", "sum") if name in level.attrs}
-        found = {"nnz": n, "sum": total}
-        # Whole counts sum exactly; a sum of fractions depends on its order.
+        counted = {"nnz": n, "sum": total}
+        # Sums of whole counts are exact; sums of fractions depend on the order of adding.
         rtol = 0 if np.issubdtype(columns[-1].dtype, np.integer) else 1e-9
-        equal = [np.isclose(found[name], np.asarray(value), rtol=rtol, atol=0) for name, value in stated.items()]
+        equal = [np.isclose(counted[name], np.asarray(value), rtol=rtol, atol=0) for name, value in stated.items()]
         if int(_member(level, "indexes/bin1_offset", h5py.Dataset)[-1]) != n or not all(equal):
             raise Refused(f"{n} pixels that sum to {total}, the level states {stated}")

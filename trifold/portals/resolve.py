@@ -1,4 +1,4 @@
-"""datasets.tsv -> datasets.lock.tsv: every row with a portal is asked for, and what changed is refused."""
+"""datasets.tsv -> datasets.lock.tsv: asks the portal of every row that has one, and refuses files that changed."""
 
 import csv
 import datetime
@@ -20,49 +20,49 @@ AT_ONCE = 8  # rows asked for at once; the pace of each portal holds over all of
 
 
 def bases_of(text: str) -> dict[str, str]:
-    """Base addresses from "portal=address" words (TRIFOLD_PORTALS), for a portal's double or a proxy."""
+    """portal -> base address, from "portal=address" words (TRIFOLD_PORTALS), for a test server or a proxy."""
     bases = {name: address for name, _, address in (word.partition("=") for word in text.split())}
     if strange := sorted(set(bases) - set(PORTALS)):
         raise InputError(f"TRIFOLD_PORTALS: {', '.join(strange)} is no portal; they are {', '.join(PORTALS)}")
     return {name: address.rstrip("/") for name, address in bases.items()}
 
 
-def _changes(row: dict, found: list[Found], old: list[Line]) -> list[str]:
-    """What differs from the lock and from what the row itself states; sentences."""
-    before, now = {line.file: asdict(line) for line in old}, {one.file: asdict(one) for one in found}
-    both = sorted(before.keys() & now)
-    told = [f"{name}: {change}" for name in both for change in lock.differences(before[name], now[name])]
+def _changes(row: dict, files: list[Found], old: list[Line]) -> list[str]:
+    """How the portal's files differ from the lock and from what the row states; sentences."""
+    before, now = {line.file: asdict(line) for line in old}, {file.file: asdict(file) for file in files}
+    shared = sorted(before.keys() & now)
+    changes = [f"{name}: {change}" for name in shared for change in lock.differences(before[name], now[name])]
     if before and before.keys() != now.keys():
-        told.append(f"the files were {', '.join(sorted(before))}, are {', '.join(sorted(now))}")
-    for one in found:
+        changes.append(f"the files were {', '.join(sorted(before))}, are {', '.join(sorted(now))}")
+    for file in files:
         stated = {**{name: row[name] for name in ("bytes", "sha256", "md5")}, "part": ""}
-        told += [f"datasets.tsv: {change}" for change in lock.differences(stated, asdict(one))]
-        if one.assembly and row["assembly"] and one.assembly != row["assembly"]:
-            told.append(f"datasets.tsv: assembly {row['assembly']} -> {one.assembly}")
-    return told
+        changes += [f"datasets.tsv: {change}" for change in lock.differences(stated, asdict(file))]
+        if file.assembly and row["assembly"] and file.assembly != row["assembly"]:
+            changes.append(f"datasets.tsv: assembly {row['assembly']} -> {file.assembly}")
+    return changes
 
 
 def resolve_row(row: dict, old: list[Line], web: Web, bases: dict[str, str]) -> list[Line]:
-    """Lines of one row; a line that says the same as before is the old one. Raises InputError.
+    """Lines of one row; where nothing but the time changed, the old line. Raises InputError.
 
     old  the row's lines in the lock
     """
     portal = PORTALS[row["portal"]]
     try:
-        found = portal.resolve(row, web, bases.get(row["portal"], portal.BASE), old)
+        files = portal.resolve(row, web, bases.get(row["portal"], portal.BASE), old)
     except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise InputError(
             f"{row['file']}: the {row['portal']} portal answers in an unknown form ({error!r}); fetch the file "
             "by hand and write its bytes and checksum into datasets.tsv"
         ) from error
-    if changes := _changes(row, found, old):
+    if changes := _changes(row, files, old):
         raise InputError(
             f"{row['file']}: the portal has changed it: {'; '.join(changes)}. If that is right, delete its lines in "
             "datasets.lock.tsv (and correct its row in datasets.tsv), and run `snakemake resolve` again"
         )
     retrieved = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     before = {line.file: line for line in old}
-    lines = [Line(dataset=row["file"], retrieved=retrieved, **asdict(one)) for one in found]
+    lines = [Line(dataset=row["file"], retrieved=retrieved, **asdict(file)) for file in files]
     for line in lines:
         if line.status not in ("", "released", "current"):
             logger.warning("%s: %s: its status at the portal is %r", row["file"], line.file, line.status)
@@ -77,11 +77,11 @@ def resolve_row(row: dict, old: list[Line], web: Web, bases: dict[str, str]) -> 
 def resolve(
     rows: Iterable[dict], lines: Iterable[Line], web: Web, bases: dict[str, str] | None = None
 ) -> tuple[list[Line], list[str]]:
-    """New lock and what went wrong (sentences): a row that fails keeps its old lines, the others go on."""
-    asked = [row for row in rows if row["portal"]]
-    old = {row["file"]: [line for line in lines if line.dataset == row["file"]] for row in asked}
+    """Lines of the new lock, and failures (sentences): a row that fails keeps its old lines, and the others go on."""
+    portal_rows = [row for row in rows if row["portal"]]
+    old = {row["file"]: [line for line in lines if line.dataset == row["file"]] for row in portal_rows}
 
-    def one(row: dict) -> tuple[list[Line], str]:
+    def lines_of(row: dict) -> tuple[list[Line], str]:
         try:
             new = resolve_row(row, old[row["file"]], web, bases or {})
         except InputError as error:
@@ -90,7 +90,7 @@ def resolve(
         return new, ""
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = list(pool.map(one, asked))
+        answers = list(pool.map(lines_of, portal_rows))
     return [line for new, _ in answers for line in new], [failure for _, failure in answers if failure]
 
 

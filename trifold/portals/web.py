@@ -1,6 +1,6 @@
 """HTTP as portals need it: time-outs, what may be tried again, Retry-After, a pace per host.
 
-A portal that is busy says so (429, 5xx); one that has not the thing says so by 404, by a page for people, or by `{}`.
+A busy portal answers 429 or 5xx. A portal that lacks an accession answers 404, an HTML page, or `{}`.
 """
 
 import datetime
@@ -24,12 +24,12 @@ from trifold.errors import InputError
 from trifold.log import redact
 
 T = TypeVar("T")
-LONGEST_WAIT_S = 600.0  # a server may ask for more by Retry-After; nobody waits that long
-SLOWEST_BYTES_S = 1_000  # a server that gives less than this, over the time-out, is as good as silent
-LONGEST_ANSWER_BYTES = 1 << 26  # of an answer that is read whole: a record, a list of checksums
+LONGEST_WAIT_S = 600.0  # the longest wait, also where a server asks for more by Retry-After
+SLOWEST_BYTES_S = 1_000  # a server that sends less than this over the time-out counts as silent
+LONGEST_ANSWER_BYTES = 1 << 26  # of an answer read into memory: a record, a list of checksums
 # Worth another try; any other refusal is final.
 TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-# What an expired signature answers, where a redirect led to a signed address.
+# Answers of a server to an expired signature, where a redirect led to a signed address.
 EXPIRED_STATUS = frozenset({400, 401, 403, 410})
 
 
@@ -45,7 +45,7 @@ class Refused(InputError):
 
 
 class Interrupted(Exception):
-    """It broke off; another try may get further. `wait_s`: what the server asked for by Retry-After."""
+    """The transfer broke off; another try may get further. `wait_s`: the wait the server asks for (Retry-After)."""
 
     def __init__(self, reason: str, wait_s: float = 0.0):
         super().__init__(reason)
@@ -57,7 +57,7 @@ class PastTheEnd(Interrupted):
 
 
 def number(text: str | None) -> int | None:
-    """A whole number of a header or table, None where there is none."""
+    """A text of a header or table as a whole number; None where it is none."""
     return int(text) if text and text.isdecimal() else None
 
 
@@ -80,7 +80,7 @@ def broken(error: Exception) -> Interrupted:
 
 
 def refuse_drip(came_bytes: int, passed_s: float) -> None:
-    """Raises Interrupted for less than `SLOWEST_BYTES_S`: a drip never meets the time-out of a socket."""
+    """Raises Interrupted below `SLOWEST_BYTES_S`: a slow trickle never meets the time-out of a socket."""
     if came_bytes < SLOWEST_BYTES_S * passed_s:
         raise Interrupted(f"only {came_bytes} bytes in {passed_s:.1f} s")
 
@@ -105,13 +105,13 @@ def is_html(head: bytes, content_type: str) -> bool:
 
 def content_range(headers) -> tuple[int | None, int | None]:
     """First byte and size of the whole, from the headers of a 206."""
-    given, _, total = (headers.get("Content-Range") or "").removeprefix("bytes ").partition("/")
-    start, length = number(given.partition("-")[0]), number(headers.get("Content-Length"))
+    span, _, total = (headers.get("Content-Range") or "").removeprefix("bytes ").partition("/")
+    start, length = number(span.partition("-")[0]), number(headers.get("Content-Length"))
     return start, number(total) or (start + length if start is not None and length is not None else None)
 
 
 def strong_etag(headers) -> str | None:
-    """The ETag, unless it is weak: that does not vouch for equal bytes."""
+    """The ETag, or None where it is weak: equal weak ETags do not mean equal bytes."""
     validator = headers.get("ETag")
     return validator if validator and validator.startswith('"') else None
 
@@ -148,18 +148,18 @@ class Pace:
                 handle.truncate()
                 handle.write(repr(new))
 
-            # No longer than the longest wait: the clock may have been set back.
+            # At most the longest wait from now: the clock may have been set back since the stamp was written.
             yield min(max(now, stamp), now + LONGEST_WAIT_S), keep
 
     def wait(self, url: str, interval_s: float) -> None:
         """Return when a request may start; the next one starts `interval_s` later at the earliest."""
         with self._next(url) as (start, keep):
             keep(start + interval_s)
-        if (left := start - time.time()) > 0:
-            time.sleep(left)
+        if (wait_s := start - time.time()) > 0:
+            time.sleep(wait_s)
 
     def hold(self, url: str, seconds: float) -> None:
-        """No request to this host for so long: it said so."""
+        """Let no request to this host start for so many seconds, as the host asked for by Retry-After."""
         with self._next(url) as (start, keep):
             keep(max(start, time.time() + min(seconds, LONGEST_WAIT_S)))
 
@@ -168,7 +168,7 @@ class Pace:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """A redirect must be as clean as an address: it would be looked up, password and all."""
+    """Refuses redirects to addresses with a user or password, as `request` refuses such addresses."""
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):
         refuse_credentials(newurl)
@@ -184,13 +184,13 @@ def request(
     pace: Pace | None = None,
     interval_s: float = 0.0,
 ) -> http.client.HTTPResponse:
-    """Open an address; redirects are followed. Raises Interrupted for what may pass, Refused for what will not."""
+    """Open an address; redirects are followed. Raises Interrupted where another try may help, else Refused."""
     refuse_credentials(url)
     if pace is not None:
         pace.wait(url, interval_s)
-    asked = urllib.request.Request(url, headers={"User-Agent": "trifold", **(headers or {})}, method=method)
+    outgoing = urllib.request.Request(url, headers={"User-Agent": "trifold", **(headers or {})}, method=method)
     try:
-        return urllib.request.build_opener(_Redirects).open(asked, timeout=timeout_s)
+        return urllib.request.build_opener(_Redirects).open(outgoing, timeout=timeout_s)
     except urllib.error.HTTPError as error:
         with error:
             page = " with an HTML page" if error.headers.get_content_type() == "text/html" else ""
@@ -221,7 +221,7 @@ def request(
 
 @dataclass(frozen=True)
 class Web:
-    """How portals are asked. timeout_s: longest silence; retries: further tries, waiting backoff_s · 2^i."""
+    """Settings of requests. timeout_s: longest silence; retries: further tries, the i-th after backoff_s · 2^i."""
 
     timeout_s: float = 30.0
     retries: int = 4
@@ -242,7 +242,7 @@ class Web:
                 raise Refused(f"{redact(url)}: {error}", error.status, error.body) from error
 
     def _read(self, url: str, accept: str, interval_s: float) -> bytes:
-        """One answer, whole. Its time is bounded too: a drip is no answer."""
+        """The body of an answer. It must be complete within twice the time-out, however slowly bytes trickle in."""
         options = {"timeout_s": self.timeout_s, "pace": self.pace, "interval_s": interval_s}
         end, body = time.monotonic() + 2 * self.timeout_s, bytearray()
         with request(url, {"Accept": accept}, **options) as response:

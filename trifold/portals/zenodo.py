@@ -15,7 +15,7 @@ def resolve(row: dict, web: Web, base: str = BASE, known: Sequence[Line] = ()) -
     """The file `select` key=<name> of the record (accession: its number), or its only one. Raises InputError."""
     number, key = row["accession"], selection(row, ["key"]).get("key")
     record = web.json(f"{base}/api/records/{number}", INTERVAL_S)
-    files = {one["key"]: one for one in record.get("files", [])}
+    files = {entry["key"]: entry for entry in record.get("files", [])}
     if key is None and len(files) == 1:
         key = next(iter(files))
     if key is None or key not in files:

@@ -58,11 +58,11 @@ def loop_occupancy(
     each a band (band_bins, n_bins).
     """
     n = len(halt_left)
-    every, anchored = np.zeros((2, band_bins, n))
+    occupancy, anchored = np.zeros((2, band_bins, n))
     # Occupancy by the state of (left leg, right leg): f free, h halted.
     ff = np.full(n, density * fall_off / (2 + fall_off))
     fh, hf, hh = np.zeros((3, n))
-    every[0] = ff
+    occupancy[0] = ff
     for d in range(1, band_bins):
         at_left, at_right = halt_left[: n - d], halt_right[d:]
         # Flux of left (right) legs arriving at the left (right) bin, by the state of the other leg.
@@ -72,9 +72,9 @@ def loop_occupancy(
         hf = (left_f * at_left + right_h * (1 - at_right)) / (1 + slip + fall_off)
         fh = (right_f * at_right + left_h * (1 - at_left)) / (1 + slip + fall_off)
         hh = (right_h * at_right + left_h * at_left) / (2 * slip + fall_off)
-        every[d, : n - d] = ff + hf + fh + hh
+        occupancy[d, : n - d] = ff + hf + fh + hh
         anchored[d, : n - d] = hh
-    return every, anchored
+    return occupancy, anchored
 
 
 def loops(chromosome: Chromosome, cell: str, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
@@ -109,7 +109,7 @@ def sharing(occupancy: np.ndarray) -> np.ndarray:
 
 
 def contact_frequency(occupancy: np.ndarray) -> np.ndarray:
-    """Contacts of a chain that falls off as a power of distance, and what loops add to it: a band, any scale.
+    """Contacts of a chain that falls off as a power of distance, and what loops add to it: a band, on any scale.
 
     Bins that one loop holds are confined together, which hardly depends on their distance. And a loop between a and b
     joins i and j by a path of |i - a| + |j - b| bins: in band coordinates one convolution with a sheared kernel.
@@ -128,7 +128,7 @@ def contact_frequency(occupancy: np.ndarray) -> np.ndarray:
 def balance(band: np.ndarray, row_sum: float, tolerance: float = 1e-6, max_iterations: int = 1000) -> np.ndarray:
     """Scale rows and columns so that every non-empty row sums to `row_sum`, the first two diagonals left out.
 
-    `band`: a band of a symmetric map, kept as it is; returns a new band.
+    `band`: a band of a symmetric map, not changed; returns a new band.
     """
     counted = band.copy()
     counted[:IGNORED_DIAGONALS] = 0
@@ -158,7 +158,7 @@ def expected_map(chromosome: Chromosome, occupancy: np.ndarray, settings: Settin
 
 
 def bias(chromosome: Chromosome, settings: Settings) -> np.ndarray:
-    """How visible each bin is, (n_bins,), 0 on unmappable bins: log-normal, better where GC-rich and not masked."""
+    """Visibility of the bins, (n_bins,), 0 on unmappable ones: log-normal, greater where GC-rich and not masked."""
     rng = stream(settings.seed, "bias", chromosome.name)
     masked = chromosome.share_of_bins(chromosome.masked)
     gc = np.nan_to_num(chromosome.gc - np.nanmean(chromosome.gc))

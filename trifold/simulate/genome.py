@@ -1,7 +1,7 @@
 """The simulated sequence: GC compartments, oriented CTCF motifs, promoters, soft-masked stretches and gaps of N.
 
-Whatever folds the genome is written in it: compartments are its GC content, barriers its CTCF motifs, and the cell type
-in which a switchable site works is spelled by a short element beside it. `docs/simulation.md` tells the whole story.
+All that folds the genome can be read from its sequence: compartments from the GC content, barriers from CTCF motifs,
+and the cell type in which a switchable site works from a short element beside it (docs/simulation.md).
 """
 
 import gzip
@@ -22,7 +22,7 @@ FASTA_LINE_BP = 80
 # Letters of the barrier motif and how sure each is: a core of near-certain letters between looser flanks.
 MOTIF = "TGGACACTAGGTGGCGCTA"
 MOTIF_CERTAINTY = np.array([0.75] * 3 + [0.99] * 13 + [0.75] * 3)
-WEAK_CERTAINTY = 0.75  # what a weak motif keeps of it
+WEAK_CERTAINTY = 0.75  # certainty of a weak motif's letters, relative to a strong one's
 CORE_PROMOTER = "GCTATAAAAGGCGTCAGTCC"
 CELL_ELEMENT_BP = 14
 SPACER_BP = 5  # between a motif or a core promoter and its cell element
@@ -132,7 +132,7 @@ class Chromosome:
 
 
 def stream(seed: int, *names: str) -> np.random.Generator:
-    """Independent random numbers for one purpose: adding a chromosome or an assay changes no other."""
+    """Random numbers of one purpose, independent of all others: a new chromosome or assay changes no other one."""
     return np.random.default_rng([seed, *(crc32(name.encode()) for name in names)])
 
 
@@ -161,7 +161,7 @@ def _plant(codes: np.ndarray, start_bp: int, word: np.ndarray, strand: int) -> N
 
 
 def _thin(positions_bp: np.ndarray, length_bp: int, gaps: np.ndarray) -> np.ndarray:
-    """Bool per ascending position: SITE_GAP_BP or more from the one kept before, from gaps (m, 2) and from the ends."""
+    """Bool per ascending position: SITE_GAP_BP or more from the last one taken, from gaps (m, 2) and from the ends."""
     kept, last_bp = np.zeros(len(positions_bp), dtype=bool), -SITE_GAP_BP
     for row, start_bp in enumerate(positions_bp):
         free = np.all((start_bp < gaps[:, 0] - SITE_GAP_BP) | (start_bp > gaps[:, 1] + SITE_GAP_BP))
@@ -326,8 +326,8 @@ def write_fasta(path: Path, chromosomes: list[Chromosome]) -> None:
             letters = np.where(chromosome.masked, letters | 0x20, letters).astype(np.uint8)
             whole = len(letters) // FASTA_LINE_BP * FASTA_LINE_BP
             lines = np.pad(letters[:whole].reshape(-1, FASTA_LINE_BP), ((0, 0), (0, 1)), constant_values=ord("\n"))
-            rest = letters[whole:].tobytes()
-            handle.write(f">{chromosome.name}\n".encode() + lines.tobytes() + (rest + b"\n" if rest else b""))
+            last_line = letters[whole:].tobytes()
+            handle.write(f">{chromosome.name}\n".encode() + lines.tobytes() + (last_line + b"\n" if last_line else b""))
 
 
 def write_annotation(folder: Path, chromosomes: list[Chromosome], cells: tuple) -> None:

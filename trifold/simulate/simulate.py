@@ -9,7 +9,7 @@ from trifold.simulate import assays, folding, genome
 logger = logging.getLogger(__name__)
 
 
-def simulate(out: Path, given: dict) -> None:
+def simulate(out: Path, fields: dict) -> None:
     """Write a simulated genome and its assays into the folder `out`, in the formats a portal would deliver.
 
     `given`: exactly the fields of `genome.Settings`. Writes ``genome.fa.gz``, ``ctcf.bed``, ``promoters.bed``,
@@ -17,7 +17,7 @@ def simulate(out: Path, given: dict) -> None:
     ``.cage.bam`` and ``.chiapet.bedpe``. The seed fixes every value; all but the HDF5 files are the same bytes. Raises
     InputError on settings that cannot be simulated.
     """
-    settings: genome.Settings = config.from_dict(genome.Settings, given)
+    settings: genome.Settings = config.from_dict(genome.Settings, fields)
     out = Path(out)
     chromosomes = [genome.make_chromosome(name, settings) for name in settings.chromosomes]
     genome.write_fasta(out / "genome.fa.gz", chromosomes)
