@@ -81,5 +81,5 @@ rule models:
 
 rule enhance:
     input:
-        collect("<results>/enhanced/{own}/map.mcool", own=config["enhance"]),
+        collect("<results>/enhanced/{enhanced}/map.mcool", enhanced=config["enhance"]),
     localrule: True

@@ -102,6 +102,7 @@ rule manifest:
     params:
         config=unrecorded(config),
         datasets=get_downloads,
+        modules=unrecorded(plan.code_of_jobs(arms)),
         code=code_version("manifest.py"),
     script:
         "../workflow_scripts/manifest.py"

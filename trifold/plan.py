@@ -444,6 +444,19 @@ def scored_by(arms: dict[str, Arm], name: str) -> list[str]:
     return sorted({*networks_of(arms, name), task.data, *([task.scoring] if task.scoring else [])})
 
 
+def code_of_jobs(arms: dict[str, Arm]) -> dict[str, list[list[str]]]:
+    """Script of `workflow_scripts/` -> the modules that its jobs load by name, a list for each kind of arm: with what
+    `code_version` digests of it."""
+    known: dict[str, set[tuple[str, ...]]] = {}
+    for name in arms:
+        networks = tuple(networks_of(arms, name))
+        known.setdefault("train.py", set()).add(tuple(trained_by(arms, name)))
+        known.setdefault("score.py", set()).add(tuple(scored_by(arms, name)))
+        for script in ("predict.py", "keep_windows.py", "search_loops.py", "import_weights.py"):
+            known.setdefault(script, set()).add(networks)
+    return {script: sorted(map(list, modules)) for script, modules in known.items()}
+
+
 def runs(config: dict, arms: dict[str, Arm], *, on_demand: bool = False) -> list[Run]:
     """arms x folds x seeds; with `on_demand` also what only a paper's tables or figures ask for."""
     return [

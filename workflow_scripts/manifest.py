@@ -21,7 +21,8 @@ def main(inputs, outputs, params) -> None:
         inputs=list(inputs),
         record=record.name,
     ) as partial:
-        crate.write(partial, root, provenance.manifest(root), config=params.config, datasets=params.datasets)
+        described = {"config": params.config, "datasets": params.datasets, "modules": params.modules}
+        crate.write(partial, root, provenance.manifest(root), **described)
 
 
 if __name__ == "__main__":

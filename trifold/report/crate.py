@@ -8,7 +8,7 @@ sets; times are those of the records, so the same results are described by the s
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
@@ -138,11 +138,18 @@ def _source(crate: _Crate, path: str, version: str, datasets: dict[str, dict]) -
     )
 
 
-def _scripts() -> dict[str, str]:
-    """Place in the repository -> code version, of every script of a rule."""
+def _scripts() -> list[str]:
+    """Places in the repository of all scripts of rules."""
     paths = sorted([*(ROOT / SCRIPTS).glob("*.py"), *(ROOT / PAPERS).glob("*/*.py")])
-    names = [path.relative_to(ROOT).as_posix() for path in paths]
-    return {name: code_version(name) for name in names}
+    return [path.relative_to(ROOT).as_posix() for path in paths]
+
+
+def _versions(modules: Mapping[str, Sequence[Sequence[str]]]) -> dict[str, str]:
+    """Code version -> the script; of a script whose jobs load modules by name, a version for each list of them."""
+    known = {code_version(place): place for place in _scripts()}
+    for script, lists in modules.items():
+        known |= {code_version(script, *names): f"{SCRIPTS}/{script}" for names in lists}
+    return known
 
 
 def _tool(crate: _Crate, code: str, scripts: dict[str, str]) -> dict:
@@ -154,13 +161,17 @@ def _tool(crate: _Crate, code: str, scripts: dict[str, str]) -> dict:
 
 
 def _steps(
-    crate: _Crate, root: Path, records: list[dict], places: dict[str, list[dict]], datasets: dict[str, dict]
+    crate: _Crate,
+    root: Path,
+    records: list[dict],
+    places: dict[str, list[dict]],
+    datasets: dict[str, dict],
+    modules: Mapping[str, Sequence[Sequence[str]]],
 ) -> tuple[list[dict], list[dict], list[dict]]:
     """Add an action for each artifact; returns the steps of the workflow, the actions, and their controls."""
-    scripts = {}
-    for place, version in _scripts().items():
-        scripts[version] = place
-        crate.entities[f"{WORKFLOW}/{place}"]["version"] = version
+    scripts = _versions(modules)
+    for place in _scripts():
+        crate.entities[f"{WORKFLOW}/{place}"]["version"] = code_version(place)
     steps, actions, controls = {}, [], []
     for record in records:
         name, tool = _name(record), _tool(crate, record["code"], scripts)
@@ -204,13 +215,20 @@ def _port(crate: _Crate, name: str, kind: str, examples: list[dict]) -> dict:
 
 
 def describe(
-    root: Path, records: list[dict], folder: Path, code: dict[str, str], config: dict, datasets: dict[str, dict]
+    root: Path,
+    records: list[dict],
+    folder: Path,
+    code: dict[str, str],
+    config: dict,
+    datasets: dict[str, dict],
+    modules: Mapping[str, Sequence[Sequence[str]]],
 ) -> dict:
     """The crate of an experiment, as JSON-LD.
 
     root: results/<experiment>, the folder of the crate. records: `trifold.provenance.manifest` of it, at least one.
     folder: where the files that are made with the crate lie, `copy_workflow` and the manifest; code: their names ->
-    sha256. datasets: name -> row (`trifold.portals.lock.wanted`) of the files the experiment downloads.
+    sha256. datasets: name -> row (`trifold.portals.lock.wanted`) of the files the experiment downloads. modules: script
+    -> lists of modules that its jobs load by name (`plan.code_of_jobs`), so that the code of a record is told.
     Raises InputError for a file that a record lists and that is not there.
     """
     crate, made = _Crate(), max(record["created"] for record in records)
@@ -223,7 +241,7 @@ def describe(
         crate.file(name, folder / name, digest, kinds.get(name, "File"))
     workflow, used = crate.entities[MAIN], crate.entities[CONFIGURATION]
     places = _artifacts(crate, root, records)
-    steps, actions, controls = _steps(crate, root, records, places, datasets)
+    steps, actions, controls = _steps(crate, root, records, places, datasets, modules)
 
     data = [
         entity
@@ -292,7 +310,15 @@ def describe(
     return {"@context": ["https://w3id.org/ro/crate/1.1/context", TERMS], "@graph": [head, *crate.entities.values()]}
 
 
-def write(out: Path, root: Path, records: list[dict], *, config: dict, datasets: dict[str, dict]) -> None:
+def write(
+    out: Path,
+    root: Path,
+    records: list[dict],
+    *,
+    config: dict,
+    datasets: dict[str, dict],
+    modules: Mapping[str, Sequence[Sequence[str]]],
+) -> None:
     """Write manifest.json, ro-crate-metadata.json and the copy of the workflow into `out`.
 
     The arguments are those of `describe`.
@@ -301,5 +327,5 @@ def write(out: Path, root: Path, records: list[dict], *, config: dict, datasets:
     (out / "manifest.json").write_text(json.dumps(records, indent=1) + "\n")
     files = sorted(path for path in out.rglob("*") if path.is_file())
     code = {path.relative_to(out).as_posix(): provenance.digest_file(path) for path in files}
-    crate = describe(root, records, out, code, config, datasets)
+    crate = describe(root, records, out, code, config, datasets, modules)
     (out / NAME).write_text(json.dumps(crate, indent=1) + "\n")

@@ -71,7 +71,7 @@ def described(root, out):
         "by-hand.bed": {**ROW, "file": "by-hand.bed", "url": "", "licence": ""},
     }
     out.mkdir()
-    crate.write(out, root, provenance.manifest(root), config=CONFIG, datasets=datasets)
+    crate.write(out, root, provenance.manifest(root), config=CONFIG, datasets=datasets, modules={})
     return {one["@id"]: one for one in json.loads((out / crate.NAME).read_text())["@graph"]}
 
 
@@ -126,7 +126,12 @@ def test_an_address_that_grants_access_is_blanked(experiment, tmp_path):
     (tmp_path / "out").mkdir()
     row = {**ROW, "url": "https://example.org/map.cool?X-Amz-Signature=SECRET"}
     crate.write(
-        tmp_path / "out", experiment, provenance.manifest(experiment), config=CONFIG, datasets={"map.cool": row}
+        tmp_path / "out",
+        experiment,
+        provenance.manifest(experiment),
+        config=CONFIG,
+        datasets={"map.cool": row},
+        modules={},
     )
     text = (tmp_path / "out" / crate.NAME).read_text()
     assert "SECRET" not in text and "https://example.org/map.cool?X-Amz-Signature=***" in text
