@@ -19,7 +19,7 @@ from trifold.metrics.aggregate import bootstrap
 from trifold.papers import paper
 from trifold.papers.paper import PROTOCOLS, WINDOW
 from trifold.report import tables
-from trifold.report.figures import MUTED, _figure, _log_axis, _styled, palette
+from trifold.report.figures import MUTED, blank, log_axis, palette, styled
 from trifold.report.sections import Section, Table
 from trifold.report.tables import Format
 
@@ -207,7 +207,7 @@ def section(frame: pd.DataFrame, against: pd.DataFrame) -> Section:
 _WIDTH_IN = 10.2
 
 
-@_styled
+@styled
 def figure1(histories: pd.DataFrame, panels: Mapping[str, Sequence[str]], arms: Mapping) -> Figure:
     """Figure 1: training and validation loss by epoch, a panel per fine-tuned arm.
 
@@ -217,7 +217,7 @@ def figure1(histories: pd.DataFrame, panels: Mapping[str, Sequence[str]], arms: 
     drawn = [(title, arm) for title, names in panels.items() for arm in names if arm in set(histories["arm"])]
     styles = palette(arms)
     lines = -(-len(drawn) // 2)
-    figure = _figure(_WIDTH_IN, 0.5 + 2.2 * lines)
+    figure = blank(_WIDTH_IN, 0.5 + 2.2 * lines)
     grid = figure.subplots(lines, 2, squeeze=False).ravel()
     for axes, letter, (title, arm) in zip(grid, "abcdefghijklmnopqrstuvwxyz", drawn):
         rows, colour = histories[histories["arm"] == arm], styles[arm].colour
@@ -232,7 +232,7 @@ def figure1(histories: pd.DataFrame, panels: Mapping[str, Sequence[str]], arms: 
         axes.set_xlabel("epoch")
         axes.set_ylabel("loss")
         if (rows[["train_loss", "validation_loss"]].stack() > 0).all():
-            _log_axis(axes)
+            log_axis(axes)
     for axes in grid[len(drawn) :]:
         axes.remove()
     if drawn:

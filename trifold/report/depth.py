@@ -27,19 +27,19 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from trifold.errors import InputError
 from trifold.metrics.aggregate import WINDOW
 from trifold.report.figures import (
-    _LEARNED,
     INK,
+    LEARNED,
     MUTED,
     Ticks,
-    _by_distance,
-    _distance_axis,
-    _figure,
-    _legend_right,
-    _number,
-    _styled,
+    blank,
+    distance_axis,
+    legend_right,
+    mean_by_distance,
+    plain_number,
     save,
+    styled,
 )
-from trifold.report.tables import _VERDICTS, KEYS, METRICS, Format, View, escape_markdown, escape_tex, views
+from trifold.report.tables import KEYS, METRICS, VERDICTS, Format, View, escape_markdown, escape_tex, views
 
 # (metric, scale) of the columns of table and figure, and of the rows of the figure by distance.
 SCORES = (("mse", "observed"), ("scc_hicrep", "balanced"), ("pearson", "oe"))
@@ -108,7 +108,7 @@ def gain(
                 *(mean["n_seeds"], comparison["n_windows"]),
                 *(mean["mean"], mean["sd"], reference["mean"], reference["sd"]),
                 *comparison[["difference", "ci_low", "ci_high"]],
-                *(of_seed.min(), of_seed.max(), _VERDICTS[comparison["better"]]),
+                *(of_seed.min(), of_seed.max(), VERDICTS[comparison["better"]]),
             )
         )
     return _ordered(pd.DataFrame(lines, columns=COLUMNS), chosen)
@@ -122,7 +122,7 @@ def gain_by_distance(distance: pd.DataFrame, chosen: Mapping, degradations: Mapp
     """
     lines = []
     for view, metric, rows, pair in _scored_pairs(distance, BY_DISTANCE, chosen):
-        curves = (_by_distance(rows[rows["arm"] == name], metric) for name in (pair.arm, pair.reference_arm))
+        curves = (mean_by_distance(rows[rows["arm"] == name], metric) for name in (pair.arm, pair.reference_arm))
         difference = _difference(*curves).dropna(how="all")
         names = _names(view, pair, metric, degradations)
         for distance_bp, row in difference.iterrows():
@@ -330,7 +330,7 @@ def _share(share_kept: float) -> str:
 # ---------------------------------------------------------------- figures
 
 
-@_styled
+@styled
 def gain_figure(frame: pd.DataFrame, chosen: Mapping) -> Figure:
     """Difference from the first reference against the share of contacts kept, deep to shallow.
 
@@ -344,7 +344,7 @@ def gain_figure(frame: pd.DataFrame, chosen: Mapping) -> Figure:
     # Marks of one depth stand beside each other, in less than half the way to the next depth.
     gap = min((math.log(a / b) for a, b in pairwise(depths)), default=math.log(4))
     step = 0.45 * gap / max(1, len(colours) - 1)
-    figure = _figure(_WIDTH_IN, 0.9 + 2.4 * len(lines))
+    figure = blank(_WIDTH_IN, 0.9 + 2.4 * len(lines))
     grid = figure.subplots(len(lines), len(styles), squeeze=False, sharex=True)
     for axes_of_line, (line, of_line) in zip(grid, lines):
         for axes, (metric, style) in zip(axes_of_line, styles.items()):
@@ -375,7 +375,7 @@ def gain_figure(frame: pd.DataFrame, chosen: Mapping) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def distance_figure(frame: pd.DataFrame, chosen: Mapping) -> Figure:
     """Difference from the first reference by genomic distance: a panel per depth, a row per sample, map and metric.
 
@@ -390,7 +390,7 @@ def distance_figure(frame: pd.DataFrame, chosen: Mapping) -> Figure:
         for metric, _ in BY_DISTANCE
         if metric in set(of_view["metric"])
     ]
-    figure = _figure(_WIDTH_IN, 0.9 + 1.9 * len(lines))
+    figure = blank(_WIDTH_IN, 0.9 + 1.9 * len(lines))
     grid = figure.subplots(len(lines), len(depths), squeeze=False, sharex=True, sharey="row")
     for axes_of_line, (sample, reference, metric) in zip(grid, lines):
         of_line = rows[(rows["sample"] == sample) & (rows["reference"] == reference) & (rows["metric"] == metric)]
@@ -404,7 +404,7 @@ def distance_figure(frame: pd.DataFrame, chosen: Mapping) -> Figure:
                 axes.fill_between(x, low / unit, high / unit, color=colour, alpha=0.3, lw=0)
         for axes in axes_of_line:  # after all depths are drawn, because they share the y axis
             _zero(axes, METRICS[metric].higher_is_better)
-            _distance_axis(axes, rows["distance_bp"].min(), rows["distance_bp"].max())
+            distance_axis(axes, rows["distance_bp"].min(), rows["distance_bp"].max())
             axes.set_xlabel("")
         power = style.power.strip()
         name = f"{METRICS[metric].label}, {_SCALES[metric]} {METRICS[metric].arrow}"
@@ -424,7 +424,7 @@ def distance_figure(frame: pd.DataFrame, chosen: Mapping) -> Figure:
 def _first(frame: pd.DataFrame, chosen: Mapping) -> tuple[str, pd.DataFrame, dict[str, str]]:
     """The first reference that anything was held against, its rows, and a colour per label (the config's order)."""
     against = frame["against"].iloc[0]
-    colours = {label: _LEARNED[i % len(_LEARNED)] for i, label in enumerate(chosen["arms"])}
+    colours = {label: LEARNED[i % len(LEARNED)] for i, label in enumerate(chosen["arms"])}
     rows = frame[frame["against"] == against]
     return against, rows, {label: colour for label, colour in colours.items() if label in set(rows["label"])}
 
@@ -438,7 +438,7 @@ def _zero(axes: Axes, higher_is_better: bool) -> None:
     axes.axhspan(0, 2 * (high if higher_is_better else low), color="#eaf4ef", lw=0, zorder=0)
     axes.set_ylim(low, high)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
-    axes.yaxis.set_major_formatter(Ticks(_number))
+    axes.yaxis.set_major_formatter(Ticks(plain_number))
 
 
 def _line_name(sample: str, reference: str, frame: pd.DataFrame) -> str:
@@ -456,7 +456,7 @@ def _pooled(curve: pd.DataFrame) -> pd.DataFrame:
 
 def _finish(figure: Figure, axes: Axes, note: str) -> None:
     """The legend at the right and a note below."""
-    _legend_right(figure, axes)
+    legend_right(figure, axes)
     figure.supxlabel(note, x=0.01, ha="left", fontsize=9, color=MUTED)
 
 

@@ -60,7 +60,7 @@ _STYLE = {
     "legend.fontsize": 9,
     "svg.fonttype": "none",
 }
-_LEARNED = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
+LEARNED = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 _GREYS = ["#4b5563", "#7b8794", "#a9b3bd"]
 _DASHES = ["-", (0, (4, 1.6)), (0, (1.2, 1.4)), (0, (5, 1.5, 1.2, 1.5))]
 
@@ -95,11 +95,11 @@ def palette(arms: Mapping) -> dict[str, ArmStyle]:
     for i, name in enumerate(simple):
         styles[name] = ArmStyle(_GREYS[i % len(_GREYS)], _DASHES[i % len(_DASHES)], 1.5)
     for i, name in enumerate(learned):
-        styles[name] = ArmStyle(_LEARNED[i % len(_LEARNED)], _DASHES[i // len(_LEARNED) % len(_DASHES)], 2.0)
+        styles[name] = ArmStyle(LEARNED[i % len(LEARNED)], _DASHES[i // len(LEARNED) % len(_DASHES)], 2.0)
     return styles
 
 
-def _styled(draw):
+def styled(draw):
     """Draw with the report's style and leave matplotlib's own settings as they were."""
 
     def wrapped(*args, **kwargs):
@@ -110,7 +110,8 @@ def _styled(draw):
     return wrapped
 
 
-def _figure(width: float, height: float, layout: str | None = "constrained") -> Figure:
+def blank(width: float, height: float, layout: str | None = "constrained") -> Figure:
+    """A figure without axes, its size in inches."""
     # Rounded, because a size just below a whole number of pixels is cut to one number here and another in matplotlib.
     figure = Figure(figsize=(round(width, 2), round(height, 2)), layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
@@ -163,7 +164,8 @@ def _bp(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}g} bp"
 
 
-def _distance_axis(axes: Axes, low: float, high: float) -> None:
+def distance_axis(axes: Axes, low: float, high: float) -> None:
+    """A logarithmic x axis of genomic distance from `low` to `high`, bp."""
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 300 else (1,)))
@@ -172,16 +174,16 @@ def _distance_axis(axes: Axes, low: float, high: float) -> None:
     axes.set_xlabel("genomic distance")
 
 
-def _log_axis(axes: Axes) -> None:
+def log_axis(axes: Axes) -> None:
     """A logarithmic y axis with plain numbers at 1, 2 and 5."""
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 300 else (1,)))
-    axes.yaxis.set_major_formatter(Ticks(_number))
+    axes.yaxis.set_major_formatter(Ticks(plain_number))
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _number(value: float, digits: int = 3) -> str:
+def plain_number(value: float, digits: int = 3) -> str:
     """0.05, 120, 2×10⁻⁶."""
     text = f"{value:.{digits}g}"
     if "e" in text:
@@ -190,7 +192,8 @@ def _number(value: float, digits: int = 3) -> str:
     return text.replace("-", MINUS)
 
 
-def _legend_right(figure: Figure, axes: Axes) -> None:
+def legend_right(figure: Figure, axes: Axes) -> None:
+    """A legend of what the axes show, to the right of all."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", handlelength=2.2, labelspacing=0.65)
 
@@ -198,7 +201,7 @@ def _legend_right(figure: Figure, axes: Axes) -> None:
 # ---------------------------------------------------------------- curves
 
 
-@_styled
+@styled
 def distance_curves(
     distance: pd.DataFrame, arms: Mapping, view: View, metrics: tuple[str, ...] = ("pearson", "mse")
 ) -> Figure:
@@ -209,10 +212,10 @@ def distance_curves(
     rows = view.of(distance)
     styles = palette(arms)
     present = [name for name in arm_order(arms) if name in set(rows["arm"])]
-    figure = _figure(10.2, 3.5)
+    figure = blank(10.2, 3.5)
     for axes, metric in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics):
         for name in present:
-            curves = _by_distance(rows[rows["arm"] == name], metric)
+            curves = mean_by_distance(rows[rows["arm"] == name], metric)
             style, mean = styles[name], curves.mean(axis=1)
             axes.plot(mean.index, mean, color=style.colour, ls=style.dash, lw=style.width, label=name)
             if curves.shape[1] > 1:
@@ -220,14 +223,14 @@ def distance_curves(
                 axes.fill_between(mean.index, low, high, color=style.colour, alpha=0.15, lw=0)
         axes.set_title(f"{METRICS[metric].label} {METRICS[metric].arrow}")
         positive = rows.loc[rows["distance_bp"] > 0, "distance_bp"]
-        _distance_axis(axes, positive.min(), positive.max())
+        distance_axis(axes, positive.min(), positive.max())
         if not METRICS[metric].higher_is_better and (rows[metric].dropna() > 0).all():
-            _log_axis(axes)
-    _legend_right(figure, axes)
+            log_axis(axes)
+    legend_right(figure, axes)
     return figure
 
 
-def _by_distance(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+def mean_by_distance(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Distance x seed, folds averaged by pixels; NaN where no fold has a value."""
     rows = rows[rows[metric].notna() & (rows["distance_bp"] > 0)]
     weighted = rows.assign(total=rows[metric] * rows["n_pixels"]).groupby(["distance_bp", "seed"])
@@ -235,7 +238,7 @@ def _by_distance(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     return (sums["total"] / sums["n_pixels"]).unstack("seed")
 
 
-@_styled
+@styled
 def contact_decay(decay: pd.DataFrame, arms: Mapping) -> Figure:
     """P(s): mean balanced contact by distance (left), and how far each map is from the deep one (right).
 
@@ -245,7 +248,7 @@ def contact_decay(decay: pd.DataFrame, arms: Mapping) -> Figure:
     order = [*_REFERENCES, *arm_order(arms)]
     decay = decay[(decay["distance_bp"] > 0) & (decay["mean"] > 0)]
     deep = decay[decay["map"] == "deep"].set_index("distance_bp")["mean"]
-    figure = _figure(10.2, 3.7)
+    figure = blank(10.2, 3.7)
     left, right = figure.subplots(1, 2)
     for name in sorted(set(decay["map"]), key=order.index):
         rows, style = decay[decay["map"] == name].set_index("distance_bp")["mean"], styles[name]
@@ -253,24 +256,24 @@ def contact_decay(decay: pd.DataFrame, arms: Mapping) -> Figure:
         if name != "deep":
             change = np.log2(rows / deep).dropna()
             right.plot(change.index, change, color=style.colour, ls=style.dash, lw=style.width)
-    _log_axis(left)
+    log_axis(left)
     left.set_title("Mean balanced contact, P(s)")
     right.axhline(0, color=INK, lw=1)
     right.set_title("log2 of map / deep map")
     for axes in (left, right):
-        _distance_axis(axes, decay["distance_bp"].min(), decay["distance_bp"].max())
-    _legend_right(figure, left)
+        distance_axis(axes, decay["distance_bp"].min(), decay["distance_bp"].max())
+    legend_right(figure, left)
     return figure
 
 
-@_styled
+@styled
 def contacts_by_distance(maps: Mapping[str, Sequence[tuple[float, float]]]) -> Figure:
     """Contacts per pixel by distance, of the maps of one sample.
 
     maps  name -> (distance_bp, contacts per pixel of one and the same area); "deep" stands out, the others come in
           shades from dark to light in the order given
     """
-    figure = _figure(10.2, 3.1)
+    figure = blank(10.2, 3.1)
     axes = figure.subplots()
     lows = [name for name in maps if name != "deep"]
     styles = {name: _shade(number, len(lows)) for number, name in enumerate(lows)} | {"deep": _REFERENCES["deep"]}
@@ -282,9 +285,9 @@ def contacts_by_distance(maps: Mapping[str, Sequence[tuple[float, float]]]) -> F
             axes.plot(*zip(*shown), color=style.colour, ls=style.dash, lw=style.width, marker=mark, ms=3.5, label=name)
     if drawn:
         distances = [distance for shown in drawn.values() for distance, _ in shown]
-        _distance_axis(axes, min(distances) / 1.1, max(distances) * 1.1)
-        _log_axis(axes)
-        _legend_right(figure, axes)
+        distance_axis(axes, min(distances) / 1.1, max(distances) * 1.1)
+        log_axis(axes)
+        legend_right(figure, axes)
     axes.set_title("Contacts per pixel")
     return figure
 
@@ -292,11 +295,11 @@ def contacts_by_distance(maps: Mapping[str, Sequence[tuple[float, float]]]) -> F
 def _shade(number: int, of: int) -> ArmStyle:
     """The style of a low map among `of`: blue, lighter from map to map, with a dash that tells neighbours apart."""
     strength = 1 - 0.6 * number / max(of - 1, 1)
-    colour = to_hex([1 - (1 - part) * strength for part in to_rgb(_LEARNED[0])])
+    colour = to_hex([1 - (1 - part) * strength for part in to_rgb(LEARNED[0])])
     return ArmStyle(colour, _DASHES[number % len(_DASHES)], 2.0)
 
 
-@_styled
+@styled
 def training_curves(histories: pd.DataFrame, arms: Mapping) -> Figure:
     """Loss (above) and validation Pearson r (below), one column per trained arm.
 
@@ -306,7 +309,7 @@ def training_curves(histories: pd.DataFrame, arms: Mapping) -> Figure:
     styles = palette(arms)
     present = [name for name in arm_order(arms) if name in set(histories["arm"])]
     columns = len(present)
-    figure = _figure(max(10.2, 2.3 * columns), 4.6)
+    figure = blank(max(10.2, 2.3 * columns), 4.6)
     grid = figure.subplots(2, columns, squeeze=False, sharex="col", height_ratios=(3, 2))
     for i, name in enumerate(present):
         rows, colour = histories[histories["arm"] == name], styles[name].colour
@@ -331,7 +334,7 @@ def training_curves(histories: pd.DataFrame, arms: Mapping) -> Figure:
         lower.set_xlabel("epoch")
         lower.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         if (rows[["train_loss", "validation_loss"]].stack() > 0).all():
-            _log_axis(upper)
+            log_axis(upper)
     grid[0, 0].set_ylabel("loss")
     grid[1, 0].set_ylabel("validation Pearson r")
     grid[0, -1].legend(loc="upper right", handlelength=2.6)
@@ -343,7 +346,7 @@ def training_curves(histories: pd.DataFrame, arms: Mapping) -> Figure:
 # ---------------------------------------------------------------- intervals
 
 
-@_styled
+@styled
 def intervals(
     comparisons: pd.DataFrame, arms: Mapping, view: View, reference_arm: str, metrics: list[str] | None = None
 ) -> Figure:
@@ -357,7 +360,7 @@ def intervals(
     metrics = metrics or [name for name in METRICS if name in set(rows["metric"])]
     names = [name for name in arm_order(arms) if name in set(rows["arm"])]
     height, names_in = 1.3 + 0.32 * len(names), 0.2 + 0.085 * max(map(len, names))
-    figure = _figure(10.2, height, layout=None)
+    figure = blank(10.2, height, layout=None)
     figure.subplots_adjust(names_in / 10.2, 0.65 / height, 0.995, 1 - 0.5 / height, wspace=0.14)
     all_axes = figure.subplots(1, len(metrics), squeeze=False, sharey=True)[0]
     for axes, metric in zip(all_axes, metrics):
@@ -380,7 +383,7 @@ def intervals(
         axes.axvspan(*((0, high) if higher else (low, 0)), color="#eaf4ef", lw=0, zorder=0)
         axes.set_title(heading(metric, style).replace(" (", "\n("), fontsize=8.5)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=3, symmetric=False))
-        axes.xaxis.set_major_formatter(Ticks(_number))
+        axes.xaxis.set_major_formatter(Ticks(plain_number))
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
@@ -397,7 +400,7 @@ def intervals(
 # ---------------------------------------------------------------- maps
 
 
-@_styled
+@styled
 def map_panel(window: "Window", arms: Mapping, scale: str = "balanced") -> Figure:
     """One test window: low, deep and truth over the lanes of the locus, then each arm above its error.
 
@@ -415,7 +418,7 @@ def map_panel(window: "Window", arms: Mapping, scale: str = "balanced") -> Figur
     lines_of = {**({} if window.gc is None else {"GC": window.gc}), **window.lanes}
     lanes = len(lines_of) + bool(window.motifs)
     total = 0.1 + width / 2 + lanes * lane + 0.55 + lines * (width + 0.12) + 0.55
-    figure = _figure(10.2, total, layout=None)
+    figure = blank(10.2, total, layout=None)
 
     def place(column: int, top_in: float, height_in: float) -> Axes:
         x = left + column * (width + gap)
@@ -459,7 +462,7 @@ def map_panel(window: "Window", arms: Mapping, scale: str = "balanced") -> Figur
     return figure
 
 
-@_styled
+@styled
 def map_pair(region: Region, low: np.ndarray, enhanced: np.ndarray) -> Figure:
     """A window of a map before and after it was enhanced, side by side on one colour scale.
 
@@ -472,7 +475,7 @@ def map_pair(region: Region, low: np.ndarray, enhanced: np.ndarray) -> Figure:
     norm = LogNorm(floor, max(ceiling, 1.001 * floor))
     side, gap, left, top = 4.7, 0.3, 0.25, 0.34
     total = top + side / 2 + 1.0
-    figure = _figure(10.2, total, layout=None)
+    figure = blank(10.2, total, layout=None)
     limits, mesh = (region.start_bp, region.end_bp), None
     for number, (name, values) in enumerate({"before": low, "enhanced": enhanced}.items()):
         x = left + number * (side + gap)
@@ -603,7 +606,7 @@ def save(figure: Figure, stem: str | Path) -> Drawn:
     return rendered
 
 
-@_styled
+@styled
 def svg_text(figure: Figure, salt: str) -> str:
     """The figure as SVG, the same for the same figure and salt; different salts give different element ids."""
     with matplotlib.rc_context({"svg.hashsalt": salt}):
@@ -612,7 +615,7 @@ def svg_text(figure: Figure, salt: str) -> str:
     return buffer.getvalue()
 
 
-@_styled
+@styled
 def png_bytes(figure: Figure) -> bytes:
     """The figure as PNG at twice the size on screen, in the report's palette."""
     figure.savefig(buffer := io.BytesIO(), format="raw", dpi=2 * DPI)
@@ -629,7 +632,7 @@ def png_bytes(figure: Figure) -> bytes:
 
 def _png_palette() -> np.ndarray:
     """256 colours (RGB, 0 to 255): those of maps, arms and ink. It halves the file, and no arm changes its colour."""
-    tints = np.array([to_rgb(colour) for colour in [*_LEARNED, *_GREYS, INK, MUTED]])
+    tints = np.array([to_rgb(colour) for colour in [*LEARNED, *_GREYS, INK, MUTED]])
     colours = [cmap(np.linspace(0, 1, 88))[:, :3] for cmap in (CONTACTS, CHANGE)]
     colours += [1 - (1 - tints) * strength for strength in (1, 0.65, 0.3)]
     greys = 256 - sum(map(len, colours))

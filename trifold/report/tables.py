@@ -280,7 +280,7 @@ def grid(view: View, rows: pd.DataFrame) -> Grid:
     return Grid(title_of(view, rows), metrics, formats, lines)
 
 
-_VERDICTS = {"arm": "better", "reference_arm": "worse", "undecided": "undecided"}
+VERDICTS = {"arm": "better", "reference_arm": "worse", "undecided": "undecided"}
 
 
 def _cell(row, style: Format) -> Cell:
@@ -293,7 +293,7 @@ def _cell(row, style: Format) -> Cell:
     return cell._replace(
         difference=style.number(row.difference, sign=True),
         interval=style.interval(row.ci_low, row.ci_high) if known else "",
-        verdict=_VERDICTS[row.better],
+        verdict=VERDICTS[row.better],
     )
 
 
@@ -488,7 +488,7 @@ def listed(words: list[str]) -> str:
 
 
 def _finding(row, metric: str, style: Format) -> Finding:
-    label, says = METRICS[metric].label, _VERDICTS[row.better]
+    label, says = METRICS[metric].label, VERDICTS[row.better]
     if says == "undecided":
         known = f" {style.interval(row.ci_low, row.ci_high)}" if not math.isnan(row.ci_low + row.ci_high) else ""
         difference = style.number(row.difference, sign=True)

@@ -152,7 +152,7 @@ def test_png_keeps_paper_white_and_arms_in_their_colours():
 # ---------------------------------------------------------------- ticks, and maps of one's own
 
 
-def ticks(values, write=figures._number) -> tuple[list[str], str]:
+def ticks(values, write=figures.plain_number) -> tuple[list[str], str]:
     axis = figures.Ticks(write)
     return axis.format_ticks(values), axis.get_offset()
 
@@ -205,7 +205,7 @@ def test_d21_narrow_intervals_have_distinct_ticks(windows, unit):
 
 
 def test_repeated_ticks_sees_a_repetition():
-    figure = figures._figure(3, 2)
+    figure = figures.blank(3, 2)
     figure.subplots().set_xticks([0, 0.5, 1], ["0.04", "0.04", "0.05"])
     assert made_up.repeated_ticks(figure) == [["0.04", "0.04", "0.05"]]
     figure.clear()

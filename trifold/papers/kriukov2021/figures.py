@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from trifold.errors import InputError
 from trifold.genome import Region
 from trifold.report import figures
-from trifold.report.figures import CHANGE, CONTACTS, INK, MUTED, _figure, _legend_right, _log_axis, _styled, palette
+from trifold.report.figures import CHANGE, CONTACTS, INK, MUTED, blank, legend_right, log_axis, palette, styled
 
 CROP_BINS = 6  # of the generators: maps on [0, 1] are shown without so many bins at every side
 # Part of a hybrid that is silenced -> what Figure 7 calls the rest.
@@ -27,7 +27,7 @@ _WIDTH_IN = 10.2
 _FRAME = "#0072B2"  # of the fragment in figure 6; PNGs hold this colour
 
 
-@_styled
+@styled
 def figure5(
     targets: Sequence[np.ndarray],
     predictions: Mapping[str, Sequence[np.ndarray]],
@@ -53,7 +53,7 @@ def figure5(
     return figure
 
 
-@_styled
+@styled
 def figure6(maps: Mapping[str, np.ndarray], zoom: tuple[slice, slice]) -> Figure:
     """Figure 6: maps of one region on [0, 1] whole (above) and the fragment `zoom` of each (below), in bins.
 
@@ -74,7 +74,7 @@ def figure6(maps: Mapping[str, np.ndarray], zoom: tuple[slice, slice]) -> Figure
     return figure
 
 
-@_styled
+@styled
 def figure7(hybrids: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """Figure 7: a row per hybrid: the target, and its map with both backbones and with either replaced by zeros.
 
@@ -97,7 +97,7 @@ def figure7(hybrids: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def figure8(histories: pd.DataFrame, arms: Mapping, preheated: tuple[str, str]) -> Figure:
     """Figure 8: validation loss and Pearson r of the hybrid by epoch, its head heated before the joint training or not.
 
@@ -105,7 +105,7 @@ def figure8(histories: pd.DataFrame, arms: Mapping, preheated: tuple[str, str]) 
     without. Lines are means over seeds, bands span the seeds. `arms` is the config's, for the colours.
     """
     styles = palette(arms)
-    figure = _figure(_WIDTH_IN, 3.4)
+    figure = blank(_WIDTH_IN, 3.4)
     left, right = figure.subplots(1, 2)
     for axes, column, title in (
         (left, "validation_loss", "Validation loss"),
@@ -127,8 +127,8 @@ def figure8(histories: pd.DataFrame, arms: Mapping, preheated: tuple[str, str]) 
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if (histories["validation_loss"].dropna() > 0).all():
-        _log_axis(left)
-    _legend_right(figure, right)
+        log_axis(left)
+    legend_right(figure, right)
     return figure
 
 
@@ -136,7 +136,7 @@ def _map_grid(lines: int, names: list[str], bar: bool = True) -> tuple[Figure, n
     """Square axes, `lines` x names, the names above; room for a colour bar below, or for one beside each line."""
     beside = 0.0 if bar else 0.8
     side = min(2.6, (_WIDTH_IN - 0.3 - beside) / len(names) - 0.1)
-    figure = _figure(0.3 + beside + len(names) * (side + 0.1), lines * (side + 0.1) + (0.85 if bar else 0.35))
+    figure = blank(0.3 + beside + len(names) * (side + 0.1), lines * (side + 0.1) + (0.85 if bar else 0.35))
     figure.get_layout_engine().set(w_pad=0.05, h_pad=0.05, wspace=0, hspace=0)
     grid = figure.subplots(lines, len(names), squeeze=False)
     for axes, name in zip(grid[0], names):

@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from trifold.errors import InputError
 from trifold.genome import Region
-from trifold.report.figures import _LEARNED, CONTACTS, INK, MUTED, Ticks, _figure, _number, _styled
+from trifold.report.figures import CONTACTS, INK, LEARNED, MUTED, Ticks, blank, plain_number, styled
 from trifold.report.tables import METRICS
 
 # Task -> the metrics that are drawn.
@@ -55,7 +55,7 @@ def points(scores: pd.DataFrame, labels: Mapping[str, Sequence[str]], *, within:
 # ---------------------------------------------------------------- whole chromosomes
 
 
-@_styled
+@styled
 def figure3(validations: pd.DataFrame, rows: Mapping[str, Sequence[str]], tolerance_bp: int) -> Figure:
     """Figure 3: of the loops taken, best score first, how many ChIA-PET has seen, and how many of its loops are taken.
 
@@ -65,7 +65,7 @@ def figure3(validations: pd.DataFrame, rows: Mapping[str, Sequence[str]], tolera
     label_of = {run: label for label, runs in rows.items() for run in runs}
     colours = _colours(rows)
     samples = list(dict.fromkeys(validations["sample"]))
-    figure = _figure(_WIDTH_IN, 0.7 + 2.6 * len(samples))
+    figure = blank(_WIDTH_IN, 0.7 + 2.6 * len(samples))
     panels = (("validated", "validated loops"), ("precision", "precision ↑"), ("recall", "recall ↑"))
     grid = figure.subplots(len(samples), len(panels), squeeze=False)
     for line, sample in zip(grid, samples):
@@ -100,13 +100,13 @@ class LoopMap(NamedTuple):
     seen: np.ndarray
 
 
-@_styled
+@styled
 def figure_s1(maps: Sequence[LoopMap]) -> Figure:
     """Figure S1: predicted loops (black, lower left) against those ChIA-PET has seen (red, upper right) on maps."""
     columns = min(3, len(maps))
     lines = -(-len(maps) // columns)
     side = (_WIDTH_IN - 0.9) / 3
-    figure = _figure(0.9 + side * columns, 0.75 + (side + 0.45) * lines, "compressed")
+    figure = blank(0.9 + side * columns, 0.75 + (side + 0.45) * lines, "compressed")
     grid = figure.subplots(lines, columns, squeeze=False)
     for axes, loop_map in zip(grid.ravel(), maps):
         unit, name = (1e6, "Mb") if loop_map.region.end_bp - loop_map.region.start_bp >= 200_000 else (1e3, "kb")
@@ -142,20 +142,20 @@ def figure_s1(maps: Sequence[LoopMap]) -> Figure:
 # ---------------------------------------------------------------- few labels
 
 
-@_styled
+@styled
 def figure4(frame: pd.DataFrame) -> Figure:
     """Figure 4: scores of loops by the share of the training pairs; `frame` is that of `points`, within samples."""
     frame = frame[frame["task"] == "loop"]
     colours = _colours(frame["label"])
     samples, metrics = list(dict.fromkeys(frame["sample"])), SCORES["loop"]
-    figure = _figure(_WIDTH_IN, 0.7 + 2.7 * len(samples))
+    figure = blank(_WIDTH_IN, 0.7 + 2.7 * len(samples))
     grid = figure.subplots(len(samples), len(metrics), squeeze=False)
     for line, sample in zip(grid, samples):
         for axes, metric in zip(line, metrics):
             of_panel = frame[(frame["sample"] == sample) & (frame["metric"] == metric)]
             _curves(axes, of_panel, "fraction", colours)
             axes.set_xscale("log")
-            axes.xaxis.set_major_formatter(Ticks(_number))
+            axes.xaxis.set_major_formatter(Ticks(plain_number))
             axes.set_title(f"{METRICS[metric].label} {METRICS[metric].arrow}")
             axes.set_xlabel("share of the training pairs")
         line[0].set_ylabel(sample)
@@ -167,14 +167,14 @@ def figure4(frame: pd.DataFrame) -> Figure:
 # ---------------------------------------------------------------- other cells, ablation
 
 
-@_styled
+@styled
 def figure5(frame: pd.DataFrame) -> Figure:
     """Figure 5: models on a sample that they were not trained on; `frame` is that of `points`, not within samples."""
     pairs = frame["trained"].str.replace(",", " + ") + " → " + frame["sample"]
     return _dots(frame.assign(group=pairs), ("window", "loop"), "trained on → tested on")
 
 
-@_styled
+@styled
 def figure6(frame: pd.DataFrame) -> Figure:
     """Figure 6: what MIX-HIC is without its parts; `frame` is that of `points`, within samples."""
     return _dots(frame.assign(group=frame["sample"]), tuple(SCORES), "")
@@ -187,7 +187,7 @@ def _dots(frame: pd.DataFrame, tasks: Sequence[str], heading: str) -> Figure:
     labels = {task: list(dict.fromkeys(frame.loc[frame["task"] == task, "label"])) for task in present}
     kinds = list(frame[["group", "protocol"]].drop_duplicates().itertuples(index=False, name=None))
     heights = [max(2, len(labels[task])) for task in present]
-    figure = _figure(_WIDTH_IN, 0.8 + sum(0.55 + 0.36 * height for height in heights))
+    figure = blank(_WIDTH_IN, 0.8 + sum(0.55 + 0.36 * height for height in heights))
     grid = figure.subplots(len(present), 2, squeeze=False, height_ratios=heights)
     for line, task in zip(grid, present):
         at = {label: number for number, label in enumerate(labels[task])}
@@ -217,7 +217,7 @@ def _dots(frame: pd.DataFrame, tasks: Sequence[str], heading: str) -> Figure:
 # ---------------------------------------------------------------- depth and dimension
 
 
-@_styled
+@styled
 def parameter(frame: pd.DataFrame, name: str) -> Figure:
     """Figures S2 and S3: scores by a setting of the network, a panel per task.
 
@@ -226,7 +226,7 @@ def parameter(frame: pd.DataFrame, name: str) -> Figure:
     frame = frame.assign(value=frame["label"].astype(float))
     colours = _colours(frame["sample"])
     present = [task for task in SCORES if task in set(frame["task"])]
-    figure = _figure(_WIDTH_IN, 3.4)
+    figure = blank(_WIDTH_IN, 3.4)
     for axes, task in zip(figure.subplots(1, len(present), squeeze=False)[0], present):
         metric = SCORES[task][0]
         of_task = frame[(frame["task"] == task) & (frame["metric"] == metric)]
@@ -247,7 +247,7 @@ def parameter(frame: pd.DataFrame, name: str) -> Figure:
 
 
 def _colours(names) -> dict[str, str]:
-    return {name: _LEARNED[i % len(_LEARNED)] for i, name in enumerate(dict.fromkeys(names))}
+    return {name: LEARNED[i % len(LEARNED)] for i, name in enumerate(dict.fromkeys(names))}
 
 
 def _dash(protocol: str) -> str | tuple:
