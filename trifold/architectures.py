@@ -147,21 +147,21 @@ def _declared(path: Path) -> dict[str, Traits]:
         raise InputError(
             f"{path}: {DECLARED} is no literal above the first class; write words, numbers, lists and mappings"
         )
-    found = {}
+    declared = {}
     for name, entry in entries.items():
         place = f"{path}: {DECLARED}: {name}"
         parts = {place: entry}
         if isinstance(entry, dict) and isinstance(entry.get("tasks", {}), dict):
-            parts |= {f"{place}: tasks: {task}": own for task, own in entry.get("tasks", {}).items()}
-        for where, own in parts.items():
-            if not isinstance(own, dict) or not isinstance(own.get("tasks", {}), dict):
+            parts |= {f"{place}: tasks: {task}": part for task, part in entry.get("tasks", {}).items()}
+        for where, part in parts.items():
+            if not isinstance(part, dict) or not isinstance(part.get("tasks", {}), dict):
                 raise InputError(f"{where}: no mapping; write fields of {sorted(names)} and their values")
-            if unknown := sorted(set(own) - names):
+            if unknown := sorted(set(part) - names):
                 raise InputError(f"{where}: no field {unknown}; there are {sorted(names)}")
         if lacking := [field for field in ("network", "inputs", "target") if field not in entry]:
             raise InputError(f"{place}: {lacking} missing; an architecture has a network, inputs and a target")
-        found[name] = Traits(**_cleaned(entry), module=f"{_PACKAGE}.{path.stem}")
-    return found
+        declared[name] = Traits(**_cleaned(entry), module=f"{_PACKAGE}.{path.stem}")
+    return declared
 
 
 def _program(path: Path) -> Traits:
@@ -183,15 +183,15 @@ def _program(path: Path) -> Traits:
 
 
 def _all() -> dict[str, Traits]:
-    found = {path.parent.name: _program(path) for path in sorted(_PROGRAMS.glob("*/program.yaml"))}
+    programs = {path.parent.name: _program(path) for path in sorted(_PROGRAMS.glob("*/program.yaml"))}
     for path in sorted(_FOLDER.glob("*.py")):
         for name, traits in _declared(path).items():
-            if name in found:
+            if name in programs:
                 raise InputError(
-                    f"{path}: {DECLARED}: {name!r} is declared in {found[name].module or found[name].folder} too"
+                    f"{path}: {DECLARED}: {name!r} is declared in {programs[name].module or programs[name].folder} too"
                 )
-            found[name] = traits
-    return found
+            programs[name] = traits
+    return programs
 
 
 ARCHITECTURES: dict[str, Traits] = _all()
@@ -212,7 +212,7 @@ def _is_a(kind: type, value) -> bool:
     if kind is bool or isinstance(value, bool):
         return kind is bool and isinstance(value, bool)
     if kind is list:
-        return isinstance(value, list | tuple) and len(value) > 0 and all(_is_a(int, one) for one in value)
+        return isinstance(value, list | tuple) and len(value) > 0 and all(_is_a(int, part) for part in value)
     return isinstance(value, int | float) if kind is float else isinstance(value, kind)
 
 

@@ -26,6 +26,6 @@ def standing_alone(called: Mapping[str | os.PathLike, str | os.PathLike] | None 
         yield
     except InputError as error:
         message = error.alone
-        for made, own in (called or {}).items():
-            message = message.replace(os.fspath(made), os.fspath(own))
+        for made, called_by_user in (called or {}).items():
+            message = message.replace(os.fspath(made), os.fspath(called_by_user))
         raise InputError(message) from error

@@ -106,9 +106,9 @@ def relocated(
         for places in (np.flatnonzero(good & inside), np.flatnonzero(good & ~inside)):
             target[places] = generator.permutation(places)
         decoy[target, d] = values[: n_bins - d, d]
-        own = by_distance[edges[d] : edges[d + 1]]
-        moved[own, 0] = target[pairs[own, 0]]
-        moved[own, 1] = moved[own, 0] + d
+        at_distance = by_distance[edges[d] : edges[d + 1]]
+        moved[at_distance, 0] = target[pairs[at_distance, 0]]
+        moved[at_distance, 1] = moved[at_distance, 0] + d
     return decoy, moved[np.lexsort((moved[:, 1], moved[:, 0]))]
 
 
@@ -146,13 +146,13 @@ def score(
     stretches = torch.from_numpy(signal).to(device).unfold(0, store.window_bins * per_bin, per_bin)
     scores = np.empty(len(pairs), dtype=np.float32)
     for start in range(0, len(pairs), batch_size):
-        own = pairs[start : start + batch_size]
-        at = torch.from_numpy(own - store.window_bins // 2).to(device)
+        batch_pairs = pairs[start : start + batch_size]
+        at = torch.from_numpy(batch_pairs - store.window_bins // 2).to(device)
         batch = {
-            "map": torch.from_numpy(store.windows(own)).to(device)[:, None],
+            "map": torch.from_numpy(store.windows(batch_pairs)).to(device)[:, None],
             "tracks": torch.cat([stretches[at[:, 0]], stretches[at[:, 1]]], dim=2).transpose(1, 2),
         }
-        scores[start : start + len(own)] = predictor(batch)[:, 0].float().cpu().numpy()
+        scores[start : start + len(batch_pairs)] = predictor(batch)[:, 0].float().cpu().numpy()
     return scores
 
 
@@ -179,15 +179,15 @@ def search(
     of the chromosome alone.
     """
     start = time.perf_counter()
-    found = candidates(band, min_bins, min(max_bins, store.farthest_bins), p_value)
+    pixels = candidates(band, min_bins, min(max_bins, store.farthest_bins), p_value)
     generator = np.random.default_rng([0, zlib.crc32(band.chrom.encode())])
     signal = signals(tracks, band.chrom, store.n_bins, bin_bp=bin_bp, log=log)
     parts, settings = [], {"batch_size": batch_size, "device": device}
     with tempfile.TemporaryDirectory() as folder:
         good = np.isfinite(band.weight)
-        values, moved = relocated(store.values, good, found, store.window_bins, generator)
+        values, moved = relocated(store.values, good, pixels, store.window_bins, generator)
         decoy = BandStore.write(Path(folder) / "decoy.npy", values, store.window_bins)
-        for of, pairs, is_decoy in ((store, found, False), (decoy, moved, True)):
+        for of, pairs, is_decoy in ((store, pixels, False), (decoy, moved, True)):
             pairs = pairs[of.inside(pairs)]
             order, scores = generator.permutation(len(pairs)), np.empty(len(pairs), dtype=np.float32)
             scores[order] = score(predictor, of, signal, pairs[order], **settings)
@@ -212,29 +212,29 @@ def search(
 # ---------------------------------------------------------------- density peaks
 
 
-def peaks(found: pd.DataFrame, *, min_score: float = MIN_SCORE, min_bins: int = MIN_BINS) -> pd.DataFrame:
+def peaks(scored: pd.DataFrame, *, min_score: float = MIN_SCORE, min_bins: int = MIN_BINS) -> pd.DataFrame:
     """Candidates that score above `min_score` and are not alone, with what density peaks are chosen by.
 
-    `found`: columns `CANDIDATES`, bins; decoy (bool) says of which map. Columns added: rho, the scores within 5 bins
+    `scored`: columns `CANDIDATES`, bins; decoy (bool) says of which map. Columns added: rho, the scores within 5 bins
     weighted by exp(-(d / 5)²), d the larger of both differences; delta, the distance to the nearest candidate of larger
     rho (infinite without one); parent, the row of that candidate (-1: none). Chromosomes and maps are taken apart.
     """
     parts, rows = [], 0
-    taken = found[(found["score"] > min_score) & (found["y"] - found["x"] >= min_bins)]
-    for _, own in taken.groupby(["chrom", "decoy"], sort=False):
-        places = own[["x", "y"]].to_numpy(float)
+    taken = scored[(scored["score"] > min_score) & (scored["y"] - scored["x"] >= min_bins)]
+    for _, of_chrom in taken.groupby(["chrom", "decoy"], sort=False):
+        places = of_chrom[["x", "y"]].to_numpy(float)
         near = cKDTree(places).query_ball_point(places, ISOLATED_RADIUS, p=np.inf, return_length=True)
-        own, places = own[near > ISOLATED_POINTS], places[near > ISOLATED_POINTS]
-        if not len(own):
+        of_chrom, places = of_chrom[near > ISOLATED_POINTS], places[near > ISOLATED_POINTS]
+        if not len(of_chrom):
             continue
         tree = cKDTree(places)
         near = tree.sparse_distance_matrix(tree, DENSITY_RADIUS, p=np.inf, output_type="coo_matrix")
-        weights = np.exp(-((near.data / DENSITY_RADIUS) ** 2)) * own["score"].to_numpy()[near.col]
-        rho = np.bincount(near.row, weights, minlength=len(own))
+        weights = np.exp(-((near.data / DENSITY_RADIUS) ** 2)) * of_chrom["score"].to_numpy()[near.col]
+        rho = np.bincount(near.row, weights, minlength=len(of_chrom))
         delta, parent = _denser(places, rho, tree)
         parent = np.where(parent < 0, -1, parent + rows)
-        parts.append(own.assign(rho=rho, delta=delta, parent=parent))
-        rows += len(own)
+        parts.append(of_chrom.assign(rho=rho, delta=delta, parent=parent))
+        rows += len(of_chrom)
     if not parts:
         return taken.iloc[:0].assign(rho=0.0, delta=0.0, parent=-1)
     return pd.concat(parts, ignore_index=True)
@@ -244,7 +244,7 @@ def _denser(places: np.ndarray, rho: np.ndarray, tree: cKDTree) -> tuple[np.ndar
     """Distance to the nearest place of larger rho, and which (of several the densest; -1 without one)."""
     delta, parent = np.full(len(rho), np.inf), np.full(len(rho), -1)
     k = min(NEIGHBOURS, len(rho))
-    distances, neighbours = (each.reshape(len(rho), k) for each in tree.query(places, k=k, p=np.inf))
+    distances, neighbours = (array.reshape(len(rho), k) for array in tree.query(places, k=k, p=np.inf))
     larger = rho[neighbours] > rho[:, None]
     nearest = np.where(larger, distances, np.inf).min(axis=1)
     # Beyond the last neighbour there may be others as near as it.
@@ -273,7 +273,7 @@ def cutoff(of: pd.DataFrame, *, fdr: float = FDR, min_delta: float = MIN_DELTA) 
 
 
 def cluster(
-    found: pd.DataFrame,
+    scored: pd.DataFrame,
     *,
     protocol: str,
     min_score: float = MIN_SCORE,
@@ -287,7 +287,7 @@ def cluster(
     """
     if protocol not in ("published", "corrected"):
         raise InputError(f"config: the protocol {protocol!r} is not known; choose from published, corrected")
-    of = peaks(found, min_score=min_score, min_bins=min_bins)
+    of = peaks(scored, min_score=min_score, min_bins=min_bins)
     centre = (~of["decoy"] & (of["rho"] > cutoff(of, fdr=fdr)) & (of["delta"] > MIN_DELTA)).to_numpy()
     label = np.where(centre, np.arange(len(of)), -1)
     parent = of["parent"].to_numpy()
@@ -321,14 +321,14 @@ def validate(loops: pd.DataFrame, seen: Mapping[str, np.ndarray], tolerance_bins
     validated = np.zeros(len(loops) + 1, dtype=int)
     first = np.zeros(len(loops) + 1, dtype=int)  # seen loops that this one is the first to find
     for chrom, places in seen.items():
-        own = np.flatnonzero(loops["chrom"] == chrom)
-        if not (len(own) and len(places)):
+        of_chrom = np.flatnonzero(loops["chrom"] == chrom)
+        if not (len(of_chrom) and len(places)):
             continue
-        tree = cKDTree(loops.loc[own, ["x", "y"]].to_numpy(float))
+        tree = cKDTree(loops.loc[of_chrom, ["x", "y"]].to_numpy(float))
         for near in tree.query_ball_point(places.astype(float), tolerance_bins, p=np.inf):
             if near:
-                validated[own[near] + 1] = 1
-                first[own[min(near)] + 1] += 1
+                validated[of_chrom[near] + 1] = 1
+                first[of_chrom[min(near)] + 1] += 1
     frame = pd.DataFrame({"loops": np.arange(len(loops) + 1), "validated": validated.cumsum(), "found": first.cumsum()})
     frame["precision"] = frame["validated"] / frame["loops"].where(frame["loops"] > 0)
     frame["recall"] = frame["found"] / total
@@ -389,7 +389,7 @@ def annotate(
     parts = []
     for chrom, store in stores.items():
         band = Band.read(map_path, chrom, min(max_loop_bins + 1, store.n_diagonals))
-        found = search(
+        scored = search(
             network,
             band,
             store,
@@ -402,7 +402,7 @@ def annotate(
             p_value=settings["p_value"],
             log=arm.log_tracks,
         )
-        parts.append(found)
+        parts.append(scored)
     chosen = {"min_bins": settings["min_bins"], "fdr": settings["fdr"]}
     loops = cluster(pd.concat(parts, ignore_index=True), protocol=arm.protocol, **chosen)
     _validate(out, loops, arm, sample, list(stores), seen, rename, bin_bp, max_loop_bins, settings, seed)
@@ -424,7 +424,7 @@ def _validate(
     """Write loops.bedpe and validation.tsv: loops of the searched chromosomes against those that were seen there."""
     listed = read_loops(seen, bin_bp, max_bins=max_loop_bins, rename=rename)
     known = {chrom: listed[chrom] for chrom in chroms if chrom in listed}
-    known = {chrom: own[own[:, 1] - own[:, 0] >= settings["min_bins"]] for chrom, own in known.items()}
+    known = {chrom: pairs[pairs[:, 1] - pairs[:, 0] >= settings["min_bins"]] for chrom, pairs in known.items()}
     table = validate(loops, known, settings["tolerance_bins"])
     write_bedpe(loops, out / "loops.bedpe", bin_bp)
     labels = {"run": arm.name, "protocol": arm.protocol, "sample": sample, "seed": seed}

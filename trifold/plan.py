@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import NamedTuple
 
 from trifold import loss_terms
-from trifold.architectures import ARCHITECTURES, Traits, check_options, traits
+from trifold.architectures import ARCHITECTURES, Traits, check_options
 from trifold.arm import Arm
 from trifold.config import WHERE, Training
 from trifold.errors import InputError
@@ -17,7 +17,7 @@ _OF_PAIRS = ("fraction", "noise", "log_tracks", "hold_out")
 
 def traits_of(arm: Arm) -> Traits:
     """What the architecture of an arm is in its task."""
-    return traits(arm.architecture, arm.task)
+    return ARCHITECTURES[arm.architecture].at(arm.task)
 
 
 def task_of(arm: Arm) -> Task:
@@ -39,10 +39,10 @@ def datasets(config: dict, arms: dict[str, Arm]) -> dict[str, dict]:
 
 def parts_of(arm: Arm) -> dict:
     """What a job loads by name for an arm, and how its training knows the best epoch."""
-    task, own = task_of(arm), traits_of(arm)
-    module, learner = task.learner(arm.training["loss"], own.predicts)
+    task, traits = task_of(arm), traits_of(arm)
+    module, learner = task.learner(arm.training["loss"], traits.predicts)
     parts = {"data": task.data, "scoring": task.scoring, "criterion": list(task.criterion)}
-    return {**parts, "learner": [module, learner] if own.learned else None}
+    return {**parts, "learner": [module, learner] if traits.learned else None}
 
 
 class Run(NamedTuple):
@@ -89,7 +89,7 @@ def expanded(config: dict) -> dict:
             if unknown := sorted(set(chosen) - set(config["degradations"])):
                 known = sorted(config["degradations"])
                 raise InputError(f"config: arms/{name}/degradation: {unknown} is not one of {known}")
-            if taken := [f"{name}-{own}" for own in chosen if f"{name}-{own}" in config["arms"]]:
+            if taken := [f"{name}-{depth}" for depth in chosen if f"{name}-{depth}" in config["arms"]]:
                 raise InputError(
                     f"config: arms/{taken[0]}: is the name of {name!r} at one of its degradations; rename it"
                 )
@@ -99,8 +99,8 @@ def expanded(config: dict) -> dict:
     for name, arm in config["arms"].items():
         for degradation in several.get(name, [None]):
             full = name if degradation is None else f"{name}-{degradation}"
-            own = arm if degradation is None else {**arm, "degradation": degradation}
-            arms[full] = _at(own, degradation, several, f"config: arms/{name}")
+            of_degradation = arm if degradation is None else {**arm, "degradation": degradation}
+            arms[full] = _at(of_degradation, degradation, several, f"config: arms/{name}")
     lists = {key: _named(config[key], several) for key in ("arms_used", "depth", *config["papers"]) if key in config}
     comparison = _named(config["evaluate"]["comparison"], several)
     return {**config, **lists, "evaluate": {**config["evaluate"], "comparison": comparison}, "arms": arms}
@@ -109,7 +109,7 @@ def expanded(config: dict) -> dict:
 def _at(arm: dict, degradation: str | None, several: dict[str, list[str]], place: str) -> dict:
     """An arm with the arms it names at its own degradation."""
 
-    def one(field: str, other: str) -> str:
+    def at_degradation(field: str, other: str) -> str:
         if other not in several:
             return other
         if degradation not in several[other]:
@@ -120,12 +120,12 @@ def _at(arm: dict, degradation: str | None, several: dict[str, list[str]], place
         return f"{other}-{degradation}"
 
     changed: dict = {
-        kind: {role: one(f"{kind}/{role}", other) for role, other in arm[kind].items()}
+        kind: {role: at_degradation(f"{kind}/{role}", other) for role, other in arm[kind].items()}
         for kind in ("backbones", "loss_networks")
         if kind in arm
     }
     if arm.get("pretrained") is not None:
-        changed["pretrained"] = one("pretrained", arm["pretrained"])
+        changed["pretrained"] = at_degradation("pretrained", arm["pretrained"])
     return {**arm, **changed}
 
 
@@ -138,7 +138,7 @@ def _named(value, several: dict[str, list[str]]):
             full
             for name in value
             for full in (
-                [f"{name}-{own}" for own in several[name]]
+                [f"{name}-{depth}" for depth in several[name]]
                 if isinstance(name, str) and name in several
                 else [_named(name, several)]
             )
@@ -209,8 +209,8 @@ def _resolve(config: dict, name: str, resolved: dict[str, Arm], above: tuple[str
     task = given.get("task", DEFAULT if DEFAULT in architecture.tasks else next(iter(architecture.tasks)))
     if task not in architecture.tasks:
         raise refuse("task", task, architecture.tasks)
-    own, of_task, protocol = architecture.at(task), TASKS[task], given.get("protocol", "corrected")
-    _refuse_idle(given, own, of_task, place)
+    traits, of_task, protocol = architecture.at(task), TASKS[task], given.get("protocol", "corrected")
+    _refuse_idle(given, traits, of_task, place)
     start = given.get("pretrained")
     before = None
     if start is not None:
@@ -220,17 +220,17 @@ def _resolve(config: dict, name: str, resolved: dict[str, Arm], above: tuple[str
         before = _resolve(config, start, resolved, (*above, name))
     shared = _shared(config, given["architecture"], task)
     known = {**traits_of(before).options, **before.options} if before else {}
-    inherited = {option: known[option] for option in own.inherits if option in known}
+    inherited = {option: known[option] for option in traits.inherits if option in known}
     options = {**shared.get("options", {}), **inherited, **given.get("options", {})}
     check_options(given["architecture"], options, f"{place}/options", task)
-    training = {**config["training"], **own.training.get(protocol, {}), **shared.get("training", {})}
+    training = {**config["training"], **traits.training.get(protocol, {}), **shared.get("training", {})}
     training |= given.get("training", {})
     if unknown := set(training) - {field.name for field in fields(Training)}:
         raise refuse("training", unknown.pop(), {field.name for field in fields(Training)})
     usual = {"fraction": 1, "noise": False, "log_tracks": True, "hold_out": True, **of_task.settings.get(protocol, {})}
     samples = given.get("samples", config["evaluate"]["samples"])
-    tracks = given.get("tracks", shared.get("tracks", []) if "tracks" in own.inputs else [])
-    window_bins = given.get("window_bins", own.window_bins or config["geometry"]["window_bins"])
+    tracks = given.get("tracks", shared.get("tracks", []) if "tracks" in traits.inputs else [])
+    window_bins = given.get("window_bins", traits.window_bins or config["geometry"]["window_bins"])
     usual_window = of_task.whole_maps and window_bins == config["geometry"]["window_bins"]
     arm = Arm(
         name=name,
@@ -254,7 +254,7 @@ def _resolve(config: dict, name: str, resolved: dict[str, Arm], above: tuple[str
         strands=_strands(config, tracks, place),
         **{key: given.get(key, value) for key, value in usual.items()},
         folds=tuple(given.get("folds", _usual_folds(config))),
-        seeds=tuple(_seeds_of(config, given, own, task)),
+        seeds=tuple(_seeds_of(config, given, traits, task)),
         maps=given.get("maps", True),
         on_demand=given.get("on_demand", False),
         scores=given.get("scores"),
@@ -316,17 +316,19 @@ def _check_start(arm: Arm, before: Arm, place: str) -> None:
         )
 
 
-def _refuse_idle(given: dict, own: Traits, task: Task, place: str) -> None:
+def _refuse_idle(given: dict, traits: Traits, task: Task, place: str) -> None:
     """Raise InputError for a setting of an arm that would do nothing."""
     architecture = given["architecture"]
-    if given.get("tracks") and "tracks" not in own.inputs and task.whole_maps:
+    if given.get("tracks") and "tracks" not in traits.inputs and task.whole_maps:
         raise InputError(f"{place}/tracks: {architecture!r} reads no track; leave the setting out")
     if "weights" in given and (idle := [name for name in ("options", "training", "pretrained") if given.get(name)]):
         raise InputError(
             f"{place}/{idle[0]}: the arm comes with its weights, which are neither built nor trained anew; remove "
             f"`{idle[0]}`, or `weights` to train it here"
         )
-    if not own.learned and (idle := [name for name in ("training", "pretrained", "loss_networks") if given.get(name)]):
+    if not traits.learned and (
+        idle := [name for name in ("training", "pretrained", "loss_networks") if given.get(name)]
+    ):
         raise InputError(f"{place}/{idle[0]}: {architecture!r} is not trained; leave the setting out")
     if "pretrained_parts" in given and given.get("pretrained") is None:
         raise InputError(f"{place}/pretrained_parts: it starts from no other arm; name one under `pretrained`")
@@ -334,7 +336,7 @@ def _refuse_idle(given: dict, own: Traits, task: Task, place: str) -> None:
         raise InputError(f"{place}/{idle[0]}: for tasks on windows about pairs of bins; leave the setting out")
     if not task.whole_maps and (idle := [name for name in ("degradation", "maps", "loss_networks") if name in given]):
         raise InputError(f"{place}/{idle[0]}: the task {task.name!r} has no use for it; leave the setting out")
-    needed, allowed = own.backbones
+    needed, allowed = traits.backbones
     backbones = given.get("backbones", {})
     if extra := sorted(set(backbones) - set(allowed)):
         raise InputError(
@@ -364,10 +366,10 @@ def _usual_folds(config: dict) -> list[str]:
     return [fold for fold, split in config["splits"].items() if not split.get("on_demand")]
 
 
-def _seeds_of(config: dict, given: dict, own: Traits, task: str) -> list[int]:
+def _seeds_of(config: dict, given: dict, traits: Traits, task: str) -> list[int]:
     """Seeds of an arm: one that is not trained with gradients here is deterministic and stands once, as seed 0; one
     pre-training serves all seeds of the arms that start from it, unless it says otherwise."""
-    if not own.learned or "weights" in given or "scores" in given:
+    if not traits.learned or "weights" in given or "scores" in given:
         return [0]
     return given.get("seeds", config["seeds"][:1] if task == "pretraining" else config["seeds"])
 
@@ -398,7 +400,7 @@ def where_of(config: dict, arm: Arm) -> dict:
 
 def of_whole_maps(config: dict, arms: dict[str, Arm]) -> dict:
     """The configuration with the arms that the tables and figures of whole maps can hold."""
-    kept = {name: own for name, own in config["arms"].items() if task_of(arms[name]).whole_maps}
+    kept = {name: settings for name, settings in config["arms"].items() if task_of(arms[name]).whole_maps}
     return {**config, "arms": kept}
 
 
@@ -539,6 +541,6 @@ def _datasets_scored(arms: dict[str, Arm], arm: Arm) -> list[str]:
 def shown(config: dict, arms: dict[str, Arm]) -> list[Evaluation]:
     """The predictions a person looks at: of each degradation the first fold, sample and seed of every arm."""
     first: dict[tuple[str, str], Evaluation] = {}
-    for one in evaluations(config, arms):
-        first.setdefault((one.degradation, one.arm), one)
+    for evaluation in evaluations(config, arms):
+        first.setdefault((evaluation.degradation, evaluation.arm), evaluation)
     return list(first.values())

@@ -89,7 +89,7 @@ class Windows:
         where = device_of(device)
         model = self.model.to(where).eval()
         chosen = self._chosen if only is None else self._chosen[list(only)]
-        loaders = [DataLoader(each, batch_size, sampler=chosen.tolist()) for each in (self._inputs, self._targets)]
+        loaders = [DataLoader(maps, batch_size, sampler=chosen.tolist()) for maps in (self._inputs, self._targets)]
         for batch, targets in zip(*loaders):
             output = model({key: tensor.to(where) for key, tensor in batch.items()}).float().cpu()
             if not output.isfinite().all():
@@ -149,7 +149,7 @@ def score_windows(
     table = pixels.per_window(prediction, target, mask)
     if scale == "oe":
         return table.reindex(columns=SCORES)
-    predicted, wanted = (pixels.to_bands(each, bands.shape[-1]) for each in (prediction, target))
+    predicted, wanted = (pixels.to_bands(maps, bands.shape[-1]) for maps in (prediction, target))
     max_bins = size if scoring.scc_max_bp is None else scoring.scc_max_bp // bin_bp
     table["ssim"] = ssim(prediction, target, mask)
     return table.assign(**scc.forms(predicted, wanted, bands, scoring.scc_h, max_bins))

@@ -39,10 +39,10 @@ def complete(given: dict, folder: Path) -> dict:
     papers = _typed((base or given).get("papers"), {"type": "array"}) or []
     papers = papers if isinstance(papers, list) else []  # what is no list is refused with everything else
     schema = read_schema(folder, papers)
-    own = _merged(_typed(base, schema), _typed(given, schema), schema)
-    of_papers = _of_papers(papers, own.get("size"), schema, folder)
-    own = _merged(of_papers, own, schema, first="arms")
-    settings = _merged(_typed(_read(folder / "config.yaml"), schema), own, schema, replace=True)
+    asked = _merged(_typed(base, schema), _typed(given, schema), schema)
+    of_papers = _of_papers(papers, asked.get("size"), schema, folder)
+    asked = _merged(of_papers, asked, schema, first="arms")
+    settings = _merged(_typed(_read(folder / "config.yaml"), schema), asked, schema, replace=True)
     settings = _without_absent(_without_nulls(settings, schema), of_papers.get("arms", {}))
     if problems := [*_unknown_keys(settings, schema), *_wrong_values(settings, schema)]:
         more = f" (and {len(problems) - 1} more)" if problems[1:] else ""
@@ -69,7 +69,7 @@ def read_schema(folder: Path, papers: Sequence[str] = ()) -> dict:
 
     def resolved(node) -> Any:
         if isinstance(node, list):
-            return [resolved(each) for each in node]
+            return [resolved(item) for item in node]
         if not isinstance(node, dict):
             return node
         if isinstance(node.get("$ref"), str):
@@ -127,9 +127,9 @@ def _is_named(node: dict) -> bool:
 def _kinds(node: dict) -> set[str]:
     """Types of a value; empty where the schema does not say."""
     kinds = node.get("type", [])
-    own = {kinds} if isinstance(kinds, str) else set(kinds)
-    own |= {"string" for value in [*node.get("enum", ()), node.get("const")] if isinstance(value, str)}
-    return own.union(*(_kinds(branch) for branch in node.get("oneOf", ())))
+    types = {kinds} if isinstance(kinds, str) else set(kinds)
+    types |= {"string" for value in [*node.get("enum", ()), node.get("const")] if isinstance(value, str)}
+    return types.union(*(_kinds(branch) for branch in node.get("oneOf", ())))
 
 
 # ---------------------------------------------------------------- types
@@ -145,8 +145,8 @@ def _typed(value, node: dict) -> Any:
         names = {key: _name(key) for key in value}
         return {name: _typed(value[key], _child(node, name)) for key, name in names.items()}
     if isinstance(value, list):
-        items = next((each["items"] for each in [node, *node.get("oneOf", ())] if "items" in each), {})
-        return [_typed(each, items) for each in value]
+        items = next((branch["items"] for branch in [node, *node.get("oneOf", ())] if "items" in branch), {})
+        return [_typed(item, items) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)  # no setting may be; as a text it is refused as what it is
     if isinstance(value, float) and value.is_integer() and kinds & {"integer", "number"} == {"integer"}:
@@ -197,8 +197,8 @@ def _merged(base, over, node: dict, *, first: str = "", replace: bool = False):
         else:
             merged[key] = _merged(base[key], over[key], child, replace=replace)
             if key == first and isinstance(merged[key], dict):
-                own = [name for name in over[key] if name not in base[key]]
-                merged[key] = {name: merged[key][name] for name in [*own, *base[key]]}
+                new = [name for name in over[key] if name not in base[key]]
+                merged[key] = {name: merged[key][name] for name in [*new, *base[key]]}
     return merged
 
 
@@ -265,11 +265,11 @@ def _without_nulls(value, node: dict):
     if not (_is_named(node) or "properties" in node):
         return value  # options of an architecture: null may be one
     kept = {}
-    for key, own in value.items():
+    for key, entry in value.items():
         child = _child(node, key)
         need_not_be = _is_named(node) or (bool(child) and ("default" not in child or "object" in _kinds(child)))
-        if own is not None or "null" in _kinds(child) or not need_not_be:
-            kept[key] = _without_nulls(own, child)
+        if entry is not None or "null" in _kinds(child) or not need_not_be:
+            kept[key] = _without_nulls(entry, child)
     return kept
 
 
@@ -281,27 +281,27 @@ def _unknown_keys(value, node: dict, place: str = "") -> Iterator[str]:
     if not isinstance(value, dict):
         return
     node = _branch(node, value)
-    for key, own in value.items():
+    for key, entry in value.items():
         if node.get("additionalProperties") is False and key not in node["properties"]:
             known = sorted(node["properties"])
             hint = _nearest(key, known) or f"; known here: {', '.join(known)}"
             yield f"{place}{key}: no such key{hint}"
         else:
-            yield from _unknown_keys(own, _child(node, key), f"{place}{key}/")
+            yield from _unknown_keys(entry, _child(node, key), f"{place}{key}/")
 
 
 def _nearest(name, known) -> str:
-    found = difflib.get_close_matches(str(name), known, n=1)
-    return f"; did you mean {found[0]}?" if found else ""
+    matches = difflib.get_close_matches(str(name), known, n=1)
+    return f"; did you mean {matches[0]}?" if matches else ""
 
 
 def _wrong_values(settings: dict, schema: dict) -> list[str]:
     """A line for everything else that the schema refuses: what is missing before what is wrong."""
     lines: dict[str, bool] = {}
     for error in Draft202012Validator(schema).iter_errors(settings):
-        for one in _of_kind(error):
-            if one.validator != "additionalProperties":
-                lines[_line(one)] = one.validator != "required"
+        for part in _of_kind(error):
+            if part.validator != "additionalProperties":
+                lines[_line(part)] = part.validator != "required"
     return sorted(lines, key=lines.__getitem__)
 
 
@@ -311,7 +311,7 @@ def _of_kind(error) -> list:
     if branch is error.schema:
         return [error]
     number = error.schema["oneOf"].index(branch)
-    return [one for one in error.context if one.relative_schema_path[0] == number]
+    return [part for part in error.context if part.relative_schema_path[0] == number]
 
 
 def _line(error) -> str:
@@ -329,7 +329,7 @@ def _line(error) -> str:
             error = error.parent
             schema = error.schema
         return f"{place}: {value!r} cannot be a name here; names are of {schema.get('description', 'text')}"
-    hint = _nearest(value, [each for each in schema.get("enum", ()) if isinstance(each, str)])
+    hint = _nearest(value, [choice for choice in schema.get("enum", ()) if isinstance(choice, str)])
     return f"{place}: {_shown(value)} is not {_wanted(schema)}{hint}"
 
 
@@ -350,7 +350,7 @@ def _wanted(schema: dict) -> str:
     if "oneOf" in schema:
         return " or ".join(dict.fromkeys(_wanted(branch) for branch in schema["oneOf"]))
     if "enum" in schema:
-        return "one of " + ", ".join("null" if each is None else str(each) for each in schema["enum"])
+        return "one of " + ", ".join("null" if choice is None else str(choice) for choice in schema["enum"])
     if "const" in schema:
         return str(schema["const"])
     kinds = schema.get("type", "string")

@@ -216,17 +216,17 @@ class PairDataset(Dataset):
             length = 2 * self.window_bins * self.bin_bp // self.tracks[0][0].bin_bp
             batch["tracks"] = np.empty((n, length, len(self.tracks[0])), dtype=np.float32)
         chromosomes = self._numbers[rows] * len(self._names) + self._codes[rows]
-        for each in np.unique(chromosomes):
-            places = np.flatnonzero(chromosomes == each)
-            number, code = divmod(int(each), len(self._names))
-            chrom, own = self._names[code], pairs_xy[places]
+        for code_of_map in np.unique(chromosomes):
+            places = np.flatnonzero(chromosomes == code_of_map)
+            number, code = divmod(int(code_of_map), len(self._names))
+            chrom, pairs_here = self._names[code], pairs_xy[places]
             if "map" in self.reads:
-                self.bands[number][chrom].windows(own, out=batch["map"][:, 0], places=places)
+                self.bands[number][chrom].windows(pairs_here, out=batch["map"][:, 0], places=places)
             if "tracks" in self.reads:
                 pairs.segments(
                     self.tracks[number],
                     chrom,
-                    own,
+                    pairs_here,
                     bin_bp=self.bin_bp,
                     window_bins=self.window_bins,
                     log=self.log,

@@ -271,8 +271,8 @@ def choose_pairs(
         )
         chosen = np.empty((0, 2), int)
         pixels = candidates(store, listed, drawn, generator)
-        found = usable(store, pixels, positive=False, protocol=protocol)
-        while len(chosen) < wanted and (chunk := next(found, None)) is not None:
+        usable_pixels = usable(store, pixels, positive=False, protocol=protocol)
+        while len(chosen) < wanted and (chunk := next(usable_pixels, None)) is not None:
             chosen = np.concatenate([chosen, chunk])[:wanted]
         if len(chosen) < wanted:
             logger.warning("%s: %d negatives found of %d", chrom, len(chosen), wanted)
@@ -314,5 +314,7 @@ class Roles:
 
     def of_chromosomes(self, chroms: pd.Series) -> np.ndarray:
         """Role of each chromosome, "several" where its regions have more than one: (n,) of str."""
-        roles = self.regions.groupby("chrom")["role"].agg(lambda own: own.iloc[0] if own.nunique() == 1 else "several")
+        roles = self.regions.groupby("chrom")["role"].agg(
+            lambda roles_of: roles_of.iloc[0] if roles_of.nunique() == 1 else "several"
+        )
         return np.array([roles.get(chrom, "") for chrom in chroms], dtype="<U10")

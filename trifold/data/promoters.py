@@ -78,9 +78,9 @@ def choose_windows(
     for chrom, store in stores.items():
         bins = np.asarray(tss.get(chrom, []), dtype=np.int64)
         pairs = np.stack([bins, bins], axis=1)
-        found = np.concatenate([np.empty((0, 2), int), *usable(store, pairs, positive=True, protocol=protocol)])
-        counts.append((chrom, len(bins), len(found)))
-        tables.append(pd.DataFrame({"chrom": chrom, "x": found[:, 0]}))
+        kept_pairs = np.concatenate([np.empty((0, 2), int), *usable(store, pairs, positive=True, protocol=protocol)])
+        counts.append((chrom, len(bins), len(kept_pairs)))
+        tables.append(pd.DataFrame({"chrom": chrom, "x": kept_pairs[:, 0]}))
     windows = pd.concat(tables, ignore_index=True)
     if windows.empty:
         raise InputError(f"TSS: no window on {', '.join(stores)}; name chromosomes as the map does")
@@ -150,12 +150,12 @@ def write_sample(
     counts["label"] = counts["label"].map({1: "positive", 0: "negative"})
     counts = [counts[counts["label"] == "positive"].assign(kind="pretrain"), counts.assign(kind="loop")]
     if tss is not None:
-        windows, found = choose_windows(read_tss(tss, bin_bp, rename), stores, protocol=protocol)
+        windows, numbers = choose_windows(read_tss(tss, bin_bp, rename), stores, protocol=protocol)
         windows["role"] = roles.of(windows["chrom"], windows["x"], windows["x"])
         windows = windows[windows["role"] != ""].reset_index(drop=True)
         windows["cage_role"] = random_roles(len(windows)) if protocol == "published" else windows["role"]
         _write(windows, out / "windows.tsv")
-        counts.append(found.assign(kind="cage", label="window"))
+        counts.append(numbers.assign(kind="cage", label="window"))
         if expression:
             labels = mean_signal([TrackStore(path) for path in expression], windows, bin_bp, window_bins)
             np.save(out / "cage.npy", labels)

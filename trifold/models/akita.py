@@ -59,13 +59,13 @@ def make_trunk(
     geometry: Geometry, *, channels: int, bottleneck: int, depth: int, dropout: float, bn_eps: float
 ) -> nn.Sequential:
     """One-hot sequence (B, 4, 1, L) -> features of bins (B, bottleneck, 1, S), S = L >> floor(log2(bin_bp))."""
-    one = {"dims": 1, "bn_eps": bn_eps}
+    one_dimensional = {"dims": 1, "bn_eps": bn_eps}
     halvings = geometry.bin_bp.bit_length() - 1
     return nn.Sequential(
-        blocks.ConvBlock(4, channels, 11, pool=2, **one),
-        blocks.Tower([blocks.ConvBlock(channels, channels, 5, pool=2, **one) for _ in range(halvings - 1)]),
-        residual_tower(depth, channels, dropout=nn.Dropout(dropout), **one),
-        blocks.ConvBlock(channels, bottleneck, 5, **one),
+        blocks.ConvBlock(4, channels, 11, pool=2, **one_dimensional),
+        blocks.Tower([blocks.ConvBlock(channels, channels, 5, pool=2, **one_dimensional) for _ in range(halvings - 1)]),
+        residual_tower(depth, channels, dropout=nn.Dropout(dropout), **one_dimensional),
+        blocks.ConvBlock(channels, bottleneck, 5, **one_dimensional),
         nn.ReLU(),
     )
 

@@ -381,26 +381,26 @@ class HiCFoundation(blocks.Architecture):
         prefix = "vit_backbone."
         if any(name.startswith(prefix) for name in state):
             state = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
-        own = self.vit_backbone.state_dict()
+        ours = self.vit_backbone.state_dict()
         # What pre-training does not have: timm's unused layer, and an arm's own sequence encoder.
-        wanted = [name for name in own if not name.startswith(("head.", "sequence_encoder."))]
-        found = {name: state[name] for name in wanted if name in state}
-        here, patches = own["pos_embed"], self.decoder_pos_embed.shape[1]
-        if "pos_embed" in found and found["pos_embed"].shape == (1, 1 + patches, here.shape[2]):
+        wanted = [name for name in ours if not name.startswith(("head.", "sequence_encoder."))]
+        taken = {name: state[name] for name in wanted if name in state}
+        here, patches = ours["pos_embed"], self.decoder_pos_embed.shape[1]
+        if "pos_embed" in taken and taken["pos_embed"].shape == (1, 1 + patches, here.shape[2]):
             # One row for cls, one per patch: an arm with more tokens before the patches keeps its own rows of those.
-            found["pos_embed"] = torch.cat([here[:, :-patches], found["pos_embed"][:, 1:].to(here)], dim=1)
+            taken["pos_embed"] = torch.cat([here[:, :-patches], taken["pos_embed"][:, 1:].to(here)], dim=1)
         differences = [
-            f"{name} is {tuple(found[name].shape) if name in found else 'missing'} there, {tuple(own[name].shape)} here"
-            for name in wanted
-            if name not in found or found[name].shape != own[name].shape
+            f"{name} is {tuple(taken[name].shape) if name in taken else 'missing'} there, {tuple(tensor.shape)} here"
+            for name, tensor in ours.items()
+            if name in wanted and (name not in taken or taken[name].shape != tensor.shape)
         ]
-        differences += [f"{name} is missing here" for name in state if name.startswith("blocks.") and name not in own]
+        differences += [f"{name} is missing here" for name in state if name.startswith("blocks.") and name not in ours]
         if differences:
             raise InputError(
                 f"the encoder's weights do not fit ({len(differences)} tensors differ: {'; '.join(differences[:3])}); "
                 "set patch_size, width, depth and geometry/window_bins to those it was trained with"
             )
-        self.vit_backbone.load_state_dict(found, strict=False)
+        self.vit_backbone.load_state_dict(taken, strict=False)
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """Trained parameters by level, input to output, for learning rates that grow with depth.
@@ -481,11 +481,11 @@ def symmetric_noise(noise: Tensor, diagonals: list[int], *, mirror: bool) -> Ten
     < 0: below). mirror: the upper triangle repeated below, else noise + noiseᵀ (as released).
     """
     noise, rows = noise.clone(), noise.shape[-1]
-    for one, diagonal in zip(noise, diagonals):
+    for level, diagonal in zip(noise, diagonals):
         side = rows - abs(diagonal)
         if side > 0:
             top, left = max(-diagonal, 0), max(diagonal, 0)
-            square = one[top : top + side, left : left + side]
+            square = level[top : top + side, left : left + side]
             square.copy_(square.triu() + square.triu(1).mT if mirror else square + square.mT)
     return noise
 

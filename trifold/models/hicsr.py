@@ -169,12 +169,12 @@ class DenoisingAutoEncoder(blocks.Architecture):
 
     def features(self, maps: Tensor) -> list[Tensor]:
         """(N, 1, S, S) on [-1, 1], S even -> the five encoder convolutions before ReLU, (N, C, S/2, S/2) each."""
-        found, x = [], maps
+        features, x = [], maps
         for layer in self.conv_layers:
             convolution, activation = layer.children()
-            found.append(convolution(x))
-            x = activation(found[-1])
-        return found
+            features.append(convolution(x))
+            x = activation(features[-1])
+        return features
 
     def network(self, maps: Tensor) -> Tensor:
         """(N, 1, S, S) on [-1, 1], S even -> the same, reconstructed."""

@@ -209,9 +209,9 @@ def choose(name: str, value: str, choices: tuple[str, ...]) -> str:
 def read(batch: dict[str, Tensor], name: str, *shape: int) -> Tensor:
     """An entry of the batch, (B, *shape); InputError where it is missing or of another shape."""
     if name not in batch or tuple(batch[name].shape[1:]) != shape:
-        found = tuple(batch[name].shape) if name in batch else "missing"
+        given = tuple(batch[name].shape) if name in batch else "missing"
         wanted = ", ".join(map(str, shape))
-        raise InputError(f"a batch's {name!r} is {found}; this network of MIX-HIC reads (B, {wanted})")
+        raise InputError(f"a batch's {name!r} is {given}; this network of MIX-HIC reads (B, {wanted})")
     return batch[name]
 
 
@@ -615,14 +615,14 @@ class Network(Architecture):
         """
         state = state.get("model_state_dict", state)
         state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
-        own = self.state_dict()
-        taught = [name for name in own if is_taught(name)]
+        ours = self.state_dict()
+        taught = [name for name in ours if is_taught(name)]
         differences = [
-            f"{name} is {tuple(state[name].shape) if name in state else 'missing'} there, {tuple(own[name].shape)} here"
-            for name in taught
-            if name not in state or state[name].shape != own[name].shape
+            f"{name} is {tuple(state[name].shape) if name in state else 'missing'} there, {tuple(tensor.shape)} here"
+            for name, tensor in ours.items()
+            if name in taught and (name not in state or state[name].shape != tensor.shape)
         ]
-        differences += [f"{name} is missing here" for name in state if is_taught(name) and name not in own]
+        differences += [f"{name} is missing here" for name in state if is_taught(name) and name not in ours]
         if differences:
             raise InputError(
                 f"the pre-trained weights do not fit ({len(differences)} tensors differ: {'; '.join(differences[:3])}"
@@ -644,16 +644,16 @@ def is_taught(name: str) -> bool:
 def contrastive_loss(tracks: Tensor, maps: Tensor, temperature: Tensor) -> Tensor:
     """Cross-entropy by which shared features (B, C) of either kind pick their sample's other kind out of the batch."""
     alike = (tracks @ maps.T).float() / temperature
-    own = torch.arange(len(alike), device=alike.device)
-    return (F.cross_entropy(alike, own) + F.cross_entropy(alike.T, own)) / 2
+    diagonal = torch.arange(len(alike), device=alike.device)
+    return (F.cross_entropy(alike, diagonal) + F.cross_entropy(alike.T, diagonal)) / 2
 
 
 def orthogonal_loss(tracks: Tensor, maps: Tensor) -> Tensor:
-    """Squared product of shared and own features, summed over the kinds, mean over the batch.
+    """Squared product of shared and specific features, summed over the kinds, mean over the batch.
 
-    Means over tokens (B, 2C) of either kind: the shared half, then the own.
+    Means over tokens (B, 2C) of either kind: the shared half, then the specific one.
     """
-    first, second = ((shared * own).sum(1) for shared, own in (kind.chunk(2, dim=1) for kind in (tracks, maps)))
+    first, second = ((shared * rest).sum(1) for shared, rest in (kind.chunk(2, dim=1) for kind in (tracks, maps)))
     return (first.square() + second.square()).mean()
 
 

@@ -131,17 +131,17 @@ def _read(path: Path) -> dict[str, Tensor]:
 def _reason(error: Exception) -> str:
     """What is wrong with a file, without the library's advice to read it as code."""
     text = str(error)
-    if found := re.search(r"GLOBAL ([\w.]+)", text):
-        return f"it holds {found[1]}, which is no tensor"
+    if match := re.search(r"GLOBAL ([\w.]+)", text):
+        return f"it holds {match[1]}, which is no tensor"
     first = text.partition("\n")[0]
     return f"{type(error).__name__}: {first}" if first and "weights_only" not in text else "damaged, or of another kind"
 
 
-def _differences(found: Shapes, wanted: Shapes) -> list[str]:
+def _differences(in_file: Shapes, wanted: Shapes) -> list[str]:
     return [
-        f"{key} is {found.get(key, 'missing')} in the file and {wanted.get(key, 'missing')} in the model"
-        for key in [*wanted, *sorted(found.keys() - wanted.keys())]
-        if wanted.get(key) != found.get(key)
+        f"{key} is {in_file.get(key, 'missing')} in the file and {wanted.get(key, 'missing')} in the model"
+        for key in [*wanted, *sorted(in_file.keys() - wanted.keys())]
+        if wanted.get(key) != in_file.get(key)
     ]
 
 
@@ -182,5 +182,5 @@ def _fitted(name: str, path: str | os.PathLike, model: Architecture) -> dict[str
 
 def _prefixes(shapes: Shapes, part: Shapes) -> list[str]:
     """Prefixes in the file under which one of the part's keys stands."""
-    found = {key.removesuffix(ours) for ours in part for key in shapes if key.endswith(ours)}
-    return sorted(prefix for prefix in found if not prefix or prefix.endswith("."))
+    prefixes = {key.removesuffix(ours) for ours in part for key in shapes if key.endswith(ours)}
+    return sorted(prefix for prefix in prefixes if not prefix or prefix.endswith("."))

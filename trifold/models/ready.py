@@ -210,8 +210,8 @@ def _contacts_facts(
     low = examples.Maps(low_map, bin_bp, size)
     stacks = list(examples.stacks(windows, geometry))
     try:
-        found = examples.count_contacts(low, low, stacks, recipes.counts, 1)
+        counted = examples.count_contacts(low, low, stacks, recipes.counts, 1)
     except InputError as error:
         raise InputError(f"{low_map}: no contact in windows of {size} bins; give a map with more contacts") from error
-    of_low = {name: value for name, value in found.items() if name.startswith("low_")}
+    of_low = {name: value for name, value in counted.items() if name.startswith("low_")}
     return {"ratio": depth} | of_low | {name.replace("low_", "deep_"): depth * value for name, value in of_low.items()}

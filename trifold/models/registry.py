@@ -15,8 +15,8 @@ from trifold.models.blocks import Architecture
 PROTOCOLS = ("published", "corrected")
 
 
-def _refuse(what: str, value, known) -> None:
-    raise InputError(f"{what} {value!r} is not known; choose from {sorted(known)}")
+def _refuse(field: str, value, known) -> None:
+    raise InputError(f"{field} {value!r} is not known; choose from {sorted(known)}")
 
 
 def kind(architecture: str, task: str | None = None) -> type[Architecture]:

@@ -49,9 +49,9 @@ def read_statistics(folder: str | os.PathLike) -> dict:
     return _read(Path(folder) / "statistics.json", json.loads, "JSON")
 
 
-def damaged(path: str | os.PathLike, what: str) -> InputError:
+def damaged(path: str | os.PathLike, damage: str) -> InputError:
     """The error of a file of a model's folder that is not as it was written."""
-    return InputError(f"{path}: {what}; copy the whole folder it belongs to again, or train the model again")
+    return InputError(f"{path}: {damage}; copy the whole folder it belongs to again, or train the model again")
 
 
 def _read(path: Path, parse: Callable[[str], object], form: str) -> dict:

@@ -48,10 +48,10 @@ SMALLEST = 3
 
 def sides(side: int, steps: int) -> list[int]:
     """Pixels before, between and after `steps` convolutions of stride 2: 188, 94, 47, 24, 12, 6, 3."""
-    found = [side]
+    sides = [side]
     for _ in range(steps):
-        found.append((found[-1] + 1) // 2)
-    return found
+        sides.append((sides[-1] + 1) // 2)
+    return sides
 
 
 def _up(before: int, width: int, small: int, large: int) -> list[nn.Module]:

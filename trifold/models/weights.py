@@ -67,13 +67,13 @@ def take(path: str | os.PathLike, model: Architecture, arm: str, parts: str) -> 
         )
     if parts == "encoder":
         return
-    own = model.state_dict()
-    fits = {name: tensor for name, tensor in stored.items() if name in own and own[name].shape == tensor.shape}
+    ours = model.state_dict()
+    fits = {name: tensor for name, tensor in stored.items() if name in ours and ours[name].shape == tensor.shape}
     if not fits:
         raise InputError(f"arm {arm!r}: pretrained: nothing in {path} fits the arm; name one of the same architecture")
     model.load_state_dict(fits, strict=False)
-    left = {"not taken": sorted(set(stored) - set(fits)), "freshly initialised": sorted(set(own) - set(fits))}
-    said = [f"; {what}: {', '.join(names)}" for what, names in left.items() if names]
+    left = {"not taken": sorted(set(stored) - set(fits)), "freshly initialised": sorted(set(ours) - set(fits))}
+    said = [f"; {fate}: {', '.join(names)}" for fate, names in left.items() if names]
     log.info("%s: %d of %d tensors taken by name and shape%s", path, len(fits), len(stored), "".join(said))
 
 
@@ -84,11 +84,11 @@ def load(path: str | os.PathLike, model: nn.Module, arm: str) -> None:
     """
     stored = read(path)
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in stored.items()}
+    in_file = {name: tuple(tensor.shape) for name, tensor in stored.items()}
     differences = [
-        f"{name} is {found.get(name, 'missing')} in the file and {wanted.get(name, 'missing')} in the model"
-        for name in [*wanted, *sorted(found.keys() - wanted.keys())]
-        if wanted.get(name) != found.get(name)
+        f"{name} is {in_file.get(name, 'missing')} in the file and {wanted.get(name, 'missing')} in the model"
+        for name in [*wanted, *sorted(in_file.keys() - wanted.keys())]
+        if wanted.get(name) != in_file.get(name)
     ]
     if differences:
         raise InputError(

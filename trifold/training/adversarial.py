@@ -101,30 +101,30 @@ class Adversarial(Regression):
 
     def terms(self, prediction: Tensor, target: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """The generator's terms that have a weight, unweighted; maps and mask (B, 1, S, S)."""
-        weights, found = self.weights, {}
+        weights, terms = self.weights, {}
         if "pixel" in weights:
-            found["pixel"] = pixel_loss(prediction, target, mask, self.pixel)
+            terms["pixel"] = pixel_loss(prediction, target, mask, self.pixel)
         if "insulation" in weights:
-            found["insulation"] = losses.insulation(prediction, target, self.protocol)
+            terms["insulation"] = losses.insulation(prediction, target, self.protocol)
         if "variation" in weights:
-            found["variation"] = losses.total_variation(prediction)
+            terms["variation"] = losses.total_variation(prediction)
         if "adversarial" in weights:
-            found["adversarial"] = losses.adversarial(
+            terms["adversarial"] = losses.adversarial(
                 self.discriminator(self._cut(prediction)).float(), self.settings.loss
             )
         if "vae" in weights:
             ours, theirs = (self._network("vae").encode_map(maps)[0].float() for maps in (prediction, target))
-            found["vae"] = losses.DIFFERENCE[self.protocol](ours, theirs)
+            terms["vae"] = losses.DIFFERENCE[self.protocol](ours, theirs)
         if "perceptual" in weights:
             ours, theirs = (self._network("vgg").features(self._cut(maps)).float() for maps in (prediction, target))
-            found["perceptual"] = F.mse_loss(ours, theirs)
+            terms["perceptual"] = F.mse_loss(ours, theirs)
         if "feature" in weights:
             ours, theirs = (
                 [layer.float() for layer in self._network("dae").features(self._cut(maps))]
                 for maps in (prediction, target)
             )
-            found["feature"] = losses.features(ours, theirs)
-        return found
+            terms["feature"] = losses.features(ours, theirs)
+        return terms
 
     def judge(self, prediction: Tensor, target: Tensor) -> Tensor:
         """The discriminator's loss, on maps (B, 1, S, S); no gradient reaches the generator."""
@@ -145,8 +145,8 @@ class Adversarial(Regression):
 
         self.discriminator.requires_grad_(False)
         prediction, target, mask = self._compare_whole(batch)
-        found = self.terms(prediction, target, mask)
-        loss = torch.stack([self.weights[name] * term for name, term in found.items()]).sum()
+        terms = self.terms(prediction, target, mask)
+        loss = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
         self._check("training", loss, batch, step)
         self._descend(0, loss, update)
         self.discriminator.requires_grad_(True)

@@ -37,27 +37,27 @@ def differences(before: dict, now: dict) -> str:
         if old.get(name, "absent") != new.get(name, "absent")
     ]
     changed = [*changed[:SHOWN], f"{len(changed) - SHOWN} more"] if len(changed) > SHOWN else changed
-    found = [f"the parameters ({', '.join(changed)})"] if changed else []
+    changes = [f"the parameters ({', '.join(changed)})"] if changed else []
     if before["code"] != now["code"]:
-        found.append(f"the code ({before['code']} -> {now['code']})")
+        changes.append(f"the code ({before['code']} -> {now['code']})")
     if sorted(before["inputs"].values()) != sorted(now["inputs"].values()):
         names = [path for path, version in now["inputs"].items() if before["inputs"].get(path) != version]
         gone = [path for path in before["inputs"] if path not in now["inputs"]]
-        found.append(f"the inputs ({', '.join(names + gone)})")
-    return ", ".join(found) or "the schema of the records"
+        changes.append(f"the inputs ({', '.join(names + gone)})")
+    return ", ".join(changes) or "the schema of the records"
 
 
 def _of(root: Path, model: str) -> list[tuple[Path, dict]]:
     """Folders of a model's checkpoints, of any version, and what they are of; those without facts are nobody's."""
-    found = []
+    folders = []
     for path in sorted(root.glob(f"*/{FACTS}")):
         try:
             facts = json.loads(path.read_text())
             if facts["model"] == model:
-                found.append((path.parent, facts["made"]))
+                folders.append((path.parent, facts["made"]))
         except (KeyError, OSError, TypeError, ValueError):
             continue
-    return found
+    return folders
 
 
 def begin(root: str | os.PathLike, model: str | os.PathLike, partial: provenance.Folder) -> Path:

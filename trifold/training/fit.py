@@ -228,14 +228,14 @@ def _read_checkpoint(path: Path, identity: dict) -> dict | None:
             if spoilt := archive.testzip():
                 raise ValueError(f"{spoilt} is damaged")
         checkpoint = torch.load(path, weights_only=True, map_location="cpu")
-        found = checkpoint["callbacks"][RECORD]["identity"]
+        stored_identity = checkpoint["callbacks"][RECORD]["identity"]
     except (
         *(OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError),
         *(pickle.UnpicklingError, zipfile.BadZipFile),
     ) as error:
         log.warning("%s cannot be read (%s): training starts from the beginning", path, error)
         return None
-    if found != identity:
+    if stored_identity != identity:
         log.info("%s belongs to another version or seed: training starts from the beginning", path)
         return None
     return checkpoint
@@ -280,9 +280,9 @@ def _hardware(accelerator: str, settings: Training, windows: int) -> str:
         )
     if accelerator == "cpu" or (accelerator == "auto" and not CUDAAccelerator.is_available()):
         return "cpu"
-    if (found := CUDAAccelerator.auto_device_count()) < settings.devices:
+    if (visible := CUDAAccelerator.auto_device_count()) < settings.devices:
         raise InputError(
-            f"config: training/devices asks for {settings.devices} GPUs and {found} are visible; lower it, ask the "
+            f"config: training/devices asks for {settings.devices} GPUs and {visible} are visible; lower it, ask the "
             "scheduler for more (resources: gpu), or set accelerator: cpu"
         )
     return "gpu"

@@ -53,23 +53,23 @@ def train(
     processes differ from one).
     threads: of all processes on this node. Of several processes the first one writes.
     """
-    out, own, folders = Path(out), arms.of_settings(arm), Given.of_settings(given)
+    out, resolved, folders = Path(out), arms.of_settings(arm), Given.of_settings(given)
     data = import_module(parts["data"])
-    statistics = data.statistics_of(own, geometry, folders)
-    frozen = _frozen(own, statistics["geometry"], backbones)
+    statistics = data.statistics_of(resolved, geometry, folders)
+    frozen = _frozen(resolved, statistics["geometry"], backbones)
     torch.manual_seed(seed)
     model = stored.build_arm(frozen, statistics["geometry"], statistics)
     for role, folder in backbones.items():
         weights.load(Path(folder) / "weights.safetensors", getattr(model, role), frozen["backbones"][role]["name"])
     if pretrained:
-        weights.take(Path(pretrained) / model.start_file, model, own.name, own.pretrained_parts)
-    train_set, validation_set = data.training_sets(own, folders, model, statistics, seed)
+        weights.take(Path(pretrained) / model.start_file, model, resolved.name, resolved.pretrained_parts)
+    train_set, validation_set = data.training_sets(resolved, folders, model, statistics, seed)
     if parts["learner"] is None:
         closed.fit(model, train_set, out, frozen, version)
     else:
-        settings = placed(own.training, where)
+        settings = placed(resolved.training, where)
         networks = {role: stored.load_arm(folder)[0] for role, folder in loss_networks.items()}
-        learner = _learner(parts, model, settings, seed, own, networks)
+        learner = _learner(parts, model, settings, seed, resolved, networks)
         job = Job(frozen, seed, version, where["accelerator"], threads)
         fit(learner, train_set, validation_set, settings, job, Path(checkpoints), out)
     if processes.world()[0] == 0:

@@ -98,11 +98,11 @@ class Multimodal(Regression):
 
     def _all_scores(self) -> Tensor:
         """Labels and scores of all devices, (2, n); shares differ by one sample, so they are filled up to be joined."""
-        own = torch.cat(self._scores, dim=1)
+        scores = torch.cat(self._scores, dim=1)
         if self.trainer.world_size == 1:
-            return own
-        longest = int(self.trainer.strategy.reduce(own.new_tensor(own.shape[1]), reduce_op="max").item())
-        filled = torch.cat([own, own.new_full((2, longest - own.shape[1]), math.nan)], dim=1)
+            return scores
+        longest = int(self.trainer.strategy.reduce(scores.new_tensor(scores.shape[1]), reduce_op="max").item())
+        filled = torch.cat([scores, scores.new_full((2, longest - scores.shape[1]), math.nan)], dim=1)
         # Of a tensor a tensor; Lightning's type says that it takes collections too.
         joined = cast(Tensor, self.all_gather(filled)).movedim(0, 1).flatten(1)
         return joined[:, joined.isfinite().all(0)]

@@ -213,7 +213,7 @@ class Regression(L.LightningModule):
         if settings.layer_decay == 1:
             return self.model.parameters()
         rates = self.model.layer_rates(settings.layer_decay)
-        return [{"params": own, "lr": settings.learning_rate * share} for own, share in rates if own]
+        return [{"params": group, "lr": settings.learning_rate * share} for group, share in rates if group]
 
     def _factor(self, steps: int) -> Callable[[int], float]:
         """Share of the learning rate at each of `steps` steps: of the head's epochs, then of all others."""

@@ -130,14 +130,14 @@ def table1(counts: pd.DataFrame, pretraining: Sequence[str], published: pd.DataF
     printed = _printed(published, "1")
     lines = []
     kinds = dict.fromkeys(["pretrain", *sums["what"], *(kind for _, kind, _ in printed)])
-    for what in kinds:
-        names = [row for row, printed_kind, _ in printed if printed_kind == what]
-        samples = sums.loc[sums["what"] == what, "sample"]
+    for kind in kinds:
+        names = [row for row, printed_kind, _ in printed if printed_kind == kind]
+        samples = sums.loc[sums["what"] == kind, "sample"]
         for row in sorted(dict.fromkeys([*names, *samples]), key=lambda name: name == TOTAL):
             for metric in LAYOUTS["1"].metrics:
                 values = dict.fromkeys(PROTOCOLS[1:], math.nan)
-                values |= {p: sums_of.loc[(what, row, p), metric] for p in values if (what, row, p) in sums_of.index}
-                lines += _lines("1", what, row, metric, printed.get((row, what, metric), ""), values)
+                values |= {p: sums_of.loc[(kind, row, p), metric] for p in values if (kind, row, p) in sums_of.index}
+                lines += _lines("1", kind, row, metric, printed.get((row, kind, metric), ""), values)
     return _frame(lines)
 
 
