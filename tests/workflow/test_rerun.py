@@ -7,6 +7,7 @@ import pytest
 PAGE = {"kriukov2021_section": 1, "report": 1, "manifest": 1}
 TABLES = {"tables": 1, "kriukov2021_table": 1, **PAGE}
 BOTH = {"kriukov2021_table": 2}
+SUMMARY = "results/smoke/tables/summary.tsv"
 SCORES = {"evaluate": 5, "score": 5, **TABLES, **BOTH}
 
 # An architecture as one adds it: a file, and nothing else.
@@ -182,8 +183,8 @@ def test_a_new_architecture_is_one_file_and_re_runs_nothing(copy_of_finished):
     copy_of_finished.edit(overlay, "arms:\n", arm)
     new = {"train": 1, "predict": 1, "evaluate": 1, "tables": 1, "report": 1, "manifest": 1}
     assert copy_of_finished.jobs(configfile=overlay) == new
-    copy_of_finished.run(configfile=overlay)
-    table = (copy_of_finished.folder / "results/smoke/tables/summary.tsv").read_text()
+    copy_of_finished.run(SUMMARY, configfile=overlay)
+    table = (copy_of_finished.folder / SUMMARY).read_text()
     assert "plain" in table
     assert (copy_of_finished.folder / "results/smoke/models/plain/fold-a/seed-1/weights.safetensors").exists()
 
@@ -197,9 +198,9 @@ def test_an_arm_has_windows_and_tracks_of_its_own(copy_of_finished):
     copy_of_finished.edit(overlay, "arms:\n", f"arms:\n  tracked: {{{settings}}}\n")
     new = {"examples": 1, "train": 1, "predict": 1, "evaluate": 1, "tables": 1, "report": 1, "manifest": 1}
     assert copy_of_finished.jobs(configfile=overlay) == new
-    copy_of_finished.run(configfile=overlay)
+    copy_of_finished.run(SUMMARY, configfile=overlay)
     results = copy_of_finished.folder / "results/smoke"
-    assert "tracked" in (results / "tables/summary.tsv").read_text()
+    assert "tracked" in (copy_of_finished.folder / SUMMARY).read_text()
     assert (results / "examples/corrected-w16/low/alpha/fold-a/tiles.tsv").exists()
 
 
