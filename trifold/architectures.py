@@ -23,6 +23,8 @@ _FOLDER = Path(__file__).parent / "models"
 _PACKAGE = "trifold.models"
 # Programs of others, each a folder with a program.yaml.
 _PROGRAMS = Path(__file__).parent.parent / "programs"
+# What the command of a program may name beside its options (`trifold.programs`).
+PLACEHOLDERS = {"map", "out", "folder", "threads", "bin_bp"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Traits:
     halved_by           option with an entry for every halving of the cropped window; two pixels must be left
     backbones           roles of the trained arms it stands on, (needed, allowed)
     options             hyper-parameter -> default, as published; None: the protocol decides
-    kinds               of options whose default is None: int, float, bool or list
+    kinds               of options whose default is None: int, float, bool, list or word
     choices             of options that are words: the words
     inherits            options that are those of the arm it starts from, where they are not given
     window_bins         side of its windows, bins, where it is not the experiment's
@@ -170,11 +172,16 @@ def _program(path: Path) -> Traits:
         entry = yaml.safe_load(path.read_text(encoding="utf-8"))
         task, command = entry.pop("task"), entry.pop("command")
         known = {name: entry.pop(name) for name in ("options", "choices", "requirements") if name in entry}
+        options = known.get("options", {})
+        if not (isinstance(command, str) and isinstance(options, dict)):
+            raise ValueError("command is no text, or options no mapping")
     except (OSError, ValueError, AttributeError, KeyError, yaml.YAMLError) as error:
         raise InputError(f"{path}: cannot be read ({error}); it needs task (maps or loop) and command") from error
     if task not in ("maps", "loop") or entry:
         wrong = f"no field {sorted(entry)}" if entry else f"task {task!r} is neither maps nor loop"
         raise InputError(f"{path}: {wrong}; it has task, command and, if need be, options, choices, requirements")
+    if taken := sorted(set(options) & PLACEHOLDERS):
+        raise InputError(f"{path}: options: {taken} name what the workflow gives to every command; rename them")
     folder = str(path.parent.relative_to(_PROGRAMS.parent))
     target = {"maps": "observed", "loop": "label"}[task]
     return Traits(

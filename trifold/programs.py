@@ -36,13 +36,14 @@ SAID = 600
 
 def install(folder: Path, requirements: Path, place: Path) -> None:
     """A Python environment in `folder` with what a file of requirements names; `place` is where it will lie."""
+    folder = folder.absolute()
     venv.create(folder, with_pip=True)
     words = [str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "-r", str(requirements)]
     _run(words, os.environ, str(requirements))
     # Commands name the interpreter by its path, which is another one once the folder is in place.
     for path in (folder / "bin").iterdir():
         if path.is_file() and not path.is_symlink():
-            path.write_bytes(path.read_bytes().replace(bytes(folder.resolve()), bytes(place.resolve())))
+            path.write_bytes(path.read_bytes().replace(bytes(folder.absolute()), bytes(place.absolute())))
 
 
 def run(
@@ -56,27 +57,36 @@ def run(
     bin_bp: int,
     threads: int,
 ) -> None:
-    """Run a program's command; it must have written `out`.
+    """Run a program's command; it must have written `out`. The command sees absolute paths.
 
     program: its folder; environment: that of `install`, None: the workflow's own. Raises InputError for a command that
     names what is not there, that cannot be started or fails, and for one that writes nothing.
     """
-    named = {"map": map_path, "out": out, "folder": program, "threads": threads, "bin_bp": bin_bp, **options}
+    paths = {"map": map_path, "out": out, "folder": program}
+    named = {name: Path(path).absolute() for name, path in paths.items()}
+    named |= {"threads": threads, "bin_bp": bin_bp, **options}
     try:
         words = [word.format(**named) for word in shlex.split(command)]
-    except (KeyError, IndexError, ValueError) as error:
+    except (AttributeError, KeyError, IndexError, ValueError) as error:
         known = ", ".join(f"{{{name}}}" for name in named)
         raise InputError(f"{program}/program.yaml: command: {error} is not known; it may name {known}") from error
-    path = Path(environment or sys.prefix) / "bin"
-    named = {**os.environ, "PATH": f"{path}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": str(threads)}
-    _run(words, named, f"{program}/program.yaml: command")
+    path = Path(environment or sys.prefix).absolute() / "bin"
+    variables = {**os.environ, "PATH": f"{path}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": str(threads)}
+    _run(words, variables, f"{program}/program.yaml: command")
     if not out.is_file():
         raise InputError(f"{program}/program.yaml: command: it ended well and wrote no {{out}}; correct the command")
 
 
 def _run(words: list[str], environment: Mapping[str, str], said_by: str) -> None:
     try:
-        done = subprocess.run(words, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        done = subprocess.run(
+            words,
+            env=dict(environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
     except OSError as error:
         raise InputError(
             f"{said_by}: {words[0]} cannot be started ({error.strerror}); name it in the program's requirements, or "
