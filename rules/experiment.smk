@@ -7,10 +7,14 @@ import pandas as pd
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-from trifold import checks, plan
 from trifold.code import ROOT, code_version, find_package
 from trifold.errors import InputError
 from trifold.portals import lock
+
+try:  # architectures and programs are read here
+    from trifold import checks, plan
+except InputError as error:
+    raise WorkflowError(str(error)) from None
 
 find_package(os.environ)
 # NumPy's libraries would use all cores in every job; threads of a job are what its rule asks for.

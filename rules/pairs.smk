@@ -75,7 +75,8 @@ rule search_loops:
     benchmark:
         "<benchmarks>/search_loops/{arm}/fold-{fold}/seed-{seed}/{sample}.jsonl"
     wildcard_constraints:
-        arm="|".join(name for name, arm in arms.items() if arm.task == "loop" and name not in PROGRAM_LOOPS) or "none",
+        arm="|".join(name for name, arm in arms.items() if plan.task_of(arm).searched and name not in PROGRAM_LOOPS)
+        or "none",
     conda:
         "../envs/torch.yaml"
     threads: lookup("threads/predict", within=config)

@@ -70,6 +70,7 @@ def _check_windows(config: dict, arms: dict[str, Arm]) -> None:
     for name, arm in arms.items():
         if not plan.task_of(arm).whole_maps:
             continue
+        _check_track_bins(arm, config["geometry"]["bin_bp"], config["tracks"]["bin_bp"])
         window_bins = arm.window_bins
         if arm.weights is None:  # a trained model brings its window with it
             check_window(arm.architecture, arm.options, window_bins, f"arms/{name}")
@@ -116,22 +117,28 @@ def _check_pairs(config: dict, arms: dict[str, Arm]) -> None:
     """What arms on windows about pairs need of their samples: loops, start sites, tracks of whole bins."""
     bin_bp, track_bp = config["geometry"]["bin_bp"], config["tracks"]["bin_bp"]
     for name, arm in arms.items():
+        needs = plan.task_of(arm).needs
         if plan.task_of(arm).whole_maps:
-            _check_track_bins(arm, bin_bp, track_bp)
             continue
         for sample in dict.fromkeys((*arm.samples, *arm.test_samples)):
             settings = config["samples"][sample]
-            if "loops" not in settings:
+            if "loops" in needs and "loops" not in settings:
                 raise InputError(
                     f"config: samples/{sample}/loops: missing; the arm {name!r} ({arm.task}) reads windows about them: "
                     "give a BEDPE, or leave the arm out"
+                )
+            expression = config["pairs"]["expression"] if "expression" in needs else []
+            if missing := [track for track in expression if track not in settings.get("tracks", {})]:
+                raise InputError(
+                    f"config: pairs/expression: the sample {sample!r} has no track {missing}, and the arm {name!r} "
+                    f"({arm.task}) is taught expression; give it under samples/{sample}/tracks, or leave the arm out"
                 )
             if missing := [track for track in arm.tracks if track not in settings.get("tracks", {})]:
                 raise InputError(
                     f"config: arms/{name}/tracks: the sample {sample!r} has no track {missing}; give it under "
                     f"samples/{sample}/tracks, or leave the track out"
                 )
-        if arm.task in ("window", "cage") and "tss" not in config["genome"]:
+        if "tss" in needs and "tss" not in config["genome"]:
             raise InputError(
                 f"config: genome/tss: missing; the arm {name!r} ({arm.task}) reads windows about start sites: give a "
                 "BED or GTF, or leave the arm out"

@@ -99,6 +99,8 @@ def expanded(config: dict) -> dict:
     for name, arm in config["arms"].items():
         for degradation in several.get(name, [None]):
             full = name if degradation is None else f"{name}-{degradation}"
+            if full in arms:
+                raise InputError(f"config: arms/{name}: two arms would be called {full!r}; rename one of them")
             of_degradation = arm if degradation is None else {**arm, "degradation": degradation}
             arms[full] = _at(of_degradation, degradation, several, f"config: arms/{name}")
     lists = {key: _named(config[key], several) for key in ("arms_used", "depth", *config["papers"]) if key in config}
@@ -175,25 +177,36 @@ def resolve(config: dict) -> dict[str, Arm]:
 
     Raises InputError, naming the arm and the field, for what the schema cannot see.
     """
-    for name in config["shared"]:
-        _check_shared(name)
+    for name, shared in config["shared"].items():
+        _check_shared(name, shared)
     resolved: dict[str, Arm] = {}
     for name in config["arms"]:
         _resolve(config, name, resolved, ())
     return {name: resolved[name] for name in config["arms"]}
 
 
-def _check_shared(name: str) -> None:
+def _check_shared(name: str, shared: dict) -> None:
+    """Raise InputError for an entry of `shared` that names no architecture or task, or that does nothing in any."""
     architecture, _, task = name.partition("/")
     if architecture not in ARCHITECTURES:
         raise InputError(f"config: shared: {name!r} is not one of {sorted(ARCHITECTURES)}")
     if task and task not in ARCHITECTURES[architecture].tasks:
         known = ", ".join(f"{architecture}/{other}" for other in ARCHITECTURES[architecture].tasks)
         raise InputError(f"config: shared: {name!r} names no task of the architecture; write {known}")
+    tasks, problems = [task] if task else list(ARCHITECTURES[architecture].tasks), []
+    for of_task in tasks:
+        try:
+            settings, traits = {"architecture": architecture, **shared}, ARCHITECTURES[architecture].at(of_task)
+            _refuse_idle(settings, traits, TASKS[of_task], f"config: shared/{name}")
+            check_options(architecture, shared.get("options", {}), f"config: shared/{name}/options", of_task)
+        except InputError as error:
+            problems.append(error)
+    if len(problems) == len(tasks):  # what one of its tasks takes is not idle
+        raise problems[0]
 
 
 def _resolve(config: dict, name: str, resolved: dict[str, Arm], above: tuple[str, ...]) -> Arm:
-    """One arm, and before it the one it starts from."""
+    """One arm, and before it those it starts from, stands on, and has in its loss."""
     if name in resolved:
         return resolved[name]
     given, place = config["arms"][name], f"config: arms/{name}"
@@ -201,23 +214,17 @@ def _resolve(config: dict, name: str, resolved: dict[str, Arm], above: tuple[str
     def refuse(field: str, value, known) -> InputError:
         return InputError(f"{place}/{field}: {value!r} is not one of {sorted(map(str, known))}")
 
-    if given["architecture"] not in ARCHITECTURES:
-        raise refuse("architecture", given["architecture"], ARCHITECTURES)
-    architecture = ARCHITECTURES[given["architecture"]]
-    if "task" not in given and DEFAULT not in architecture.tasks and len(architecture.tasks) > 1:
-        raise InputError(f"{place}/task: missing; give one of {', '.join(architecture.tasks)}")
-    task = given.get("task", DEFAULT if DEFAULT in architecture.tasks else next(iter(architecture.tasks)))
-    if task not in architecture.tasks:
-        raise refuse("task", task, architecture.tasks)
-    traits, of_task, protocol = architecture.at(task), TASKS[task], given.get("protocol", "corrected")
+    task, traits = _kind_of(config, name)
+    of_task, protocol = TASKS[task], given.get("protocol", "corrected")
     _refuse_idle(given, traits, of_task, place)
+    above = (*above, name)
+    for field, other in _stands_on(given):
+        usable = [arm for arm in config["arms"] if arm not in above and _can_serve(config, arm, field, of_task)]
+        if other not in usable:
+            raise refuse(field, other, usable)
+        _resolve(config, other, resolved, above)
     start = given.get("pretrained")
-    before = None
-    if start is not None:
-        usable = [other for other in config["arms"] if other != name and _traits_of(config, other).learned]
-        if start not in usable or start in above:
-            raise refuse("pretrained", start, usable)
-        before = _resolve(config, start, resolved, (*above, name))
+    before = resolved[start] if start is not None else None
     shared = _shared(config, given["architecture"], task)
     known = {**traits_of(before).options, **before.options} if before else {}
     inherited = {option: known[option] for option in traits.inherits if option in known}
@@ -271,10 +278,6 @@ def _resolve(config: dict, name: str, resolved: dict[str, Arm], above: tuple[str
             f"{place}/folds: {unknown.pop()!r} is not one of {sorted(config['splits'])}; add such a split, or leave "
             f"the arm out ({name}: null under arms, where a paper brings it)"
         )
-    for kind in ("backbones", "loss_networks"):
-        for role, other in getattr(arm, kind).items():
-            if other not in config["arms"]:
-                raise refuse(f"{kind}/{role}", other, config["arms"])
     if before is not None:
         _check_start(arm, before, place)
     resolved[name] = arm
@@ -319,23 +322,28 @@ def _check_start(arm: Arm, before: Arm, place: str) -> None:
 def _refuse_idle(given: dict, traits: Traits, task: Task, place: str) -> None:
     """Raise InputError for a setting of an arm that would do nothing."""
     architecture = given["architecture"]
-    if given.get("tracks") and "tracks" not in traits.inputs and task.whole_maps:
+    if given.get("tracks") and "tracks" not in traits.inputs:
         raise InputError(f"{place}/tracks: {architecture!r} reads no track; leave the setting out")
     if "weights" in given and (idle := [name for name in ("options", "training", "pretrained") if given.get(name)]):
         raise InputError(
             f"{place}/{idle[0]}: the arm comes with its weights, which are neither built nor trained anew; remove "
             f"`{idle[0]}`, or `weights` to train it here"
         )
-    if not traits.learned and (
-        idle := [name for name in ("training", "pretrained", "loss_networks") if given.get(name)]
-    ):
+    of_training = ("training", "pretrained", "loss_networks", "seeds")
+    if not traits.learned and (idle := [name for name in of_training if given.get(name)]):
         raise InputError(f"{place}/{idle[0]}: {architecture!r} is not trained; leave the setting out")
     if "pretrained_parts" in given and given.get("pretrained") is None:
         raise InputError(f"{place}/pretrained_parts: it starts from no other arm; name one under `pretrained`")
     if task.whole_maps and (idle := [name for name in (*_OF_PAIRS, "scores") if name in given]):
         raise InputError(f"{place}/{idle[0]}: for tasks on windows about pairs of bins; leave the setting out")
-    if not task.whole_maps and (idle := [name for name in ("degradation", "maps", "loss_networks") if name in given]):
+    of_maps = ("degradation", "maps", "loss_networks", "track_bp")
+    if not task.whole_maps and (idle := [name for name in of_maps if name in given]):
         raise InputError(f"{place}/{idle[0]}: the task {task.name!r} has no use for it; leave the setting out")
+    of_loss = [name for name in ("loss", "loss_weights") if name in given.get("training", {})]
+    if not task.whole_maps and of_loss:
+        raise InputError(
+            f"{place}/training/{of_loss[0]}: the network brings the loss of the task {task.name!r}; leave it out"
+        )
     needed, allowed = traits.backbones
     backbones = given.get("backbones", {})
     if extra := sorted(set(backbones) - set(allowed)):
@@ -350,15 +358,39 @@ def _refuse_idle(given: dict, traits: Traits, task: Task, place: str) -> None:
         )
 
 
-def _traits_of(config: dict, name: str) -> Traits:
-    """Traits of an arm that is not resolved yet."""
-    given = config["arms"][name]
-    known = ARCHITECTURES.get(given["architecture"])
-    if known is None:
-        raise InputError(
-            f"config: arms/{name}/architecture: {given['architecture']!r} is not one of {sorted(ARCHITECTURES)}"
-        )
-    return known.at(given["task"]) if given.get("task") in known.tasks else known
+def _kind_of(config: dict, name: str) -> tuple[str, Traits]:
+    """The task of an arm that is not resolved yet, and what its architecture is in it."""
+    given, place = config["arms"][name], f"config: arms/{name}"
+    if given["architecture"] not in ARCHITECTURES:
+        raise InputError(f"{place}/architecture: {given['architecture']!r} is not one of {sorted(ARCHITECTURES)}")
+    architecture = ARCHITECTURES[given["architecture"]]
+    if "task" not in given and DEFAULT not in architecture.tasks and len(architecture.tasks) > 1:
+        raise InputError(f"{place}/task: missing; give one of {', '.join(architecture.tasks)}")
+    task = given.get("task", DEFAULT if DEFAULT in architecture.tasks else next(iter(architecture.tasks)))
+    if task not in architecture.tasks:
+        raise InputError(f"{place}/task: {task!r} is not one of {sorted(architecture.tasks)}")
+    return task, architecture.at(task)
+
+
+def _stands_on(given: dict) -> list[tuple[str, str]]:
+    """(field, arm) of what an arm starts from, stands on, and has in its loss."""
+    named = [("pretrained", given["pretrained"])] if given.get("pretrained") is not None else []
+    return named + [
+        (f"{kind}/{role}", other)
+        for kind in ("backbones", "loss_networks")
+        for role, other in given.get(kind, {}).items()
+    ]
+
+
+def _can_serve(config: dict, name: str, field: str, task: Task) -> bool:
+    """Whether an arm has a model that another of the task `task` can name in the field."""
+    of_arm, traits = _kind_of(config, name)
+    if TASKS[of_arm].whole_maps != task.whole_maps:
+        return False
+    if field == "pretrained":
+        return traits.learned
+    has_model = traits.fitted or config["arms"][name].get("weights") is not None
+    return has_model and traits.predicts == field.startswith("backbones")
 
 
 def _usual_folds(config: dict) -> list[str]:
@@ -371,7 +403,7 @@ def _seeds_of(config: dict, given: dict, traits: Traits, task: str) -> list[int]
     pre-training serves all seeds of the arms that start from it, unless it says otherwise."""
     if not traits.learned or "weights" in given or "scores" in given:
         return [0]
-    return given.get("seeds", config["seeds"][:1] if task == "pretraining" else config["seeds"])
+    return given.get("seeds", config["seeds"][:1] if TASKS[task].one_seed else config["seeds"])
 
 
 def start_seed(before: Arm, seed: int) -> int:
@@ -386,10 +418,11 @@ def track_settings(config: dict, track: str) -> dict:
     """How a track is made: `tracks` of the configuration, with `uncovered` (zero, missing) in place of its list."""
     settings = dict(config["tracks"])
     zero = settings.pop("zero_where_uncovered")
-    settings.pop("strands")
+    strands = settings.pop("strands")
     known = {name for sample in config["samples"].values() for name in sample.get("tracks", {})}
-    if unknown := set(zero) - known:
-        raise InputError(f"config: tracks/zero_where_uncovered: {sorted(unknown)} is not one of {sorted(known)}")
+    for field, named in (("zero_where_uncovered", zero), ("strands", {name for pair in strands for name in pair})):
+        if unknown := set(named) - known:
+            raise InputError(f"config: tracks/{field}: {sorted(unknown)} is not one of {sorted(known)}")
     return {**settings, "uncovered": "zero" if track in zero else "missing"}
 
 
@@ -503,11 +536,11 @@ def _is_evaluated(arm: Arm, degradation: str) -> bool:
 
 
 def searched(arms: dict[str, Arm], names: list[str]) -> list[Scored]:
-    """Loops of whole chromosomes by arms of the task loop, on the samples they were trained on, or are run on."""
+    """Loops of whole chromosomes, on the samples that the arms were trained on, or are run on."""
     return [
         Scored(arms[name].dataset, name, fold, seed, sample)
         for name in names
-        if arms[name].task == "loop" and arms[name].scores is None
+        if task_of(arms[name]).searched and arms[name].scores is None
         for fold in arms[name].folds
         for seed in arms[name].seeds
         for sample in arms[name].test_samples

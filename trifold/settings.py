@@ -8,7 +8,7 @@ import copy
 import difflib
 import math
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -215,20 +215,25 @@ def _of_papers(papers: Sequence[str], size: str | None, schema: dict, folder: Pa
     return together
 
 
-def _without_absent(settings: dict, of_papers: Collection[str]) -> dict:
+def _without_absent(settings: dict, of_papers: Mapping[str, dict]) -> dict:
     """Without the arms of papers that only tables or figures ask for, and that need a sample which is not there; and
     without those that start from or stand on one of these. Their rows are left out, or hold the paper's numbers alone.
+
+    Only samples that arms of the papers name may be absent: others are a user's, who hears of them.
     """
     arms, samples = settings.get("arms"), settings.get("samples")
     if not isinstance(arms, dict) or not isinstance(samples, dict):
         return settings  # refused with everything else
-    kept = dict(arms)
+    named = {
+        sample for arm in of_papers.values() for key in ("samples", "test_samples") for sample in arm.get(key) or ()
+    }
+    kept, absent = dict(arms), named - set(samples)
     for name in of_papers:
         arm = kept.get(name)
         if not isinstance(arm, dict) or not arm.get("on_demand"):
             continue
-        tests = [sample for sample in arm.get("test_samples") or () if sample in samples]
-        if not set(arm.get("samples") or ()) <= set(samples) or (arm.get("test_samples") and not tests):
+        tests = [sample for sample in arm.get("test_samples") or () if sample not in absent]
+        if absent & set(arm.get("samples") or ()) or (arm.get("test_samples") and not tests):
             del kept[name]
         elif tests:
             kept[name] = {**arm, "test_samples": tests}

@@ -5,8 +5,9 @@ import re
 import h5py
 import numpy as np
 import pytest
+import yaml
 
-from trifold import checks, plan
+from trifold import checks, plan, settings
 from trifold.architectures import ARCHITECTURES, check_window, windows_of
 from trifold.errors import InputError
 from trifold.io.widths import bin_widths
@@ -20,7 +21,7 @@ def config():
         "geometry": {"bin_bp": 1000, "window_bins": 64},
         "predict": {"stride_bins": None},
         "tracks": {"bin_bp": 100, "effective_genome_size": None, "zero_where_uncovered": [], "strands": []},
-        "pairs": {"band_bins": 500},
+        "pairs": {"band_bins": 500, "expression": []},
         "splits": {"a": {"kind": "random"}, "b": {"kind": "random", "on_demand": True}},
         "samples": {"alpha": {"contacts": "alpha.cool"}},
         "degradations": {"low": {"coarsen": 2}},
@@ -259,6 +260,49 @@ def test_arms_of_every_task_pass(pairs):
 def test_what_arms_on_pairs_need_is_asked_for_by_field_and_remedy(pairs, change, message):
     change(pairs)
     refused(pairs, message)
+
+
+def hybrid_on(image):
+    return {"arms": {"hybrid": {"backbones": {"sequence": "sequence", "image": image}}}}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"arms": {"loop-small": {"samples": ["alhpa"]}}}, "arms/loop-small/samples: 'alhpa' is not one of"),
+        ({"arms": {"loop-small": {"test_samples": ["alhpa"]}}}, "arms/loop-small/test_samples: 'alhpa' is not one of"),
+        (hybrid_on("hybrid"), "arms/hybrid/backbones/image: 'hybrid' is not"),
+        (hybrid_on("identity"), "arms/hybrid/backbones/image: 'identity' is not"),
+        (hybrid_on("vae"), "arms/hybrid/backbones/image: 'vae' is not"),
+        (hybrid_on("small"), "arms/hybrid/backbones/image: 'small' is not"),
+        ({"arms": {"vehicle": {"loss_networks": {"vae": "image"}}}}, "arms/vehicle/loss_networks/vae: 'image' is not"),
+        ({"arms": {"loop-small": {"pretrained": "image"}}}, "arms/loop-small/pretrained: 'image' is not one of"),
+        ({"arms": {"image": {"pretrained": "small"}}}, "arms/image/pretrained: 'small' is not one of"),
+        ({"tracks": {"strands": [["plsu", "minsu"]]}}, "tracks/strands: ['minsu', 'plsu'] is not one of"),
+        ({"pairs": {"expression": ["caeg"]}}, "pairs/expression: the sample 'alpha' has no track ['caeg']"),
+        ({"shared": {"identity": {"tracks": ["atac"]}}}, "shared/identity/tracks: 'identity' reads no track"),
+        ({"shared": {"vehicle": {"options": {"chanels": 3}}}}, "shared/vehicle/options/chanels: the architecture"),
+        ({"arms": {"identity": {"seeds": [1, 2]}}}, "arms/identity/seeds: 'identity' is not trained"),
+        ({"arms": {"loop-small": {"track_bp": 128}}}, "arms/loop-small/track_bp: the task 'loop' has no use for it"),
+        ({"arms": {"loop-corner": {"tracks": ["atac"]}}}, "arms/loop-corner/tracks: 'corner' reads no track"),
+        ({"arms": {"loop-small": {"training": {"loss": "l1"}}}}, "arms/loop-small/training/loss: the network brings"),
+    ],
+)
+def test_what_would_fail_later_or_do_nothing_is_refused_in_the_demo(repository, given, message):
+    demo = yaml.safe_load((repository / "experiments/demo.yaml").read_text())
+    for section, entries in given.items():
+        for name, value in entries.items():
+            kept = demo.setdefault(section, {})
+            kept[name] = {**kept.get(name, {}), **value} if isinstance(value, dict) else value
+    with pytest.raises(InputError, match=re.escape(f"config: {message}")):
+        chosen = plan.selected(settings.complete(demo, repository))
+        checks.check(chosen, plan.resolve(chosen))
+
+
+def test_what_one_task_of_an_architecture_takes_may_be_shared(repository):
+    demo = yaml.safe_load((repository / "experiments/demo.yaml").read_text())
+    chosen = plan.selected(settings.complete({**demo, "shared": {"mixhic": {"tracks": ["atac"]}}}, repository))
+    assert plan.resolve(chosen)["loop-small"].tracks == ("atac",)
 
 
 def test_loops_and_start_sites_are_files_that_are_there(pairs, tmp_path, monkeypatch):

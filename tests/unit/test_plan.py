@@ -254,12 +254,12 @@ def test_arms_do_not_start_from_each_other(config):
 
 
 def test_a_track_is_zero_where_it_says_so(config):
-    config["samples"] = {"a": {"tracks": {"atac": "a.bw", "plus": "b.bw"}}}
+    config["samples"] = {"a": {"tracks": {"atac": "a.bw", "plus": "b.bw", "minus": "c.bw"}}}
     config["tracks"] = {"bin_bp": 40, "zero_where_uncovered": ["plus"], "strands": [["plus", "minus"]]}
     assert plan.track_settings(config, "plus") == {"bin_bp": 40, "uncovered": "zero"}
     assert plan.track_settings(config, "atac") == {"bin_bp": 40, "uncovered": "missing"}
-    config["tracks"]["zero_where_uncovered"] = ["minus"]
-    with pytest.raises(InputError, match=r"zero_where_uncovered: \['minus'\] is not one of \['atac', 'plus'\]"):
+    config["tracks"]["zero_where_uncovered"] = ["cage"]
+    with pytest.raises(InputError, match=r"zero_where_uncovered: \['cage'\] is not one of \['atac', 'minus', 'plus'\]"):
         plan.track_settings(config, "atac")
 
 

@@ -15,4 +15,5 @@ CAGE = Task(
     scoring="trifold.score_pairs",
     criterion=("validation_pearson", 1),
     unit="window",
+    needs=("loops", "tss", "expression"),
 )

@@ -24,6 +24,8 @@ LOOP = Task(
     scoring="trifold.score_pairs",
     criterion=("validation_auroc", 1),
     unit="pair",
+    needs=("loops",),
+    searched=True,
     # The released loop script leaves noise in its maps.
     settings={"published": {"noise": True}},
 )
@@ -35,4 +37,5 @@ WINDOW = Task(
     scoring="trifold.score_pairs",
     criterion=("validation_pearson", 1),
     unit="window",
+    needs=("loops", "tss"),
 )

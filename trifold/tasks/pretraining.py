@@ -15,5 +15,7 @@ PRETRAINING = Task(
     scoring=None,
     criterion=("validation_loss", -1),
     unit="pair",
+    needs=("loops",),
+    one_seed=True,
     settings={"published": {"log_tracks": False, "hold_out": False}},
 )

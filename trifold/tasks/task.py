@@ -15,6 +15,9 @@ class Task:
     scoring   module with `score(out, ...)`; None: it is not scored
     criterion column of the history by which an epoch is the best, and 1 where more of it is better, -1 where less
     unit      what is resampled for an interval
+    needs     what its samples must have: "loops", "tss" (start sites of the genome), "expression"
+    searched  whether its arms look for loops on whole chromosomes
+    one_seed  whether one training serves all seeds of the arms that start from it
     settings  protocol -> settings of an arm that are not given
     """
 
@@ -25,6 +28,9 @@ class Task:
     scoring: str | None
     criterion: tuple[str, int]
     unit: str
+    needs: tuple[str, ...] = ()
+    searched: bool = False
+    one_seed: bool = False
     settings: Mapping[str, Mapping] = field(default_factory=dict)
 
     @property
