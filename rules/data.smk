@@ -147,9 +147,12 @@ def get_downloads(wildcards):
 
 
 def get_program(wildcards):
-    """Files in the folder of a program: editing a file runs the program again."""
+    """Files in the folder of a program: editing one runs it again. What Python and editors leave there is none
+    of it."""
     folder = ROOT / plan.traits_of(arms[wildcards.arm]).folder
-    return [shipped(path.relative_to(ROOT)) for path in sorted(folder.rglob("*")) if path.is_file()]
+    files = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
+    kept = [path for path in files if not any(part.startswith((".", "__pycache__")) for part in path.parts)]
+    return [shipped(folder.relative_to(ROOT) / path) for path in kept]
 
 
 def get_program_environment(wildcards):
@@ -159,7 +162,8 @@ def get_program_environment(wildcards):
     return [f"<resources>/environments/{name}/artifact.json"] if traits.requirements else []
 
 
-def get_program_options(wildcards):
-    """Values of the placeholders in the command of a program."""
+def get_program_call(wildcards):
+    """The command of a program, the program's folder, and values of the placeholders in the command."""
     arm = arms[wildcards.arm]
-    return {**plan.traits_of(arm).options, **arm.options}
+    traits = plan.traits_of(arm)
+    return {"command": traits.command, "program": shipped(traits.folder), "options": {**traits.options, **arm.options}}

@@ -38,6 +38,8 @@ validate(pd.DataFrame(map(vars, locked)), schema="../resources/schemas/datasets.
 # Settings of the arms without those of where they are trained, as plain dicts. Snakemake notices changes in a dict and
 # not in an object, so rules that pass an arm to a job pass its settings too.
 MODELS = {name: arm.model() for name, arm in arms.items()}
+# Those of arms that predict whole maps: what figures of such maps give colours to.
+WHOLE_MAPS = {name: MODELS[name] for name, arm in arms.items() if plan.task_of(arm).whole_maps}
 # Arms that a job here makes a model of: by gradients, or from the training samples at once.
 TRAINED = [name for name, arm in arms.items() if plan.is_trained(arm) and plan.traits_of(arm).learned]
 FITTED = [name for name, arm in arms.items() if plan.is_trained(arm) and not plan.traits_of(arm).learned]

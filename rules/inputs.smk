@@ -98,6 +98,11 @@ def get_scored_examples(wildcards):
     return [locate_examples(wildcards.arm, wildcards.dataset, wildcards.sample, wildcards.fold)]
 
 
+def get_window_scoring(wildcards):
+    """How windows of whole maps are scored; nothing for a task on windows about pairs."""
+    return config["evaluate"]["scoring"] if plan.task_of(arms[wildcards.arm]).whole_maps else None
+
+
 def locate_scores(scored, file="scores.tsv"):
     """A file of the scores of an arm on a sample (`plan.Scored`)."""
     run = f"{scored.arm}/fold-{scored.fold}/seed-{scored.seed}"
@@ -119,8 +124,8 @@ def get_all_scores(wildcards):
 
 def get_all_examples(wildcards):
     return [
-        f"<results>/examples/{protocol}/{degradation}/{sample}/fold-{fold}/artifact.json"
-        for protocol in plan.protocols_read(arms)
+        f"<results>/examples/{dataset}/{degradation}/{sample}/fold-{fold}/artifact.json"
+        for dataset in plan.datasets(config, {name: arms[name] for name in WHOLE_MAPS})
         for degradation in config["degradations"]
         for sample in config["samples"]
         for fold, split in config["splits"].items()
@@ -136,7 +141,7 @@ def get_all_models(wildcards):
     return [
         f"<results>/models/{run.arm}/fold-{run.fold}/seed-{run.seed}/artifact.json"
         for run in plan.runs(config, arms)
-        if run.arm in TRAINED
+        if run.arm in [*TRAINED, *FITTED, *IMPORTED]
     ]
 
 
@@ -159,12 +164,18 @@ def locate_windows(scored):
     return f"{RESULTS}/windows/{scored.dataset}/{run}/{scored.sample}/windows.npz"
 
 
-def get_histories(wildcards):
+def histories_of(runs):
+    """Training histories of some runs (`plan.Run`), as parameters: arm, fold, seed and path; of arms that have one."""
     return [
         {**run._asdict(), "path": f"{RESULTS}/models/{run.arm}/fold-{run.fold}/seed-{run.seed}/history.csv"}
-        for run in plan.runs(config, arms)
+        for run in runs
         if run.arm in TRAINED
     ]
+
+
+def histories_on_first_fold(names):
+    """Training histories of every seed of some arms, on the first fold of each."""
+    return histories_of(plan.Run(name, arms[name].folds[0], seed) for name in names for seed in arms[name].seeds)
 
 
 # Labels with the arms that this experiment uses; a label without any is left out.

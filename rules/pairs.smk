@@ -87,7 +87,7 @@ rule search_loops:
     params:
         arm=lambda wildcards: unplaced(arms[wildcards.arm]),
         model=lambda wildcards: MODELS[wildcards.arm],
-        geometry=lookup("geometry", within=config),
+        geometry=lambda wildcards: plan.geometry_of(config, arms[wildcards.arm]),
         max_loop_bins=lookup("pairs/max_loop_bins", within=config),
         settings=lookup("pairs/search", within=config),
         rename=lookup("pairs/rename", within=config),

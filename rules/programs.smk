@@ -44,9 +44,7 @@ rule run_program:
     params:
         arm=lambda wildcards: unplaced(arms[wildcards.arm]),
         model=lambda wildcards: MODELS[wildcards.arm],
-        command=lambda wildcards: plan.traits_of(arms[wildcards.arm]).command,
-        program=lambda wildcards: shipped(plan.traits_of(arms[wildcards.arm]).folder),
-        options=get_program_options,
+        call=get_program_call,
         bin_bp=lookup("geometry/bin_bp", within=config),
         balance=lookup("balance", within=config),
         assembly=lookup("genome/assembly", within=config),
@@ -82,9 +80,7 @@ rule call_loops:
     params:
         arm=lambda wildcards: unplaced(arms[wildcards.arm]),
         model=lambda wildcards: MODELS[wildcards.arm],
-        command=lambda wildcards: plan.traits_of(arms[wildcards.arm]).command,
-        program=lambda wildcards: shipped(plan.traits_of(arms[wildcards.arm]).folder),
-        options=get_program_options,
+        call=get_program_call,
         bin_bp=lookup("geometry/bin_bp", within=config),
         max_loop_bins=lookup("pairs/max_loop_bins", within=config),
         settings=lookup("pairs/search", within=config),

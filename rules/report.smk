@@ -20,7 +20,7 @@ rule tables:
         mem_mb=gigabytes(8),
         runtime=hours(2),
     params:
-        arms={name: MODELS[name] for name, arm in arms.items() if plan.task_of(arm).whole_maps},
+        arms=WHOLE_MAPS,
         comparison=lookup("evaluate/comparison", within=config),
         code=code_version("tables.py"),
     script:
@@ -80,7 +80,7 @@ rule report:
         evaluated=EVALUATED,
         enhance=ENHANCED,
         tracks=list(TRACKS[SHOWN[0].sample]),
-        histories=get_histories,
+        histories=histories_of(plan.runs(config, arms)),
         datasets=lambda wildcards: list(get_downloads(wildcards).values()),
         code=code_version("report.py"),
     script:

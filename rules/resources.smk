@@ -36,6 +36,12 @@ def get_training_threads(wildcards):
     return config["threads"]["train"] * arms[wildcards.arm].training["devices"]
 
 
+def get_training_time(wildcards, attempt):
+    """Time limit of a training, minutes. MIX-HIC's pre-training takes days at the size of its paper."""
+    days = 1 if plan.task_of(arms[wildcards.arm]).whole_maps else 7
+    return hours(24 * days)(wildcards, attempt)
+
+
 def get_training_gpus(wildcards):
     """GPUs of a training on all its nodes."""
     training = arms[wildcards.arm].training

@@ -33,7 +33,7 @@ rule train:
     threads: get_training_threads
     resources:
         mem_mb=gigabytes(16),
-        runtime=hours(24),
+        runtime=get_training_time,
         gpu=get_training_gpus,
         # On several nodes SLURM starts one task on each, which starts the node's processes (`training.processes`); "mpi"
         # is how its executor is told that the job does so itself.
@@ -46,7 +46,7 @@ rule train:
         arm=lambda wildcards: unplaced(arms[wildcards.arm]),
         model=lambda wildcards: MODELS[wildcards.arm],
         parts=lambda wildcards: plan.parts_of(arms[wildcards.arm]),
-        geometry=lookup("geometry", within=config),
+        geometry=lambda wildcards: plan.geometry_of(config, arms[wildcards.arm]),
         where=get_where,
         checkpoints=f"{RESULTS}/checkpoints",
         code=lambda wildcards: code_version("train.py", *plan.trained_by(arms, wildcards.arm)),

@@ -426,6 +426,15 @@ def track_settings(config: dict, track: str) -> dict:
     return {**settings, "uncovered": "zero" if track in zero else "missing"}
 
 
+def geometry_of(config: dict, arm: Arm) -> dict:
+    """`geometry` as a job on windows of an arm reads it. Of windows about pairs only the bin is a setting there: which
+    windows there are, `pairs` says."""
+    geometry = {**config["geometry"], "window_bins": arm.window_bins}
+    if task_of(arm).whole_maps:
+        return geometry
+    return {**geometry, "stride_bins": {}, "max_bad_bins": 0, "max_n_bins": 0}
+
+
 def where_of(config: dict, arm: Arm) -> dict:
     """Where an arm is trained: workers, devices, nodes, accelerator."""
     return {**{key: arm.training[key] for key in WHERE}, "accelerator": config["accelerator"]}

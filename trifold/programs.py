@@ -49,7 +49,7 @@ def install(folder: Path, requirements: Path, place: Path) -> None:
 def run(
     command: str,
     *,
-    program: Path,
+    program: str | os.PathLike,
     environment: Path | None,
     map_path: str | os.PathLike,
     out: Path,

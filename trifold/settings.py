@@ -41,12 +41,14 @@ def complete(given: dict, folder: Path) -> dict:
     schema = read_schema(folder, papers)
     asked = _merged(_typed(base, schema), _typed(given, schema), schema)
     of_papers = _of_papers(papers, asked.get("size"), schema, folder)
+    known = _arms_known(asked, of_papers, schema)
     asked = _merged(of_papers, asked, schema, first="arms")
     settings = _merged(_typed(_read(folder / "config.yaml"), schema), asked, schema, replace=True)
     settings = _without_absent(_without_nulls(settings, schema), of_papers.get("arms", {}))
     if problems := [*_unknown_keys(settings, schema), *_wrong_values(settings, schema)]:
         more = f" (and {len(problems) - 1} more)" if problems[1:] else ""
         raise InputError(f"config: {problems[0]}{more}")
+    _refuse_unknown_arms(settings, known, schema)
     return _filled(settings, schema)
 
 
@@ -260,6 +262,38 @@ def _added(base: dict, other: dict, place: str) -> dict:
         else:
             added[key] = value
     return added
+
+
+def _arms_known(asked: dict, of_papers: dict, schema: dict) -> set[str]:
+    """Names that rows and labels may have for arms: those of the experiment and of its papers, also of arms that are
+    taken away, and what rows of the papers name, which an experiment need not have."""
+    known = {name for _, name in _arms_named(of_papers, schema)}
+    for settings in (asked, of_papers):
+        arms = settings.get("arms")
+        known |= set(arms) if isinstance(arms, dict) else set()
+    degradations = asked.get("degradations")
+    ends = degradations if isinstance(degradations, dict) else {}
+    return known | {f"{name}-{end}" for name in known for end in ends}
+
+
+def _arms_named(value, node: dict, place: str = "") -> Iterator[tuple[str, str]]:
+    """(place, name) of every arm that a list of a paper's rows, or of the section `depth`, names."""
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            yield from _arms_named(entry, _child(node, key), f"{place}/{key}" if place else key)
+    elif isinstance(value, list):
+        for entry in value:
+            yield from _arms_named(entry, node.get("items", {}), place)
+    elif node.get("format") == "arm":
+        yield place, value
+
+
+def _refuse_unknown_arms(settings: dict, known: set[str], schema: dict) -> None:
+    """Raises InputError for a row or label of an arm that is nowhere: it would be left out without a word."""
+    for place, name in _arms_named(settings, schema):
+        if name not in known:
+            hint = _nearest(name, known) or f"; arms: {', '.join(sorted(settings['arms']))}"
+            raise InputError(f"config: {place}: there is no arm {name!r}{hint}")
 
 
 def _without_nulls(value, node: dict):

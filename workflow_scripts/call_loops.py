@@ -12,21 +12,20 @@ if TYPE_CHECKING:
 def main(inputs, outputs, params, wildcards, threads) -> None:
     names = ("bin_bp", "max_loop_bins", "settings", "rename")
     parameters = {name: getattr(params, name) for name in names}
+    called_by = {"name": wildcards.arm, "arm": params.arm.model(), "command": params.call["command"]}
     with provenance.artifact(
         Path(outputs[0]).parent,
         "loops",
-        parameters={"arm": params.arm.model(), "command": params.command, "sample": wildcards.sample, **parameters},
+        parameters={**called_by, "sample": wildcards.sample, **parameters},
         code=params.code,
         inputs=[inputs.map, *inputs.program, *inputs.environment, inputs.regions, *inputs.seen],
     ) as partial:
         called = partial / "called.bedpe"
         programs.run(
-            params.command,
-            program=Path(params.program),
+            **params.call,
             environment=Path(inputs.environment[0]).parent if inputs.environment else None,
             map_path=inputs.map,
             out=called,
-            options=params.options,
             bin_bp=params.bin_bp,
             threads=threads,
         )

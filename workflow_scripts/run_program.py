@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def main(inputs, outputs, params, wildcards, threads) -> None:
-    parameters = {"arm": params.arm.model(), "command": params.command, "bin_bp": params.bin_bp}
+    parameters = {"arm": params.arm.model(), "command": params.call["command"], "bin_bp": params.bin_bp}
     with (
         provenance.artifact(
             Path(outputs[0]).parent,
@@ -25,12 +25,10 @@ def main(inputs, outputs, params, wildcards, threads) -> None:
     ):
         made = Path(folder) / "made.cool"
         programs.run(
-            params.command,
-            program=Path(params.program),
+            **params.call,
             environment=Path(inputs.environment[0]).parent if inputs.environment else None,
             map_path=inputs.low,
             out=made,
-            options=params.options,
             bin_bp=params.bin_bp,
             threads=threads,
         )

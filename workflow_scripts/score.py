@@ -36,7 +36,7 @@ def main(inputs, outputs, params, wildcards, threads) -> None:
             given=Given.of_files([wildcards.sample], **data),
             geometry=params.geometry,
             protocol=params.protocol,
-            scoring=from_dict(Scoring, params.scoring),
+            scoring=from_dict(Scoring, params.scoring) if params.scoring else None,
             labels={"degradation": params.arm.degradation, **labels},
             seed=int(wildcards.seed),
             batch_size=params.batch_size,

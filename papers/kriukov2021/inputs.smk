@@ -21,27 +21,27 @@ def get_kriukov2021_scores(table):
     return [locate_scores(evaluation) for evaluation in scored]
 
 
+# Arms of each figure; a figure that the experiment has no arms for is not drawn. Figure 8 compares the training of two.
+KRIUKOV2021_SHOWN = KRIUKOV2021.get("figures", {})
+if len(set(KRIUKOV2021_SHOWN.get("preheated", ())) & set(TRAINED)) < 2:
+    KRIUKOV2021_SHOWN.pop("preheated", None)
+KRIUKOV2021_FIGURES = [
+    f"figure{number}"
+    for number, shown in enumerate(("sequence", "maps", "zeroed", "preheated"), 5)
+    if KRIUKOV2021_SHOWN.get(shown)
+]
+KRIUKOV2021_HISTORIES = histories_on_first_fold(KRIUKOV2021_SHOWN.get("preheated", ()))
+
+
 def get_kriukov2021_windows(wildcards):
     """Arm of the figures -> its kept windows, of its first fold, seed and sample."""
-    chosen = KRIUKOV2021["figures"]
-    names = dict.fromkeys([*chosen["sequence"], *chosen["maps"], *chosen["zeroed"]])
+    names = [name for shown in ("sequence", "maps", "zeroed") for name in KRIUKOV2021_SHOWN.get(shown, ())]
     return {name: locate_windows(plan.scored(arms, [name])[0]) for name in names}
 
 
-def get_kriukov2021_histories(wildcards):
-    """Training histories of every seed of the two arms of Figure 8, on their first fold."""
-    return [
-        {"arm": name, "seed": seed, "path": f"{RESULTS}/models/{name}/fold-{fold}/seed-{seed}/history.csv"}
-        for name in KRIUKOV2021["figures"]["preheated"]
-        for fold in arms[name].folds[:1]
-        for seed in arms[name].seeds
-    ]
-
-
 # Figure 5 shows several windows of an arm; figures 6 and 7 show the first alone.
-KEPT_WINDOWS.update(
-    {name: KRIUKOV2021["figures"]["windows"] for name in KRIUKOV2021.get("figures", {}).get("sequence", ())}
-)
+for name in KRIUKOV2021_SHOWN.get("sequence", ()):
+    KEPT_WINDOWS[name] = max(KRIUKOV2021_SHOWN["windows"], KEPT_WINDOWS.get(name, 1))
 # Tables I and II are on the page where the experiment has arms for them.
 KRIUKOV2021_ON_PAGE = [
     f"<results>/tables/kriukov2021_table{table}.tsv" for table in "12" if get_kriukov2021_rows(table)

@@ -47,13 +47,10 @@ rule kriukov2021_tables:
 rule kriukov2021_draw:
     input:
         windows=lambda wildcards: list(get_kriukov2021_windows(wildcards).values()),
-        histories=lambda wildcards: [row["path"] for row in get_kriukov2021_histories(wildcards)],
+        histories=[history["path"] for history in KRIUKOV2021_HISTORIES],
     output:
         report(
-            multiext(
-                "<results>/kriukov2021/figure",
-                *[f"{number}.{suffix}" for number in (5, 6, 7, 8) for suffix in ("svg", "png")],
-            ),
+            collect("<results>/kriukov2021/{figure}.{suffix}", figure=KRIUKOV2021_FIGURES, suffix=["svg", "png"]),
             caption="caption.rst",
             category="Kriukov et al. 2021",
         ),
@@ -68,10 +65,10 @@ rule kriukov2021_draw:
         mem_mb=gigabytes(8),
         runtime=hours(1),
     params:
-        arms=MODELS,
-        figures=KRIUKOV2021.get("figures", {}),
+        arms=WHOLE_MAPS,
+        figures=KRIUKOV2021_SHOWN,
         windows=get_kriukov2021_windows,
-        histories=get_kriukov2021_histories,
+        histories=KRIUKOV2021_HISTORIES,
         clip=lookup("recipes/corrected/oe/clip", within=config),
         code=code_version("papers/kriukov2021/draw.py"),
     script:
@@ -80,7 +77,7 @@ rule kriukov2021_draw:
 
 rule kriukov2021_figures:
     input:
-        collect("<results>/kriukov2021/figure{number}.svg", number=[5, 6, 7, 8]),
+        collect("<results>/kriukov2021/{figure}.svg", figure=KRIUKOV2021_FIGURES),
     localrule: True
 
 

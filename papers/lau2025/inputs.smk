@@ -2,7 +2,10 @@
 
 from trifold.papers import rows
 
-LAU2025 = rows.used(config, "lau2025")
+try:
+    LAU2025 = rows.used(config, "lau2025")
+except InputError as error:
+    raise WorkflowError(str(error)) from None
 
 
 def get_lau2025_scores(wildcards):
@@ -11,19 +14,9 @@ def get_lau2025_scores(wildcards):
     return [locate_scores(evaluation) for row in rows for evaluation in plan.scored(arms, row)]
 
 
-def get_lau2025_histories(wildcards):
-    """Training histories of every seed of the arms of Figure 1, on their first fold."""
-    return [
-        {"arm": name, "seed": seed, "path": f"{RESULTS}/models/{name}/fold-{fold}/seed-{seed}/history.csv"}
-        for names in LAU2025.get("figure1", {}).values()
-        for name in names
-        if name in TRAINED
-        for fold in arms[name].folds[:1]
-        for seed in arms[name].seeds
-    ]
-
-
+# Of the arms of Figure 1.
+LAU2025_HISTORIES = histories_on_first_fold(name for names in LAU2025.get("figure1", {}).values() for name in names)
 # Table 1 is on the page, where the experiment fine-tunes.
-LAU2025_ON_PAGE = ["<results>/tables/lau2025_table1.tsv"] if get_lau2025_histories(None) else []
+LAU2025_ON_PAGE = ["<results>/tables/lau2025_table1.tsv"] if LAU2025_HISTORIES else []
 if LAU2025_ON_PAGE:
     SECTIONS.append("<results>/papers/lau2025/section.json")

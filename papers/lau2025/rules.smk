@@ -47,7 +47,7 @@ rule lau2025_tables:
 
 rule lau2025_draw:
     input:
-        histories=lambda wildcards: [row["path"] for row in get_lau2025_histories(wildcards)],
+        histories=[history["path"] for history in LAU2025_HISTORIES],
     output:
         report(
             multiext(
@@ -69,9 +69,9 @@ rule lau2025_draw:
         mem_mb=gigabytes(4),
         runtime=hours(1),
     params:
-        arms=MODELS,
+        arms=WHOLE_MAPS,
         panels=LAU2025.get("figure1", {}),
-        histories=get_lau2025_histories,
+        histories=LAU2025_HISTORIES,
         code=code_version("papers/lau2025/draw.py"),
     script:
         "draw.py"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trifold import log, provenance
+from trifold import log
 from trifold.papers import lau2025
 from trifold.report import sections
 
@@ -12,14 +12,8 @@ if TYPE_CHECKING:
 
 
 def main(inputs, outputs, params) -> None:
-    with provenance.artifact(
-        Path(outputs[0]).parent,
-        "section",
-        parameters={},
-        code=params.code,
-        inputs=[Path(path).with_suffix(f".{provenance.RECORD}") for path in inputs.tables],
-    ) as partial:
-        sections.write(lau2025.section(*lau2025.read(Path(inputs.tables[0]).parent)), partial)
+    section = lau2025.section(*lau2025.read(Path(inputs.tables[0]).parent))
+    sections.keep(section, Path(outputs[0]).parent, tables=inputs.tables, code=params.code)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from trifold.papers.mixhic2025 import rows as mixhic2025_rows
 
 try:
     MIXHIC2025 = mixhic2025_rows.shown(config["mixhic2025"], arms)
+    MIXHIC2025_AGAINST = mixhic2025_rows.against(config["mixhic2025"], MIXHIC2025)
     MIXHIC2025_COMPARED = [comparison._asdict() for comparison in mixhic2025_rows.compared(config["mixhic2025"], arms)]
 except InputError as error:
     raise WorkflowError(str(error)) from None
@@ -64,7 +65,7 @@ def get_mixhic2025_compared(wildcards=None):
 
 def get_mixhic2025_against(table):
     """The row that the others of a table are held against, where there is one."""
-    return config["mixhic2025"]["tables"]["against"].get(f"table{table}")
+    return MIXHIC2025_AGAINST.get(f"table{table}")
 
 
 def get_mixhic2025_searches(wildcards=None):
@@ -74,7 +75,7 @@ def get_mixhic2025_searches(wildcards=None):
             "run": search.arm,
             "seed": search.seed,
             "sample": search.sample,
-            "path": f"{RESULTS}/loops/{search.arm}/fold-{search.fold}/seed-{search.seed}/{search.sample}",
+            "path": locate_loops(search).replace("<results>", RESULTS),
         }
         for search in plan.searched(arms, _mixhic2025_arms(["tables2"]))
     ]

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trifold import log, provenance
+from trifold import log
 from trifold.papers.mixhic2025 import comparisons, tables
 from trifold.report import sections
 
@@ -12,16 +12,10 @@ if TYPE_CHECKING:
 
 
 def main(inputs, outputs, params) -> None:
-    with provenance.artifact(
-        Path(outputs[0]).parent,
-        "section",
-        parameters={},
-        code=params.code,
-        inputs=[Path(path).with_suffix(f".{provenance.RECORD}") for path in (*inputs.tables, *inputs.comparisons)],
-    ) as partial:
-        compared = [comparisons.read(path) for path in inputs.comparisons]
-        parts = [table for frame in compared for table, _ in comparisons.parts(frame)]
-        sections.write(tables.section([tables.read(path) for path in inputs.tables], parts), partial)
+    compared = [comparisons.read(path) for path in inputs.comparisons]
+    parts = [table for frame in compared for table, _ in comparisons.parts(frame)]
+    section = tables.section([tables.read(path) for path in inputs.tables], parts)
+    sections.keep(section, Path(outputs[0]).parent, tables=[*inputs.tables, *inputs.comparisons], code=params.code)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,28 @@ def any_schema(repository, schema, request):
     return yaml.safe_load(path.read_text()) if path.exists() else schema
 
 
+def twice(node):
+    """Keys that a mapping of a YAML document holds more than once."""
+    if isinstance(node, yaml.MappingNode):
+        keys = [key.value for key, _ in node.value]
+        yield from sorted({key for key in keys if keys.count(key) > 1})
+        for _, value in node.value:
+            yield from twice(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from twice(value)
+
+
+def test_no_file_says_a_key_twice(repository):
+    """YAML takes the last one without a word."""
+    folders = ("experiments", "papers", "profiles", "programs", "resources", "envs", "tests/workflow", ".github")
+    files = [repository / "config.yaml"]
+    files += [path for folder in folders for path in (repository / folder).rglob("*.y*ml")]
+    assert len(files) > 20
+    found = {path: list(twice(yaml.compose(path.read_text()))) for path in files}
+    assert {path: keys for path, keys in found.items() if keys} == {}
+
+
 @pytest.mark.parametrize(
     "kind, path",
     [

@@ -122,6 +122,33 @@ def test_an_arm_stays_that_a_user_names_or_that_is_not_asked_for_by_a_table_alon
         plan.resolve(complete(f"{over}}}"))
 
 
+@pytest.mark.parametrize(
+    ("paper", "over", "message"),
+    [
+        ("kriukov2021", "table1: {Akita-like: [sequnce]}", "kriukov2021/table1/Akita-like: there is no arm 'sequnce'"),
+        ("kriukov2021", "table3: {Random: {arms: [imge]}}", "kriukov2021/table3/Random/arms: there is no arm 'imge'"),
+        ("kriukov2021", "figures: {zeroed: [hybird]}", "kriukov2021/figures/zeroed: there is no arm 'hybird'"),
+        ("lau2025", "figure1: {Left: [fondation]}", "lau2025/figure1/Left: there is no arm 'fondation'"),
+        ("mixhic2025", "tables: {table3: {Corner: [loop-conrer]}}", "mixhic2025/tables/table3/Corner: there is no arm"),
+        ("mixhic2025", "comparisons: {Which: [[loop-small, lop-small]]}", "mixhic2025/comparisons/Which: there is no"),
+    ],
+)
+def test_rows_and_labels_name_arms_that_are_somewhere(refused, paper, over, message):
+    line = refused(f"papers: [{paper}]\nsize: demo\n{paper}: {{{over}}}")
+    assert line.startswith(message) and "; did you mean " in line
+
+
+def test_labels_of_depths_name_arms_too(refused, complete):
+    assert refused("depth: {arms: {Image: [imge]}}") == (
+        "depth/arms/Image: there is no arm 'imge'; did you mean image?"
+    )
+    line = refused("depth: {references: {None: [nothing]}}")
+    assert line == "depth/references/None: there is no arm 'nothing'; arms: identity, image"
+    # An arm at a degradation, and one that was taken away.
+    over = "arms: {graph: null, image: {degradation: all}}\ndepth: {arms: {Image: [image-low, graph]}}"
+    assert complete(over)["depth"]["arms"] == {"Image": ["image-low", "graph"]}
+
+
 def test_two_papers_that_do_not_agree_are_refused(refused):
     line = refused("papers: [kriukov2021, lau2025]\nsize: paper")
     assert line == (

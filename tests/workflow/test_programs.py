@@ -12,6 +12,7 @@ import sys
 import cooler
 import numpy as np
 import pandas as pd
+from fine import fine_pixels
 
 low, out, bin_bp, share = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 clr = cooler.Cooler(low)
@@ -19,13 +20,21 @@ factor, rows, offset = clr.binsize // bin_bp, [], 0
 for chrom, size in clr.chromsizes.items():
     n = -(-size // bin_bp)
     values = np.nan_to_num(clr.matrix(balance=True).fetch(chrom))
-    fine = np.kron(values, np.ones((factor, factor)))[:n, :n] / factor * share
+    fine = fine_pixels(values, factor)[:n, :n] * share
     i, j = np.nonzero(np.triu(fine))
     rows.append(pd.DataFrame({"bin1_id": offset + i, "bin2_id": offset + j, "count": fine[i, j]}))
     offset += n
 bins = cooler.binnify(clr.chromsizes, bin_bp)
 bins["weight"] = 1.0
 cooler.create_cooler(out, bins, pd.concat(rows), dtypes={"count": float})
+"""
+# Imported by the other, so that Python leaves its bytecode in the folder.
+FINE = """
+import numpy as np
+
+
+def fine_pixels(values, factor):
+    return np.kron(values, np.ones((factor, factor))) / factor
 """
 LOOPS = """
 import sys
@@ -48,6 +57,7 @@ command: python {folder}/share.py {map} {out} {bin_bp} {share}
 options: {share: 1.0}
 """,
     "share/share.py": MAP,
+    "share/fine.py": FINE,
     "lag/program.yaml": """
 task: loop
 command: python {folder}/lag.py {map} {out} {step}
@@ -90,6 +100,9 @@ def test_a_map_of_a_program_is_scored_as_any_other(workspace):
     assert (made.binsize, low.binsize) == (256, 512)
     ours, theirs = (clr.matrix(balance=True).fetch("chr6") for clr in (made, low))
     np.testing.assert_allclose(np.nansum(ours[:64, :64]), 2 * np.nansum(theirs[:32, :32]), rtol=1e-6)
+    assert (workspace.folder / "programs/share/__pycache__").is_dir()
+    (workspace.folder / "programs/share/.share.py.swp").touch()
+    assert workspace.jobs(*named, configfile=None) == {"report": 1, "manifest": 1}
     # Editing the program runs it anew, and what reads its map.
     workspace.edit("programs/share/share.py", "import sys", "import sys  # once more")
     assert workspace.jobs(*named, configfile=None) == new

@@ -215,6 +215,10 @@ def test_a_tasks_row_without_a_model_is_one_file_and_re_runs_nothing(copy_of_fin
     copy_of_finished.run(*files, configfile=None)
     with np.load(copy_of_finished.folder / folder / "predictions.npz") as kept:
         assert set(kept["prediction"]) <= {0, 1} and set(kept["label"]) == {0, 1}
+    # Windows of whole maps, and how those are scored, are no business of pairs.
+    copy_of_finished.edit("smoke.yaml", "stride_bins: {train: 16", "max_n_bins: 2\n  stride_bins: {train: 8")
+    copy_of_finished.edit("smoke.yaml", "scoring: {max_distance_bins: 11}", "scoring: {max_distance_bins: 10}")
+    assert copy_of_finished.jobs(*files, configfile=None) == {}
 
 
 def test_words_re_run_nothing(copy_of_finished):

@@ -1,21 +1,28 @@
 """Which arms of an experiment stand for the rows of a paper's tables: pure functions of the configuration."""
 
+from typing import Any
+
+from trifold.errors import InputError
+
 
 def used(config: dict, paper: str) -> dict:
-    """The section of a paper with the arms that this experiment uses; a row without any is left out."""
+    """The section of a paper with the arms that this experiment uses; a row, or a figure, without any is left out.
 
-    def present(names: list[str]) -> list[str]:
-        return [name for name in names if name in config["arms"]]
+    Raises InputError for differences of a row that is none of Table 1.
+    """
+
+    def present(value) -> Any:
+        if isinstance(value, dict):  # with the split of the row
+            names = present(value["arms"])
+            return {**value, "arms": names} if names else {}
+        return [name for name in value if name in config["arms"]] if isinstance(value, list) else value
 
     section = dict(config[paper])
+    for row, others in section.get("differences", {}).items():
+        if unknown := {row, *others} - set(known := section.get("table1", {})):
+            raise InputError(f"config: {paper}/differences/{row}: {sorted(unknown)} is not one of {sorted(known)}")
     for table, rows in section.items():
-        if table in ("figures", "differences"):  # figures name single arms, and differences name rows
-            continue
-        reduced = {
-            row: {**value, "arms": present(value["arms"])} if isinstance(value, dict) else present(value)
-            for row, value in rows.items()
-        }
-        section[table] = {
-            row: value for row, value in reduced.items() if (value["arms"] if isinstance(value, dict) else value)
-        }
+        if table != "differences":  # which name rows
+            reduced = {row: present(value) for row, value in rows.items()}
+            section[table] = {row: value for row, value in reduced.items() if value}
     return section

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from trifold import provenance
 from trifold.errors import InputError
 from trifold.report.tables import Cell
 
@@ -40,6 +41,13 @@ def write(section: Section, folder: str | Path) -> Path:
     path = Path(folder) / FILE
     path.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def keep(section: Section, folder: str | Path, *, tables: Sequence[str | Path], code: str) -> None:
+    """Write section.json and its record into a folder; `tables` are what it was made of, with records beside them."""
+    records = [Path(path).with_suffix(f".{provenance.RECORD}") for path in tables]
+    with provenance.artifact(Path(folder), "section", parameters={}, code=code, inputs=records) as partial:
+        write(section, partial)
 
 
 def read(path: str | Path) -> Section:

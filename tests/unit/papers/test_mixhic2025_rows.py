@@ -113,6 +113,16 @@ def test_arms_that_cannot_be_compared_are_refused(arms, pair, message):
         compared(arms, [pair])
 
 
+def test_rows_are_held_against_one_that_the_table_has():
+    """It is left out where the experiment has no arm for it, as the row is."""
+    section = {"tables": {"table3": {"Corner": ["corner"], "Ours": ["loop"]}, "against": {"table3": "Corner"}}}
+    assert rows.against(section, {"table3": {"Corner": ["corner"], "Ours": ["loop"]}}) == {"table3": "Corner"}
+    assert rows.against(section, {"table3": {"Ours": ["loop"]}}) == {}
+    section["tables"]["against"]["table3"] = "Cormer"
+    with pytest.raises(InputError, match=r"tables/against/table3: 'Cormer' is not one of \['Corner', 'Ours'\]"):
+        rows.against(section, {"table3": {}})
+
+
 @pytest.mark.parametrize("size", ["demo", "paper"])
 def test_every_row_label_and_comparison_of_the_paper_names_arms_of_it(repository, size):
     """A name that is misspelt would be left out as an arm that the experiment does not have."""

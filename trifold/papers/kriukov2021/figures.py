@@ -208,30 +208,31 @@ def draw(
     histories: Sequence[Mapping],
     clip: float,
 ) -> None:
-    """Save figure5 … figure8 as SVG and PNG into `folder`.
+    """Save figure5 … figure8 as SVG and PNG into `folder`, those that arms are chosen for.
 
-    windows: arm -> its windows.npz; settings: every arm of the config, for the colours; chosen: the config's
-    kriukov2021/figures; histories: arm, seed and the path of a history.csv, of the arms of Figure 8; clip: of ln O/E.
-    Maps on [0, 1] are cropped as the generators are.
+    windows: arm -> its windows.npz; settings: every arm of whole maps, for the colours; chosen: arms of the figures, as
+    the config's kriukov2021/figures has them; histories: arm, seed and the path of a history.csv, of the arms of Figure
+    8; clip: of ln O/E. Maps on [0, 1] are cropped as the generators are.
     """
-    shown = {name: read(windows[name]) for name in chosen["sequence"]}
-    first = next(iter(shown.values()))
-    predictions = {name: maps.prediction for name, maps in shown.items()}
-    labels = [str(region) for region in first.regions]
-    figures.save(figure5(first.target, predictions, labels, clip), folder / "figure5")
-
-    enhanced = {name: read(windows[name], CROP_BINS) for name in chosen["maps"]}
-    maps = {"target": next(iter(enhanced.values())).target[0]}
-    maps |= {name: maps_of_arm.prediction[0] for name, maps_of_arm in enhanced.items()}
-    third = len(maps["target"]) // 3
-    figures.save(figure6(maps, (slice(third, 2 * third),) * 2), folder / "figure6")
-
-    hybrids = {name: without_backbones(name, read(windows[name], CROP_BINS)) for name in chosen["zeroed"]}
-    figures.save(figure7(hybrids), folder / "figure7")
-
-    runs = [pd.read_csv(row["path"]).assign(arm=row["arm"], seed=row["seed"]) for row in histories]
-    curves = figure8(pd.concat(runs, ignore_index=True), settings, tuple(chosen["preheated"]))
-    figures.save(curves, folder / "figure8")
+    if chosen.get("sequence"):
+        shown = {name: read(windows[name]) for name in chosen["sequence"]}
+        first = next(iter(shown.values()))
+        predictions = {name: maps.prediction for name, maps in shown.items()}
+        labels = [str(region) for region in first.regions]
+        figures.save(figure5(first.target, predictions, labels, clip), folder / "figure5")
+    if chosen.get("maps"):
+        enhanced = {name: read(windows[name], CROP_BINS) for name in chosen["maps"]}
+        maps = {"target": next(iter(enhanced.values())).target[0]}
+        maps |= {name: maps_of_arm.prediction[0] for name, maps_of_arm in enhanced.items()}
+        third = len(maps["target"]) // 3
+        figures.save(figure6(maps, (slice(third, 2 * third),) * 2), folder / "figure6")
+    if chosen.get("zeroed"):
+        hybrids = {name: without_backbones(name, read(windows[name], CROP_BINS)) for name in chosen["zeroed"]}
+        figures.save(figure7(hybrids), folder / "figure7")
+    if chosen.get("preheated"):
+        runs = [pd.read_csv(row["path"]).assign(arm=row["arm"], seed=row["seed"]) for row in histories]
+        curves = figure8(pd.concat(runs, ignore_index=True), settings, tuple(chosen["preheated"]))
+        figures.save(curves, folder / "figure8")
 
 
 def without_backbones(name: str, maps: Maps) -> dict[str, np.ndarray]:

@@ -44,6 +44,20 @@ def shown(section: dict, arms: dict[str, Arm]) -> dict[str, dict[str, list[str]]
     return arms_of
 
 
+def against(section: dict, arms_of: dict[str, dict[str, list[str]]]) -> dict[str, str]:
+    """Table -> the row that its others are held against, where the experiment has arms for it (`shown`).
+
+    Raises InputError for a row that the table does not have.
+    """
+    chosen = {}
+    for table, row in section["tables"]["against"].items():
+        if row not in (known := section["tables"][table]):
+            raise InputError(f"config: mixhic2025/tables/against/{table}: {row!r} is not one of {sorted(known)}")
+        if row in arms_of[table]:
+            chosen[table] = row
+    return chosen
+
+
 def _stands(arm: Arm, within: bool) -> bool:
     """Whether an arm is tested on a sample it was trained on, or, not `within`, on another."""
     return any((sample in arm.samples) == within for sample in arm.test_samples)
