@@ -593,7 +593,11 @@ class Drawn(NamedTuple):
     width: int  # on screen, px
 
 
+@styled
 def drawn(figure: Figure, name: str) -> Drawn:
+    """The figure, laid out once for both files."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     return Drawn(png_bytes(figure), svg_text(figure, name), round(figure.get_figwidth() * DPI))
 
 
