@@ -39,7 +39,12 @@ rule report:
         ),
         deep=f"<results>/contacts/{SHOWN[0].sample}/deep/map.cool",
         truth=get_shown_truth,
-        examples=f"<results>/examples/corrected/{SHOWN[0].degradation}/{SHOWN[0].sample}/fold-{SHOWN[0].fold}/artifact.json",
+        examples=collect(
+            "<results>/examples/corrected/{degradation}/{sample}/fold-{fold}/artifact.json",
+            degradation=config["degradations"],
+            sample=SHOWN[0].sample,
+            fold=SHOWN[0].fold,
+        ),
         sequence=["<results>/sequence/chromosomes.tsv"] if config["genome"].get("fasta") else [],
         tracks=collect(
             "<results>/tracks/{sample}/{track}/artifact.json",

@@ -28,7 +28,7 @@ import torch
 from trifold.config import Geometry, Recipes
 from trifold.data import summary
 from trifold.data.examples import log_bias
-from trifold.data.normalise import CountsScale, Log10Scale, ObservedScale, contacts, observed, upsample
+from trifold.data.normalise import CountsScale, Log10Scale, ObservedScale, contacts, low_factor, observed, upsample
 from trifold.data.sequence import SequenceStore, bins_with_n
 from trifold.data.tracks import TrackStore, read_tracks
 from trifold.errors import InputError
@@ -153,7 +153,9 @@ class ChromosomeInputs:
             return contacts(balanced, counts, recipe, facts["low_per_balanced"], k), CountsScale.of(
                 weights, recipe, facts, k
             )
-        return observed(balanced, counts, sources.recipes.observed, sources.statistics.get("observed"), factor=k)
+        facts = {"low": {}, **sources.statistics, "coarsen": k}
+        recipe = sources.recipes.observed
+        return observed(balanced, counts, recipe, sources.statistics.get("observed"), low_factor(recipe, facts))
 
     def _weights(self, starts: np.ndarray, of_bins: np.ndarray) -> np.ndarray:
         """A value per coarse bin of the chromosome, repeated to the bins of windows: (n, W), NaN past the end."""

@@ -15,7 +15,7 @@ def main(inputs, outputs, params) -> None:
     root = page.parent.parent
     data = build.ReportData.read(Path(inputs.tables).parent, params.histories)
     parameters = {"config": params.config}
-    sources = [inputs.tables, *inputs.models, *inputs.maps, *inputs.low, inputs.deep, inputs.examples]
+    sources = [inputs.tables, *inputs.models, *inputs.maps, *inputs.low, inputs.deep, *inputs.examples]
     sources += [*inputs.sequence, *inputs.tracks, *filter(None, (inputs.truth, inputs.motifs))]
     sources += [*inputs.summaries, *inputs.own_maps, *inputs.enhanced]
     facts = build.gather(
@@ -39,7 +39,7 @@ def main(inputs, outputs, params) -> None:
             low=dict(zip(params.config["degradations"], inputs.low)),
             deep=inputs.deep,
             truth=inputs.truth or None,
-            examples=Path(inputs.examples).parent,
+            examples=dict(zip(params.config["degradations"], (Path(path).parent for path in inputs.examples))),
             sequence=Path(inputs.sequence[0]).parent if inputs.sequence else None,
             tracks=dict(zip(params.tracks, (Path(path).parent for path in inputs.tracks))),
             motifs=inputs.motifs or None,

@@ -23,6 +23,7 @@ from trifold.io.cool import Band, bin_width, chromsizes, open_map
 
 logger = logging.getLogger(__name__)
 
+FIRST_DIAGONAL = 2  # of a low map by which its scale is fitted: nearer ones hold what is no contact of two places
 STACK_PIXELS = 2_000_000  # of one array of a stack of windows: 16 MB in float64
 
 
@@ -106,6 +107,22 @@ def expected_by_distance(deep: Maps, regions: pd.DataFrame) -> np.ndarray:
             number += valid.sum(axis=0)
     seen = np.flatnonzero(number)
     return np.interp(np.arange(deep.window_bins), seen, total[seen] / number[seen])
+
+
+def factor_of_low(low: Maps, regions: pd.DataFrame, expected: np.ndarray, coarsen: int) -> float:
+    """By how much balanced values of the low map are larger than the deep map's over the same base pairs.
+
+    expected: the deep map's mean per diagonal over the regions, (window_bins,). Its ratio to the low map's, over the
+    diagonals from the low map's third to the last one whole in a window; `coarsen` where there is none, or no contact.
+    """
+    of_low = expected_by_distance(low, regions)
+    distances = np.arange(FIRST_DIAGONAL, len(of_low) - 1)
+    offsets = np.arange(1 - coarsen, coarsen)
+    # Of the k x k pixels (i, j) in one, so many have j - i = k D + offset.
+    share = (coarsen - np.abs(offsets)) / coarsen**2
+    of_deep = expected[coarsen * distances[:, None] + offsets] @ share
+    wide, fine = float(of_low[distances].sum()), float(of_deep.sum())
+    return wide / fine if wide > 0 and fine > 0 else float(coarsen)
 
 
 class _Contacts:
@@ -292,6 +309,8 @@ def build(
     )
 
     mean_weight = mean_log_weight(low, regions[regions["role"] == "train"])
+    factor = factor_of_low(low, regions[regions["role"] == "train"], expected, coarsen)
+    of_low = normalise.low_factor(recipes.observed, {"coarsen": coarsen, "low": {"factor": factor}})
     counts = count_contacts(deep, low, list(stacks(training, geometry)), recipes.counts, coarsen)
 
     moments = {"oe": Moments(), "observed_deep": Moments()}
@@ -317,7 +336,7 @@ def build(
             observed, _ = normalise.observed(*pixels, recipes.observed, scale)
             oe = normalise.oe(*pixels, recipes.oe, expected)
             input_pixels = wide.windows(chrom, stack, pad=True) if wide else low_pixels
-            low_observed, _ = normalise.observed(*input_pixels, recipes.observed, scale, coarsen)
+            low_observed, _ = normalise.observed(*input_pixels, recipes.observed, scale, of_low)
             if with_counts:
                 contact_maps = ("deep", pixels, 1), ("low", low_pixels, coarsen)
                 for name, map_pixels, factor in contact_maps:
@@ -341,6 +360,7 @@ def build(
         "low": {
             "bin_bp": geometry.bin_bp * coarsen,
             "coarsen": coarsen,
+            "factor": factor,
             "contacts_per_bin": summary.contacts_per_bin(low_cool, regions[regions["role"] == "train"]),
         },
         "tiles": {role: int((windows["role"] == role).sum()) for role in splits.ROLES},

@@ -337,14 +337,13 @@ def own_scale(windows: np.ndarray, recipe: ObservedRecipe) -> ObservedScale | Lo
 
 
 def observed(
-    balanced: np.ndarray, counts: np.ndarray, recipe: ObservedRecipe, scale: dict | None = None, factor: int = 1
+    balanced: np.ndarray, counts: np.ndarray, recipe: ObservedRecipe, scale: dict | None = None, factor: float = 1
 ) -> tuple[np.ndarray, ObservedScale | Log10Scale]:
     """Observed maps on [0, 1], (n, w, w) float32 NaN-free, and the scale that leads back to the deep map's values.
 
     balanced, counts  (n, w, w)
     scale   {"floor", "ceiling"} from `training_scale`; needed where `recipe.scale` is "global"
-    factor  the map's coarsening: balanced rows sum to 1 at each bin width, so a bin k times as wide holds k times
-            the value of a deep one
+    factor  the map's balanced values are so many times those of the deep map's bins (`low_factor`)
     Raises InputError for the variant "lau2025" on a global scale.
     """
     if recipe.variant == "lau2025":
@@ -363,6 +362,17 @@ def observed(
     else:
         chosen = window_scale(cg)
     return interpolate(chosen.forward(cg)).astype(np.float32), chosen
+
+
+def low_factor(recipe: ObservedRecipe, facts: dict) -> float:
+    """By how much balanced values of the low map are larger than the deep map's, from statistics.json.
+
+    Balanced rows sum to 1 at each bin width, so a bin k times as wide holds k times the value of a deep one. As
+    published it is k. On a global scale it is what the training regions say, since rows sum to 1 without the diagonals
+    that balancing leaves out, which are k times as many base pairs in bins k times as wide; and since a map may have
+    contacts between chromosomes where the other has none. Folders of earlier versions have k.
+    """
+    return facts["low"].get("factor", facts["coarsen"]) if recipe.scale == "global" else facts["coarsen"]
 
 
 class Histogram:

@@ -76,15 +76,14 @@ def gather(
     )
 
 
-def decay(
-    maps: Mapping[str, str | os.PathLike], low: tuple[str | os.PathLike, int], region: Region, width_bins: int
-) -> pd.DataFrame:
+def decay(maps: Mapping[str, str | os.PathLike], low: gallery.Low, region: Region, width_bins: int) -> pd.DataFrame:
     """P(s) of every map on one region: mean balanced contact frequency by distance (map, distance_bp, mean)."""
     rows = []
-    for name, (path, coarsen) in {"low": low, **{name: (path, 1) for name, path in maps.items()}}.items():
+    for name, path in {"low": low.path, **maps}.items():
+        coarsen, factor = (low.coarsen, low.factor) if name == "low" else (1, 1.0)
         band = Band.read(path, region.chrom, width_bins // coarsen)
         inside = slice(region.start_bp // band.bin_bp, -(-region.end_bp // band.bin_bp))
-        values = band.balanced[inside] / coarsen
+        values = band.balanced[inside] / factor
         known = np.isfinite(values)
         number = known.sum(axis=0)
         mean = np.where(known, values, 0).sum(axis=0) / np.maximum(number, 1)
@@ -129,7 +128,7 @@ def draw(
     low: Mapping[str, str | os.PathLike],
     deep: str | os.PathLike,
     truth: str | os.PathLike | None,
-    examples: Path,
+    examples: Mapping[str, Path],
     sequence: Path | None,
     tracks: Mapping[str, Path],
     motifs: str | os.PathLike | None,
@@ -138,16 +137,15 @@ def draw(
 
     shown: the predictions of `plan.shown`, in the order of `maps`; low: degradation -> the low map; sequence: its
     folder, None where the experiment has none.
-    examples: the dataset directory whose test windows are chosen from.
+    examples: degradation -> its dataset directory; of the first one shown the test windows are chosen.
     """
     arms, geometry = config["arms"], config["geometry"]
-    tiles = pd.read_csv(examples / "tiles.tsv", sep="\t", dtype={"chrom": str})
-    regions = gallery.choose(
-        tiles, np.load(examples / "deep_oe.npy", mmap_mode="r"), config["report"]["gallery_windows"]
-    )
+    first = examples[shown[0].degradation]
+    tiles = pd.read_csv(first / "tiles.tsv", sep="\t", dtype={"chrom": str})
+    regions = gallery.choose(tiles, np.load(first / "deep_oe.npy", mmap_mode="r"), config["report"]["gallery_windows"])
     panels = []
     for degradation, path in low.items():
-        coarsen = config["degradations"][degradation]["coarsen"]
+        low_map = gallery.Low.of(path, examples[degradation])
         predicted = {
             prediction.arm: path for prediction, path in zip(shown, maps) if prediction.degradation == degradation
         }
@@ -157,7 +155,7 @@ def draw(
                 region,
                 bin_bp=geometry["bin_bp"],
                 maps=whole,
-                low=(path, coarsen),
+                low=low_map,
                 sequence=sequence,
                 tracks=tracks,
                 motifs=motifs,
@@ -166,7 +164,7 @@ def draw(
             drawn = figures.save(figure, folder / f"maps-{degradation}-{number}")
             panels.append((f"{region}, low map “{degradation}”", drawn))
         whole_region = Region(*data.regions[["chrom", "start_bp", "end_bp"]].iloc[0])
-        table = decay(whole, (path, coarsen), whole_region, geometry["window_bins"])
+        table = decay(whole, low_map, whole_region, geometry["window_bins"])
         figure = figures.contact_decay(table, arms)
         drawn = figures.save(figure, folder / f"decay-{degradation}")
         panels.append((f"Contact frequency by distance in {whole_region}, low map “{degradation}”", drawn))

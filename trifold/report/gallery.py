@@ -1,5 +1,6 @@
 """The maps a person looks at: which test windows are shown, and the arrays of each."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +19,8 @@ from trifold.io.cool import Band
 class Window:
     """One locus: maps by name (low, deep, truth and arms) and what lies along it.
 
-    maps: (n, n) float, balanced, NaN where a bin is missing; low has n / coarsen bins and is divided by the
-    coarsening, so that all maps share one scale. gc: (n,) share of G and C, NaN without bases; None where the
+    maps: (n, n) float, balanced, NaN where a bin is missing; low has n / coarsen bins and is divided by its factor,
+    so that all maps share one scale. gc: (n,) share of G and C, NaN without bases; None where the
     experiment has no sequence. lanes: track name -> values on bins of any width. motifs: (start_bp, end_bp, strand).
     """
 
@@ -42,6 +43,21 @@ class Window:
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.log(values / (total / count)[diagonal])
         return np.where(np.isfinite(ratio), ratio, np.nan)
+
+
+@dataclass(frozen=True)
+class Low:
+    """A degraded map: bins `coarsen` times as wide as the deep map's, balanced values `factor` times as large."""
+
+    path: str | Path
+    coarsen: int
+    factor: float
+
+    @classmethod
+    def of(cls, path: str | Path, examples: str | Path) -> "Low":
+        """As the statistics of a dataset directory made from it have it."""
+        statistics = json.loads((Path(examples) / "statistics.json").read_text())
+        return cls(path, statistics["coarsen"], statistics["low"]["factor"])
 
 
 def choose(tiles: pd.DataFrame, deep_oe: np.ndarray, n: int) -> list[Region]:
@@ -68,15 +84,17 @@ def _overlap(a: Region, b: Region) -> bool:
     return a.chrom == b.chrom and a.start_bp < b.end_bp and b.start_bp < a.end_bp
 
 
-def read_map(path: str | Path, region: Region, bin_bp: int, coarsen: int = 1) -> np.ndarray:
-    """Balanced values of a window, (n, n), NaN where a bin is missing, divided by the coarsening of the map."""
+def read_map(
+    path: str | Path, region: Region, bin_bp: int, coarsen: int = 1, factor: float | None = None
+) -> np.ndarray:
+    """Balanced values of a window, (n, n), NaN where a bin is missing, divided by `factor` (None: by `coarsen`)."""
     width_bp = bin_bp * coarsen
     size = (region.end_bp - region.start_bp) // width_bp
     if region.start_bp % width_bp or (region.end_bp - region.start_bp) % width_bp:
         raise InputError(f"{path}: {region} is not whole bins of {width_bp} bp; choose a window on the map's bins")
     band = Band.read(path, region.chrom, size)
     _, balanced = band.windows(np.array([region.start_bp // width_bp]), size)
-    return np.asarray(balanced[0], float) / coarsen
+    return np.asarray(balanced[0], float) / (coarsen if factor is None else factor)
 
 
 def collect(
@@ -84,18 +102,17 @@ def collect(
     *,
     bin_bp: int,
     maps: Mapping[str, str | Path],
-    low: tuple[str | Path, int],
+    low: Low,
     sequence: str | Path | None = None,
     tracks: Mapping[str, str | Path] | None = None,
     motifs: str | Path | None = None,
 ) -> Window:
     """Everything shown of one window.
 
-    maps: name -> .cool with balanced values (deep, truth where there is one, arms); low: the degraded map and its
-    coarsening; sequence: the sequence folder, where there is one; tracks: name -> track folder; motifs: BED6 of
-    oriented CTCF motifs.
+    maps: name -> .cool with balanced values (deep, truth where there is one, arms); low: the degraded map; sequence:
+    the sequence folder, where there is one; tracks: name -> track folder; motifs: BED6 of oriented CTCF motifs.
     """
-    read = {"low": read_map(low[0], region, bin_bp, low[1])}
+    read = {"low": read_map(low.path, region, bin_bp, low.coarsen, low.factor)}
     read |= {name: read_map(path, region, bin_bp) for name, path in maps.items()}
     lanes = {}
     for name, folder in (tracks or {}).items():

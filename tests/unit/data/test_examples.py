@@ -11,11 +11,11 @@ import pytest
 from small import OE
 
 from trifold.config import CountsRecipe, Degradation, Geometry, ObservedRecipe, OERecipe, Recipes
-from trifold.data import examples, normalise
+from trifold.data import examples, normalise, splits
 from trifold.data.contacts import prepare
 from trifold.data.degrade import degrade
 from trifold.errors import InputError
-from trifold.io.cool import open_map, write_cool
+from trifold.io.cool import chromsizes, open_map, write_cool
 
 SIZES = {"chr1": 120_000, "chr2": 80_500}
 GEOMETRY = Geometry(1_000, 16, {"train": 8, "validation": 16, "test": 16}, max_bad_bins=0.25, max_n_bins=1)
@@ -71,7 +71,8 @@ def test_arrays_are_the_windows_one_by_one(inputs, tmp_path, monkeypatch, scale,
             [clr.matrix(balance=kind).fetch(region)[None] for kind in (True, False)] for clr in (deep, low)
         )
         observed, _ = normalise.observed(*pair, recipe, statistics["observed"])
-        low_observed, _ = normalise.observed(*low_pair, recipe, statistics["observed"], 2)
+        factor = statistics["low"]["factor"] if scale == "global" else 2
+        low_observed, _ = normalise.observed(*low_pair, recipe, statistics["observed"], factor)
         np.testing.assert_allclose(arrays["deep_observed"][number], observed[0], atol=1e-6)
         np.testing.assert_allclose(arrays["low_observed"][number], low_observed[0], atol=1e-6)
         np.testing.assert_allclose(arrays["deep_oe"][number], normalise.oe(*pair, OE)[0], atol=1e-6)
@@ -117,9 +118,16 @@ def test_statistics_are_of_the_training_regions(inputs, tmp_path):
     assert statistics["geometry"]["window_bins"] == 16
     assert statistics["recipes"]["oe"]["variant"] == "akita"
     assert statistics["coarsen"] == 2
+    low = open_map(inputs / "low.cool").matrix(balance=True).fetch("chr1:0-80000")
+    fine = [np.nanmean(np.diagonal(region, offset)) for offset in range(16)]
+    of_low = sum(np.nanmean(np.diagonal(low, distance)) for distance in range(2, 7))
+    # Two by two bins of the deep map in one of the low map: one diagonal twice, its neighbours once.
+    of_deep = sum((fine[2 * d - 1] + 2 * fine[2 * d] + fine[2 * d + 1]) / 4 for d in range(2, 7))
+    assert statistics["low"]["factor"] == pytest.approx(of_low / of_deep)
     # Half of the test chromosome gone changes nothing.
     (inputs / "half.bed").write_text(REGIONS.replace("chr2\t0\t80500", "chr2\t0\t40000"))
     _, _, fewer = build(inputs, tmp_path / "fewer", regions="half.bed")
+    assert fewer["low"]["factor"] == statistics["low"]["factor"]
     for name in ("observed", "expected", "oe", "observed_deep"):
         assert fewer[name] == statistics[name]
 
@@ -268,3 +276,23 @@ def test_regions_absent_from_the_map_are_told(inputs, tmp_path, caplog):
     _, _, statistics = build(inputs, tmp_path, regions="more.bed")
     assert statistics["tiles"]["train"] == 9
     assert "without windows: chr9" in caplog.text
+
+
+def test_y7_low_and_deep_maps_of_the_same_reads_have_one_scale(mirror, tmp_path):
+    """Yeast at 2 kb and the same contacts at 4 and 8 kb: balanced rows of wider bins leave out more base pairs, so that
+    values are 11 and 23 % above k times the deep ones. The factor of the training regions holds for the others."""
+    source = mirror / "yeast_G1_2kb.cool"
+    sizes = chromsizes(open_map(source))
+    prepare(source, tmp_path / "deep.cool", 2_000, sizes)
+    roles = {name: "test" if name in ("chrIV", "chrXV") else "train" for name in sizes}
+    regions = pd.DataFrame([(name, 0, sizes[name], role) for name, role in roles.items()], columns=splits.COLUMNS)
+    deep = examples.Maps(tmp_path / "deep.cool", 2_000, 64)
+    for k, excess in ((2, 1.11), (4, 1.23)):
+        degrade(tmp_path / "deep.cool", tmp_path / "low.cool", Degradation(coarsen=k))
+        low = examples.Maps(tmp_path / "low.cool", 2_000 * k, 64 // k)
+        factors = {}
+        for role, of_role in regions.groupby("role"):
+            expected = examples.expected_by_distance(deep, of_role)
+            factors[role] = examples.factor_of_low(low, of_role, expected, k)
+        assert factors["train"] / k == pytest.approx(excess, rel=0.01)
+        assert factors["test"] == pytest.approx(factors["train"], rel=0.01)

@@ -91,7 +91,7 @@ def test_collect(tmp_path, dense, monkeypatch):
         Region("chr1", 20, 60),
         bin_bp=BIN_BP,
         maps={"deep": deep, "identity": deep},
-        low=(low, 2),
+        low=gallery.Low(low, 2, 2.5),
         sequence="sequence",
         tracks={"atac": "atac"},
         motifs=motifs,
@@ -101,6 +101,7 @@ def test_collect(tmp_path, dense, monkeypatch):
         "deep": (4, 4),
         "identity": (4, 4),
     }
+    np.testing.assert_allclose(window.maps["low"], dense[1:3, 1:3] / 2.5)
     np.testing.assert_array_equal(window.gc, [1, 0.2, np.nan, 1])
     np.testing.assert_array_equal(window.lanes["atac"], [0, 1, 2, np.nan, 4, 5, 6, 7])
     assert window.motifs == [(25, 30, "-")]
