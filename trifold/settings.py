@@ -316,14 +316,15 @@ def _without_nulls(value, node: dict):
 
 
 def _unknown_keys(value, node: dict, place: str = "") -> Iterator[str]:
-    """A line for every key that does not exist, with the nearest that does."""
+    """A line for every key that does not exist, with where the schema says that it went (`moved`), or the nearest."""
     if not isinstance(value, dict):
         return
     node = _branch(node, value)
     for key, entry in value.items():
         if node.get("additionalProperties") is False and key not in node["properties"]:
             known = sorted(node["properties"])
-            hint = _nearest(key, known) or f"; known here: {', '.join(known)}"
+            moved = f"; {node['moved'][key]}" if key in node.get("moved", {}) else ""
+            hint = moved or _nearest(key, known) or f"; known here: {', '.join(known)}"
             yield f"{place}{key}: no such key{hint}"
         else:
             yield from _unknown_keys(entry, _child(node, key), f"{place}{key}/")

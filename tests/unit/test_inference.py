@@ -10,8 +10,9 @@ import torch
 from small import OE
 
 from trifold.config import CountsRecipe, Geometry, ObservedRecipe, Recipes
+from trifold.data.augment import reverse
 from trifold.errors import InputError
-from trifold.inference import BandMean, blend_weights, predict, tile_starts
+from trifold.inference import BandMean, ChromosomeInputs, Sources, blend_weights, predict, tile_starts
 from trifold.io import zoom
 from trifold.io.cool import write_cool
 from trifold.models.blocks import Architecture
@@ -329,6 +330,73 @@ def test_tracks_reach_the_model_and_their_gaps_are_missing(tmp_path):
     found = matrix_of(run(Outer(), tmp_path / "out", tracks=[Track()], chromosomes=["chr2"]), "chr2")
     assert np.isnan(found[5]).all()
     np.testing.assert_allclose(found[20, 30], np.exp(0.5) * 0.1 / 11, rtol=1e-6)
+
+
+class Strand:
+    """A track of chr2 in bins of a quarter of the map's, NaN without data."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def window(self, chrom, start_bp, end_bp):
+        values = self.values[4 * start_bp // BIN : 4 * end_bp // BIN]
+        return np.nan_to_num(values), np.isfinite(values)
+
+
+@pytest.fixture
+def strands():
+    """The two strands of an assay, (2, quarters of bins), and their means over halves of bins, (2, bins, 2).
+
+    Of bin 12 the second strand has no data in the second half, and of bin 30 no more than the first quarter.
+    """
+    quarters = np.random.default_rng(4).uniform(0, 1, (2, 4 * N_BINS["chr2"])).astype(np.float32)
+    quarters[1, 50:52] = quarters[1, 121:124] = np.nan
+    halves = quarters.reshape(2, N_BINS["chr2"], 2, 2).mean(axis=-1, dtype=np.float64)
+    halves[1, 30, 0] = quarters[1, 120]
+    return quarters, halves
+
+
+def test_tracks_finer_than_the_map_reach_the_model(strands, tmp_path):
+    """Halves of a bin: their values, their order, the order of the tracks; a half without data is no missing bin."""
+
+    class Halves(Model):
+        """ln O/E from the first halves of bins on one strand and the second halves on the other; -1 without data."""
+
+        inputs, target = frozenset({"tracks"}), "oe"
+
+        def forward(self, batch):
+            assert batch["tracks"].shape[1:] == (2, 2 * W)
+            first, second = torch.where(batch["tracks_valid"], batch["tracks"], -1.0).unbind(1)
+            return (first[:, ::2, None] * second[:, None, 1::2])[:, None]
+
+    quarters, halves = strands
+    tracks = {"tracks": [Strand(values) for values in quarters], "track_bp": BIN // 2}
+    clr = run(Halves(), tmp_path / "out", chromosomes=["chr2"], **tracks)
+    of_bins = np.outer(halves[0, :, 0], np.nan_to_num(halves[1, :, 1], nan=-1.0))
+    assert (of_bins[:, [12, 30]] < 0).all()
+    expected = np.exp((of_bins + of_bins.T) / 2) * 0.1 / (1 + distance(51))
+    inside = distance(51) <= W - W // 4
+    np.testing.assert_allclose(matrix_of(clr, "chr2")[inside], expected[inside], rtol=1e-5)
+
+
+def test_tracks_of_the_other_strand_are_those_of_a_training_window_that_is_reversed(strands):
+    """The chromosome from its other end, its strands exchanged, is read as training reverses a window."""
+    quarters, halves = strands
+
+    def window(quarters, start):
+        tracks = [Strand(values) for values in quarters]
+        sources = Sources(GEOMETRY, GLOBAL, STATISTICS, tracks=tracks, track_bp=BIN // 2)
+        inputs = ChromosomeInputs(sources, frozenset({"tracks"}), "oe", "chr2", SIZES["chr2"])
+        batch, _ = inputs.batch(np.array([start]))
+        return {key: tensor[0].numpy() for key, tensor in batch.items()}
+
+    plain, turned = window(quarters, 7), window(quarters[::-1, ::-1], N_BINS["chr2"] - W - 7)
+    read = halves[:, 7 : 7 + W].reshape(2, -1)
+    np.testing.assert_allclose(plain["tracks"], np.nan_to_num(read), rtol=1e-6)
+    np.testing.assert_array_equal(plain["tracks_valid"], np.isfinite(read))
+    for key, array in reverse(plain, [(0, 1)]).items():
+        np.testing.assert_allclose(turned[key], array, rtol=1e-6)
+    np.testing.assert_allclose(turned["tracks"], np.nan_to_num(read[::-1, ::-1]), rtol=1e-6)
 
 
 def test_bf16_is_close(low, tmp_path):

@@ -1,6 +1,7 @@
 """Settings as they are put together and refused: layers, types, order, and one line for every mistake."""
 
 import copy
+import re
 import subprocess
 import sys
 
@@ -378,6 +379,42 @@ def test_papers_and_sizes_are_checked(refused, over, line):
 )
 def test_a_section_is_of_a_paper_that_is_named(refused, over, line):
     assert refused(over).startswith(line)
+
+
+# What the section mixhic2025 held in 0.1, and where that stands now (CHANGELOG.md).
+MOVED = {
+    "samples: {one: {loops: l.bedpe}}": "samples/<name>/loops",
+    "tss: genes.gtf": "genome/tss",
+    "validation: [chr1]": "said in splits",
+    "test: [chr2]": "said in splits",
+    "loops: {min_bins: 6}": "pairs/search",
+    "tracks: [atac]": "shared/mixhic/tracks",
+    "dim: {loop: 8}": "shared/mixhic/<task>/options/embed_dim",
+    "training: {corrected: {loop: {epochs: 1}}}": "shared/mixhic/<task>/training",
+    "pretrainings: {small: {dim: 8}}": "arms/<name>: {architecture: mixhic, task: pretraining, on_demand: true}",
+    "runs: {loops: {task: loop}}": "arms/<name>: {architecture: mixhic, task: loop}",
+    **{f"{name}: 1": f"pairs/{name}" for name in ("max_loop_bins", "band_bins", "clip", "seed")},
+    **{f"{name}: []": f"pairs/{name}" for name in ("exclude", "expression", "rename")},
+}
+
+
+@pytest.mark.parametrize(("key", "place"), MOVED.items())
+def test_what_moved_in_0_2_is_refused_with_its_new_place(refused, key, place):
+    line = refused(f"papers: [mixhic2025]\nsize: demo\nmixhic2025: {{{key}}}")
+    assert line.startswith(f"mixhic2025/{key.partition(':')[0]}: no such key; ") and place in line
+
+
+def test_every_key_that_moved_is_in_the_changelog_and_its_new_place_is_there(repository):
+    schema = settings.read_schema(repository, ["mixhic2025"])
+    moved = schema["properties"]["mixhic2025"]["moved"]
+    assert moved.keys() == {key.partition(":")[0] for key in MOVED}
+    changelog = (repository / "CHANGELOG.md").read_text()
+    table = changelog[changelog.index("| 0.1 | 0.2 |") : changelog.index("| of a run: `train_samples`")]
+    named = [re.findall(r"`(?:mixhic2025/)?(\w+)", row.split(" | ")[0]) for row in table.splitlines()[2:]]
+    assert {name for row in named for name in row} == moved.keys()
+    pairs = schema["properties"]["pairs"]["properties"]
+    of_pairs = {text.rpartition("pairs/")[2] for text in moved.values() if "pairs/" in text}
+    assert of_pairs == set(pairs)
 
 
 @pytest.fixture
