@@ -15,7 +15,13 @@ def main(inputs, outputs, params, wildcards, threads) -> None:
     with provenance.artifact(
         Path(outputs[0]).parent,
         "loops",
-        parameters={"arm": params.arm.model(), "command": params.command, "sample": wildcards.sample, **parameters},
+        parameters={
+            "name": wildcards.arm,
+            "arm": params.arm.model(),
+            "command": params.command,
+            "sample": wildcards.sample,
+            **parameters,
+        },
         code=params.code,
         inputs=[inputs.map, *inputs.program, *inputs.environment, inputs.regions, *inputs.seen],
     ) as partial:
@@ -35,6 +41,7 @@ def main(inputs, outputs, params, wildcards, threads) -> None:
             called,
             arm=params.arm,
             sample=wildcards.sample,
+            map_path=inputs.map,
             regions=inputs.regions,
             seen=inputs.seen,
             **parameters,
