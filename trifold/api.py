@@ -27,6 +27,7 @@ from trifold.io import hic
 from trifold.io.cool import bin_width, chromsizes_of, open_map, split_uri
 from trifold.models import published, stored
 from trifold.models.ready import PublishedFile, Ready, cannot_enhance, of_folder, of_published
+from trifold.tasks import DEFAULT
 
 MODELS = "results/*/models/*/*/*"  # folders of trained models below the current folder
 RAW = "resources/raw"  # where the workflow puts what it downloads
@@ -112,14 +113,16 @@ def _trained_row(folder: Path) -> dict | None:
         return None
     row = {"model": str(folder), "file": str(folder)}
     try:
-        row["architecture"] = name = stored.read_config(folder)["arm"].get("architecture")
-        return row | _training_of(name, folder)
+        arm = stored.read_config(folder)["arm"]
+        row["architecture"] = arm.get("architecture")
+        return row | _training_of(arm, folder)
     except InputError as error:
         return row | {"enhances": f"damaged: {error}"}
 
 
-def _training_of(architecture: str | None, folder: Path) -> dict:
+def _training_of(arm: dict, folder: Path) -> dict:
     """The columns bin_bp, trained_on and enhances of a trained model. Raises InputError for a damaged folder."""
+    architecture, task = arm.get("architecture"), arm.get("task", DEFAULT)
     statistics, weights = stored.read_statistics(folder), folder / "weights.safetensors"
     if not weights.is_file():
         raise stored.damaged(weights, "not found")
@@ -127,6 +130,8 @@ def _training_of(architecture: str | None, folder: Path) -> dict:
         return {"enhances": "reads or predicts no map"}
     if (traits := ARCHITECTURES.get(architecture)) is None:
         raise stored.damaged(folder / "config.yaml", f"architecture {architecture!r} is not known")
+    if task != DEFAULT:
+        return {"enhances": f"a model of the task {task}, which predicts no whole maps"}
     if "low" not in statistics:
         return {"enhances": "made by an earlier version: train it again"}
     try:
@@ -210,7 +215,7 @@ def enhance(
 
 
 def made_by(path: Source) -> dict:
-    """What trifold wrote into the metadata of a map it made: arm, architecture, assumed, reach_bp, ...
+    """What trifold wrote into the metadata of a map it made: arm, architecture, and of a model's assumed, reach_bp, ...
 
     Raises InputError for a map of another origin.
     """
@@ -218,7 +223,9 @@ def made_by(path: Source) -> dict:
     facts = (clr.info.get("metadata") or {}).get("trifold")
     if facts is None:
         raise InputError(f"{path}: does not say that trifold made it")
-    return facts | {"reach_bp": facts["max_distance_bins"] * bin_width(clr)}
+    if (reach_bins := facts.get("max_distance_bins")) is None:  # a program does not say how far it reaches
+        return facts
+    return facts | {"reach_bp": reach_bins * bin_width(clr)}
 
 
 def _check_numbers(**numbers: int) -> None:

@@ -275,7 +275,7 @@ def enhanced(config: dict, arms: dict[str, Arm], name: str) -> dict:
     models = [
         arm.name
         for arm in arms.values()
-        if plan.task_of(arm).whole_maps and plan.traits_of(arm).predicts and plan.traits_of(arm).learned
+        if plan.task_of(arm).whole_maps and plan.traits_of(arm).predicts and plan.traits_of(arm).fitted
     ]
     if entry["arm"] not in models:
         if entry["arm"] in config["arms"]:

@@ -64,19 +64,13 @@ def compare(
 
 
 def _balanced(source: Source, target: Path, bin_bp: int) -> Path:
-    """A map on the balanced scale: a copy where its values are balanced already, otherwise prepared from its counts."""
+    """A map with weights, whatever it came as. Raises InputError for one without these bins."""
     if bin_bp not in (present := contacts.resolutions(source)):
         raise InputError(
             f"{source}: has bins of {_listed(present)} bp and none of {bin_bp:,}; give maps of one bin width, or say "
             "which (--resolution, resolution=)"
         )
-    if not contacts.is_hic(source):
-        clr = open_map(source, bin_bp)
-        fractional = np.issubdtype(clr.pixels()[:0]["count"].to_numpy().dtype, np.floating)
-        if fractional and "weight" in clr.bins().columns:
-            cooler.fileops.cp(clr.uri, str(target))
-            return target
-    contacts.prepare(source, target, bin_bp)
+    contacts.prepare_or_copy(source, target, bin_bp)
     return target
 
 

@@ -9,9 +9,8 @@
   or no tile covers it (the cropped ends of a chromosome, chromosomes shorter than a window or not asked for).
 - A chromosome's band (bins x distances) is in memory, never its square.
 
-The counts of the files are on the balanced scale (a full row sums to 1) and `weight` is 1. In a zoom level z times as
-wide, counts are summed and a bin with v predicted children has the weight sqrt(z) / v, which is 1 / sqrt(z) where none
-is missing: count x weight x weight is on the balanced scale of that level, and a missing child is not counted as zero.
+The counts of the files are on the balanced scale (a full row sums to 1) and `weight` is 1; zoom levels are those of
+`io.zoom`.
 """
 
 import logging
@@ -475,6 +474,3 @@ def _predictable(
             "is as long; name longer chromosomes, or use a model of smaller windows",
         )
     return chosen
-
-
-# ---------------------------------------------------------------- files

@@ -112,11 +112,8 @@ def keep_map(
     if bin_bp not in (present := contacts.resolutions(made)):
         raise InputError(f"{made}: has bins of {sorted(present)} bp, and {bin_bp} bp are wanted; correct the command")
     with TemporaryDirectory() as folder:
-        clr = open_map(made, bin_bp)
-        values = clr.pixels()[:0]["count"].to_numpy().dtype
-        if not (np.issubdtype(values, np.floating) and "weight" in clr.bins().columns):
-            contacts.prepare(made, Path(folder) / "map.cool", bin_bp, chromsizes, balance=balance)
-            clr = open_map(Path(folder) / "map.cool", bin_bp)
+        contacts.prepare_or_copy(made, Path(folder) / "map.cool", bin_bp, chromsizes, balance=balance)
+        clr = open_map(Path(folder) / "map.cool", bin_bp)
         if dict(clr.chromsizes) != chromsizes:
             raise InputError(f"{made}: has other chromosomes than the map it was made from; correct the command")
         weight, metadata = clr.bins()["weight"][:].to_numpy(), {"trifold": {**facts, "scale": "balanced"}}

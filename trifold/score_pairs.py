@@ -61,8 +61,7 @@ def measure(task: str, predicted: np.ndarray, target: np.ndarray, pairs: np.ndar
     else:
         sizes = {True: len(target), False: target.size}
         # A bin with a start site counts in the window about it, and there once.
-        tss = np.arange(target.shape[1]) == target.shape[1] // 4
-        values = multimodal.cage_metrics(predicted, target, tss)
+        values = multimodal.cage_metrics(predicted, target, multimodal.tss_bin(target.shape[1]))
         scores = {name: (sizes[name.endswith("_tss")], value) for name, value in values.items()}
     rows = [(name, np.nan, *score) for name, score in scores.items()]
     return pd.DataFrame(rows, columns=multimodal.MAP_COLUMNS)
@@ -87,13 +86,9 @@ def score(
     predictions.npz: chrom, x, y, label or target, prediction (float32), in the order of pairs.tsv or windows.tsv.
     """
     torch.set_num_threads(threads)
-    if model is not None:
-        network, _, statistics = stored.load_arm(model)
-    else:
-        statistics = statistics_of(arm, geometry, given)
-        network = stored.build_arm(arm.model(), statistics["geometry"], statistics)
+    network, statistics = stored.load_or_build(model, arm.model(), lambda: statistics_of(arm, geometry, given))
     dataset = test_set(arm, given, network, statistics, seed)
-    network = network.to(device_of(device)).eval()
+    network = network.to(device_of(device))
     predicted, target = predict(network, dataset, arm.training["batch_size"], device, workers=workers)
     table, order = dataset.table, np.argsort(dataset.table["row"].to_numpy())
     table, predicted, target = table.iloc[order], predicted[order], target[order]

@@ -1,6 +1,7 @@
 """What a configuration must say beyond its schema: every wrong value is refused before a job, by field and remedy."""
 
 import re
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -319,6 +320,13 @@ def test_loops_and_start_sites_are_files_that_are_there(pairs, tmp_path, monkeyp
 
 
 # ---------------------------------------------------------------- one's own maps
+
+
+def test_what_learns_at_once_has_a_model_to_enhance_with(config, monkeypatch):
+    fitted = replace(ARCHITECTURES["gaussian"], fitter="closed form")
+    monkeypatch.setitem(ARCHITECTURES, "gaussian", fitted)
+    config["enhance"] = {"mine": {"contacts": "mine.cool", "arm": "gaussian"}}
+    assert checks.enhanced(config, plan.resolve(config), "mine")["seed"] == 0
 
 
 def test_enhance_takes_the_arms_first_fold_and_seed(config):

@@ -265,8 +265,8 @@ def write_bands(
     (out / "chromosomes.tsv").write_text("\n".join(lines) + "\n")
 
 
-def open_bands(folder: str | os.PathLike, window_bins: int) -> dict[str, BandStore]:
-    """chromosome -> its band, of a folder that `write_bands` wrote; for windows of so many bins."""
+def open_bands(folder: str | os.PathLike, window_bins: int = 0) -> dict[str, BandStore]:
+    """chromosome -> its band, of a folder that `write_bands` wrote; for windows of so many bins, 0 if none is cut."""
     table = pd.read_csv(Path(folder) / "chromosomes.tsv", sep="\t", dtype={"name": str})
     rows = table[["name", "n_diagonals"]].itertuples(index=False, name=None)
     return {name: CountStore(Path(folder) / f"{name}.npy", n_diagonals, window_bins) for name, n_diagonals in rows}

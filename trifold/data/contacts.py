@@ -387,6 +387,28 @@ def prepare(
     return report | _finish(target, weight is not None, options, path)
 
 
+def prepare_or_copy(
+    source: str | os.PathLike,
+    target: str | os.PathLike,
+    bin_bp: int,
+    chromsizes: dict[str, int] | None = None,
+    *,
+    balance: dict | None = None,
+) -> None:
+    """Write the cooler `target` of a map that may be balanced already: what a model or a program made.
+
+    Values that are no counts any more (not whole numbers, with a column `weight`) are copied with their weights; all
+    else is prepared from its counts. Arguments and errors are those of `prepare`; the source has bins of `bin_bp`.
+    """
+    if not is_hic(source):
+        clr = cool.open_map(source, bin_bp)
+        fractional = np.issubdtype(clr.pixels()[:0]["count"].to_numpy().dtype, np.floating)
+        if fractional and "weight" in clr.bins().columns:
+            cooler.fileops.cp(clr.uri, str(target))
+            return
+    prepare(source, target, bin_bp, chromsizes, balance=balance)
+
+
 def write_chromosomes(
     source: str | os.PathLike, out: str | os.PathLike, exclude: Iterable[str] = (), rename: dict[str, str] | None = None
 ) -> dict[str, int]:

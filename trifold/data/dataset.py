@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch.utils.data import Dataset
 
 from trifold.arm import Arm
 from trifold.data.augment import Augmentation, read_shifted, reverse
 from trifold.data.given import Given, Reader
 from trifold.data.normalise import upsample
+from trifold.data.samples import Samples
 from trifold.data.sequence import SequenceStore
 from trifold.data.splits import ROLES
 from trifold.data.tracks import TrackStore, read_tracks
@@ -46,7 +46,7 @@ def training_sets(
     )
 
 
-class WindowDataset(Dataset):
+class WindowDataset(Samples):
     """The windows of one role as a dict of tensors, unbatched: what `inputs` names, the target, `valid`, `index`.
 
     folders: dataset directories, one per sample, concatenated; tracks: per folder, a store per track.

@@ -13,17 +13,16 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 import torch
-from torch.utils.data import Dataset
 
 from trifold.arm import Arm
 from trifold.data import pairs
 from trifold.data.bands import open_bands
 from trifold.data.given import Given, Reader
+from trifold.data.samples import Samples
 from trifold.data.splits import ROLES
 from trifold.data.tracks import TrackStore
 from trifold.errors import InputError
 
-TASKS = ("pretraining", "loop", "window", "cage")
 # The noise that the released loop script leaves in: sd of the Gaussian, shares of the entries that are changed.
 NOISE_SD, NOISE_SHARE = 0.1, 0.5
 Batch = TypeVar("Batch")
@@ -107,7 +106,7 @@ def _common(arm: Arm, network: Reader, statistics: dict, seed: int) -> dict:
     }
 
 
-class PairDataset(Dataset):
+class PairDataset(Samples):
     """Samples of a task in one or several roles, as dicts of tensors: `pair` (x, y), `index`, and what `reads` names.
 
     task      "pretraining": positive pairs; "loop": all pairs; "window", "cage": windows about TSS, x = y

@@ -138,8 +138,8 @@ def write_sample(
     pairs.tsv    chrom, x, y, label, role
     windows.tsv  chrom, x, role, cage_role (published: drawn at random), with TSS; cage.npy, (windows, W) mean signal,
                  with expression tracks too
-    counts.tsv   sample, protocol, chrom, role, kind (pretrain, loop, cage), label (positive, negative, window), before,
-                 after
+    counts.tsv   sample, protocol, window_bins, chrom, role, kind (pretrain, loop, cage), label (positive, negative,
+                 window), before, after
     """
     stores = open_bands(bands, window_bins)
     roles = Roles(splits.read(regions), stores, bin_bp)
@@ -160,6 +160,7 @@ def write_sample(
             labels = mean_signal([TrackStore(path) for path in expression], windows, bin_bp, window_bins)
             np.save(out / "cage.npy", labels)
     table = pd.concat(counts, ignore_index=True)
-    table = table.assign(sample=sample, protocol=protocol, role=roles.of_chromosomes(table["chrom"]))
-    columns = ["sample", "protocol", "chrom", "role", "kind", "label", "before", "after"]
+    labels = {"sample": sample, "protocol": protocol, "window_bins": window_bins}
+    table = table.assign(**labels, role=roles.of_chromosomes(table["chrom"]))
+    columns = [*labels, "chrom", "role", "kind", "label", "before", "after"]
     _write(table[columns], out / "counts.tsv")

@@ -222,7 +222,10 @@ class TrackStore:
 def read_tracks(
     stores: Iterable[TrackStore], chrom: str, start_bp: int, end_bp: int, window_bins: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean signal per bin of the map: (values float32, valid bool), each (T, W); values are 0 where not valid."""
+    """Mean signal of `window_bins` equal parts of a stretch: (values float32, valid bool), each (tracks, window_bins).
+
+    A part is a whole number of the tracks' bins; the mean is over those with data, 0 where none has any (not valid).
+    """
     values, valid = [], []
     for store in stores:
         fine, known = (array.reshape(window_bins, -1) for array in store.window(chrom, start_bp, end_bp))

@@ -96,6 +96,20 @@ def import_checkpoint(
     shutil.copy(examples / "statistics.json", out / "statistics.json")
 
 
+def load_or_build(
+    folder: str | os.PathLike | None, arm: dict, statistics: Callable[[], dict]
+) -> tuple[Architecture, dict]:
+    """The trained model of a folder or, where that is None, an arm without one; in eval mode, with its statistics.
+
+    arm: resolved, as settings; statistics: gives those of the data that an arm without a model is built for.
+    """
+    if folder is not None:
+        model, _, known = load_arm(folder)
+        return model, known
+    known = statistics()
+    return build_arm(arm, known["geometry"], known).eval(), known
+
+
 def load_arm(folder: str | os.PathLike) -> tuple[Architecture, dict, dict]:
     """The trained model of a folder in eval mode, its config.yaml and its statistics.json."""
     folder = Path(folder)

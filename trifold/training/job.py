@@ -94,6 +94,4 @@ def _learner(
     module, name = parts["learner"]
     learner = getattr(import_module(module), name)
     given = {"networks": networks, "protocol": arm.protocol} if learner.looks_through_networks else {}
-    made = learner(model, settings, seed=seed, arm=arm.name, **given)
-    made.criterion = tuple(parts["criterion"])
-    return made
+    return learner(model, settings, seed=seed, arm=arm.name, criterion=tuple(parts["criterion"]), **given)

@@ -120,7 +120,8 @@ def test_counts_are_those_of_the_tables(folders):
     out = write(folders, "corrected")
     pairs = pd.read_csv(out / "pairs.tsv", sep="\t")
     counts = pd.read_csv(out / "counts.tsv", sep="\t").set_index(["kind", "chrom", "label"])
-    assert list(counts.columns) == ["sample", "protocol", "role", "before", "after"]
+    assert list(counts.columns) == ["sample", "protocol", "window_bins", "role", "before", "after"]
+    assert set(counts["window_bins"]) == {50}
     assert counts.loc[("loop", "chr1", "positive"), ["before", "after"]].tolist() == [80, 80]
     assert counts.loc[("pretrain", "chr1", "positive"), ["before", "after"]].tolist() == [80, 80]
     assert counts.loc[("loop", "chr1", "negative"), "after"] == (pairs["label"] == 0).sum() == 80
