@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy import stats
 from small import OE, resolved
+from track_files import write_track
 
 from trifold.config import CountsRecipe, Geometry, ObservedRecipe, Recipes, Scoring
 from trifold.data.given import Given
@@ -173,10 +174,8 @@ def test_tracks_are_read_as_the_arm_was_trained_on_them(examples, tmp_path):
     """Bins of three of the map, of a track whose values are its coordinates."""
     folder, _ = examples()
     track = tmp_path / "track"
-    track.mkdir()
     values = np.arange(0, 7 * W * BIN, BIN) / (7 * W * BIN)
-    np.save(track / "bins.npy", values.astype(np.float16))
-    (track / "chromosomes.tsv").write_text(f"name\tlength_bp\tbin_bp\nchr1\t{7 * W * BIN}\t{BIN}\n")
+    write_track(track, values, {"chr1": 7 * W * BIN}, BIN)
     windows = Windows(
         folder, "test", OfTracks(), "published", tracks=[TrackStore(track)], reading={"track_bp": 3 * BIN}
     )
