@@ -15,6 +15,7 @@ from trifold.architectures import traits
 from trifold.arm import Arm
 from trifold.data.given import Given
 from trifold.data.pair_dataset import PairDataset, statistics_of, test_set
+from trifold.data.tracks import TrackStore, check_bins
 from trifold.errors import InputError
 from trifold.inference import device_of
 from trifold.metrics import multimodal
@@ -88,7 +89,8 @@ def score(
     """
     torch.set_num_threads(threads)
     if model is not None:
-        network, _, statistics = stored.load_arm(model)
+        network, _, statistics = stored.load_arm(model, geometry["bin_bp"])
+        check_bins([TrackStore(path) for paths in given.tracks for path in paths], statistics["track_bp"], model)
     else:
         statistics = statistics_of(arm, geometry, given)
         network = stored.build_arm(arm.model(), statistics["geometry"], statistics)

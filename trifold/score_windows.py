@@ -176,10 +176,10 @@ def score(
     Raises InputError where an arm's crop is deeper than that.
     """
     (examples,) = given.examples
+    statistics = stored.read_statistics(examples)
     if model is not None:
-        network = stored.load_arm(model)[0]
+        network = stored.load_arm(model, statistics["geometry"]["bin_bp"])[0]
     else:
-        statistics = stored.read_statistics(examples)
         network = stored.build_arm(arm.model(), statistics["geometry"], statistics)
     write_scores(
         out,

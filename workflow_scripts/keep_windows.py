@@ -17,10 +17,10 @@ def main(inputs, outputs, params, threads) -> None:
     parameters = {"arm": params.arm.model(), "geometry": params.geometry, "windows": params.windows}
     parameters["protocol"] = params.protocol
     examples = Path(inputs.examples[0]).parent
+    statistics = stored.read_statistics(examples)
     if inputs.model:
-        model = stored.load_arm(Path(inputs.model[0]).parent)[0]
+        model = stored.load_arm(Path(inputs.model[0]).parent, statistics["geometry"]["bin_bp"])[0]
     else:
-        statistics = stored.read_statistics(examples)
         model = stored.build_arm(params.arm.model(), statistics["geometry"], statistics)
     sources = [*inputs.model, *inputs.examples, *inputs.sequence, *inputs.tracks]
     with provenance.artifact(

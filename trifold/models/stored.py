@@ -96,10 +96,25 @@ def import_checkpoint(
     shutil.copy(examples / "statistics.json", out / "statistics.json")
 
 
-def load_arm(folder: str | os.PathLike) -> tuple[Architecture, dict, dict]:
-    """The trained model of a folder in eval mode, its config.yaml and its statistics.json."""
+def check_bins(folder: str | os.PathLike, frozen: dict, bin_bp: int, used: str = "geometry/bin_bp") -> None:
+    """Raise InputError for a model (its config.yaml) of other bins than it is used on; `used`: what says those."""
+    of_model = (frozen["arm"].get("geometry") or {}).get("bin_bp", bin_bp)
+    if of_model != bin_bp:
+        raise InputError(
+            f"{folder}: a model of bins of {of_model} bp, and {used} is {bin_bp}; give a model of that bin width, or "
+            "train it again on these bins"
+        )
+
+
+def load_arm(folder: str | os.PathLike, bin_bp: int | None = None) -> tuple[Architecture, dict, dict]:
+    """The trained model of a folder in eval mode, its config.yaml and its statistics.json.
+
+    bin_bp: bin width of what it is used on, compared with its own; None: the caller compares.
+    """
     folder = Path(folder)
     frozen = read_config(folder)
+    if bin_bp is not None:
+        check_bins(folder, frozen, bin_bp)
     statistics = read_statistics(folder)
     if lacking := [name for name in _OF_AN_ARM if name not in frozen["arm"]]:
         raise damaged(folder / "config.yaml", f"arm lacks {', '.join(lacking)}")
