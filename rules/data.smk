@@ -79,10 +79,13 @@ def get_wanted(wildcards):
 
 def get_track_settings(wildcards):
     """How a track is made."""
-    try:
-        return plan.track_settings(config, wildcards.track)
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
+    return plan.track_settings(config, wildcards.sample, wildcards.track)
+
+
+def get_blacklist(wildcards):
+    """Regions whose reads are left out of a track that is made of reads."""
+    made_of_reads = all(file.lower().endswith(".bam") for file in locate_all(TRACKS[wildcards.sample][wildcards.track]))
+    return locate_all(config["tracks"]["blacklist"] or []) if made_of_reads else []
 
 
 def get_measured_low_map(wildcards):
@@ -127,9 +130,11 @@ def get_named_data():
     named = {genome} if isinstance(genome, str) else set(genome)
     for sample in config["samples"].values():
         named |= {sample["contacts"], *sample.get("low", {}).values()}
-        for sources in sample.get("tracks", {}).values():
-            named |= {sources} if isinstance(sources, str) else set(sources)
+        for track in sample.get("tracks", {}).values():
+            named |= set(plan.track_files(track))
         named |= {sample["loops"]} if isinstance(sample.get("loops"), str) else set(sample.get("loops", ()))
+        if sample.get("tracks") and config["tracks"]["blacklist"]:
+            named.add(config["tracks"]["blacklist"])
     named |= {config["genome"]["tss"]} if "tss" in config["genome"] and get_paired_samples() else set()
     return named
 

@@ -64,7 +64,11 @@ SECTIONS = []
 # The same folder as <results>, which Snakemake does not expand in parameters.
 RESULTS = f"results/{config['experiment']}"
 SHOWN = plan.shown(config, arms)
-TRACKS = {name: sample.get("tracks", {}) for name, sample in config["samples"].items()}
+# Files of every track, by sample and track.
+TRACKS = {
+    name: {track: plan.track_files(entry) for track, entry in sample.get("tracks", {}).items()}
+    for name, sample in config["samples"].items()
+}
 ENHANCED = {name: checks.enhanced(config, arms, name) for name in config["enhance"]}
 # (sample, map) of what is scored and what it is scored against: the deep map first, then each low map.
 EVALUATED = [

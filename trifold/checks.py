@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
+import yaml
+
 from trifold import loss_terms, plan
 from trifold.architectures import check_window, crop_of
 from trifold.arm import Arm
@@ -43,8 +45,7 @@ def _check_samples(config: dict) -> None:
 
 
 def _check_tracks(config: dict) -> None:
-    for track in {name for sample in config["samples"].values() for name in sample.get("tracks", {})} or {"none"}:
-        plan.track_settings(config, track)
+    plan.check_tracks(config)
 
 
 def _check_genome(config: dict, arms: dict[str, Arm]) -> None:
@@ -52,8 +53,8 @@ def _check_genome(config: dict, arms: dict[str, Arm]) -> None:
         return
     if config["tracks"]["effective_genome_size"] is None:
         for name, sample in config["samples"].items():
-            for track, sources in sample.get("tracks", {}).items():
-                if any(source.endswith(".bam") for source in ([sources] if isinstance(sources, str) else sources)):
+            for track, entry in sample.get("tracks", {}).items():
+                if any(source.endswith(".bam") for source in plan.track_files(entry)):
                     raise InputError(
                         f"config: tracks/effective_genome_size: the track {track!r} of {name!r} is made of reads, "
                         "and without genome/fasta the mappable bases cannot be counted; give their number, bp"
@@ -198,6 +199,20 @@ def check_weights(config: dict, published) -> None:
                 f"config: arms/{name}/weights: {record} is not there; run the experiment that trains it first, name "
                 "the folder of another model, or leave the arm out (arms_used)"
             )
+        _check_model_bins(name, record.parent, config["geometry"]["bin_bp"])
+
+
+def _check_model_bins(name: str, folder: Path, bin_bp: int) -> None:
+    """Raise InputError for the folder of a model of other bins than those of the experiment."""
+    try:
+        of_model = yaml.safe_load((folder / "config.yaml").read_text())["arm"]["geometry"]["bin_bp"]
+    except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError):
+        return  # a damaged folder is refused by the job that reads it
+    if of_model != bin_bp:
+        raise InputError(
+            f"config: arms/{name}/weights: {folder} is a model of bins of {of_model} bp, and geometry/bin_bp is "
+            f"{bin_bp}; give a model of that bin width, or train it again on these bins"
+        )
 
 
 def check_splits(config: dict, folder: Path) -> None:
@@ -232,13 +247,15 @@ def _inputs(config: dict) -> Iterator[tuple[str, str]]:
 
     yield from entries("genome/fasta", config["genome"].get("fasta"))
     yield from entries("genome/tss", config["genome"].get("tss"))
+    yield from entries("tracks/blacklist", config["tracks"].get("blacklist"))
     for sample, entry in config["samples"].items():
         for kind in ("contacts", "truth"):
             yield from entries(f"samples/{sample}/{kind}", entry.get(kind))
         yield from entries(f"samples/{sample}/loops", entry.get("loops"))
-        for kind in ("low", "tracks"):
-            for name, named in entry.get(kind, {}).items():
-                yield from entries(f"samples/{sample}/{kind}/{name}", named)
+        for name, named in entry.get("low", {}).items():
+            yield from entries(f"samples/{sample}/low/{name}", named)
+        for name, track in entry.get("tracks", {}).items():
+            yield from entries(f"samples/{sample}/tracks/{name}", plan.track_files(track))
     for name, entry in config["enhance"].items():
         yield from entries(f"enhance/{name}/contacts", entry["contacts"])
 

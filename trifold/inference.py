@@ -29,7 +29,7 @@ from trifold.data import summary
 from trifold.data.examples import log_bias
 from trifold.data.normalise import CountsScale, Log10Scale, ObservedScale, contacts, observed, upsample
 from trifold.data.sequence import SequenceStore, bins_with_n
-from trifold.data.tracks import TrackStore, read_tracks
+from trifold.data.tracks import TrackStore, check_chromosomes, read_tracks
 from trifold.errors import InputError
 from trifold.genome import n_bins
 from trifold.io.cool import Band, Pixels, open_map, some_of, write_cool
@@ -129,6 +129,7 @@ class ChromosomeInputs:
         if "sequence" in inputs:
             self.missing |= bins_with_n(_needed(sources.sequence, "sequence").window(chrom, 0, length_bp), bin_bp)[0]
         if "tracks" in inputs:
+            check_chromosomes(sources.tracks, [chrom], "which is to be predicted")
             end_bp = len(self.missing) * bin_bp
             self.missing |= ~read_tracks(sources.tracks, chrom, 0, end_bp, len(self.missing))[1].all(axis=0)
 

@@ -34,10 +34,12 @@ from trifold.data import splits
 from trifold.data.bands import BandStore, open_bands
 from trifold.data.given import Given
 from trifold.data.pair_dataset import statistics_of
-from trifold.data.pairs import read_loops
-from trifold.data.tracks import TrackStore
+from trifold.data.pairs import read_loops, signals
+from trifold.data.tracks import TrackStore, check_bins, check_chromosomes
 from trifold.errors import InputError
 from trifold.inference import device_of
+from trifold.io.bed import BEDPE as BEDPE_PLACES
+from trifold.io.bed import read_table
 from trifold.io.cool import Band, open_map
 from trifold.models import stored
 
@@ -115,18 +117,6 @@ def relocated(
 # ---------------------------------------------------------------- scores
 
 
-def signals(tracks: Sequence[TrackStore], chrom: str, n_bins: int, *, bin_bp: int, log: bool = True) -> np.ndarray:
-    """Tracks of a whole chromosome, (n_bins · bin_bp / track bin, n_tracks) float32; what `pairs.segments` cuts.
-
-    (n_bins, 0) where there is no track: a predictor that reads the map alone.
-    """
-    if not tracks:
-        return np.empty((n_bins, 0), dtype=np.float32)
-    read = [track.window(chrom, 0, n_bins * bin_bp)[0] for track in tracks]
-    values = np.stack(read, axis=1)
-    return np.log2(values + 1) if log else values
-
-
 @torch.inference_mode()
 def score(
     predictor: Predictor,
@@ -139,7 +129,8 @@ def score(
 ) -> np.ndarray:
     """The predictor's probability of every pair (n, 2), (n,) float32, in batches in the order of the pairs.
 
-    signal  `signals` of the chromosome. Every pair must have its whole window in the store (`BandStore.inside`).
+    signal  `data.pairs.signals` of the chromosome. Every pair must have its whole window in the store
+            (`BandStore.inside`).
     """
     per_bin = len(signal) // store.n_bins
     # Every stretch of W bins that starts on a bin is a view: (n_bins - W + 1, n_tracks, W · per_bin).
@@ -384,14 +375,19 @@ def annotate(
     """
     torch.set_num_threads(threads)
     where, (sample,), bin_bp = device_of(device), given.samples, geometry["bin_bp"]
-    network, _ = stored.load_or_build(model, arm.model(), lambda: statistics_of(arm, geometry, given))
+    opened = [TrackStore(path) for path in given.tracks[0]] if given.tracks else []
+    network, statistics = stored.load_or_build(
+        model, arm.model(), lambda: statistics_of(arm, geometry, given), bin_bp=bin_bp
+    )
+    if model is not None:
+        check_bins(opened, statistics["track_bp"], model)
     network = network.to(where)
     chroms = counted(regions, map_path)
     stores = {chrom: store for chrom, store in open_bands(given.bands[0], arm.window_bins).items() if chrom in chroms}
     if not stores:
         held_out = splits.chromosomes_of(regions, "test")
         raise InputError(f"config: splits: the map of {sample!r} has none of {held_out}; hold out others to test on")
-    opened = [TrackStore(path) for path in given.tracks[0]] if given.tracks else []
+    check_chromosomes(opened, stores, "where loops are searched")
     parts = []
     for chrom, store in stores.items():
         band = Band.read(map_path, chrom, min(max_loop_bins + 1, store.n_diagonals))
@@ -467,17 +463,13 @@ def take(
 
 def _read_called(path: str | os.PathLike, bin_bp: int) -> pd.DataFrame:
     """Loops of a BEDPE within a chromosome: chrom, x, y (bins of the anchors' starts, x <= y), score."""
-    try:
-        table = pd.read_csv(path, sep="\t", header=None, comment="#", dtype={0: str, 3: str})
-        numbers = table[[1, 4]].astype(np.int64).to_numpy() // bin_bp
-        score = table[7].astype(float) if table.shape[1] > 7 else pd.Series(1.0, index=table.index)
-    except pd.errors.EmptyDataError:
-        return pd.DataFrame({"chrom": pd.Series(dtype=str), "x": [], "y": [], "score": []}).astype({"x": int, "y": int})
-    except (OSError, KeyError, ValueError) as error:
-        raise InputError(
-            f"{path}: not a readable BEDPE ({error}); the program must write tab-separated chrom1 start1 end1 chrom2 "
-            "start2 end2 name score, without a header or behind #"
-        ) from error
+    remedy = "the program must write tab-separated chrom1 start1 end1 chrom2 start2 end2 name score"
+    table = read_table(path, BEDPE_PLACES, remedy, optional=("name", "score"))
+    numbers = table[["start1", "start2"]].to_numpy(dtype=np.int64) // bin_bp
+    score = pd.to_numeric(table["score"].replace(["", "."], "1"), errors="coerce").astype(float)
+    if len(strange := table[score.isna()]):
+        row = strange.iloc[0]
+        raise InputError(f"{path}: line {row['line']}: the score is {row['score']!r}, not a number; {remedy}")
     pairs = np.sort(numbers, axis=1)
-    loops = pd.DataFrame({"chrom": table[0], "x": pairs[:, 0], "y": pairs[:, 1], "score": score})
-    return loops[table[0] == table[3]]
+    loops = pd.DataFrame({"chrom": table["chrom1"], "x": pairs[:, 0], "y": pairs[:, 1], "score": score})
+    return loops[table["chrom1"] == table["chrom2"]]

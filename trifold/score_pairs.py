@@ -15,6 +15,7 @@ from trifold.architectures import traits
 from trifold.arm import Arm
 from trifold.data.given import Given
 from trifold.data.pair_dataset import PairDataset, statistics_of, test_set
+from trifold.data.tracks import TrackStore, check_bins
 from trifold.errors import InputError
 from trifold.inference import device_of
 from trifold.metrics import multimodal
@@ -86,7 +87,11 @@ def score(
     predictions.npz: chrom, x, y, label or target, prediction (float32), in the order of pairs.tsv or windows.tsv.
     """
     torch.set_num_threads(threads)
-    network, statistics = stored.load_or_build(model, arm.model(), lambda: statistics_of(arm, geometry, given))
+    network, statistics = stored.load_or_build(
+        model, arm.model(), lambda: statistics_of(arm, geometry, given), bin_bp=geometry["bin_bp"]
+    )
+    if model is not None:
+        check_bins([TrackStore(path) for paths in given.tracks for path in paths], statistics["track_bp"], model)
     dataset = test_set(arm, given, network, statistics, seed)
     network = network.to(device_of(device))
     predicted, target = predict(network, dataset, arm.training["batch_size"], device, workers=workers)

@@ -176,7 +176,8 @@ def score(
     Raises InputError where an arm's crop is deeper than that.
     """
     (examples,) = given.examples
-    network, _ = stored.load_or_build(model, arm.model(), lambda: stored.read_statistics(examples))
+    statistics = stored.read_statistics(examples)
+    network, _ = stored.load_or_build(model, arm.model(), lambda: statistics, bin_bp=statistics["geometry"]["bin_bp"])
     write_scores(
         out,
         model=network,

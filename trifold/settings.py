@@ -110,8 +110,13 @@ def _kinds_of_mapping(node: dict) -> dict[str, dict]:
 
 
 def _branch(node: dict, value) -> dict:
-    """Of several kinds of mapping the one that the value says it is."""
-    kind = value.get("kind") if isinstance(value, dict) else None
+    """Of several kinds of mapping the one that the value says it is; of several types, the mapping."""
+    if not isinstance(value, dict):
+        return node
+    mappings = [branch for branch in node.get("oneOf", ()) if branch.get("type") == "object"]
+    if len(mappings) == 1:
+        return mappings[0]
+    kind = value.get("kind")
     return _kinds_of_mapping(node).get(kind, node) if isinstance(kind, str) else node
 
 

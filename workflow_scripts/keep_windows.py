@@ -18,7 +18,10 @@ def main(inputs, outputs, params, threads) -> None:
     parameters["protocol"] = params.protocol
     examples = Path(inputs.examples[0]).parent
     folder = Path(inputs.model[0]).parent if inputs.model else None
-    model, _ = stored.load_or_build(folder, params.arm.model(), lambda: stored.read_statistics(examples))
+    statistics = stored.read_statistics(examples)
+    model, _ = stored.load_or_build(
+        folder, params.arm.model(), lambda: statistics, bin_bp=statistics["geometry"]["bin_bp"]
+    )
     sources = [*inputs.model, *inputs.examples, *inputs.sequence, *inputs.tracks]
     with provenance.artifact(
         Path(outputs[0]).parent, "windows", parameters=parameters, code=params.code, inputs=sources

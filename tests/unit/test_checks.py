@@ -147,6 +147,11 @@ def test_weights_are_a_published_file_or_the_folder_of_a_model(config, tmp_path)
         checks.check_weights(config, ["weights_deephic.pth"])
     (tmp_path / "artifact.json").touch()
     checks.check_weights(config, [])
+    (tmp_path / "config.yaml").write_text("arm: {geometry: {bin_bp: 1000}}")
+    checks.check_weights(config, [])
+    (tmp_path / "config.yaml").write_text("arm: {geometry: {bin_bp: 2000}}")
+    with pytest.raises(InputError, match="is a model of bins of 2000 bp, and geometry/bin_bp is 1000; give a model"):
+        checks.check_weights(config, [])
     config["arms"]["image"]["weights"] = "weights_deephic.pth"
     checks.check_weights(config, ["weights_deephic.pth"])
     for name in ("weights_depehic.pth", str(tmp_path / "weights_deephic.pth")):

@@ -315,10 +315,18 @@ def test_sequence_model_in_genome_coordinates(tmp_path, crop_bins):
 
 def test_tracks_reach_the_model_and_their_gaps_are_missing(tmp_path):
     class Track:
+        bin_bp, folder = BIN // 2, "track"
+
+        def lacks(self, chrom):
+            return chrom == "chr1"
+
         def window(self, chrom, start_bp, end_bp):
             starts = np.arange(start_bp, end_bp, BIN // 2)
             known = (starts < 500) | (starts >= 600)
             return np.where(known, starts // BIN, 0).astype(np.float32), known
+
+        def weights(self, *place):
+            return self.window(*place)[1].astype(np.float32)
 
     class Outer(Model):
         inputs, target = frozenset({"tracks"}), "oe"
@@ -330,6 +338,8 @@ def test_tracks_reach_the_model_and_their_gaps_are_missing(tmp_path):
     found = matrix_of(run(Outer(), tmp_path / "out", tracks=[Track()], chromosomes=["chr2"]), "chr2")
     assert np.isnan(found[5]).all()
     np.testing.assert_allclose(found[20, 30], np.exp(0.5) * 0.1 / 11, rtol=1e-6)
+    with pytest.raises(InputError, match="track: the track has no value on chr1, which is to be predicted"):
+        run(Outer(), tmp_path / "none", tracks=[Track()], chromosomes=["chr1"])
 
 
 class Strand:

@@ -174,7 +174,7 @@ class TrackArray(TrackStore):
     def __init__(self, values, bin_bp):
         self.folder, self.bin_bp = "track", bin_bp
         self.chromsizes = {"chr1": len(values) * bin_bp}
-        self._bins_of, self._offsets, self._bins = {"chr1": len(values)}, {"chr1": 0}, values
+        self._bins_of, self._offsets, self._arrays = {"chr1": len(values)}, {"chr1": 0}, {"bins.npy": values}
 
 
 @pytest.fixture(scope="module")

@@ -373,11 +373,23 @@ def test_arms_do_not_start_from_each_other(config):
 def test_a_track_is_zero_where_it_says_so(config):
     config["samples"] = {"a": {"tracks": {"atac": "a.bw", "plus": "b.bw", "minus": "c.bw"}}}
     config["tracks"] = {"bin_bp": 40, "zero_where_uncovered": ["plus"], "strands": [["plus", "minus"]]}
-    assert plan.track_settings(config, "plus") == {"bin_bp": 40, "uncovered": "zero"}
-    assert plan.track_settings(config, "atac") == {"bin_bp": 40, "uncovered": "missing"}
+    assert plan.track_settings(config, "a", "plus") == {"bin_bp": 40, "uncovered": "zero"}
+    assert plan.track_settings(config, "a", "atac") == {"bin_bp": 40, "uncovered": "missing"}
+    plan.check_tracks(config)
     config["tracks"]["zero_where_uncovered"] = ["cage"]
     with pytest.raises(InputError, match=r"zero_where_uncovered: \['cage'\] is not one of \['atac', 'minus', 'plus'\]"):
-        plan.track_settings(config, "atac")
+        plan.check_tracks(config)
+
+
+def test_t5_a_track_may_have_settings_of_its_own(config):
+    """One setting for all tracks, but for what a track says; a path of the blacklist is no setting of a track."""
+    config["tracks"] = {"extend_reads": False, "blacklist": "black.bed", "zero_where_uncovered": [], "strands": []}
+    atac = {"files": ["1.bam", "2.bam"], "extend_reads": 200}
+    config["samples"] = {"a": {"tracks": {"atac": atac, "cage": "c.bw"}}, "b": {"tracks": {"atac": ["3.bam"]}}}
+    assert plan.track_settings(config, "a", "atac") == {"extend_reads": 200, "uncovered": "missing"}
+    for sample, track in (("a", "cage"), ("b", "atac")):
+        assert plan.track_settings(config, sample, track) == {"extend_reads": False, "uncovered": "missing"}
+    assert [plan.track_files(track) for track in (atac, "c.bw", ["3.bam"])] == [["1.bam", "2.bam"], ["c.bw"], ["3.bam"]]
 
 
 def test_an_arm_is_what_its_json_says(config):

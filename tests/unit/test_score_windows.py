@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy import stats
 from small import OE, resolved
+from track_files import write_track
 
 from trifold.config import CountsRecipe, Geometry, ObservedRecipe, Recipes, Scoring
 from trifold.data.given import Given
@@ -175,10 +176,8 @@ def test_tracks_are_read_as_the_arm_was_trained_on_them(examples, tmp_path, trac
     """Bins of three of the map, and finer ones, of a track whose values are its coordinates."""
     folder, _ = examples()
     track, fine_bp = tmp_path / "track", BIN // 4
-    track.mkdir()
     values = (np.arange(0, 7 * W * BIN, fine_bp) / (7 * W * BIN)).astype(np.float16)
-    np.save(track / "bins.npy", values)
-    (track / "chromosomes.tsv").write_text(f"name\tlength_bp\tbin_bp\nchr1\t{7 * W * BIN}\t{fine_bp}\n")
+    write_track(track, values, {"chr1": 7 * W * BIN}, fine_bp)
     reading = {"track_bp": track_bp}
     windows = Windows(folder, "test", OfTracks(), "published", tracks=[TrackStore(track)], reading=reading)
     ((predicted, _, _),) = windows.predict(batch_size=2)

@@ -293,6 +293,20 @@ def test_d10_an_unknown_key_is_said_with_the_nearest(refused, over, line):
         ("seeds: []", "seeds: [] is not a list of at least 1, none twice"),
         ("seeds: [1, 1]", "seeds: [1, 1] is not a list of at least 1, none twice"),
         ("geometry: {max_bad_bins: 2}", "geometry/max_bad_bins: 2 is not a number at least 0 and at most 1"),
+        (
+            "samples: {alpha: {contacts: a.cool, tracks: {atac: {files: a.bam, extend_reads: 5000}}}}",
+            "samples/alpha/tracks/atac/extend_reads: 5000 is not a whole number at least 1 and at most 2000 or true or "
+            "false",
+        ),
+        (
+            "samples: {alpha: {contacts: a.cool, tracks: {atac: {negative: keep}}}}",
+            "samples/alpha/tracks/atac/files: missing; needed: BAM(s), replicates merged, or one bigWig or bedGraph",
+        ),
+        ("tracks: {negative: abs}", "tracks/negative: 'abs' is not one of refuse, absolute, keep"),
+        (
+            "tracks: {exclude_flags: [dup]}",
+            "tracks/exclude_flags/0: 'dup' is not one of qc_fail, secondary, supplementary, duplicate",
+        ),
         ("tracks: {bin_bp: true}", "tracks/bin_bp: True is not a whole number at least 1"),
         ("training: 3", "training: 3 is not a section"),
         ("samples: {one: null}", "samples: {} is not a section with at least one entry"),

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from trifold.errors import InputError
+from trifold.genome import check_matched
 from trifold.io.cool import Band, open_map
 
 logger = logging.getLogger(__name__)
@@ -251,7 +252,9 @@ def write_bands(
     A chromosome without a balanced contact is left out, as are those of `exclude`.
     """
     lines = ["name\tn_bins\tn_diagonals"]
-    for chrom in open_map(map_path).chromnames:
+    chroms = open_map(map_path).chromnames
+    check_matched(exclude, chroms, "config: pairs/exclude", "name chromosomes as the genome does")
+    for chrom in chroms:
         if chrom in exclude:
             continue
         band = Band.read(map_path, chrom, width_bins)

@@ -15,7 +15,7 @@ import cooler
 import numpy as np
 
 from trifold.errors import InputError
-from trifold.genome import n_bins
+from trifold.genome import check_renamed, n_bins
 from trifold.io import cool, hic
 from trifold.io.cool import Pixels
 
@@ -220,6 +220,7 @@ def _match_chromosomes(
     sizes = {rename.get(name, name): length for name, length in raw.chromsizes.items()}
     if len(sizes) < len(raw.chromsizes):
         raise InputError(f"{raw.path}: rename gives two chromosomes one name: {sorted(rename)}")
+    check_renamed(rename, raw.chromsizes, f"{raw.path}: rename", refuse=False)
     occupied = {rename.get(name, name) for name in occupied}
     wanted = [name for name in sizes if name not in set(exclude)]
     common = [name for name in wanted if name in genome]

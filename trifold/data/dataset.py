@@ -15,7 +15,7 @@ from trifold.data.normalise import upsample
 from trifold.data.samples import Samples
 from trifold.data.sequence import SequenceStore
 from trifold.data.splits import ROLES
-from trifold.data.tracks import TrackStore, read_tracks
+from trifold.data.tracks import TrackStore, check_chromosomes, read_tracks
 from trifold.errors import InputError
 
 
@@ -84,6 +84,10 @@ class WindowDataset(Samples):
         self._arrays: dict[tuple[int, str], np.ndarray] = {}
         self._check_stores()
         self.tiles = self._read_tiles(role)
+        if "tracks" in self.inputs and role == "test":
+            for number, stores in enumerate(tracks):
+                tested = self.tiles.loc[self.tiles["folder"] == number, "chrom"]
+                check_chromosomes(stores, tested, "which are tested")
         self.window_bins, bin_bp = self._check_geometry()
         self.track_bins = self.window_bins * bin_bp // (track_bp or bin_bp)
         if stride_bins:
