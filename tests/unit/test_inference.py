@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from small import OE
+from track_files import write_track
 
 from trifold.config import CountsRecipe, Geometry, ObservedRecipe, Recipes
 from trifold.data.augment import reverse
@@ -342,15 +343,11 @@ def test_tracks_reach_the_model_and_their_gaps_are_missing(tmp_path):
         run(Outer(), tmp_path / "none", tracks=[Track()], chromosomes=["chr1"])
 
 
-class Strand:
-    """A track of chr2 in bins of a quarter of the map's, NaN without data."""
-
-    def __init__(self, values):
-        self.values = values
-
-    def window(self, chrom, start_bp, end_bp):
-        values = self.values[4 * start_bp // BIN : 4 * end_bp // BIN]
-        return np.nan_to_num(values), np.isfinite(values)
+def tracks_of(quarters, folder):
+    """Tracks of chr2 in bins of a quarter of the map's, NaN without data."""
+    folder.mkdir()
+    sizes = {"chr2": SIZES["chr2"]}
+    return [write_track(folder / str(number), values, sizes, BIN // 4) for number, values in enumerate(quarters)]
 
 
 @pytest.fixture
@@ -359,7 +356,7 @@ def strands():
 
     Of bin 12 the second strand has no data in the second half, and of bin 30 no more than the first quarter.
     """
-    quarters = np.random.default_rng(4).uniform(0, 1, (2, 4 * N_BINS["chr2"])).astype(np.float32)
+    quarters = np.random.default_rng(4).uniform(0, 1, (2, 4 * N_BINS["chr2"])).astype(np.float16).astype(np.float32)
     quarters[1, 50:52] = quarters[1, 121:124] = np.nan
     halves = quarters.reshape(2, N_BINS["chr2"], 2, 2).mean(axis=-1, dtype=np.float64)
     halves[1, 30, 0] = quarters[1, 120]
@@ -380,7 +377,7 @@ def test_tracks_finer_than_the_map_reach_the_model(strands, tmp_path):
             return (first[:, ::2, None] * second[:, None, 1::2])[:, None]
 
     quarters, halves = strands
-    tracks = {"tracks": [Strand(values) for values in quarters], "track_bp": BIN // 2}
+    tracks = {"tracks": tracks_of(quarters, tmp_path / "tracks"), "track_bp": BIN // 2}
     clr = run(Halves(), tmp_path / "out", chromosomes=["chr2"], **tracks)
     of_bins = np.outer(halves[0, :, 0], np.nan_to_num(halves[1, :, 1], nan=-1.0))
     assert (of_bins[:, [12, 30]] < 0).all()
@@ -389,12 +386,12 @@ def test_tracks_finer_than_the_map_reach_the_model(strands, tmp_path):
     np.testing.assert_allclose(matrix_of(clr, "chr2")[inside], expected[inside], rtol=1e-5)
 
 
-def test_tracks_of_the_other_strand_are_those_of_a_training_window_that_is_reversed(strands):
+def test_tracks_of_the_other_strand_are_those_of_a_training_window_that_is_reversed(strands, tmp_path):
     """The chromosome from its other end, its strands exchanged, is read as training reverses a window."""
     quarters, halves = strands
 
     def window(quarters, start):
-        tracks = [Strand(values) for values in quarters]
+        tracks = tracks_of(quarters, tmp_path / str(start))
         sources = Sources(GEOMETRY, GLOBAL, STATISTICS, tracks=tracks, track_bp=BIN // 2)
         inputs = ChromosomeInputs(sources, frozenset({"tracks"}), "oe", "chr2", SIZES["chr2"])
         batch, _ = inputs.batch(np.array([start]))
