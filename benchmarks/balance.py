@@ -22,7 +22,7 @@ from trifold.data.balance import Correction, iterative_correction
 from trifold.io.cool import Pixels, write_cool
 
 BIN_BP, N_CHROMOSOMES, CHROMOSOME_BINS, ROWS = 10_000, 6, 3_000, 500
-LEAST_RATIO, MOST_BYTES = 10, 12
+LEAST_RATIO, MOST_BYTES = 10, 14  # bytes: 8 of a pixel, and what reading takes, which is less of a larger map
 
 
 def pixels(near: float, between: float) -> Iterator[Pixels]:
@@ -88,7 +88,7 @@ def warm_up() -> None:
 def main() -> None:
     warm_up()
     sizes = {f"chr{number}": CHROMOSOME_BINS * BIN_BP for number in range(1, N_CHROMOSOMES + 1)}
-    for name, near, between in (("genome-wide", 40.0, 0.03), ("within chromosomes", 120.0, 0.0)):
+    for name, near, between in (("genome-wide", 60.0, 0.05), ("within chromosomes", 200.0, 0.0)):
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder) / "map.cool")
             write_cool(path, sizes, BIN_BP, pixels(near, between))
