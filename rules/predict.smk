@@ -30,6 +30,7 @@ rule predict:
         geometry=lookup("geometry", within=config),
         predict=lookup("predict", within=config),
         assembly=lookup("genome/assembly", within=config),
+        ignore_diags=lookup("balance/ignore_diags", within=config),
         accelerator=unrecorded(config["accelerator"]),
         code=lambda wildcards: code_version("predict.py", *plan.networks_of(arms, wildcards.arm)),
     script:
@@ -59,5 +60,6 @@ use rule predict as enhance_own_map with:
         geometry=lookup("geometry", within=config),
         predict=lambda wildcards: {**config["predict"], "roles": "all"},
         assembly=lookup("genome/assembly", within=config),
+        ignore_diags=lookup("balance/ignore_diags", within=config),
         accelerator=unrecorded(config["accelerator"]),
         code=lambda wildcards: code_version("predict.py", *plan.networks_of(arms, ENHANCED[wildcards.enhanced]["arm"])),

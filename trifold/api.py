@@ -193,7 +193,7 @@ def enhance(
         store = _encoded(fasta, folder, bin_bp) if fasta is not None else None
         low = folder / "low.cool"
         sizes = sequence.read_chromosomes(folder / "chromosomes.tsv") if store else None
-        contacts.prepare(map, low, bin_bp, sizes)
+        contacts.prepare(map, low, bin_bp, sizes, threads=threads)
         chromsizes = chromsizes_of(low)
         with _bar(progress) as shown:
             enhance_prepared(

@@ -9,8 +9,8 @@
   or no tile covers it (the cropped ends of a chromosome, chromosomes shorter than a window or not asked for).
 - A chromosome's band (bins x distances) is in memory, never its square.
 
-The counts of the files are on the balanced scale (a full row sums to 1) and `weight` is 1; zoom levels are those of
-`io.zoom`.
+The counts of the files are on the balanced scale (a full row sums to 1) and `weight` is 1. In a zoom level counts are
+summed, and count x weight x weight is on the balanced scale of that level (`io.zoom`).
 """
 
 import logging
@@ -26,6 +26,7 @@ import torch
 
 from trifold.config import Geometry, Recipes
 from trifold.data import summary
+from trifold.data.balance import BALANCE
 from trifold.data.examples import log_bias
 from trifold.data.normalise import CountsScale, Log10Scale, ObservedScale, contacts, observed, upsample
 from trifold.data.sequence import SequenceStore, bins_with_n
@@ -33,7 +34,7 @@ from trifold.data.tracks import TrackStore, check_chromosomes, read_tracks
 from trifold.errors import InputError
 from trifold.genome import n_bins
 from trifold.io.cool import Band, Pixels, open_map, some_of, write_cool
-from trifold.io.zoom import write_weight, write_zoom_levels
+from trifold.io.zoom import of_balanced, write_weight, write_zoom_levels
 from trifold.models.blocks import Architecture
 from trifold.models.ready import Ready
 
@@ -303,6 +304,7 @@ def predict(
     device: str = "auto",
     precision: str = "32-true",
     threads: int = 1,
+    ignore_diags: int = BALANCE["ignore_diags"],
     metadata: dict | None = None,
     assembly: str | None = None,
     progress: Callable[[int, int], None] = lambda tiles, total: None,
@@ -312,9 +314,10 @@ def predict(
     chromsizes: name -> length, bp, of the whole genome; chromosomes: those to predict.
     recipes, statistics: of the dataset the model was trained on; low_map, coarsen: the map it reads and its coarsening.
     track_bp: bin of the tracks as the model reads them, by default that of the map. stride_bins None: a quarter of the
-    window. metadata (arm, version, ...) stands in the file under "trifold", beside
-    `max_distance_bins`, the largest distance predicted, and `scale`. progress(tiles, total) is called as tiles
-    are done, with the number done since the last call and the number of all.
+    window. ignore_diags: of the balancing of the deep maps it was trained on, beyond which rows sum to 1. metadata
+    (arm, version, ...) stands in the file under "trifold", beside `max_distance_bins`, the largest distance predicted,
+    and `scale`. progress(tiles, total) is called as tiles are done, with the number done since the last call and the
+    number of all.
     Raises InputError for a missing input, a stride that does not fit, no chromosome long enough, or no bin to read.
     """
     torch.set_num_threads(threads)
@@ -342,7 +345,7 @@ def predict(
     write_cool(cool, chromsizes, geometry.bin_bp, chunks(), metadata=metadata, assembly=assembly)
     if not np.isfinite(weight).any():
         raise InputError(_nothing_read(model.inputs, low_map))
-    write_weight(str(cool), weight)
+    write_weight(str(cool), weight, of_balanced(ignore_diags))
     write_zoom_levels(cool, mcool, metadata, assembly)
 
 
@@ -362,7 +365,7 @@ def enhance(
     chromosomes None: all. low_map: a prepared map (`data.contacts.prepare`) at the model's `low_bin_bp`; its depth is
     compared with that of the maps the model was trained on, and both are written into the files. called: what the
     map is called in messages; None: its path. settings: sequence, tracks, stride_bins, batch_size, device,
-    precision, threads and progress of `predict`.
+    precision, threads, ignore_diags and progress of `predict`.
     """
     facts = dict(ready.facts)
     if low_map is not None and ready.contacts_per_bin and "map" in ready.network.inputs:

@@ -24,9 +24,10 @@ import cooler
 import numpy as np
 
 from trifold.data import contacts
+from trifold.data.balance import BALANCE
 from trifold.errors import InputError
 from trifold.io.cool import Pixels, open_map, read_pixels, write_cool
-from trifold.io.zoom import write_zoom_levels
+from trifold.io.zoom import of_balanced, write_weight, write_zoom_levels
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,15 @@ def _run(words: list[str], environment: Mapping[str, str], said_by: str) -> None
 
 
 def keep_map(
-    made: Path, out: Path, *, bin_bp: int, chromsizes: dict[str, int], balance: dict, facts: dict, assembly: str
+    made: Path,
+    out: Path,
+    *,
+    bin_bp: int,
+    chromsizes: dict[str, int],
+    balance: dict,
+    facts: dict,
+    assembly: str,
+    threads: int = 1,
 ) -> None:
     """A map that a program made, as the workflow's own predictions are: map.cool and map.mcool in the folder `out`.
 
@@ -112,13 +121,14 @@ def keep_map(
     if bin_bp not in (present := contacts.resolutions(made)):
         raise InputError(f"{made}: has bins of {sorted(present)} bp, and {bin_bp} bp are wanted; correct the command")
     with TemporaryDirectory() as folder:
-        contacts.prepare_or_copy(made, Path(folder) / "map.cool", bin_bp, chromsizes, balance=balance)
+        contacts.prepare_or_copy(made, Path(folder) / "map.cool", bin_bp, chromsizes, balance=balance, threads=threads)
         clr = open_map(Path(folder) / "map.cool", bin_bp)
         if dict(clr.chromsizes) != chromsizes:
             raise InputError(f"{made}: has other chromosomes than the map it was made from; correct the command")
         weight, metadata = clr.bins()["weight"][:].to_numpy(), {"trifold": {**facts, "scale": "balanced"}}
         known = np.where(np.isfinite(weight), 1.0, np.nan)
-        write_cool(out / "map.cool", chromsizes, bin_bp, _balanced(clr, weight), known, metadata, assembly)
+        write_cool(out / "map.cool", chromsizes, bin_bp, _balanced(clr, weight), metadata=metadata, assembly=assembly)
+    write_weight(str(out / "map.cool"), known, of_balanced({**BALANCE, **balance}["ignore_diags"]))
     write_zoom_levels(out / "map.cool", out / "map.mcool", metadata, assembly)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def main(inputs, outputs, params, threads) -> None:
-    parameters = {"arm": params.arm, "geometry": params.geometry, "predict": params.predict}
+    parameters = {name: getattr(params, name) for name in ("arm", "geometry", "predict", "ignore_diags")}
     sources = [*inputs.model, *inputs.low, *inputs.sequence, *inputs.tracks, *inputs.regions, *inputs.examples]
     # A map of one's own has its own chromosomes, unless the genome's sequence is read.
     chromsizes = read_chromosomes(inputs.sequence[0]) if inputs.sequence else chromsizes_of(inputs.low[0])
@@ -42,6 +42,7 @@ def main(inputs, outputs, params, threads) -> None:
             device=params.accelerator,
             precision=settings["precision"],
             threads=threads,
+            ignore_diags=params.ignore_diags,
             assembly=params.assembly,
         )
 

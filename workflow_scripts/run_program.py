@@ -40,6 +40,7 @@ def main(inputs, outputs, params, wildcards, threads) -> None:
             balance=params.balance,
             facts={"arm": wildcards.arm, "architecture": params.arm.architecture},
             assembly=params.assembly,
+            threads=threads,
         )
 
 

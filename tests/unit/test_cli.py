@@ -56,7 +56,7 @@ def test_a_command_that_is_told_to_end_leaves_nothing(door, monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
     seen = []
 
-    def told(*_):
+    def told(*_, **settings):
         seen.extend(door.glob(".out.cool.*"))
         os.kill(os.getpid(), signal.SIGTERM)
 

@@ -440,6 +440,8 @@ def test_cooler_reads_describes_and_balances_the_files(low, tmp_path, monkeypatc
             "trifold": {"arm": "fake", "version": "abc", "max_distance_bins": 24, "scale": "balanced"}
         }
         assert clr.info["genome-assembly"] == "sim1"
+        with clr.open() as group:  # M7: what cooltools asks for
+            assert group["bins/weight"].attrs["ignore_diags"] == 2
         assert np.nansum(clr.matrix(balance=True).fetch("chr1")) > 0
     copy = tmp_path / "copy.cool"
     shutil.copy(out / "map.cool", copy)
@@ -451,7 +453,8 @@ def test_cooler_reads_describes_and_balances_the_files(low, tmp_path, monkeypatc
 
 
 def test_zoom_levels_stay_on_the_balanced_scale(tmp_path, monkeypatch):
-    """A map of one value p on every pixel is z p in the zoom level z, however many of the children are missing."""
+    """A map of one value p on every pixel is z² p / r in the zoom level z, however many of the children are missing; r,
+    the row sum of the level, is one number (`tests/unit/io/test_zoom.py`)."""
     monkeypatch.setattr(zoom, "OVERVIEW_BINS", 20)
     rng = np.random.default_rng(3)
     sizes, n, band, p = {"a": 10_050, "b": 3_000}, 131, 40, 0.01
@@ -461,10 +464,13 @@ def test_zoom_levels_stay_on_the_balanced_scale(tmp_path, monkeypatch):
     chrom = np.repeat([0, 1], [101, 30])
     keep = (j - i < band) & ~missing[i] & ~missing[j] & (chrom[i] == chrom[j])
     pixels = {"bin1_id": i[keep], "bin2_id": j[keep], "count": np.full(keep.sum(), p)}
-    write_cool(tmp_path / "map.cool", sizes, 100, [pixels], weight=np.where(missing, np.nan, 1.0))
+    write_cool(tmp_path / "map.cool", sizes, 100, [pixels])
+    zoom.write_weight(str(tmp_path / "map.cool"), np.where(missing, np.nan, 1.0), zoom.of_balanced(2))
     zoom.write_zoom_levels(tmp_path / "map.cool", tmp_path / "map.mcool")
     for level in (1, 2, 4, 8):
         clr = cooler.Cooler(f"{tmp_path / 'map.mcool'}::resolutions/{100 * level}")
+        whole = np.add.reduceat(~missing, np.append(np.arange(0, 101, level), np.arange(101, 131, level))) == level
+        (of_whole,) = np.unique(clr.bins()["weight"][:][whole])
         for name, first, size in (("a", 0, 101), ("b", 101, 30)):
             values = matrix_of(clr, name)
             starts = np.arange(0, size, level)
@@ -474,11 +480,9 @@ def test_zoom_levels_stay_on_the_balanced_scale(tmp_path, monkeypatch):
             complete &= ~all_missing[:, None] & ~all_missing
             # On the diagonal a cooler counts a contact once, not from both its ends.
             v = np.add.reduceat(~missing[first : first + size], starts, dtype=int)[~all_missing]
-            expected = np.full(values.shape, level * p)
+            expected = np.full(values.shape, level**2 * p * of_whole**2)
             expected[~all_missing, ~all_missing] *= (v + 1) / (2 * v)
             np.testing.assert_allclose(values[complete], expected[complete])
-        whole = np.add.reduceat(~missing, np.append(np.arange(0, 101, level), np.arange(101, 131, level))) == level
-        np.testing.assert_allclose(clr.bins()["weight"][:][whole], 1 / np.sqrt(level))
     assert len(cooler.fileops.list_coolers(str(tmp_path / "map.mcool"))) == 4
 
 

@@ -46,6 +46,7 @@ def test_a_measured_low_map_is_the_group_and_the_names_it_was_read_by(degrade, t
                 genome={"assembly": assembly, "exclude": [], "rename": {}, "group": group},
                 code="code",
             ),
+            threads=1,
         )
         assert (out / "checks.json").exists() and (out / "summary.json").exists()
         versions.add(provenance.read_record(out / "artifact.json")["version"])

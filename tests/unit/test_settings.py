@@ -243,7 +243,7 @@ def test_the_order_of_names_is_the_users(complete):
         ("training: {reverse_complement: 'false'}", ("training", "reverse_complement"), False),
         ("seeds: '[1, 2]'", ("seeds",), [1, 2]),
         ("seeds: ['1', '2']", ("seeds",), [1, 2]),
-        ("threads: '{train: 4}'", ("threads",), {"train": 4, "predict": 1}),
+        ("threads: '{train: 4}'", ("threads",), {"balance": 1, "train": 4, "predict": 1}),
         ("predict: {stride_bins: 'null'}", ("predict", "stride_bins"), None),
         ("tracks: {extend_reads: 'true'}", ("tracks", "extend_reads"), True),
         ("genome: {exclude: [7, X]}", ("genome", "exclude"), ["7", "X"]),
@@ -267,7 +267,7 @@ def test_d11_values_are_typed(complete, over, place, value):
         ("training: {learning_rat: 1}", "training/learning_rat: no such key; did you mean learning_rate?"),
         ("geometry: {bin_pb: 256}", "geometry/bin_pb: no such key; did you mean bin_bp?"),
         ("arms: {image: {training: {epoch: 3}}}", "arms/image/training/epoch: no such key; did you mean epochs?"),
-        ("threads: {zzz: 1}", "threads/zzz: no such key; known here: predict, train"),
+        ("threads: {zzz: 1}", "threads/zzz: no such key; known here: balance, predict, train"),
         ("arms: {image: {option: {}}}", "arms/image/option: no such key; did you mean options?"),
     ],
 )

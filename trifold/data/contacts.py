@@ -6,7 +6,6 @@ column whose balanced rows sum to 1. Repairs are logged and listed in the report
 
 import logging
 import os
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +13,14 @@ from pathlib import Path
 import cooler
 import numpy as np
 
+from trifold.data.balance import BALANCE, balance, rows_sum_to_one
 from trifold.errors import InputError
 from trifold.genome import check_renamed, n_bins
 from trifold.io import cool, hic
 from trifold.io.cool import Pixels
+from trifold.io.zoom import write_weight
 
 logger = logging.getLogger(__name__)
-
-BALANCE = {"ignore_diags": 2, "mad_max": 5, "min_nnz": 10}
-ROW_SUM_SPREAD = 0.001  # standard deviation of the balanced row sums, relative to their mean, at which balancing ends
-ROW_SUM_TOLERANCE = 0.05  # how far the rows of a stored balancing may be from summing to 1
 
 # ---------------------------------------------------------------- streams of pixels
 
@@ -243,80 +240,15 @@ def _match_chromosomes(
 # ---------------------------------------------------------------- balancing
 
 
-def _survey(clr: cooler.Cooler, ignore_diags: int) -> tuple[bool, float]:
-    """Whether the map has contacts between chromosomes, and the mean row sum of the bins that have a contact."""
-    edges = np.array([clr.extent(name)[1] for name in clr.chromnames])
-    trans, sums = False, np.zeros(edges[-1])
-    for pixels in cool.read_pixels(clr):
-        bin1, bin2 = pixels["bin1_id"], pixels["bin2_id"]
-        trans |= bool((np.searchsorted(edges, bin1, "right") != np.searchsorted(edges, bin2, "right")).any())
-        sums += _row_sums(bin1, bin2, pixels["count"], ignore_diags, len(sums))
-    return trans, float(sums[sums > 0].mean()) if sums.any() else 0.0
-
-
-def _row_sums(bin1: np.ndarray, bin2: np.ndarray, value: np.ndarray, ignore_diags: int, total: int) -> np.ndarray:
-    """What pixels of the upper triangle add to the row sums of the whole matrix."""
-    value = value * (bin2 - bin1 >= ignore_diags)
-    return np.bincount(bin1, value, total) + np.bincount(bin2, value * (bin1 != bin2), total)
-
-
-def balance(path: str | os.PathLike, options: dict | None = None, called: str | os.PathLike | None = None) -> dict:
-    """Iterative correction of a cooler, stored as its `weight`; cis only where the map has no trans contact.
-
-    options  ignore_diags, mad_max, min_nnz as cooler takes them; a bin without a contact is bad whatever min_nnz says
-    called   name of the map in messages, such as the file that `path` was made from; None: `path`
-    It ends when the rows are equal to 0.1 % (cooler's own tolerance is in contacts, so a deep map never gets there).
-    Returns the options with `cis_only`, `converged` and `bad_bins` (their number). Raises InputError where no bin is
-    left.
-    """
-    options, called = {**BALANCE, **(options or {})}, called or path
-    clr = cooler.Cooler(str(path))
-    trans, row_sum = _survey(clr, options["ignore_diags"])
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        # cooler warns of empty chromosomes, whose mean is not defined, and of convergence, which is logged below.
-        warnings.simplefilter("ignore")
-        weight, statistics = cooler.balance_cooler(
-            clr,
-            cis_only=not trans,
-            tol=(ROW_SUM_SPREAD * row_sum) ** 2,
-            store=True,
-            chunksize=cool.CHUNK_PIXELS,
-            **{**options, "min_nnz": max(1, options["min_nnz"])},
-        )
-    if not np.isfinite(weight).any():
-        raise InputError(
-            f"{called}: too few contacts, no bin is left to balance; use wider bins, thin less, or lower "
-            "balance/min_nnz",
-            f"{called}: too few contacts, no bin is left to balance; give a map with more contacts, or with wider bins",
-        )
-    if not (converged := bool(np.all(statistics["converged"]))):
-        logger.warning("%s: balancing did not converge", called)
-    bad_bins = int(np.isnan(weight).sum())
-    logger.info("%s: balanced%s, %d of %d bins bad", path, " within chromosomes" * (not trans), bad_bins, len(weight))
-    return {**options, "cis_only": not trans, "converged": converged, "bad_bins": bad_bins}
-
-
-def _stored_weight(raw: Raw, options: dict) -> np.ndarray | None:
-    """The `weight` column of a cooler where it multiplies and was made with these options."""
+def _stored_weight(raw: Raw, options: dict) -> tuple[np.ndarray | None, dict]:
+    """The `weight` column of a cooler, and its attributes, where it multiplies and was made with these options."""
     weight = raw.weight()
     if weight is None:
-        return None
+        return None, {}
     with cool.opened(cool.open_map(raw.path, raw.bin_bp)) as group:
         made = dict(cool.dataset(group, "bins/weight").attrs)
     same = not made.get("divisive_weights", False) and all(made.get(name) == options[name] for name in options)
-    return weight if same else None
-
-
-def _rows_sum_to_one(path: str | os.PathLike, weight: np.ndarray, ignore_diags: int) -> bool:
-    """Whether balanced rows of the good bins sum to 1: mean and spread within `ROW_SUM_TOLERANCE`."""
-    if not np.isfinite(weight).any():
-        return False
-    factor, sums = np.nan_to_num(weight), np.zeros(len(weight))
-    for pixels in cool.read_pixels(cooler.Cooler(str(path))):
-        bin1, bin2 = pixels["bin1_id"], pixels["bin2_id"]
-        sums += _row_sums(bin1, bin2, pixels["count"] * factor[bin1] * factor[bin2], ignore_diags, len(sums))
-    sums = sums[np.isfinite(weight)]
-    return abs(sums.mean() - 1) < ROW_SUM_TOLERANCE and sums.std() < ROW_SUM_TOLERANCE
+    return (weight, made) if same else (None, {})
 
 
 # ---------------------------------------------------------------- prepare
@@ -332,6 +264,7 @@ def prepare(
     exclude: Iterable[str] = (),
     rename: dict[str, str] | None = None,
     balance: dict | None = None,
+    threads: int = 1,
 ) -> dict:
     """Check, repair, coarsen where needed, and balance one map; writes the cooler `target`.
 
@@ -339,7 +272,7 @@ def prepare(
     chromsizes  the genome's chromosome lengths, bp; None takes the map's own
     exclude     chromosomes dropped, by the genome's names
     rename      {map's name: genome's name}
-    balance     options of `balance`
+    balance     options of `trifold.data.balance.balance`; threads: of the balancing
     Returns a report: what was read, `repairs` (sentences; empty for a sound map), contacts, pixels, balancing.
     Raises InputError for a file, bin width, count, chromosome or assembly that cannot be used.
     """
@@ -363,7 +296,7 @@ def prepare(
         logger.info("%s: dropped %s", path, ", ".join(dropped))
 
     new_ids = renumber(sizes, raw.bin_bp, bin_bp // raw.bin_bp, names)
-    weight = _stored_weight(raw, options) if not repairs else None
+    weight, made = _stored_weight(raw, options) if not repairs else (None, {})
     report = {
         "source": Path(cool.split_uri(path)[0]).name,
         "source_bin_bp": raw.bin_bp,
@@ -380,12 +313,15 @@ def prepare(
         {name: sizes[name] for name in names},
         bin_bp,
         ({**chunk, "count": chunk["count"].astype(np.int64)} for chunk in merge(raw.chunks(), new_ids)),
-        weight=None if weight is None else weight[new_ids >= 0],
         metadata={"prepared": report},
         assembly=assembly,
         ordered=scan.sorted_rows,
     )
-    return report | _finish(target, weight is not None, options, path)
+    if weight is not None:
+        kept = np.isin(list(sizes), names)
+        made = {name: value[kept] if np.shape(value) == kept.shape else value for name, value in made.items()}
+        weight = weight[new_ids >= 0]
+    return report | _finish(target, weight, made, options, path, threads)
 
 
 def prepare_or_copy(
@@ -395,6 +331,7 @@ def prepare_or_copy(
     chromsizes: dict[str, int] | None = None,
     *,
     balance: dict | None = None,
+    threads: int = 1,
 ) -> None:
     """Write the cooler `target` of a map that may be balanced already: what a model or a program made.
 
@@ -407,7 +344,7 @@ def prepare_or_copy(
         if fractional and "weight" in clr.bins().columns:
             cooler.fileops.cp(clr.uri, str(target))
             return
-    prepare(source, target, bin_bp, chromsizes, balance=balance)
+    prepare(source, target, bin_bp, chromsizes, balance=balance, threads=threads)
 
 
 def write_chromosomes(
@@ -430,13 +367,15 @@ def write_chromosomes(
     return remaining
 
 
-def _finish(target: str | os.PathLike, weighted: bool, options: dict, source: Path) -> dict:
-    """Balance the written map, unless the weight it came with still holds; returns the last part of the report."""
+def _finish(
+    target: str | os.PathLike, weight: np.ndarray | None, made: dict, options: dict, source: Path, threads: int
+) -> dict:
+    """Balance the written map, unless the weight it came with, with attributes `made`, still holds; returns the last
+    part of the report."""
     clr = cooler.Cooler(str(target))
     totals = {"contacts": int(clr.info["sum"]), "pixels": int(clr.info["nnz"])}
-    if weighted:
-        weight = clr.bins()["weight"][:].to_numpy()
-        if _rows_sum_to_one(target, weight, options["ignore_diags"]):
-            bad_bins = int(np.isnan(weight).sum())
-            return totals | {"balanced": "the map's own weight", "balance": {**options, "bad_bins": bad_bins}}
-    return totals | {"balanced": "anew", "balance": balance(target, options, source)}
+    if weight is not None and rows_sum_to_one(target, weight, options["ignore_diags"], threads):
+        write_weight(clr.uri, weight, made)
+        bad_bins = int(np.isnan(weight).sum())
+        return totals | {"balanced": "the map's own weight", "balance": {**options, "bad_bins": bad_bins}}
+    return totals | {"balanced": "anew", "balance": balance(target, options, source, threads)}

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from trifold.config import Degradation
-from trifold.data.contacts import balance as balance_map
+from trifold.data.balance import balance as balance_map
 from trifold.data.contacts import merge, renumber
 from trifold.errors import InputError
 from trifold.io.cool import CHUNK_PIXELS, Pixels, bin_width, chromsizes, open_map, read_pixels, write_cool
@@ -35,11 +35,12 @@ def degrade(
     degradation: Degradation,
     balance: dict | None = None,
     chunk_pixels: int = CHUNK_PIXELS,
+    threads: int = 1,
 ) -> dict:
     """Write the degraded, re-balanced map of a prepared cooler.
 
-    balance  options of `contacts.balance`
-    Returns a report: contacts before and after, balancing. Raises InputError where nothing is left to balance.
+    balance  options of `trifold.data.balance.balance`; threads: of the balancing
+    Returns a report: contacts before and after, balancing. Raises InputError where what is left cannot be balanced.
     """
     if degradation.thin < 1 or degradation.coarsen < 1:
         raise InputError(f"degradations: thin and coarsen are at least 1, not {degradation}")
@@ -61,4 +62,4 @@ def degrade(
     )
     contacts = {"contacts_deep": int(clr.info["sum"]), "contacts": int(open_map(target).info["sum"])}
     logger.info("%s: %s, %d of %d contacts", target, settings, contacts["contacts"], contacts["contacts_deep"])
-    return settings | contacts | {"balance": balance_map(target, balance)}
+    return settings | contacts | {"balance": balance_map(target, balance, threads=threads)}

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trifold.data.contacts import balance, merge, prepare, prepare_or_copy, renumber, whole_rows
+from trifold.data.balance import balance
+from trifold.data.contacts import merge, prepare, prepare_or_copy, renumber, whole_rows
 from trifold.errors import InputError
 from trifold.io.cool import open_map, write_cool
 
