@@ -39,6 +39,7 @@ from trifold.data.tracks import TrackStore
 from trifold.errors import InputError
 from trifold.inference import device_of
 from trifold.io.cool import Band
+from trifold.io.tables import read_bed, write_bed
 from trifold.models import stored
 
 logger = logging.getLogger(__name__)
@@ -344,7 +345,7 @@ def write_bedpe(loops: pd.DataFrame, path: str | Path, bin_bp: int) -> None:
     frame = frame.assign(name=[f"loop{i}" for i in range(1, len(loops) + 1)], score=loops["score"])
     frame = frame.assign(strand1=".", strand2=".")[BEDPE]
     frame = frame.assign(density=loops["density"], candidates=loops["candidates"])
-    frame.rename(columns={"chrom1": "#chrom1"}).to_csv(path, sep="\t", index=False, float_format="%.6g")
+    write_bed(frame.rename(columns={"chrom1": "#chrom1"}), path, header=True, float_format="%.6g")
 
 
 # ---------------------------------------------------------------- all of a sample
@@ -461,7 +462,7 @@ def take(
 def _read_called(path: str | os.PathLike, bin_bp: int) -> pd.DataFrame:
     """Loops of a BEDPE within a chromosome: chrom, x, y (bins of the anchors' starts, x <= y), score."""
     try:
-        table = pd.read_csv(path, sep="\t", header=None, comment="#", dtype={0: str, 3: str})
+        table = read_bed(path, (0, 3))
         numbers = table[[1, 4]].astype(np.int64).to_numpy() // bin_bp
         score = table[7].astype(float) if table.shape[1] > 7 else pd.Series(1.0, index=table.index)
     except pd.errors.EmptyDataError:

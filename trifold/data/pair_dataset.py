@@ -22,6 +22,7 @@ from trifold.data.given import Given, Reader
 from trifold.data.splits import ROLES
 from trifold.data.tracks import TrackStore
 from trifold.errors import InputError
+from trifold.io.tables import read_table
 
 TASKS = ("pretraining", "loop", "window", "cage")
 # The noise that the released loop script leaves in: sd of the Gaussian, shares of the entries that are changed.
@@ -174,7 +175,7 @@ class PairDataset(Dataset):
         path = sample.pairs / ("pairs.tsv" if pairwise else "windows.tsv")
         if not path.exists():
             raise InputError(f"{path}: not found; give start sites (config: genome/tss) and make the pairs again")
-        table = pd.read_csv(path, sep="\t", dtype={"chrom": str})
+        table = read_table(path)
         table["row"] = np.arange(len(table))
         if self.task == "pretraining":
             table = table[table["label"] == 1]

@@ -32,6 +32,7 @@ from trifold.data.bands import BandStore
 from trifold.data.tracks import TrackStore
 from trifold.errors import InputError
 from trifold.genome import extents
+from trifold.io.tables import read_bed
 
 logger = logging.getLogger(__name__)
 
@@ -127,8 +128,7 @@ def _look_up(table, patterns, starts, out, places, k):
 def _read_bedpe(path: str | os.PathLike, rename: Mapping[str, str]) -> pd.DataFrame:
     names = ["chrom1", "start1", "end1", "chrom2", "start2", "end2"]
     try:
-        text = {"chrom1": str, "chrom2": str}
-        table = pd.read_csv(path, sep="\t", header=None, comment="#", usecols=range(6), names=names, dtype=text)
+        table = read_bed(path, (0, 3), names)
         table = table.astype({"start1": np.int64, "start2": np.int64})
     except (OSError, ValueError) as error:
         raise InputError(

@@ -18,6 +18,7 @@ from trifold.data.pairs import Roles, choose_pairs, read_loops, usable
 from trifold.data.tracks import TrackStore, read_tracks
 from trifold.errors import InputError
 from trifold.genome import by_chromosome
+from trifold.io.tables import read_bed
 
 GTF_SUFFIXES = (".gtf", ".gtf.gz")
 # The released code shuffles all windows with NumPy's generator of this seed and cuts them 80 : 10 : 10.
@@ -39,7 +40,7 @@ def _read_gtf(path: Path) -> pd.DataFrame:
 
 
 def _read_bed(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path, sep="\t", header=None, comment="#", dtype={0: str})
+    table = read_bed(path, [0])
     if table.shape[1] < 3:
         raise ValueError(f"{table.shape[1]} columns")
     strand = table[5] if table.shape[1] > 5 else "+"
