@@ -2,6 +2,7 @@ rule predict:
     input:
         model=get_weights,
         low=get_low_map,
+        order=get_order,
         sequence=[CHROMOSOMES],
         tracks=lambda wildcards: get_tracks(wildcards.arm, [wildcards.sample]),
         regions=["<results>/splits/{fold}/regions.bed"],
@@ -9,7 +10,7 @@ rule predict:
     output:
         collect(
             "<results>/predictions/{{arm}}/fold-{{fold}}/seed-{{seed}}/{{sample}}/{file}",
-            file=["artifact.json", "map.cool", "map.mcool"],
+            file=["artifact.json", *PREDICTED],
         ),
     log:
         "<logs>/predict/{arm}/fold-{fold}/seed-{seed}/{sample}.log",
@@ -40,6 +41,7 @@ use rule predict as enhance_own_map with:
     input:
         model=lambda wildcards: locate_model(*[ENHANCED[wildcards.enhanced][name] for name in ("arm", "fold", "seed")]),
         low=["<results>/contacts/own/{enhanced}/map.cool"],
+        order=["<results>/contacts/own/{enhanced}/map.cool"],
         sequence=lambda wildcards: get_own_chromosomes(wildcards.enhanced),
         tracks=[],
         regions=[],
@@ -47,7 +49,7 @@ use rule predict as enhance_own_map with:
     output:
         collect(
             "<results>/enhanced/{{enhanced}}/{file}",
-            file=["artifact.json", "map.cool", "map.mcool"],
+            file=["artifact.json", *PREDICTED],
         ),
     log:
         "<logs>/enhance/{enhanced}.log",

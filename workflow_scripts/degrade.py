@@ -39,9 +39,10 @@ def main(inputs, outputs, params) -> None:
                 balance=params.balance,
             )
             (partial / "checks.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
+            summary.write(partial, report, inputs.measured, deep=Path(inputs.map))
         else:
-            degrade.degrade(inputs.map, partial / "map.cool", settings, balance=params.balance)
-        summary.write(partial)
+            report = degrade.degrade(inputs.map, partial / "map.cool", settings, balance=params.balance)
+            summary.write(partial, report, inputs.map)
 
 
 if __name__ == "__main__":

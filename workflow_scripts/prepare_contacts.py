@@ -33,7 +33,7 @@ def main(inputs, outputs, params) -> None:
             balance=params.balance,
         )
         (partial / "checks.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
-        summary.write(partial)
+        summary.write(partial, report, inputs.map)
 
 
 if __name__ == "__main__":

@@ -419,11 +419,13 @@ def test_bin_widths_of_a_cooler_of_a_group_and_of_other_files(tmp_path):
     assert bin_widths(f"{path}::/resolutions/2000") == [2000]
     assert bin_widths(f"{path}::/resolutions/3000") is None
     (tmp_path / "words.cool").write_text("no map")
-    assert bin_widths(tmp_path / "words.cool") == []
+    assert bin_widths(tmp_path / "words.cool") is None
     (tmp_path / "words.tsv").write_text("no map")
     assert bin_widths(tmp_path / "words.tsv") is None
     (tmp_path / "words.hic").write_text("no map")
-    assert bin_widths(tmp_path / "words.hic") == []
+    assert bin_widths(tmp_path / "words.hic") is None
+    (tmp_path / "cut.hic").write_bytes(b"HIC\0" + bytes(10))
+    assert bin_widths(tmp_path / "cut.hic") == []
 
 
 def test_bin_widths_of_real_maps(mirror):

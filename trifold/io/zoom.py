@@ -10,17 +10,11 @@ from pathlib import Path
 import cooler
 import numpy as np
 
-from trifold.io.cool import bin_width, opened, undate
+from trifold.io.cool import bin_width, undate, weight_facts, write_weight
 
 # Zoom levels are added until the longest chromosome has fewer bins: the tile of a genome browser.
 OVERVIEW_BINS = 256
 ZOOM_CHUNK_PIXELS = 5_000_000
-
-
-def write_weight(uri: str, weight: np.ndarray) -> None:
-    """Add the column `weight` to the bin table of a cooler."""
-    with opened(cooler.Cooler(uri), "r+") as group:
-        group.create_dataset("bins/weight", data=weight, compression="gzip", shuffle=True)
 
 
 def write_zoom_levels(cool: Path, mcool: Path, metadata: dict | None = None, assembly: str | None = None) -> None:
@@ -42,9 +36,10 @@ def write_zoom_levels(cool: Path, mcool: Path, metadata: dict | None = None, ass
         metadata=metadata,
         assembly=assembly,
     )
+    facts = weight_facts(base)
     for zoom in zooms[1:]:
         children = [np.add.reduceat(p, np.arange(0, len(p), zoom), dtype=np.int64) for p in predicted]
         number = np.concatenate(children)
         weight = np.where(number > 0, np.sqrt(zoom) / np.maximum(number, 1), np.nan)
-        write_weight(f"{mcool}::resolutions/{bin_width(base) * zoom}", weight)
+        write_weight(f"{mcool}::resolutions/{bin_width(base) * zoom}", weight, facts)
     undate(mcool)
