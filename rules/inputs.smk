@@ -82,11 +82,6 @@ def get_low_map(wildcards):
     return [f"<results>/contacts/{wildcards.sample}/{arm.degradation}/map.cool"] if reads else []
 
 
-def get_order(wildcards):
-    """The map whose order of chromosomes a prediction has: the one that is read, else the sample's deep one."""
-    return get_low_map(wildcards) or [f"<results>/contacts/{wildcards.sample}/deep/map.cool"]
-
-
 def get_statistics(wildcards):
     """The data set an arm without a model takes its scale from; a model carries its own."""
     if get_weights(wildcards):

@@ -2,7 +2,8 @@ rule predict:
     input:
         model=get_weights,
         low=get_low_map,
-        order=get_order,
+        # A prediction has the chromosomes' order of the map that is read, or of the sample's deep one.
+        order=lambda wildcards: get_low_map(wildcards) or [f"<results>/contacts/{wildcards.sample}/deep/map.cool"],
         sequence=[CHROMOSOMES],
         tracks=lambda wildcards: get_tracks(wildcards.arm, [wildcards.sample]),
         regions=["<results>/splits/{fold}/regions.bed"],

@@ -371,10 +371,13 @@ def test_d13_a_map_is_coarsened_before_it_is_enhanced_only_where_one_asks_for_it
 
 def test_what_is_no_map_is_said_before_any_job(config, tmp_path):
     arms = plan.resolve(config)
-    (tmp_path / "table.tsv").touch()
-    for name in (str(tmp_path / "table.tsv"), cooler_of(tmp_path / "a.mcool", 1000, 2000) + "::/resolutions/9999"):
+    (tmp_path / "table.tsv").write_text("chrom\tstart\n")
+    for name, said in (
+        (str(tmp_path / "table.tsv"), "a text file, and no contact map; make a map"),
+        (cooler_of(tmp_path / "a.mcool", 1000, 2000) + "::/resolutions/9999", "no map; give a"),
+    ):
         config["samples"]["alpha"]["contacts"] = name
-        with pytest.raises(InputError, match=f"config: samples/alpha/contacts: {re.escape(name)}: no map; give a"):
+        with pytest.raises(InputError, match=f"config: samples/alpha/contacts: {re.escape(name)}: {said}"):
             checks.check_maps(config, arms, lambda name: name.partition("::")[0])
 
 
