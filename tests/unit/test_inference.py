@@ -11,9 +11,9 @@ from small import OE
 
 from trifold.config import CountsRecipe, Geometry, ObservedRecipe, Recipes
 from trifold.errors import InputError
-from trifold.inference import BandMean, blend_weights, predict, tile_starts
+from trifold.inference import ABSENT, BandMean, blend_weights, predict, tile_starts
 from trifold.io import zoom
-from trifold.io.cool import write_cool
+from trifold.io.cool import weight_facts, write_cool
 from trifold.models.blocks import Architecture
 
 BIN, W, K = 100, 32, 2
@@ -362,8 +362,15 @@ def test_cooler_reads_describes_and_balances_the_files(low, tmp_path, monkeypatc
     for uri in uris:
         clr = cooler.Cooler(uri)
         assert clr.info["metadata"] == {
-            "trifold": {"arm": "fake", "version": "abc", "max_distance_bins": 24, "scale": "balanced"}
+            "trifold": {
+                "arm": "fake",
+                "version": "abc",
+                "max_distance_bins": 24,
+                "scale": "balanced",
+                "absent": ABSENT,
+            }
         }
+        assert weight_facts(clr)["ignore_diags"] == 2
         assert clr.info["genome-assembly"] == "sim1"
         assert np.nansum(clr.matrix(balance=True).fetch("chr1")) > 0
     copy = tmp_path / "copy.cool"

@@ -30,7 +30,8 @@ def read_bed(path: str | os.PathLike, text: Sequence[int], names: Sequence[str] 
     """The records of a BED or BEDPE (.gz too): without blank lines, comments, `track` and `browser` lines.
 
     Only a line that begins with # is a comment. text: columns that are text; names: of the first columns, the only
-    ones read. Raises what pandas raises for a file that is no table, EmptyDataError for one without a record.
+    ones read. Raises what pandas raises for a file that is no table, and EmptyDataError where there is no record and no
+    names.
     """
     with gzip.open(path, "rt") if Path(path).suffix == ".gz" else open(path) as handle:
         kept = [
@@ -38,6 +39,8 @@ def read_bed(path: str | os.PathLike, text: Sequence[int], names: Sequence[str] 
             for line in handle
             if line.strip() and not line.startswith("#") and line.split(maxsplit=1)[0] not in ("track", "browser")
         ]
+    if not kept and names is not None:
+        return pd.DataFrame(columns=list(names))
     table = pd.read_csv(
         io.StringIO("".join(kept)),
         sep="\t",
