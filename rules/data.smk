@@ -99,6 +99,11 @@ def get_truth(wildcards):
     return locate(truth) if truth else []
 
 
+def get_truth_group(sample):
+    """The group that the URI of a truth names."""
+    return config["samples"][sample].get("truth", "").partition("::")[2]
+
+
 def get_shown_truth(wildcards):
     truth = config["samples"][SHOWN[0].sample].get("truth")
     return locate(truth) if truth else []

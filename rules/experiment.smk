@@ -54,6 +54,8 @@ PROGRAMS = {
     for traits in (plan.traits_of(arms[name]) for name in PROGRAM_ARMS)
     if traits.requirements
 }
+# Files of a predicted map: the one that other rules read, and those that people open.
+PREDICTED = ["map.cool", *(f"map.{format}" for format in config["predict"]["formats"])]
 # Data sets by name, with the windows they are cut in.
 DATASETS = plan.datasets(config, arms)
 # Files that the workflow downloads.

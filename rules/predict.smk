@@ -2,6 +2,8 @@ rule predict:
     input:
         model=get_weights,
         low=get_low_map,
+        # A prediction has the chromosomes' order of the map that is read, or of the sample's deep one.
+        order=lambda wildcards: get_low_map(wildcards) or [f"<results>/contacts/{wildcards.sample}/deep/map.cool"],
         sequence=[CHROMOSOMES],
         tracks=lambda wildcards: get_tracks(wildcards.arm, [wildcards.sample]),
         regions=["<results>/splits/{fold}/regions.bed"],
@@ -9,7 +11,7 @@ rule predict:
     output:
         collect(
             "<results>/predictions/{{arm}}/fold-{{fold}}/seed-{{seed}}/{{sample}}/{file}",
-            file=["artifact.json", "map.cool", "map.mcool"],
+            file=["artifact.json", *PREDICTED],
         ),
     log:
         "<logs>/predict/{arm}/fold-{fold}/seed-{seed}/{sample}.log",
@@ -41,6 +43,7 @@ use rule predict as enhance_own_map with:
     input:
         model=lambda wildcards: locate_model(*[ENHANCED[wildcards.enhanced][name] for name in ("arm", "fold", "seed")]),
         low=["<results>/contacts/own/{enhanced}/map.cool"],
+        order=["<results>/contacts/own/{enhanced}/map.cool"],
         sequence=lambda wildcards: get_own_chromosomes(wildcards.enhanced),
         tracks=[],
         regions=[],
@@ -48,7 +51,7 @@ use rule predict as enhance_own_map with:
     output:
         collect(
             "<results>/enhanced/{{enhanced}}/{file}",
-            file=["artifact.json", "map.cool", "map.mcool"],
+            file=["artifact.json", *PREDICTED],
         ),
     log:
         "<logs>/enhance/{enhanced}.log",

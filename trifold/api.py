@@ -23,8 +23,8 @@ from trifold.data import assemblies, contacts, sequence, summary
 from trifold.errors import InputError, standing_alone
 from trifold.inference import device_of
 from trifold.inference import enhance as enhance_prepared
-from trifold.io import hic
-from trifold.io.cool import bin_width, chromsizes_of, open_map, split_uri
+from trifold.io import hic, kinds
+from trifold.io.cool import chromsizes_of, open_map, split_uri
 from trifold.models import published, stored
 from trifold.models.ready import PublishedFile, Ready, cannot_enhance, of_folder, of_published
 from trifold.tasks import DEFAULT
@@ -33,7 +33,7 @@ MODELS = "results/*/models/*/*/*"  # folders of trained models below the current
 RAW = "resources/raw"  # where the workflow puts what it downloads
 INFO_BIN_BP = 10_000  # the bin width `info` reads, or the next wider one
 SHOWN_METRICS = ("mae", "mse", "pearson", "spearman", "scc_hicrep")
-SUFFIXES = (".mcool", ".cool")
+FORMATS_OF = {".mcool": ("mcool",), ".hic": ("hic",), ".cool": ()}  # suffix of a result -> what is made beside a .cool
 Source = str | os.PathLike
 
 
@@ -163,7 +163,7 @@ def enhance(
     force: bool = False,
     progress: bool | None = None,
 ) -> Path:
-    """Enhance a map with a model and write `out`, a .mcool (with zoom levels) or a .cool; returns its path.
+    """Enhance a map with a model and write `out`, a .mcool or .hic (with zoom levels) or a .cool; returns its path.
 
     map: .cool, .mcool, .hic or the URI of a cooler, of raw counts. model: what `load_model` takes or gives.
     resolution: bin width of the maps the model reads, bp; where given, a map without them gets them from its
@@ -171,7 +171,8 @@ def enhance(
     chromosomes: those to predict, None for all. fasta: the sequence, for models that read it.
     device: "auto", "cpu" or "gpu". force: replace `out`. progress: a bar; None shows it on a terminal.
 
-    The result is on the balanced scale (a row of a whole map sums to 1, `weight` is 1), and its metadata say which
+    The result is on the balanced scale (a row of a whole map sums to 1, `weight` is 1; in a .hic the normalisation ICE
+    gives the balanced values of every level), and its metadata say which
     model made it, what was assumed, and the depths of the map and of those the model was trained on. Where they differ
     more than twofold, a warning says so.
 
@@ -208,6 +209,7 @@ def enhance(
                 device=device,
                 threads=threads,
                 batch_size=batch_size,
+                formats=FORMATS_OF[out.suffix],
                 progress=shown,
             )
         os.replace(folder / f"map{out.suffix}", out)
@@ -219,13 +221,13 @@ def made_by(path: Source) -> dict:
 
     Raises InputError for a map of another origin.
     """
-    clr = open_map(path, contacts.resolutions(path)[0])
-    facts = (clr.info.get("metadata") or {}).get("trifold")
-    if facts is None:
+    bin_bp = contacts.resolutions(path)[0]
+    metadata = hic.made_by(path) if kinds.is_hic(path) else open_map(path, bin_bp).info.get("metadata")
+    if (facts := (metadata or {}).get("trifold")) is None:
         raise InputError(f"{path}: does not say that trifold made it")
     if (reach_bins := facts.get("max_distance_bins")) is None:  # a program does not say how far it reaches
         return facts
-    return facts | {"reach_bp": reach_bins * bin_width(clr)}
+    return facts | {"reach_bp": reach_bins * bin_bp}
 
 
 def _check_numbers(**numbers: int) -> None:
@@ -251,8 +253,8 @@ def _checked_out(out: Source, force: bool, read: Iterable[object]) -> Path:
     for source in (split_uri(source)[0] for source in read if isinstance(source, str | os.PathLike)):
         if os.path.realpath(out) == os.path.realpath(source) or _same_file(out, source):
             raise InputError(f"{out}: is what is read ({source}); choose another name for the result")
-    if out.suffix not in SUFFIXES:
-        raise InputError(f"{out}: the name of the result ends with .mcool (with zoom levels) or .cool")
+    if out.suffix not in FORMATS_OF:
+        raise InputError(f"{out}: the name of the result ends with .mcool or .hic (with zoom levels) or .cool")
     if not os.path.isdir(out.parent):
         raise InputError(f"{out}: no folder {out.parent}; make it first")
     if os.path.isdir(out):
@@ -316,7 +318,7 @@ def _assembly(map: Source, chromsizes: dict[str, int]) -> str | None:
 
 
 def _stated_assembly(map: Source) -> str | None:
-    if contacts.is_hic(map):
+    if kinds.is_hic(map):
         return None
     stated = open_map(map, contacts.resolutions(map)[0]).info.get("genome-assembly")
     return None if stated in (None, "", "unknown") else str(stated)
@@ -404,7 +406,7 @@ def info(map: Source, resolution: int | None = None) -> dict:
     """
     present = contacts.resolutions(map)
     bin_bp = resolution or next((width for width in present if width >= INFO_BIN_BP), present[-1])
-    chromsizes = hic.chromsizes(map) if contacts.is_hic(map) else chromsizes_of(open_map(map, bin_bp).uri)
+    chromsizes = contacts.open_raw(map, bin_bp).chromsizes
     return {
         "map": os.fspath(map),
         "assembly": _assembly(map, chromsizes),

@@ -13,7 +13,9 @@ from trifold import loss_terms, plan
 from trifold.architectures import check_window, crop_of
 from trifold.arm import Arm
 from trifold.errors import InputError
-from trifold.io import widths
+from trifold.io import kinds, widths
+
+MOST_LISTED = 12  # names in a message
 
 
 def _refuse(field: str, value, known) -> None:
@@ -330,6 +332,13 @@ def check_maps(config: dict, arms: dict[str, Arm], locate) -> None:
         for degradation, path in sample.get("low", {}).items():
             low_bp = bin_bp * config["degradations"][degradation]["coarsen"]
             check_map(path, low_bp, f"samples/{name}/low/{degradation}", f"degradations/{degradation}/coarsen")
+        if "truth" in sample:  # it is not prepared, but read as it is
+            truth_bp = check_map(sample["truth"], bin_bp, f"samples/{name}/truth", "geometry/bin_bp")
+            if truth_bp and bin_bp not in truth_bp:
+                raise InputError(
+                    f"config: samples/{name}/truth: {sample['truth']} has bins of {_listed(truth_bp)} bp and none of "
+                    f"{bin_bp}; give a map that has them"
+                )
     for name in config["enhance"]:
         entry = enhanced(config, arms, name)
         low_bp, path = low_bin_bp(config, arms[entry["arm"]]), entry["contacts"]
@@ -347,11 +356,21 @@ def _check_map(file: str, group: str, bin_bp: int, field: str, remedy: str) -> l
     if file.startswith("<") or not Path(file).is_file():
         return []
     path = f"{file}::{group}" if group else file
-    widths_bp = widths.bin_widths(path)
-    if widths_bp is None:
+    maps = widths.maps_in(path)
+    if maps is None:
+        what, remedy = kinds.describe(file)
+        if not what.startswith("an HDF5"):
+            raise InputError(f"config: {field}: {path}: {what}, and no contact map; {remedy}")
         raise InputError(
             f"config: {field}: {path}: no map; give a .cool, .mcool or .hic, or a group that the file has "
             f"(file.mcool::/resolutions/{bin_bp})"
+        )
+    widths_bp = sorted({width for _, width in maps})
+    if len(widths_bp) < len(maps):
+        some = ", ".join(f"{file}::{name}" for name, _ in maps[:MOST_LISTED])
+        more = f" and {len(maps) - MOST_LISTED} more" if len(maps) > MOST_LISTED else ""
+        raise InputError(
+            f"config: {field}: {path}: holds {len(maps)} maps of {_listed(widths_bp)} bp; name one of {some}{more}"
         )
     if widths_bp and not any(bin_bp % width == 0 for width in widths_bp):
         raise InputError(

@@ -5,6 +5,7 @@ bin ``i`` of a chromosome covers ``[i * bin_bp, (i + 1) * bin_bp)``, base codes 
 """
 
 import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -59,6 +60,15 @@ def reverse_complement(codes: np.ndarray) -> np.ndarray:
 def n_bins(length_bp: int, bin_bp: int) -> int:
     """Number of bins a chromosome has, the last one possibly shorter (as cooler counts them)."""
     return -(-length_bp // bin_bp)
+
+
+def check_first_letters(names: Iterable[str], path: str | os.PathLike) -> None:
+    """Raise InputError for a chromosome's name that cannot be told from a comment in a BED file."""
+    if strange := [name for name in names if name.startswith("#")]:
+        raise InputError(
+            f"{path}: the chromosome {strange[0]} begins with #, as comments of a BED do; give it another name "
+            "(genome/rename, or `rename` beside the map)"
+        )
 
 
 def by_chromosome(table: "pd.DataFrame") -> "Iterator[tuple[str, pd.DataFrame]]":

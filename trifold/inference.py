@@ -33,14 +33,15 @@ from trifold.data.sequence import SequenceStore, bins_with_n
 from trifold.data.tracks import TrackStore, check_chromosomes, read_tracks
 from trifold.errors import InputError
 from trifold.genome import n_bins
-from trifold.io.cool import Band, Pixels, open_map, some_of, write_cool
-from trifold.io.zoom import of_balanced, write_weight, write_zoom_levels
+from trifold.io.cool import Band, Pixels, open_map, predicted_weight, some_of, write_cool, write_weight
+from trifold.io.formats import write_formats
 from trifold.models.blocks import Architecture
 from trifold.models.ready import Ready
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+ABSENT = "pixels beyond max_distance_bins and between chromosomes are not predicted: missing, not zero"
 DEPTH_FACTOR = 2.0  # a map this many times deeper or shallower than a model's training maps is warned about
 Scale = ObservedScale | Log10Scale | CountsScale
 
@@ -307,17 +308,18 @@ def predict(
     ignore_diags: int = BALANCE["ignore_diags"],
     metadata: dict | None = None,
     assembly: str | None = None,
+    formats: Sequence[str] = ("mcool",),
     progress: Callable[[int, int], None] = lambda tiles, total: None,
 ) -> None:
-    """Write `map.cool` and `map.mcool` of the predicted chromosomes into the folder `out`.
+    """Write `map.cool` of the predicted chromosomes into the folder `out`, and `map.<format>` with zoom levels.
 
     chromsizes: name -> length, bp, of the whole genome; chromosomes: those to predict.
     recipes, statistics: of the dataset the model was trained on; low_map, coarsen: the map it reads and its coarsening.
     track_bp: bin of the tracks as the model reads them, by default that of the map. stride_bins None: a quarter of the
     window. ignore_diags: of the balancing of the deep maps it was trained on, beyond which rows sum to 1. metadata
     (arm, version, ...) stands in the file under "trifold", beside `max_distance_bins`, the largest distance predicted,
-    and `scale`. progress(tiles, total) is called as tiles are done, with the number done since the last call and the
-    number of all.
+    `scale`, and `absent`, what the file has no pixels of. formats: of `io.formats.FORMATS`. progress(tiles, total) is
+    called as tiles are done, with the number done since the last call and the number of all.
     Raises InputError for a missing input, a stride that does not fit, no chromosome long enough, or no bin to read.
     """
     torch.set_num_threads(threads)
@@ -339,14 +341,14 @@ def predict(
             weight[first_bin[chrom] : first_bin[chrom] + len(missing)] = np.where(missing, np.nan, 1.0)
             yield _pixels(band, missing, first_bin[chrom])
 
-    known = {"max_distance_bins": predictor.max_distance_bins, "scale": "balanced"}
+    known = {"max_distance_bins": predictor.max_distance_bins, "scale": "balanced", "absent": ABSENT}
     metadata = {"trifold": {**(metadata or {}), **known}}
-    cool, mcool = Path(out) / "map.cool", Path(out) / "map.mcool"
+    cool = Path(out) / "map.cool"
     write_cool(cool, chromsizes, geometry.bin_bp, chunks(), metadata=metadata, assembly=assembly)
     if not np.isfinite(weight).any():
         raise InputError(_nothing_read(model.inputs, low_map))
-    write_weight(str(cool), weight, of_balanced(ignore_diags))
-    write_zoom_levels(cool, mcool, metadata, assembly)
+    write_weight(cool, weight, predicted_weight(ignore_diags))
+    write_formats(cool, formats, metadata, assembly)
 
 
 def enhance(

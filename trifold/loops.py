@@ -41,6 +41,7 @@ from trifold.inference import device_of
 from trifold.io.bed import BEDPE as BEDPE_PLACES
 from trifold.io.bed import read_table
 from trifold.io.cool import Band, open_map
+from trifold.io.tables import write_bed
 from trifold.models import stored
 
 logger = logging.getLogger(__name__)
@@ -336,7 +337,7 @@ def write_bedpe(loops: pd.DataFrame, path: str | Path, bin_bp: int) -> None:
     frame = frame.assign(name=[f"loop{i}" for i in range(1, len(loops) + 1)], score=loops["score"])
     frame = frame.assign(strand1=".", strand2=".")[BEDPE]
     frame = frame.assign(density=loops["density"], candidates=loops["candidates"])
-    frame.rename(columns={"chrom1": "#chrom1"}).to_csv(path, sep="\t", index=False, float_format="%.6g")
+    write_bed(frame.rename(columns={"chrom1": "#chrom1"}), path, header=True, float_format="%.6g")
 
 
 # ---------------------------------------------------------------- all of a sample

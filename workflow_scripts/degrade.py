@@ -40,9 +40,12 @@ def main(inputs, outputs, params, threads) -> None:
                 threads=threads,
             )
             (partial / "checks.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
+            summary.write(partial, report, inputs.measured, deep=Path(inputs.map))
         else:
-            degrade.degrade(inputs.map, partial / "map.cool", settings, balance=params.balance, threads=threads)
-        summary.write(partial)
+            report = degrade.degrade(
+                inputs.map, partial / "map.cool", settings, balance=params.balance, threads=threads
+            )
+            summary.write(partial, report, inputs.map)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def main(inputs, outputs, params, threads) -> None:
             threads=threads,
         )
         (partial / "checks.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
-        summary.write(partial)
+        summary.write(partial, report, inputs.map)
 
 
 if __name__ == "__main__":

@@ -88,14 +88,13 @@ def test_the_workflows_scripts_write_the_same_pixels(door, repository):
     shutil.copy("examples/statistics.json", "model/statistics.json")
     spec = importlib.util.spec_from_file_location("predict", repository / "workflow_scripts/predict.py")
     spec.loader.exec_module(script := importlib.util.module_from_spec(spec))
-    inputs = SimpleNamespace(
-        model=["model/statistics.json"], low=["low.cool"], sequence=[], tracks=[], regions=[], examples=[]
-    )
+    read = {"model": ["model/statistics.json"], "low": ["low.cool"], "order": ["low.cool"]}
+    inputs = SimpleNamespace(**read, sequence=[], tracks=[], regions=[], examples=[])
     params = SimpleNamespace(
         name="image",
         arm={"architecture": "vehicle"},
         geometry=vars(GEOMETRY),
-        predict={"roles": "all", "stride_bins": None, "batch_size": 16, "precision": "32-true"},
+        predict={"roles": "all", "stride_bins": None, "batch_size": 16, "precision": "32-true", "formats": ["mcool"]},
         accelerator="cpu",
         assembly=None,
         ignore_diags=2,
@@ -186,7 +185,7 @@ def test_d13_wider_bins_are_made_only_where_that_is_asked(door):
 @pytest.mark.parametrize(
     "changes, said",
     [
-        ({"out": "out.hic"}, r"out\.hic: the name of the result ends with \.mcool"),
+        ({"out": "out.h5"}, r"out\.h5: the name of the result ends with \.mcool"),
         ({"out": "no/out.cool"}, r"no folder no"),
         ({"out": "deep.cool"}, r"deep\.cool: exists"),
         ({"fasta": "genome.fa"}, r"image: reads no sequence"),

@@ -384,10 +384,13 @@ def test_d13_a_map_is_coarsened_before_it_is_enhanced_only_where_one_asks_for_it
 
 def test_what_is_no_map_is_said_before_any_job(config, tmp_path):
     arms = plan.resolve(config)
-    (tmp_path / "table.tsv").touch()
-    for name in (str(tmp_path / "table.tsv"), cooler_of(tmp_path / "a.mcool", 1000, 2000) + "::/resolutions/9999"):
+    (tmp_path / "table.tsv").write_text("chrom\tstart\n")
+    for name, said in (
+        (str(tmp_path / "table.tsv"), "a text file, and no contact map; make a map"),
+        (cooler_of(tmp_path / "a.mcool", 1000, 2000) + "::/resolutions/9999", "no map; give a"),
+    ):
         config["samples"]["alpha"]["contacts"] = name
-        with pytest.raises(InputError, match=f"config: samples/alpha/contacts: {re.escape(name)}: no map; give a"):
+        with pytest.raises(InputError, match=f"config: samples/alpha/contacts: {re.escape(name)}: {said}"):
             checks.check_maps(config, arms, lambda name: name.partition("::")[0])
 
 
@@ -432,11 +435,13 @@ def test_bin_widths_of_a_cooler_of_a_group_and_of_other_files(tmp_path):
     assert bin_widths(f"{path}::/resolutions/2000") == [2000]
     assert bin_widths(f"{path}::/resolutions/3000") is None
     (tmp_path / "words.cool").write_text("no map")
-    assert bin_widths(tmp_path / "words.cool") == []
+    assert bin_widths(tmp_path / "words.cool") is None
     (tmp_path / "words.tsv").write_text("no map")
     assert bin_widths(tmp_path / "words.tsv") is None
     (tmp_path / "words.hic").write_text("no map")
-    assert bin_widths(tmp_path / "words.hic") == []
+    assert bin_widths(tmp_path / "words.hic") is None
+    (tmp_path / "cut.hic").write_bytes(b"HIC\0" + bytes(10))
+    assert bin_widths(tmp_path / "cut.hic") == []
 
 
 def test_bin_widths_of_real_maps(mirror):

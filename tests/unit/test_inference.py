@@ -13,9 +13,9 @@ from track_files import write_track
 from trifold.config import CountsRecipe, Geometry, ObservedRecipe, Recipes
 from trifold.data.augment import reverse
 from trifold.errors import InputError
-from trifold.inference import BandMean, ChromosomeInputs, Sources, blend_weights, predict, tile_starts
+from trifold.inference import ABSENT, BandMean, ChromosomeInputs, Sources, blend_weights, predict, tile_starts
 from trifold.io import zoom
-from trifold.io.cool import write_cool
+from trifold.io.cool import predicted_weight, weight_facts, write_cool, write_weight
 from trifold.models.blocks import Architecture
 
 BIN, W, K = 100, 32, 2
@@ -437,8 +437,15 @@ def test_cooler_reads_describes_and_balances_the_files(low, tmp_path, monkeypatc
     for uri in uris:
         clr = cooler.Cooler(uri)
         assert clr.info["metadata"] == {
-            "trifold": {"arm": "fake", "version": "abc", "max_distance_bins": 24, "scale": "balanced"}
+            "trifold": {
+                "arm": "fake",
+                "version": "abc",
+                "max_distance_bins": 24,
+                "scale": "balanced",
+                "absent": ABSENT,
+            }
         }
+        assert weight_facts(clr)["ignore_diags"] == 2
         assert clr.info["genome-assembly"] == "sim1"
         with clr.open() as group:  # M7: what cooltools asks for
             assert group["bins/weight"].attrs["ignore_diags"] == 2
@@ -465,7 +472,7 @@ def test_zoom_levels_stay_on_the_balanced_scale(tmp_path, monkeypatch):
     keep = (j - i < band) & ~missing[i] & ~missing[j] & (chrom[i] == chrom[j])
     pixels = {"bin1_id": i[keep], "bin2_id": j[keep], "count": np.full(keep.sum(), p)}
     write_cool(tmp_path / "map.cool", sizes, 100, [pixels])
-    zoom.write_weight(str(tmp_path / "map.cool"), np.where(missing, np.nan, 1.0), zoom.of_balanced(2))
+    write_weight(str(tmp_path / "map.cool"), np.where(missing, np.nan, 1.0), predicted_weight(2))
     zoom.write_zoom_levels(tmp_path / "map.cool", tmp_path / "map.mcool")
     for level in (1, 2, 4, 8):
         clr = cooler.Cooler(f"{tmp_path / 'map.mcool'}::resolutions/{100 * level}")

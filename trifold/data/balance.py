@@ -25,7 +25,6 @@ import numpy as np
 
 from trifold.errors import InputError
 from trifold.io import cool
-from trifold.io.zoom import write_weight
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -371,7 +370,7 @@ def balance(
     clr = cooler.Cooler(os.fspath(path))
     made = iterative_correction(clr, threads=threads, memory_bytes=memory_bytes, **options)
     weight, holds = _checked(made, clr, options["min_nnz"], str(called))
-    write_weight(clr.uri, weight, made.attributes)
+    cool.write_weight(clr.uri, weight, made.attributes)
     bad_bins, cis_only = int(np.isnan(weight).sum()), made.attributes["cis_only"]
     logger.info("%s: balanced%s, %d of %d bins bad", path, " within chromosomes" * cis_only, bad_bins, len(weight))
     return {

@@ -17,6 +17,7 @@ from trifold.data.sequence import SequenceStore
 from trifold.data.splits import ROLES
 from trifold.data.tracks import TrackStore, check_chromosomes, read_tracks
 from trifold.errors import InputError
+from trifold.io.tables import read_table
 
 
 def statistics_of(arm: Arm, geometry: dict, given: Given) -> dict:
@@ -132,7 +133,7 @@ class WindowDataset(Samples):
             path = folder / "tiles.tsv"
             if not path.exists():
                 raise InputError(f"{path}: not found; the folder is no dataset directory: make the examples first")
-            table = pd.read_csv(path, sep="\t", dtype={"chrom": str})
+            table = read_table(path)
             tables.append(table.assign(folder=number, row=np.arange(len(table))))
         tiles = pd.concat(tables, ignore_index=True)
         if not (tiles["role"] == role).any():

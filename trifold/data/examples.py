@@ -19,7 +19,7 @@ from trifold.config import CountsRecipe, Geometry, Recipes
 from trifold.data import normalise, splits, summary, tiles
 from trifold.errors import InputError
 from trifold.genome import by_chromosome, extents
-from trifold.io.cool import Band, bin_width, chromsizes, open_map
+from trifold.io.cool import Band, bin_width, chromsizes, extent, open_map
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,8 @@ class Maps:
 def expected_by_distance(deep: Maps, regions: pd.DataFrame) -> np.ndarray:
     """Mean balanced value per diagonal over the valid pixels inside the regions, (window_bins,).
 
-    A diagonal without a valid pixel takes the value interpolated from its neighbours.
+    A diagonal without a contact takes the value interpolated from its neighbours, and a warning says so. Raises
+    InputError where no diagonal has one.
     """
     total, number = np.zeros(deep.window_bins), np.zeros(deep.window_bins)
     for chrom, chrom_regions in by_chromosome(regions):
@@ -104,7 +105,19 @@ def expected_by_distance(deep: Maps, regions: pd.DataFrame) -> np.ndarray:
             valid = (rows + distances < len(inside)) & np.isfinite(inside)
             total += np.where(valid, inside, 0.0).sum(axis=0)
             number += valid.sum(axis=0)
-    seen = np.flatnonzero(number)
+    seen = np.flatnonzero(total > 0)
+    if not len(seen):
+        raise InputError(
+            f"{deep.path}: no contact of the training regions is nearer than a window; choose other training regions "
+            "(splits) or a deeper map"
+        )
+    if len(seen) < deep.window_bins:
+        logger.warning(
+            "%s: no contact in the training regions at %d of %d distances, the nearest %d bp: the expected there is "
+            "interpolated from other distances",
+            deep.path,
+            *(deep.window_bins - len(seen), deep.window_bins, int((total <= 0).argmax()) * deep.bin_bp),
+        )
     return np.interp(np.arange(deep.window_bins), seen, total[seen] / number[seen])
 
 
@@ -123,7 +136,7 @@ class _Contacts:
 
     @property
     def per_balanced(self) -> float:
-        return self.raw / self.balanced if self.balanced else 0.0
+        return self.raw / self.balanced
 
     def add(self, values: np.ndarray) -> None:
         """Add contacts per pixel that the recipe made, for their largest value and their quantile."""
@@ -143,6 +156,12 @@ def count_contacts(
     for chrom, stack in training:
         for source, factor, tally in maps.values():
             tally.count(*source.windows(chrom, stack), factor)
+    for source, _, tally in maps.values():
+        if not tally.balanced > 0:
+            raise InputError(
+                f"{source.path}: no contact in the training windows; choose other training regions (splits), thin less "
+                "or give a deeper map"
+            )
     for chrom, stack in training:
         for source, factor, tally in maps.values():
             tally.add(normalise.contacts(*source.windows(chrom, stack), recipe, tally.per_balanced, factor))
@@ -228,6 +247,27 @@ _THIN = (
 )
 
 
+def _check_ceilings(
+    deep_cool: str | os.PathLike, windows: pd.DataFrame, elsewhere: np.ndarray, empty: np.ndarray
+) -> None:
+    """Say how many windows have no positive median on their diagonal 2 (`normalise.diagonal_2_ceiling`).
+
+    Raises InputError where no training window has an observed/expected.
+    """
+    if empty[(windows["role"] == "train").to_numpy()].all():
+        raise InputError(
+            f"{deep_cool}: no training window has a contact between bins two or more apart, so none has an "
+            "observed/expected; choose other training regions (splits), wider bins or a deeper map"
+        )
+    if elsewhere.any():
+        logger.warning(
+            "%s: %d of %d windows have no contact on most of diagonal 2, at whose median O/E targets are clipped: they "
+            "are clipped at the median of the contacts nearest to it, and %d without any have O/E 1; the map is sparse "
+            "or its short-range contacts are filtered out",
+            *(deep_cool, elsewhere.sum(), len(windows), empty.sum()),
+        )
+
+
 def _check_statistics(deep_cool: str | os.PathLike, statistics: dict) -> None:
     """Raise InputError for scales that would make every pixel NaN."""
     scales = {
@@ -236,6 +276,8 @@ def _check_statistics(deep_cool: str | os.PathLike, statistics: dict) -> None:
     wrong = [f"{name} is {value}" for name, value in scales.items() if not np.isfinite(value)]
     if scales["observed/floor"] >= scales["observed/ceiling"]:
         wrong.append(f"observed/floor and observed/ceiling are both {scales['observed/floor']:.4g}")
+    if scales["oe/sd"] == 0:
+        wrong.append("oe/sd is 0: all O/E targets are one value")
     if wrong:
         raise InputError(
             f"{deep_cool}: its training windows give no scale (statistics.json: {', '.join(wrong)}); choose other "
@@ -269,7 +311,8 @@ def build(
     _check_bins(deep_cool, low_cool, geometry.bin_bp, coarsen)
     clr = open_map(deep_cool)
     sizes = chromsizes(clr)
-    bad = {name: clr.bins().fetch(name)["weight"].isna().to_numpy() for name in sizes}
+    weight = clr.bins()["weight"][:].to_numpy()
+    bad = {name: np.isnan(weight[slice(*extent(clr, name))]) for name in sizes}
     with_n = _bins_with_n(sequence_folder, bad)
     regions = splits.read(regions_bed)
     if absent := sorted(set(regions["chrom"]) - set(sizes)):
@@ -294,7 +337,7 @@ def build(
     mean_weight = mean_log_weight(low, regions[regions["role"] == "train"])
     counts = count_contacts(deep, low, list(stacks(training, geometry)), recipes.counts, coarsen)
 
-    moments = {"oe": Moments(), "observed_deep": Moments()}
+    moments, ceilings = {"oe": Moments(), "observed_deep": Moments()}, []
     shapes = {
         "deep_observed": (size, size),
         "deep_oe": (size, size),
@@ -316,6 +359,7 @@ def build(
             low_pixels = low.windows(chrom, stack)
             observed, _ = normalise.observed(*pixels, recipes.observed, scale)
             oe = normalise.oe(*pixels, recipes.oe, expected)
+            ceilings.append(normalise.diagonal_2_ceiling(pixels[0])[1:])
             input_pixels = wide.windows(chrom, stack, pad=True) if wide else low_pixels
             low_observed, _ = normalise.observed(*input_pixels, recipes.observed, scale, coarsen)
             if with_counts:
@@ -333,6 +377,8 @@ def build(
             trains = (stack["role"] == "train").to_numpy()
             moments["oe"].add(oe[trains])
             moments["observed_deep"].add(observed[trains])
+    if recipes.oe.variant == "akita":
+        _check_ceilings(deep_cool, windows, *np.concatenate(ceilings, axis=1))
     windows.to_csv(out / "tiles.tsv", sep="\t", index=False)
     statistics = {
         "geometry": asdict(geometry),

@@ -11,6 +11,8 @@ Deviations from them:
 - "Zeros replaced by the expected" (Kriukov2021) is read as: a pixel without a contact has O/E = 1.
 - A pixel whose expected is 0 keeps its value, as in cooltools; with a global expected too, where basenji divides by 0.
 - A window without a contact, or with one value only, has no 0-1 map as published (0/0); here it is 0.
+- Akita's target of a window whose diagonal 2 has the median 0 is its floor throughout as released; here
+  `diagonal_2_ceiling` says what is taken in its place, and a window without a contact beyond diagonal 1 has O/E = 1.
 - Lau 2025's clip of the logarithm at 100 (input) and 1000 (target) is left out: no balanced value comes near it.
 """
 
@@ -219,15 +221,39 @@ def upsample(windows: np.ndarray, factor: int) -> np.ndarray:
 # ---------------------------------------------------------------- observed over expected
 
 
-def clip_at_diagonal_2(balanced: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Akita's first step: windows clipped to [0, median of their diagonal 2], diagonals -1, 0, 1 set to it.
+def diagonal_2_ceiling(balanced: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What Akita's first step clips windows (n, W, W) at: the ceilings, where they come from elsewhere, and where there
+    is none, each (n,), the last two bool.
 
-    Returns the windows and the values they were clipped at, (n,); a window without a valid pixel there has 0.
+    A ceiling is the median of diagonal 2. Where that is 0 (sparse maps; contacts of short range filtered out) the whole
+    target would be the floor: there it is the median of the positive pixels of the nearest diagonal from 2 on that has
+    one. A window without a contact from diagonal 2 on has the ceiling 0, and no observed/expected.
     """
     ceiling = np.zeros(len(balanced))
     diagonal = np.diagonal(balanced, 2, axis1=1, axis2=2)
     seen = np.isfinite(diagonal).any(axis=1)
     ceiling[seen] = np.nanmedian(diagonal[seen], axis=1)
+    elsewhere = ceiling <= 0
+    for window in np.flatnonzero(elsewhere):
+        ceiling[window] = _positive_median(balanced[window])
+    return ceiling, elsewhere, ceiling <= 0
+
+
+def _positive_median(window: np.ndarray) -> float:
+    """Median of the positive pixels of the nearest diagonal from 2 on that has one; 0 where none has."""
+    for offset in range(2, len(window)):
+        diagonal = np.diagonal(window, offset)
+        if (positive := diagonal[diagonal > 0]).size:
+            return float(np.median(positive))
+    return 0.0
+
+
+def clip_at_diagonal_2(balanced: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Akita's first step: windows clipped to [0, `diagonal_2_ceiling`], diagonals -1, 0, 1 set to it.
+
+    Returns the windows and the values they were clipped at, (n,).
+    """
+    ceiling, _, _ = diagonal_2_ceiling(balanced)
     clipped = np.clip(balanced, 0, ceiling[:, None, None])
     set_diagonals(clipped, ceiling)
     clipped[np.isnan(balanced)] = np.nan
@@ -252,6 +278,9 @@ def oe_steps(
     if akita:
         with np.errstate(divide="ignore"):
             steps["logclip"] = np.clip(np.log(oe_map), -recipe.clip, recipe.clip)
+        # Without a contact nothing is more or less than expected: not the floor, which would be learned.
+        empty = diagonal_2_ceiling(balanced)[2][:, None, None] & np.isfinite(steps["logclip"])
+        steps["logclip"] = np.where(empty, 0.0, steps["logclip"])
         steps["interp"] = interpolate(steps["logclip"])
         set_diagonals(steps["interp"], 0.0)
         return steps | {"smoothed": smooth(steps["interp"], recipe.sigma_bins)}
@@ -439,7 +468,8 @@ def vehicle_maps(deep: np.ndarray, low: np.ndarray, quantile: float = 0.999) -> 
     for balanced in (deep, low):
         upper = np.triu(np.nan_to_num(balanced))
         values = (upper + np.triu(upper, 1).T)[np.ix_(kept_bins, kept_bins)]
-        ceiling = np.quantile(values, quantile)
+        # Of a sparse map the quantile is 0, and so are all values but a few: then the largest of them is taken.
+        ceiling = np.quantile(values, quantile) or values.max(initial=0) or 1.0
         maps.append((np.minimum(values, ceiling) / ceiling).astype(np.float32))
     return maps[0], maps[1]
 

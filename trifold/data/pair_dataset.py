@@ -23,6 +23,7 @@ from trifold.data.samples import Samples
 from trifold.data.splits import ROLES
 from trifold.data.tracks import TrackStore, check_chromosomes
 from trifold.errors import InputError
+from trifold.io.tables import read_table
 
 log = logging.getLogger(__name__)
 
@@ -178,7 +179,7 @@ class PairDataset(Samples):
         path = sample.pairs / ("pairs.tsv" if pairwise else "windows.tsv")
         if not path.exists():
             raise InputError(f"{path}: not found; give start sites (config: genome/tss) and make the pairs again")
-        table = pd.read_csv(path, sep="\t", dtype={"chrom": str})
+        table = read_table(path)
         table["row"] = np.arange(len(table))
         if self.task == "pretraining":
             table = table[table["label"] == 1]

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from trifold.errors import InputError
-from trifold.genome import N_CODE, check_renamed, some_of
+from trifold.genome import N_CODE, check_first_letters, check_renamed, some_of
 from trifold.io.fasta import CHUNK_BP, Records, open_fasta
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,9 @@ _PIECE = re.compile(r"(.+):(\d+)-(\d+)")
 def read_chromosomes(path: str | os.PathLike) -> dict[str, int]:
     """name -> length_bp of a ``chromosomes.tsv``, in its order."""
     with open(path, newline="") as handle:
-        return {row["name"]: int(row["length_bp"]) for row in csv.DictReader(handle, delimiter="\t")}
+        return {
+            row["name"]: int(row["length_bp"]) for row in csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE)
+        }
 
 
 def offsets(sizes: Mapping[str, int]) -> dict[str, int]:
@@ -178,6 +180,7 @@ def prepare(
         wanted = [name for name in sizes if name not in exclude]
         check_names(dict.fromkeys(record.chrom for record in records), wanted, rename, listed)
         lengths = _sizes_of(records, sizes)
+        check_first_letters(lengths, listed)
         n_bases = _write(records, lengths, out, bin_bp)
     excluded = sorted({record.chrom for record in placed} & exclude)
     report = {

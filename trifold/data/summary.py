@@ -4,15 +4,19 @@ Pixels are read once, in chunks. Beside a prepared map the workflow writes its s
 """
 
 import json
+import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from trifold.data import contacts
+from trifold.data import contacts, invariants
 from trifold.genome import by_chromosome, extents, n_bins
-from trifold.io.cool import bin_width, open_map, read_pixels
+from trifold.io.cool import bin_width, extent, open_map, read_pixels, weight_facts
+
+logger = logging.getLogger(__name__)
 
 CLASSES_PER_DOUBLING = 2  # of the distance, in `by_distance`
 
@@ -55,9 +59,39 @@ def summarise(source: str | os.PathLike, bin_bp: int | None = None) -> dict:
     }
 
 
-def write(folder: Path) -> None:
-    """`summary.json` of the prepared map in a folder, beside its map.cool."""
-    (folder / "summary.json").write_text(json.dumps(summarise(folder / "map.cool"), indent=1) + "\n")
+def write(folder: Path, report: Mapping, called: str | os.PathLike, deep: Path | None = None) -> dict:
+    """`summary.json` of the prepared map in a folder, beside its map.cool; returns what it holds.
+
+    report: of `contacts.prepare` or `degrade.degrade`; called: what the map is called in messages; deep: the deep map
+    of a low map that was measured, whose cis share is compared. Beside the numbers of `summarise` there are
+    `cis_share`, `row_sums` (mean and sd of the balanced rows of good bins) and `checked`: what must hold of contacts
+    before and after. Raises InputError where rows do not sum to 1, or the file does not hold what was written.
+    """
+    path = folder / "map.cool"
+    facts = {**summarise(path), "row_sums": row_sums(path)}
+    invariants.check_stored(called, report["contacts"], facts["contacts"])
+    invariants.check_rows(called, facts["row_sums"])
+    counted = ("contacts_read", "contacts_left_out", "contacts_deep", "thin", "coarsen", "contacts")
+    facts["cis_share"] = invariants.cis_share(facts)
+    facts["checked"] = {name: report[name] for name in counted if name in report}
+    if deep is not None and (advice := invariants.cis_advice(read(deep), facts)):
+        logger.warning("%s: %s", called, advice)
+    (folder / "summary.json").write_text(json.dumps(facts, indent=1) + "\n")
+    return facts
+
+
+def row_sums(path: Path) -> dict[str, float]:
+    """Mean and standard deviation of the rows of good bins of a balanced map, beyond the diagonals left out."""
+    clr = open_map(path)
+    weight = clr.bins()["weight"][:].to_numpy()
+    factor, sums = np.nan_to_num(weight), np.zeros(len(weight))
+    left_out = int(weight_facts(clr).get("ignore_diags", 0))
+    for pixels in read_pixels(clr):
+        bin1, bin2 = pixels["bin1_id"], pixels["bin2_id"]
+        value = pixels["count"] * factor[bin1] * factor[bin2] * (bin2 - bin1 >= left_out)
+        sums += np.bincount(bin1, value, len(sums)) + np.bincount(bin2, value * (bin1 != bin2), len(sums))
+    rows = sums[np.isfinite(weight)]
+    return {"mean": float(rows.mean()), "sd": float(rows.std())}
 
 
 def read(path: Path) -> dict:
@@ -99,7 +133,7 @@ def contacts_per_bin(path: str | os.PathLike, regions: pd.DataFrame) -> float:
     total, number = 0.0, 0
     bin_bp = bin_width(clr)
     for chrom, chrom_regions in by_chromosome(regions):
-        lo, hi = clr.extent(chrom)
+        lo, hi = extent(clr, chrom)
         inside, seen = np.zeros((2, hi - lo), dtype=bool)
         for start_bp, end_bp in extents(chrom_regions):
             inside[-(-start_bp // bin_bp) : -(-end_bp // bin_bp)] = True

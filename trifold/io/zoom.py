@@ -11,29 +11,12 @@ from pathlib import Path
 import cooler
 import numpy as np
 
-from trifold.io.cool import bin_width, dataset, opened, read_pixels, undate
+from trifold.io.cool import bin_width, predicted_weight, read_pixels, undate, weight_facts, write_weight
 
 # Zoom levels are added until the longest chromosome has fewer bins: the tile of a genome browser.
 OVERVIEW_BINS = 256
 ZOOM_CHUNK_PIXELS = 5_000_000
 LEAST_SHARE = 0.1  # of its z that a row of a zoom level is taken to have beyond the ignored diagonals
-
-
-def write_weight(uri: str, weight: np.ndarray, attributes: dict) -> None:
-    """Write the column `weight` of a cooler, in place of one that is there, with attributes of `cooler balance`.
-
-    Other programs ask for `ignore_diags`: rows sum to 1 beyond so many diagonals.
-    """
-    with opened(cooler.Cooler(uri), "r+") as group:
-        if "bins/weight" in group:
-            del group["bins/weight"]
-        column = group.create_dataset("bins/weight", data=weight, compression="gzip", shuffle=True)
-        column.attrs.update(attributes)
-
-
-def of_balanced(ignore_diags: int) -> dict:
-    """Attributes of the weights of a map whose values are balanced already."""
-    return {"ignore_diags": ignore_diags, "divisive_weights": False}
 
 
 def _row_sums(clr: cooler.Cooler, weight: np.ndarray, ignore_diags: int) -> np.ndarray:
@@ -64,7 +47,7 @@ def _row_sum(near: np.ndarray, level: np.ndarray, number: np.ndarray, zoom: int)
 def write_zoom_levels(cool: Path, mcool: Path, metadata: dict | None = None, assembly: str | None = None) -> None:
     """Zoom levels x 2 of a map on the balanced scale until its longest chromosome has fewer than OVERVIEW_BINS bins.
 
-    The map's `weight` is 1, or NaN where nothing is predicted, and has the attributes `of_balanced`.
+    The map's `weight` is 1, or NaN where nothing is predicted, and has the attributes `predicted_weight`.
     A pixel at the edge of the predicted band is the sum of those of its children that were predicted.
     """
     base = cooler.Cooler(str(cool))
@@ -81,8 +64,7 @@ def write_zoom_levels(cool: Path, mcool: Path, metadata: dict | None = None, ass
         metadata=metadata,
         assembly=assembly,
     )
-    with opened(base) as group:
-        ignore_diags = np.asarray(dataset(group, "bins/weight").attrs["ignore_diags"]).item()
+    ignore_diags = int(weight_facts(base)["ignore_diags"])
     known = np.concatenate(predicted).astype(float)
     near = np.split(_row_sums(base, known, ignore_diags), np.cumsum([len(p) for p in predicted])[:-1])
     for zoom in zooms[1:]:
@@ -95,5 +77,5 @@ def write_zoom_levels(cool: Path, mcool: Path, metadata: dict | None = None, ass
         made_up = zoom / np.maximum(number, 1)
         level = _row_sums(cooler.Cooler(uri), made_up, ignore_diags)
         scale = _row_sum(held, level, number, zoom)
-        write_weight(uri, np.where(number > 0, made_up / np.sqrt(scale), np.nan), of_balanced(ignore_diags))
+        write_weight(uri, np.where(number > 0, made_up / np.sqrt(scale), np.nan), predicted_weight(ignore_diags))
     undate(mcool)

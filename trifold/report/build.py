@@ -10,12 +10,13 @@ import pandas as pd
 
 from trifold.genome import Region
 from trifold.io.cool import Band
+from trifold.io.tables import read_table
 from trifold.plan import Evaluation
 from trifold.report import figures, gallery, logged, page, samples, tables
 from trifold.report.sections import Section
 
-# Columns of names are read as text, because a chromosome, a sample, a fold or an arm may be called 1.
-_TEXT = dict.fromkeys(("chrom", "sample", "fold", "arm", "degradation"), str)
+# Columns of names are read as text, because a sample, a fold or an arm may be called 1.
+TEXT = dict.fromkeys(("sample", "fold", "arm", "degradation"), str)
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class ReportData:
     def read(cls, folder: Path, histories: Sequence[Mapping]) -> "ReportData":
         """`folder` holds the tables; `histories` rows of arm, fold, seed and the path of a history.csv."""
         read = {
-            name: pd.read_csv(folder / f"{name}.tsv", sep="\t", dtype=_TEXT)
+            name: read_table(folder / f"{name}.tsv", dtype=TEXT)
             for name in ("scores", "comparisons", "regions", "distance")
         }
         runs = [
@@ -141,7 +142,7 @@ def draw(
     examples: the dataset directory whose test windows are chosen from.
     """
     arms, geometry = config["arms"], config["geometry"]
-    tiles = pd.read_csv(examples / "tiles.tsv", sep="\t", dtype={"chrom": str})
+    tiles = read_table(examples / "tiles.tsv")
     regions = gallery.choose(
         tiles, np.load(examples / "deep_oe.npy", mmap_mode="r"), config["report"]["gallery_windows"]
     )

@@ -7,13 +7,13 @@ import pytest
 from trifold.data.balance import balance
 from trifold.data.contacts import merge, prepare, renumber
 from trifold.io import zoom
-from trifold.io.cool import bin_width, chromsizes, open_map, read_pixels, write_cool
+from trifold.io.cool import bin_width, chromsizes, open_map, predicted_weight, read_pixels, write_cool, write_weight
 
 
 def write_prediction(path, sizes, bin_bp, chunks, missing, ignore_diags=2):
     """A map as predictions are written: balanced values, weights of 1."""
     write_cool(path, sizes, bin_bp, chunks)
-    zoom.write_weight(str(path), np.where(missing, np.nan, 1.0), zoom.of_balanced(ignore_diags))
+    write_weight(str(path), np.where(missing, np.nan, 1.0), predicted_weight(ignore_diags))
 
 
 @pytest.mark.parametrize("ignore_diags", [0, 1, 2, 3])
