@@ -93,7 +93,7 @@ def test_d16_a_cooler_uri_is_one_map_of_its_file(path, tmp_path):
 def test_m1_of_several_maps_of_one_width_one_is_chosen(path, tmp_path):
     for cell in ("one", "two"):
         cooler.fileops.cp(str(path), f"{tmp_path}/cells.scool::/cells/{cell}")
-    with pytest.raises(InputError, match=r"2 maps of 1 bin widths; choose one of .*::/cells/one, .*::/cells/two"):
+    with pytest.raises(InputError, match=r"2 maps of 1 bin width; choose one of .*::/cells/one, .*::/cells/two"):
         summarise(tmp_path / "cells.scool")
     assert summarise(f"{tmp_path}/cells.scool::/cells/two") == summarise(path)
 

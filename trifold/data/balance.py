@@ -37,7 +37,7 @@ MEMORY_BYTES = 4_000_000_000  # for the pixels; a job that prepares a map asks f
 ROW_SUM_SPREAD = 0.001  # at which balancing ends
 # Above which there is no balance. Maps that have one come below 0.7 % within 200 iterations, however shallow; in those
 # that have none (a bin whose contacts are all with bins that need them too) weights grow without end, at 2 % to 80 %.
-LARGEST_SPREAD = 0.01
+LARGEST_SPREAD = 0.02
 ROW_SUM_TOLERANCE = 0.05  # how far from 1 the mean of a stored balancing's row sums, and their spread, may be
 LEAST_BINS = 10  # good bins of a map
 LEAST_CONTACTS = 0.25  # share of the contacts that good bins must have; of a capture, the target has more
@@ -158,7 +158,7 @@ class _Pixels:
     ):
         self._called, self._ignore_diags, self._cis_only = clr.uri, ignore_diags, cis_only
         self._pool, self._threads = pool, threads
-        self.edges = np.array([0, *(clr.extent(name)[1] for name in clr.chromnames)])
+        self.edges = np.array([0, *(cool.extent(clr, name)[1] for name in clr.chromnames)])
         self.n_bins = int(self.edges[-1])
         self._chrom_stop = np.repeat(self.edges[1:], np.diff(self.edges))
         self._bin2, self._counts = (cool.dataset(group, f"pixels/{name}") for name in ("bin2_id", "count"))
@@ -362,7 +362,7 @@ def balance(
     It ends when the rows are equal to 0.1 % (cooler's own tolerance is in contacts, so a deep map never gets there).
     Where chromosomes are balanced by themselves, the bins of those that cannot be are bad, with a warning.
     Returns the options with `cis_only`, `converged`, `iterations`, `row_sum_spread` (the largest) and `bad_bins` (their
-    number). Raises InputError, and stores nothing, where rows cannot be made equal to 1 %, or where good bins are fewer
+    number). Raises InputError, and stores nothing, where rows cannot be made equal to 2 %, or where good bins are fewer
     than 10 or have less than a quarter of the contacts.
     """
     options, called = {**BALANCE, **(options or {})}, called or path
@@ -458,7 +458,7 @@ def row_sums_by_distance(path: str | os.PathLike, n_diags: int, rows: np.ndarray
     clr = cooler.Cooler(os.fspath(path))
     weight = clr.bins()["weight"][:].to_numpy(dtype=np.float64)
     good = np.isfinite(weight) if rows is None else np.isfinite(weight) & rows
-    stops = np.array([clr.extent(name)[1] for name in clr.chromnames])
+    stops = np.array([cool.extent(clr, name)[1] for name in clr.chromnames])
     factor, sums = np.nan_to_num(weight), np.zeros(n_diags)
     for pixels in cool.read_pixels(clr):
         distance = pixels["bin2_id"] - pixels["bin1_id"]

@@ -66,7 +66,7 @@ def test_a_failure_says_both_numbers():
     with pytest.raises(
         InputError, match=r"mine.cool: 100 contacts were read, and 80 are kept \(15 excluded left out\)"
     ):
-        invariants.check_contacts("m.cool", 100, {"excluded": 15}, 80)
+        invariants.check_contacts("mine.cool", 100, {"excluded": 15}, 80)
     with pytest.raises(InputError, match="100 contacts were written, and the file holds 99"):
         invariants.check_stored("mine.cool", 100, 99)
     with pytest.raises(InputError, match=r"99 contacts are left of 100, and 1/1 of them are 100 ± 0"):
