@@ -69,9 +69,7 @@ EVALUATED = [
     for sample in config["evaluate"]["samples"]
     for name in [
         "deep",
-        *dict.fromkeys(
-            evaluation.degradation for evaluation in EVALUATIONS if evaluation.sample == sample
-        ),
+        *dict.fromkeys(evaluation.degradation for evaluation in EVALUATIONS if evaluation.sample == sample),
     ]
 ]
 # Chromosomes and their order: the genome's where it has a sequence, else those of the first sample's map.
