@@ -8,9 +8,9 @@ step's processes without what a job costs that has nothing to do (the split's); 
 what the rule's own record says. Sizes are measured smallest first, after a tiny one for which numba compiles; growth is
 the CPU time per bp against the size before.
 
-    python -m benchmarks.mouse --size 25e6 100e6 400e6 --out mouse     # 2.6e9: the whole genome, an hour or more
+    python -m benchmarks.mouse --size 25e6 100e6 400e6     # 2.6e9: the whole genome, an hour or more
 
-Not part of `make bench`. Writes mouse.tsv and mouse.md; fails where a step takes more than 1.3 times as long per bp as
+Not part of `make bench`. Writes logs/mouse/mouse.tsv and mouse.md; fails where a step takes more than 1.3 times as long per bp as
 at the size before, or more than 6 GB. Balancing repeats until rows are equal, so its number of passes is the map's.
 """
 
@@ -207,7 +207,7 @@ def with_growth(rows: list[dict]) -> list[dict]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=float, nargs="+", default=[25e6, 100e6, 400e6], metavar="BP")
-    parser.add_argument("--out", type=Path, default=Path("mouse"), help="folder of mouse.tsv and mouse.md")
+    parser.add_argument("--out", type=Path, default=Path("logs/mouse"), help="folder of mouse.tsv and mouse.md")
     chosen, rows = parser.parse_args(), []
     chosen.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
