@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export TRIFOLD_MIRROR ?= $(wildcard ../shared/mirror)
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: help setup demo test test-browser test-slurm test-crate test-downstream chaos lint bench yeast fly gm12878 simulated clean
+.PHONY: help setup demo test test-browser test-slurm test-crate test-downstream chaos lint bench mouse yeast fly gm12878 simulated clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -81,6 +81,9 @@ lint: setup ## ruff, snakefmt, pyright, snakemake --lint
 
 bench: setup ## every figure of speed and memory, as ratios measured in one run
 	$(RUN) python -m benchmarks
+
+mouse: setup ## a mouse's map end to end, 25 to 400 Mb: time, memory and growth of every step
+	$(RUN) python -m benchmarks.mouse
 
 clean: ## remove results and logs (not the downloads)
 	rm -rf results logs

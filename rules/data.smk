@@ -46,7 +46,7 @@ def locate(name):
 
 try:
     checks.check_inputs(config, DOWNLOADED)
-    checks.check_weights(config, datasets.index)
+    checks.check_weights(config, datasets)
     checks.check_splits(config, ROOT)
     checks.check_maps(config, arms, locate)
 except InputError as error:
@@ -61,10 +61,10 @@ def locate_all(names):
 def files_of(name):
     """Files an input of the configuration stands for: of an accession, what `snakemake resolve` found."""
     name = name.partition("::")[0]
-    if name not in datasets.index:
+    if name not in datasets:
         return [name]
     try:
-        return lock.files_of(datasets.loc[name], locked)
+        return lock.files_of(datasets[name], locked)
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
@@ -72,7 +72,7 @@ def files_of(name):
 def get_wanted(wildcards):
     """URL, size and checksums of a download: the row of datasets.tsv, completed by the lock."""
     try:
-        return lock.wanted(wildcards.file, datasets.to_dict("index"), locked)
+        return lock.wanted(wildcards.file, datasets, locked)
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
@@ -148,10 +148,9 @@ def get_downloads(wildcards):
     """name -> `lock.wanted` of every file that the experiment downloads: data, maps to enhance, published weights."""
     named = get_named_data() | {entry["contacts"] for entry in ENHANCED.values()}
     named |= {arms[name].weights for name in IMPORTED}
-    rows, lines = datasets.to_dict("index"), {line.file for line in locked}
-    files = sorted({file for name in named for file in files_of(name) if file in rows or file in lines})
+    files = sorted({file for name in named for file in files_of(name) if file in DOWNLOADED})
     try:
-        return {file: lock.wanted(file, rows, locked) for file in files}
+        return {file: lock.wanted(file, datasets, locked) for file in files}
     except InputError as error:
         raise WorkflowError(str(error)) from None
 

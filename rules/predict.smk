@@ -27,7 +27,7 @@ rule predict:
         runtime=hours(4),
         gpu=1 if config["accelerator"] == "gpu" else 0,
     params:
-        name=lambda wildcards: wildcards.arm,
+        name="{arm}",
         arm=lambda wildcards: MODELS[wildcards.arm],
         geometry=lookup("geometry", within=config),
         predict=lookup("predict", within=config),

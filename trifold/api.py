@@ -32,6 +32,7 @@ from trifold.tasks import DEFAULT
 MODELS = "results/*/models/*/*/*"  # folders of trained models below the current folder
 RAW = "resources/raw"  # where the workflow puts what it downloads
 INFO_BIN_BP = 10_000  # the bin width `info` reads, or the next wider one
+INFO_PIXELS = 5_000_000  # that `info` reads at most; what of a larger map must be counted is estimated
 SHOWN_METRICS = ("mae", "mse", "pearson", "spearman", "scc_hicrep")
 FORMATS_OF = {".mcool": ("mcool",), ".hic": ("hic",), ".cool": ()}  # suffix of a result -> what is made beside a .cool
 Source = str | os.PathLike
@@ -390,11 +391,12 @@ def summary_of_scores(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame
 # ---------------------------------------------------------------- info
 
 
-def info(map: Source, resolution: int | None = None) -> dict:
+def info(map: Source, resolution: int | None = None, exact: bool = False) -> dict:
     """What a map holds: assembly, bin widths and the numbers of `trifold.data.summary.summarise`.
 
     map: .cool, .mcool, .hic or the URI of a cooler. resolution: the bin width whose pixels are counted, bp; None is
-    10 kb or the next wider one.
+    10 kb or the next wider one. exact: count every pixel; otherwise a cooler of more than 5,000,000 is sampled, and
+    `read_share` says how many of its pixels were read.
     assembly: what the file says, otherwise guessed from the lengths of its chromosomes, None where nothing fits.
 
     >>> import trifold
@@ -411,7 +413,7 @@ def info(map: Source, resolution: int | None = None) -> dict:
         "map": os.fspath(map),
         "assembly": _assembly(map, chromsizes),
         "resolutions": present,
-        **summary.summarise(map, bin_bp),
+        **summary.summarise(map, bin_bp, None if exact else INFO_PIXELS),
     }
 
 
@@ -421,15 +423,20 @@ def sentences(facts: dict) -> dict[str, str]:
     bad = "not balanced" if facts["bad_bins"] is None else f"{facts['bad_bins']:,} without a weight"
     bin_bp = facts["bin_bp"]
     near = ", ".join(f"{_distance(distance)} {density:.3g}" for distance, density in facts["by_distance"][::4])
+    about = "about " * ("read_share" in facts)
+    estimated = {}
+    if about:
+        estimated["estimated"] = f"what says about, from {facts['read_share']:.2%} of the pixels; --exact reads all"
     return {
         "map": facts["map"],
         "assembly": facts["assembly"] or "not known",
         "resolutions": ", ".join(f"{width:,}" for width in facts["resolutions"]) + " bp",
         "chromosomes": f"{facts['chromosomes']}, {facts['length_bp']:,} bp",
-        "contacts": f"{facts['contacts']:,}, {cis:.1%} within chromosomes",
+        "contacts": f"{facts['contacts']:,}, {about}{cis:.1%} within chromosomes",
         "bins": f"{facts['bins']:,} of {bin_bp:,} bp, {bad}",
-        "contacts per bin": f"{facts['contacts_per_bin']:,.1f} of {bin_bp:,} bp",
-        "contacts per pixel": near,
+        "contacts per bin": f"{about}{facts['contacts_per_bin']:,.1f} of {bin_bp:,} bp",
+        "contacts per pixel": f"{about}{near}",
+        **estimated,
     }
 
 

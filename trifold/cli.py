@@ -167,8 +167,9 @@ def models(as_json) -> None:
 @main.command()
 @click.argument("map", type=click.Path())
 @_resolution
+@click.option("--exact", is_flag=True, help="Count every pixel, also of a map so large that it is otherwise sampled.")
 @_as_json
-def info(map, resolution, as_json) -> None:
+def info(map, resolution, exact, as_json) -> None:
     """Say what MAP holds: assembly, bin widths, contacts, depth.
 
     \b
@@ -177,7 +178,7 @@ def info(map, resolution, as_json) -> None:
     """
     from trifold import api
 
-    facts = api.info(map, resolution)
+    facts = api.info(map, resolution, exact)
     if as_json:
         click.echo(json.dumps(facts))
         return

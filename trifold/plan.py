@@ -547,9 +547,8 @@ def evaluations(config: dict, arms: dict[str, Arm]) -> list[Evaluation]:
     return [
         Evaluation(degradation, *run, sample)
         for degradation in config["degradations"]
-        for run in runs(config, arms)
+        for run in runs(config, {name: arm for name, arm in arms.items() if _is_evaluated(arm, degradation)})
         for sample in config["evaluate"]["samples"]
-        if _is_evaluated(arms[run.arm], degradation)
     ]
 
 
@@ -595,9 +594,9 @@ def _datasets_scored(arms: dict[str, Arm], arm: Arm) -> list[str]:
     return [arm.dataset]
 
 
-def shown(config: dict, arms: dict[str, Arm]) -> list[Evaluation]:
+def shown(evaluated: list[Evaluation]) -> list[Evaluation]:
     """The predictions a person looks at: of each degradation the first fold, sample and seed of every arm."""
     first: dict[tuple[str, str], Evaluation] = {}
-    for evaluation in evaluations(config, arms):
+    for evaluation in evaluated:
         first.setdefault((evaluation.degradation, evaluation.arm), evaluation)
     return list(first.values())

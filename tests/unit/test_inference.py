@@ -2,14 +2,19 @@ import logging
 import shutil
 import subprocess
 import sys
+import threading
+import time
+from contextlib import closing
 
 import cooler
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from small import OE
 from track_files import write_track
 
+from trifold import inference
 from trifold.config import CountsRecipe, Geometry, ObservedRecipe, Recipes
 from trifold.data.augment import reverse
 from trifold.errors import InputError
@@ -422,6 +427,91 @@ def test_bf16_is_close(low, tmp_path):
     assert not np.array_equal(exact, bf16)
     # 8 bits of mantissa over five decades of the logarithm.
     np.testing.assert_allclose(bf16[near], exact[near], rtol=0.05)
+
+
+@pytest.mark.parametrize("block_pixels", [1, 1_000_000])
+def test_threads_change_no_number(low, tmp_path, monkeypatch, block_pixels):
+    """One after the other, and in blocks of any size, the file holds the same values."""
+    monkeypatch.setattr(inference, "BLOCK_PIXELS", block_pixels)
+    maps = [run(Identity(), tmp_path / "threads", low[0], recipes=WINDOW)]
+    monkeypatch.setattr(inference, "ahead", lambda items, number=2: (item for item in items))
+    maps.append(run(Identity(), tmp_path / "plain", low[0], recipes=WINDOW))
+    first, second = ((clr.pixels()[:], clr.bins()[:]) for clr in maps)
+    for table, other in zip(first, second):
+        pd.testing.assert_frame_equal(table, other, check_exact=True)
+
+
+def test_what_is_made_ahead_comes_in_order_and_not_without_bound():
+    made = []
+
+    def items():
+        for number in range(50):
+            made.append(number)
+            yield number
+
+    results = inference.ahead(items(), 3)
+    assert next(results) == 0
+    time.sleep(0.2)
+    assert len(made) <= 5
+    assert list(results) == list(range(1, 50))
+
+
+def test_an_error_of_a_thread_is_raised_where_its_item_would_have_come():
+    closed = []
+
+    def items():
+        try:
+            yield from (1, 2)
+            raise InputError("the third is missing")
+        finally:
+            closed.append(True)
+
+    results = inference.ahead(items())
+    assert [next(results), next(results)] == [1, 2]
+    with pytest.raises(InputError, match="the third is missing"):
+        next(results)
+    assert closed == [True]
+
+
+def test_who_stops_early_leaves_nothing_running():
+    closed = []
+
+    def items():
+        try:
+            yield from range(100)
+        finally:
+            closed.append(True)
+
+    before = threading.active_count()
+    with closing(inference.ahead(items())) as results:
+        next(results)
+    assert closed == [True]
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("broken", ["read", "network", "blend", "write"])
+def test_an_error_in_any_thread_is_the_error_of_the_job(low, tmp_path, monkeypatch, broken):
+    """The second chromosome fails, while threads work on what comes next; no thread is left."""
+
+    def fail(*arguments, **settings):
+        raise InputError("it broke")
+
+    class Breaks(Nearest):
+        batches = 0
+
+        def forward(self, batch):
+            self.batches += 1
+            if self.batches == 3 and broken == "network":
+                fail()
+            return super().forward(batch)
+
+    places = {"read": "ChromosomeInputs.batch", "blend": "BandMean.add", "write": "_pixels"}
+    if broken in places:
+        monkeypatch.setattr(f"trifold.inference.{places[broken]}", fail)
+    before = threading.active_count()
+    with pytest.raises(InputError, match="it broke"):
+        run(Breaks(), tmp_path / "out", low[0])
+    assert threading.active_count() == before
 
 
 # ---------------------------------------------------------------- files

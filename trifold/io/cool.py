@@ -16,6 +16,7 @@ import cooler
 import h5py
 import numpy as np
 import pandas as pd
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 from trifold.errors import InputError
 from trifold.genome import n_bins
@@ -231,12 +232,17 @@ class Band:
 
     counts  (n_bins, width_bins) float64: `counts[i, d]` is the pixel (i, i + d), 0 where the table has none
     weight  (n_bins,) float64: multiplies a count on both sides; NaN marks a bad bin
+    Of the whole chromosome, not of the band alone; None for a band that was not read from a map:
+    cis     (n_bins,) float64: contacts of a bin with itself and the bins after it
+    seen    (n_bins,) bool: the bin has a contact on its chromosome
     """
 
     chrom: str
     bin_bp: int
     counts: np.ndarray
     weight: np.ndarray
+    cis: np.ndarray | None = None
+    seen: np.ndarray | None = None
 
     @classmethod
     def read(
@@ -260,20 +266,32 @@ class Band:
         if bin_places(clr) is not None:
             raise InputError(f"{path}: its bin table lacks bins, or has them in another order; make it with all bins")
         lo, hi = extent(clr, chrom)
-        counts = np.zeros((hi - lo, width_bins))
+        counts, cis, seen = np.zeros((hi - lo, width_bins)), np.zeros(hi - lo), np.zeros(hi - lo, dtype=bool)
         for pixels in read_pixels(clr, chunk_pixels, chrom):
-            offset = pixels["bin2_id"] - pixels["bin1_id"]
-            inside = (offset < width_bins) & (pixels["bin2_id"] < hi)
-            np.add.at(counts, (pixels["bin1_id"][inside] - lo, offset[inside]), pixels["count"][inside])
+            on_chrom = pixels["bin2_id"] < hi
+            bin1, bin2 = pixels["bin1_id"][on_chrom] - lo, pixels["bin2_id"][on_chrom] - lo
+            count = pixels["count"][on_chrom].astype(np.float64)
+            cis += np.bincount(bin1, count, len(cis))
+            seen[bin1[count > 0]] = seen[bin2[count > 0]] = True
+            offset = bin2 - bin1
+            inside = offset < width_bins
+            np.add.at(counts.reshape(-1), (bin1 * width_bins + offset)[inside], count[inside])
         weight = clr.bins()["weight"][lo:hi].to_numpy(dtype=np.float64) if balance else np.ones(hi - lo)
-        return cls(chrom, bin_width(clr), counts, weight)
+        return cls(chrom, bin_width(clr), counts, weight, cis, seen)
 
     @property
     def balanced(self) -> np.ndarray:
         """counts · w_i · w_(i+d), (n_bins, width_bins); NaN on bad bins and past the end of the chromosome."""
+        return self.balanced_rows(slice(0, len(self.weight)))
+
+    def balanced_rows(self, rows: slice) -> np.ndarray:
+        """`balanced` of some bins; the stop of the slice is not past the last one."""
         width = self.counts.shape[1]
-        padded = np.concatenate([self.weight, np.full(width - 1, np.nan)])
-        return self.counts * self.weight[:, None] * np.lib.stride_tricks.sliding_window_view(padded, width)
+        partners = self.weight[rows.start : rows.stop + width - 1]
+        partners = np.append(partners, np.full(rows.stop - rows.start + width - 1 - len(partners), np.nan))
+        balanced = self.counts[rows] * self.weight[rows, None]
+        balanced *= sliding_window_view(partners, width)
+        return balanced
 
     def windows(self, starts: np.ndarray, size: int, *, pad: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Square windows on the diagonal: counts and balanced values, both (n, size, size) float64, symmetric.
@@ -291,11 +309,17 @@ class Band:
         if starts.size and starts.max() + size > n_bins:
             table = np.concatenate([table, np.zeros((size, width))])
             weight = np.append(weight, np.full(size, np.nan))
-        i, j = np.ogrid[:size, :size]
-        in_window = np.minimum(i, j) * width + np.abs(i - j)
-        counts = table.ravel()[starts[:, None, None] * width + in_window]
+        counts, below = np.empty((len(starts), size, size)), np.tri(size, k=-1, dtype=bool)
+        pixels, step = np.ascontiguousarray(table).ravel(), table.itemsize
+        for number, start in enumerate(starts):
+            # Pixel (i, j) lies at (start + i) * width + j - i: the upper triangle is a view of the band.
+            upper = as_strided(pixels[start * width :], (size, size), ((width - 1) * step, step), writeable=False)
+            np.copyto(counts[number], upper)
+            np.copyto(counts[number], upper.T, where=below)
         weight = weight[starts[:, None] + np.arange(size)]
-        return counts, counts * weight[:, :, None] * weight[:, None, :]
+        balanced = counts * weight[:, :, None]
+        balanced *= weight[:, None, :]
+        return counts, balanced
 
 
 def undate(path: str | os.PathLike) -> None:

@@ -208,9 +208,8 @@ def _contacts_facts(
         )
     windows = pd.DataFrame(rows, columns=["chrom", "start_bp"])
     low = examples.Maps(low_map, bin_bp, size)
-    stacks = list(examples.stacks(windows, geometry))
     try:
-        counted = examples.count_contacts(low, low, stacks, recipes.counts, 1)
+        counted = examples.count_contacts(low, low, windows, recipes.counts, 1)
     except InputError as error:
         raise InputError(f"{low_map}: no contact in windows of {size} bins; give a map with more contacts") from error
     of_low = {name: value for name, value in counted.items() if name.startswith("low_")}

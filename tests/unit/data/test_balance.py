@@ -213,7 +213,7 @@ def test_what_diverges_is_refused_with_numbers(tmp_path):
         "after 200 iterations",
         "row sums",
         "0.1%",
-        "1% accepted",
+        "2% accepted",
         "use wider bins",
         "balance/min_nnz",
     ):
