@@ -114,10 +114,11 @@ def measure(folder: Path, *arguments: str) -> tuple[dict[str, int], float, float
     """Jobs by rule, CPU seconds and peak GB of a dry run; in a process of its own, whose only child it is."""
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "-n", "--quiet", "rules", *arguments]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    options = {"cwd": folder, "env": environment, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    subprocess.run(command, **options)
+    subprocess.run(command, cwd=folder, env=environment, capture_output=True)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(command, text=True, **options)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise SystemExit(done.stdout[-3000:])

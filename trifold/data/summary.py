@@ -61,7 +61,8 @@ def summarise(source: str | os.PathLike, bin_bp: int | None = None, most_pixels:
     """
     raw = contacts.open_raw(source, bin_bp)
     sizes = [n_bins(length_bp, raw.bin_bp) for length_bp in raw.chromsizes.values()]
-    counted = None if most_pixels is None or kinds.is_hic(source) else _sample(source, raw.bin_bp, sizes, most_pixels)
+    may_sample = most_pixels is not None and not kinds.is_hic(source) and not (raw.moved or raw.absent)
+    counted = _sample(source, raw.bin_bp, sizes, most_pixels) if may_sample else None
     counted = counted or _count(raw, sizes)
     weight, edges = raw.weight(), np.cumsum(sizes)[:-1]
     facts = {

@@ -139,6 +139,13 @@ def test_m3_maps_without_what_a_scale_needs_are_refused(tmp_path):
         )
 
 
+def expected_of(deep, regions):
+    """The mean by distance over regions of chr1."""
+    expected = examples.Expected(WINDOW)
+    expected.add(deep.on("chr1"), regions)
+    return expected.means(deep)
+
+
 def test_m3_the_expected_of_an_empty_distance(tmp_path, caplog):
     """Interpolated, and said; before, an expected of 0 divided nothing, and left a map of balanced values."""
     counts = counts_of(600)
@@ -148,13 +155,13 @@ def test_m3_the_expected_of_an_empty_distance(tmp_path, caplog):
     deep = examples.Maps(tmp_path / "map.cool", BIN_BP, WINDOW)
     regions = pd.DataFrame({"chrom": ["chr1"], "start_bp": [0], "end_bp": [300_000]})
     with caplog.at_level(logging.WARNING):
-        expected = examples.expected_by_distance(deep, regions)
+        expected = expected_of(deep, regions)
     assert (expected > 0).all()
     assert expected[0] == expected[1] == expected[2] == expected[3]
     assert expected[9] == pytest.approx((expected[8] + expected[10]) / 2)
     assert "no contact in the training regions at 4 of 32 distances, the nearest 0 bp" in caplog.text
     with pytest.raises(InputError, match=r"map.cool: no contact of the training regions"):
-        examples.expected_by_distance(deep, regions.assign(start_bp=0, end_bp=BIN_BP))
+        expected_of(deep, regions.assign(start_bp=0, end_bp=BIN_BP))
 
 
 def test_m3_the_published_loader_on_a_sparse_map():
