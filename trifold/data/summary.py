@@ -61,8 +61,9 @@ def summarise(source: str | os.PathLike, bin_bp: int | None = None, most_pixels:
     """
     raw = contacts.open_raw(source, bin_bp)
     sizes = [n_bins(length_bp, raw.bin_bp) for length_bp in raw.chromsizes.values()]
-    may_sample = most_pixels is not None and not kinds.is_hic(source) and not (raw.moved or raw.absent)
-    counted = _sample(source, raw.bin_bp, sizes, most_pixels) if may_sample else None
+    counted = None
+    if most_pixels is not None and not (kinds.is_hic(source) or raw.moved or raw.absent):
+        counted = _sample(source, raw.bin_bp, sizes, most_pixels)
     counted = counted or _count(raw, sizes)
     weight, edges = raw.weight(), np.cumsum(sizes)[:-1]
     facts = {
