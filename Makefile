@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export TRIFOLD_MIRROR ?= $(wildcard ../shared/mirror)
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: help setup demo test test-browser test-slurm test-crate chaos lint bench yeast fly gm12878 simulated clean
+.PHONY: help setup demo test test-browser test-slurm test-crate test-downstream chaos lint bench mouse yeast fly gm12878 simulated clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -60,6 +60,14 @@ $(VENV)-crate/.installed: tests/crate/requirements.txt
 test-crate: setup $(VENV)-crate/.installed ## the RO-Crate of a smoke run against its profiles
 	$(RUN) OMP_NUM_THREADS=1 python tests/crate/check.py
 
+$(VENV)-downstream/.installed: tests/downstream/requirements.txt
+	$(PYTHON) -m venv $(VENV)-downstream
+	$(VENV)-downstream/bin/pip install --quiet -r $<
+	touch $@
+
+test-downstream: setup $(VENV)-downstream/.installed ## cooltools, chromosight, HiGlass's tiles and hictk on a run's maps
+	$(RUN) OMP_NUM_THREADS=1 python tests/downstream/check.py
+
 chaos: setup ## kills, a full disk and damaged files: at chosen and at random moments of a smoke run
 	$(RUN) OMP_NUM_THREADS=1 python -m pytest tests/workflow -m chaos
 	$(RUN) OMP_NUM_THREADS=1 python tests/chaos/faults.py
@@ -73,6 +81,9 @@ lint: setup ## ruff, snakefmt, pyright, snakemake --lint
 
 bench: setup ## every figure of speed and memory, as ratios measured in one run
 	$(RUN) python -m benchmarks
+
+mouse: setup ## a mouse's map end to end, 25 to 400 Mb: time, memory and growth of every step
+	$(RUN) python -m benchmarks.mouse
 
 clean: ## remove results and logs (not the downloads)
 	rm -rf results logs

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 BENCHMARKS = (
+    "balance",
     "scc",
     "sequence",
     "examples",

@@ -13,6 +13,7 @@ rule prepare_contacts:
         "<benchmarks>/prepare_contacts/{sample}.jsonl"
     conda:
         "../envs/data.yaml"
+    threads: lookup("threads/balance", within=config)
     resources:
         mem_mb=gigabytes(8),
         runtime=hours(4),
@@ -41,6 +42,7 @@ rule degrade:
         "<benchmarks>/degrade/{sample}/{degradation}.jsonl"
     conda:
         "../envs/data.yaml"
+    threads: lookup("threads/balance", within=config)
     resources:
         mem_mb=gigabytes(8),
         runtime=hours(4),

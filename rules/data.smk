@@ -46,7 +46,7 @@ def locate(name):
 
 try:
     checks.check_inputs(config, DOWNLOADED)
-    checks.check_weights(config, datasets.index)
+    checks.check_weights(config, datasets)
     checks.check_splits(config, ROOT)
     checks.check_maps(config, arms, locate)
 except InputError as error:
@@ -61,10 +61,10 @@ def locate_all(names):
 def files_of(name):
     """Files an input of the configuration stands for: of an accession, what `snakemake resolve` found."""
     name = name.partition("::")[0]
-    if name not in datasets.index:
+    if name not in datasets:
         return [name]
     try:
-        return lock.files_of(datasets.loc[name], locked)
+        return lock.files_of(datasets[name], locked)
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
@@ -72,17 +72,20 @@ def files_of(name):
 def get_wanted(wildcards):
     """URL, size and checksums of a download: the row of datasets.tsv, completed by the lock."""
     try:
-        return lock.wanted(wildcards.file, datasets.to_dict("index"), locked)
+        return lock.wanted(wildcards.file, datasets, locked)
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
 
 def get_track_settings(wildcards):
     """How a track is made."""
-    try:
-        return plan.track_settings(config, wildcards.track)
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
+    return plan.track_settings(config, wildcards.sample, wildcards.track)
+
+
+def get_blacklist(wildcards):
+    """Regions whose reads are left out of a track that is made of reads."""
+    made_of_reads = all(file.lower().endswith(".bam") for file in locate_all(TRACKS[wildcards.sample][wildcards.track]))
+    return locate_all(config["tracks"]["blacklist"] or []) if made_of_reads else []
 
 
 def get_measured_low_map(wildcards):
@@ -94,6 +97,11 @@ def get_measured_low_map(wildcards):
 def get_truth(wildcards):
     truth = config["samples"][wildcards.sample].get("truth")
     return locate(truth) if truth else []
+
+
+def get_truth_group(sample):
+    """The group that the URI of a truth names."""
+    return config["samples"][sample].get("truth", "").partition("::")[2]
 
 
 def get_shown_truth(wildcards):
@@ -127,9 +135,11 @@ def get_named_data():
     named = {genome} if isinstance(genome, str) else set(genome)
     for sample in config["samples"].values():
         named |= {sample["contacts"], *sample.get("low", {}).values()}
-        for sources in sample.get("tracks", {}).values():
-            named |= {sources} if isinstance(sources, str) else set(sources)
+        for track in sample.get("tracks", {}).values():
+            named |= set(plan.track_files(track))
         named |= {sample["loops"]} if isinstance(sample.get("loops"), str) else set(sample.get("loops", ()))
+        if sample.get("tracks") and config["tracks"]["blacklist"]:
+            named.add(config["tracks"]["blacklist"])
     named |= {config["genome"]["tss"]} if "tss" in config["genome"] and get_paired_samples() else set()
     return named
 
@@ -138,10 +148,9 @@ def get_downloads(wildcards):
     """name -> `lock.wanted` of every file that the experiment downloads: data, maps to enhance, published weights."""
     named = get_named_data() | {entry["contacts"] for entry in ENHANCED.values()}
     named |= {arms[name].weights for name in IMPORTED}
-    rows, lines = datasets.to_dict("index"), {line.file for line in locked}
-    files = sorted({file for name in named for file in files_of(name) if file in rows or file in lines})
+    files = sorted({file for name in named for file in files_of(name) if file in DOWNLOADED})
     try:
-        return {file: lock.wanted(file, rows, locked) for file in files}
+        return {file: lock.wanted(file, datasets, locked) for file in files}
     except InputError as error:
         raise WorkflowError(str(error)) from None
 

@@ -26,6 +26,7 @@ rule evaluate:
         recipes=lookup("recipes/corrected", within=config),
         # Only this part of `evaluate`: its other part, which arms are compared, is read by the rule `tables`.
         scoring=lookup("evaluate/scoring", within=config),
+        truth=lambda wildcards: get_truth_group(wildcards.sample),
         code=code_version("evaluate.py"),
     script:
         "../workflow_scripts/evaluate.py"

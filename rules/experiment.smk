@@ -3,9 +3,7 @@
 import os
 from pathlib import Path
 
-import pandas as pd
 from snakemake.exceptions import WorkflowError
-from snakemake.utils import validate
 
 from trifold.code import ROOT, code_version, find_package
 from trifold.errors import InputError
@@ -21,19 +19,17 @@ find_package(os.environ)
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
-datasets = pd.read_csv(ROOT / "resources/datasets.tsv", sep="\t", dtype=str, keep_default_na=False)
-validate(datasets, schema="../resources/schemas/datasets.schema.yaml")
-datasets = datasets.set_index("file", drop=False)
+SCHEMAS = ROOT / "resources/schemas"
 
 try:
+    datasets = lock.rows(ROOT / "resources/datasets.tsv", SCHEMAS / "datasets.schema.yaml")
     config = plan.selected(config)
     locked = lock.read(ROOT / "resources/datasets.lock.tsv")
+    lock.check(locked, "resources/datasets.lock.tsv", SCHEMAS / "datasets.lock.schema.yaml")
     arms = plan.resolve(config)
     checks.check(config, arms)
 except InputError as error:
     raise WorkflowError(str(error)) from None
-
-validate(pd.DataFrame(map(vars, locked)), schema="../resources/schemas/datasets.lock.schema.yaml")
 
 # Settings of the arms without those of where they are trained, as plain dicts. Snakemake notices changes in a dict and
 # not in an object, so rules that pass an arm to a job pass its settings too.
@@ -44,7 +40,7 @@ WHOLE_MAPS = {name: MODELS[name] for name, arm in arms.items() if plan.task_of(a
 TRAINED = [name for name, arm in arms.items() if plan.is_trained(arm) and plan.traits_of(arm).learned]
 FITTED = [name for name, arm in arms.items() if plan.is_trained(arm) and not plan.traits_of(arm).learned]
 # Arms whose weights are a published checkpoint, a row of datasets.tsv.
-IMPORTED = [name for name, arm in arms.items() if arm.weights in datasets.index]
+IMPORTED = [name for name, arm in arms.items() if arm.weights in datasets]
 # Programs of others, by what they yield (maps, loops); folder -> file that lists what its environment needs.
 PROGRAM_ARMS = [name for name, arm in arms.items() if plan.traits_of(arm).fitter == "program"]
 PROGRAM_MAPS = [name for name in PROGRAM_ARMS if plan.task_of(arms[name]).whole_maps]
@@ -54,17 +50,24 @@ PROGRAMS = {
     for traits in (plan.traits_of(arms[name]) for name in PROGRAM_ARMS)
     if traits.requirements
 }
+# Files of a predicted map: the one that other rules read, and those that people open.
+PREDICTED = ["map.cool", *(f"map.{format}" for format in config["predict"]["formats"])]
 # Data sets by name, with the windows they are cut in.
 DATASETS = plan.datasets(config, arms)
 # Files that the workflow downloads.
-DOWNLOADED = {*datasets.index, *(line.file for line in locked)}
+DOWNLOADED = {*datasets, *(line.file for line in locked)}
 # Papers' rules add to these: arm -> number of test windows kept for figures (1 if not given); sections of the page.
 KEPT_WINDOWS = {}
 SECTIONS = []
 # The same folder as <results>, which Snakemake does not expand in parameters.
 RESULTS = f"results/{config['experiment']}"
-SHOWN = plan.shown(config, arms)
-TRACKS = {name: sample.get("tracks", {}) for name, sample in config["samples"].items()}
+EVALUATIONS = plan.evaluations(config, arms)
+SHOWN = plan.shown(EVALUATIONS)
+# Files of every track, by sample and track.
+TRACKS = {
+    name: {track: plan.track_files(entry) for track, entry in sample.get("tracks", {}).items()}
+    for name, sample in config["samples"].items()
+}
 ENHANCED = {name: checks.enhanced(config, arms, name) for name in config["enhance"]}
 # (sample, map) of what is scored and what it is scored against: the deep map first, then each low map.
 EVALUATED = [
@@ -72,9 +75,7 @@ EVALUATED = [
     for sample in config["evaluate"]["samples"]
     for name in [
         "deep",
-        *dict.fromkeys(
-            evaluation.degradation for evaluation in plan.evaluations(config, arms) if evaluation.sample == sample
-        ),
+        *dict.fromkeys(evaluation.degradation for evaluation in EVALUATIONS if evaluation.sample == sample),
     ]
 ]
 # Chromosomes and their order: the genome's where it has a sequence, else those of the first sample's map.

@@ -148,7 +148,7 @@ def get_all_models(wildcards):
 def get_all_metrics(wildcards):
     return [
         f"<results>/metrics/{run.degradation}/{run.arm}/fold-{run.fold}/seed-{run.seed}/{run.sample}/artifact.json"
-        for run in plan.evaluations(config, arms)
+        for run in EVALUATIONS
     ]
 
 

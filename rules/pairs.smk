@@ -36,6 +36,7 @@ rule pairs:
         "<results>/pairs/{dataset}/{sample}/fold-{fold}/artifact.json",
         "<results>/pairs/{dataset}/{sample}/fold-{fold}/pairs.tsv",
         "<results>/pairs/{dataset}/{sample}/fold-{fold}/counts.tsv",
+        "<results>/pairs/{dataset}/{sample}/fold-{fold}/summary.json",
     log:
         "<logs>/pairs/{dataset}/{sample}/fold-{fold}.log",
     benchmark:

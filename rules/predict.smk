@@ -2,6 +2,8 @@ rule predict:
     input:
         model=get_weights,
         low=get_low_map,
+        # A prediction has the chromosomes' order of the map that is read, or of the sample's deep one.
+        order=lambda wildcards: get_low_map(wildcards) or [f"<results>/contacts/{wildcards.sample}/deep/map.cool"],
         sequence=[CHROMOSOMES],
         tracks=lambda wildcards: get_tracks(wildcards.arm, [wildcards.sample]),
         regions=["<results>/splits/{fold}/regions.bed"],
@@ -9,7 +11,7 @@ rule predict:
     output:
         collect(
             "<results>/predictions/{{arm}}/fold-{{fold}}/seed-{{seed}}/{{sample}}/{file}",
-            file=["artifact.json", "map.cool", "map.mcool"],
+            file=["artifact.json", *PREDICTED],
         ),
     log:
         "<logs>/predict/{arm}/fold-{fold}/seed-{seed}/{sample}.log",
@@ -25,11 +27,12 @@ rule predict:
         runtime=hours(4),
         gpu=1 if config["accelerator"] == "gpu" else 0,
     params:
-        name=lambda wildcards: wildcards.arm,
+        name="{arm}",
         arm=lambda wildcards: MODELS[wildcards.arm],
         geometry=lookup("geometry", within=config),
         predict=lookup("predict", within=config),
         assembly=lookup("genome/assembly", within=config),
+        ignore_diags=lookup("balance/ignore_diags", within=config),
         accelerator=unrecorded(config["accelerator"]),
         code=lambda wildcards: code_version("predict.py", *plan.networks_of(arms, wildcards.arm)),
     script:
@@ -40,6 +43,7 @@ use rule predict as enhance_own_map with:
     input:
         model=lambda wildcards: locate_model(*[ENHANCED[wildcards.enhanced][name] for name in ("arm", "fold", "seed")]),
         low=["<results>/contacts/own/{enhanced}/map.cool"],
+        order=["<results>/contacts/own/{enhanced}/map.cool"],
         sequence=lambda wildcards: get_own_chromosomes(wildcards.enhanced),
         tracks=[],
         regions=[],
@@ -47,7 +51,7 @@ use rule predict as enhance_own_map with:
     output:
         collect(
             "<results>/enhanced/{{enhanced}}/{file}",
-            file=["artifact.json", "map.cool", "map.mcool"],
+            file=["artifact.json", *PREDICTED],
         ),
     log:
         "<logs>/enhance/{enhanced}.log",
@@ -59,5 +63,6 @@ use rule predict as enhance_own_map with:
         geometry=lookup("geometry", within=config),
         predict=lambda wildcards: {**config["predict"], "roles": "all"},
         assembly=lookup("genome/assembly", within=config),
+        ignore_diags=lookup("balance/ignore_diags", within=config),
         accelerator=unrecorded(config["accelerator"]),
         code=lambda wildcards: code_version("predict.py", *plan.networks_of(arms, ENHANCED[wildcards.enhanced]["arm"])),

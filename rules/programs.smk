@@ -27,7 +27,7 @@ rule run_program:
     output:
         collect(
             "<results>/predictions/{{arm}}/fold-{{fold}}/seed-{{seed}}/{{sample}}/{file}",
-            file=["artifact.json", "map.cool", "map.mcool"],
+            file=["artifact.json", *PREDICTED],
         ),
     log:
         "<logs>/run_program/{arm}/fold-{fold}/seed-{seed}/{sample}.log",
@@ -48,6 +48,7 @@ rule run_program:
         bin_bp=lookup("geometry/bin_bp", within=config),
         balance=lookup("balance", within=config),
         assembly=lookup("genome/assembly", within=config),
+        formats=lookup("predict/formats", within=config),
         code=code_version("run_program.py"),
     script:
         "../workflow_scripts/run_program.py"

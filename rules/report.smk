@@ -82,6 +82,7 @@ rule report:
     params:
         config=plan.what(plan.of_whole_maps(config, arms)),
         shown=SHOWN,
+        truth=get_truth_group(SHOWN[0].sample),
         evaluated=EVALUATED,
         enhance=ENHANCED,
         tracks=list(TRACKS[SHOWN[0].sample]),

@@ -6,6 +6,7 @@ rule encode_sequence:
         "<results>/sequence/codes.npy",
         "<results>/sequence/chromosomes.tsv",
         "<results>/sequence/n_bins.npz",
+        "<results>/sequence/summary.json",
     log:
         "<logs>/encode_sequence.log",
     benchmark:

@@ -23,16 +23,18 @@ from trifold.data import assemblies, contacts, sequence, summary
 from trifold.errors import InputError, standing_alone
 from trifold.inference import device_of
 from trifold.inference import enhance as enhance_prepared
-from trifold.io import hic
-from trifold.io.cool import bin_width, chromsizes_of, open_map, split_uri
+from trifold.io import hic, kinds
+from trifold.io.cool import chromsizes_of, open_map, split_uri
 from trifold.models import published, stored
 from trifold.models.ready import PublishedFile, Ready, cannot_enhance, of_folder, of_published
+from trifold.tasks import DEFAULT
 
 MODELS = "results/*/models/*/*/*"  # folders of trained models below the current folder
 RAW = "resources/raw"  # where the workflow puts what it downloads
 INFO_BIN_BP = 10_000  # the bin width `info` reads, or the next wider one
+INFO_PIXELS = 5_000_000  # that `info` reads at most; what of a larger map must be counted is estimated
 SHOWN_METRICS = ("mae", "mse", "pearson", "spearman", "scc_hicrep")
-SUFFIXES = (".mcool", ".cool")
+FORMATS_OF = {".mcool": ("mcool",), ".hic": ("hic",), ".cool": ()}  # suffix of a result -> what is made beside a .cool
 Source = str | os.PathLike
 
 
@@ -112,14 +114,16 @@ def _trained_row(folder: Path) -> dict | None:
         return None
     row = {"model": str(folder), "file": str(folder)}
     try:
-        row["architecture"] = name = stored.read_config(folder)["arm"].get("architecture")
-        return row | _training_of(name, folder)
+        arm = stored.read_config(folder)["arm"]
+        row["architecture"] = arm.get("architecture")
+        return row | _training_of(arm, folder)
     except InputError as error:
         return row | {"enhances": f"damaged: {error}"}
 
 
-def _training_of(architecture: str | None, folder: Path) -> dict:
+def _training_of(arm: dict, folder: Path) -> dict:
     """The columns bin_bp, trained_on and enhances of a trained model. Raises InputError for a damaged folder."""
+    architecture, task = arm.get("architecture"), arm.get("task", DEFAULT)
     statistics, weights = stored.read_statistics(folder), folder / "weights.safetensors"
     if not weights.is_file():
         raise stored.damaged(weights, "not found")
@@ -127,6 +131,8 @@ def _training_of(architecture: str | None, folder: Path) -> dict:
         return {"enhances": "reads or predicts no map"}
     if (traits := ARCHITECTURES.get(architecture)) is None:
         raise stored.damaged(folder / "config.yaml", f"architecture {architecture!r} is not known")
+    if task != DEFAULT:
+        return {"enhances": f"a model of the task {task}, which predicts no whole maps"}
     if "low" not in statistics:
         return {"enhances": "made by an earlier version: train it again"}
     try:
@@ -158,7 +164,7 @@ def enhance(
     force: bool = False,
     progress: bool | None = None,
 ) -> Path:
-    """Enhance a map with a model and write `out`, a .mcool (with zoom levels) or a .cool; returns its path.
+    """Enhance a map with a model and write `out`, a .mcool or .hic (with zoom levels) or a .cool; returns its path.
 
     map: .cool, .mcool, .hic or the URI of a cooler, of raw counts. model: what `load_model` takes or gives.
     resolution: bin width of the maps the model reads, bp; where given, a map without them gets them from its
@@ -166,7 +172,8 @@ def enhance(
     chromosomes: those to predict, None for all. fasta: the sequence, for models that read it.
     device: "auto", "cpu" or "gpu". force: replace `out`. progress: a bar; None shows it on a terminal.
 
-    The result is on the balanced scale (a row of a whole map sums to 1, `weight` is 1), and its metadata say which
+    The result is on the balanced scale (a row of a whole map sums to 1, `weight` is 1; in a .hic the normalisation ICE
+    gives the balanced values of every level), and its metadata say which
     model made it, what was assumed, and the depths of the map and of those the model was trained on. Where they differ
     more than twofold, a warning says so.
 
@@ -188,7 +195,7 @@ def enhance(
         store = _encoded(fasta, folder, bin_bp) if fasta is not None else None
         low = folder / "low.cool"
         sizes = sequence.read_chromosomes(folder / "chromosomes.tsv") if store else None
-        contacts.prepare(map, low, bin_bp, sizes)
+        contacts.prepare(map, low, bin_bp, sizes, threads=threads)
         chromsizes = chromsizes_of(low)
         with _bar(progress) as shown:
             enhance_prepared(
@@ -203,6 +210,7 @@ def enhance(
                 device=device,
                 threads=threads,
                 batch_size=batch_size,
+                formats=FORMATS_OF[out.suffix],
                 progress=shown,
             )
         os.replace(folder / f"map{out.suffix}", out)
@@ -210,15 +218,17 @@ def enhance(
 
 
 def made_by(path: Source) -> dict:
-    """What trifold wrote into the metadata of a map it made: arm, architecture, assumed, reach_bp, ...
+    """What trifold wrote into the metadata of a map it made: arm, architecture, and of a model's assumed, reach_bp, ...
 
     Raises InputError for a map of another origin.
     """
-    clr = open_map(path, contacts.resolutions(path)[0])
-    facts = (clr.info.get("metadata") or {}).get("trifold")
-    if facts is None:
+    bin_bp = contacts.resolutions(path)[0]
+    metadata = hic.made_by(path) if kinds.is_hic(path) else open_map(path, bin_bp).info.get("metadata")
+    if (facts := (metadata or {}).get("trifold")) is None:
         raise InputError(f"{path}: does not say that trifold made it")
-    return facts | {"reach_bp": facts["max_distance_bins"] * bin_width(clr)}
+    if (reach_bins := facts.get("max_distance_bins")) is None:  # a program does not say how far it reaches
+        return facts
+    return facts | {"reach_bp": reach_bins * bin_bp}
 
 
 def _check_numbers(**numbers: int) -> None:
@@ -244,8 +254,8 @@ def _checked_out(out: Source, force: bool, read: Iterable[object]) -> Path:
     for source in (split_uri(source)[0] for source in read if isinstance(source, str | os.PathLike)):
         if os.path.realpath(out) == os.path.realpath(source) or _same_file(out, source):
             raise InputError(f"{out}: is what is read ({source}); choose another name for the result")
-    if out.suffix not in SUFFIXES:
-        raise InputError(f"{out}: the name of the result ends with .mcool (with zoom levels) or .cool")
+    if out.suffix not in FORMATS_OF:
+        raise InputError(f"{out}: the name of the result ends with .mcool or .hic (with zoom levels) or .cool")
     if not os.path.isdir(out.parent):
         raise InputError(f"{out}: no folder {out.parent}; make it first")
     if os.path.isdir(out):
@@ -309,7 +319,7 @@ def _assembly(map: Source, chromsizes: dict[str, int]) -> str | None:
 
 
 def _stated_assembly(map: Source) -> str | None:
-    if contacts.is_hic(map):
+    if kinds.is_hic(map):
         return None
     stated = open_map(map, contacts.resolutions(map)[0]).info.get("genome-assembly")
     return None if stated in (None, "", "unknown") else str(stated)
@@ -381,11 +391,12 @@ def summary_of_scores(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame
 # ---------------------------------------------------------------- info
 
 
-def info(map: Source, resolution: int | None = None) -> dict:
+def info(map: Source, resolution: int | None = None, exact: bool = False) -> dict:
     """What a map holds: assembly, bin widths and the numbers of `trifold.data.summary.summarise`.
 
     map: .cool, .mcool, .hic or the URI of a cooler. resolution: the bin width whose pixels are counted, bp; None is
-    10 kb or the next wider one.
+    10 kb or the next wider one. exact: count every pixel; otherwise a cooler of more than 5,000,000 is sampled, and
+    `read_share` says how many of its pixels were read.
     assembly: what the file says, otherwise guessed from the lengths of its chromosomes, None where nothing fits.
 
     >>> import trifold
@@ -397,12 +408,12 @@ def info(map: Source, resolution: int | None = None) -> dict:
     """
     present = contacts.resolutions(map)
     bin_bp = resolution or next((width for width in present if width >= INFO_BIN_BP), present[-1])
-    chromsizes = hic.chromsizes(map) if contacts.is_hic(map) else chromsizes_of(open_map(map, bin_bp).uri)
+    chromsizes = contacts.open_raw(map, bin_bp).chromsizes
     return {
         "map": os.fspath(map),
         "assembly": _assembly(map, chromsizes),
         "resolutions": present,
-        **summary.summarise(map, bin_bp),
+        **summary.summarise(map, bin_bp, None if exact else INFO_PIXELS),
     }
 
 
@@ -412,15 +423,20 @@ def sentences(facts: dict) -> dict[str, str]:
     bad = "not balanced" if facts["bad_bins"] is None else f"{facts['bad_bins']:,} without a weight"
     bin_bp = facts["bin_bp"]
     near = ", ".join(f"{_distance(distance)} {density:.3g}" for distance, density in facts["by_distance"][::4])
+    about = "about " * ("read_share" in facts)
+    estimated = {}
+    if about:
+        estimated["estimated"] = f"what says about, from {facts['read_share']:.2%} of the pixels; --exact reads all"
     return {
         "map": facts["map"],
         "assembly": facts["assembly"] or "not known",
         "resolutions": ", ".join(f"{width:,}" for width in facts["resolutions"]) + " bp",
         "chromosomes": f"{facts['chromosomes']}, {facts['length_bp']:,} bp",
-        "contacts": f"{facts['contacts']:,}, {cis:.1%} within chromosomes",
+        "contacts": f"{facts['contacts']:,}, {about}{cis:.1%} within chromosomes",
         "bins": f"{facts['bins']:,} of {bin_bp:,} bp, {bad}",
-        "contacts per bin": f"{facts['contacts_per_bin']:,.1f} of {bin_bp:,} bp",
-        "contacts per pixel": near,
+        "contacts per bin": f"{about}{facts['contacts_per_bin']:,.1f} of {bin_bp:,} bp",
+        "contacts per pixel": f"{about}{near}",
+        **estimated,
     }
 
 

@@ -11,7 +11,7 @@ import ast
 import re
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import yaml
@@ -89,7 +89,12 @@ class Traits:
 
     def at(self, task: str) -> "Traits":
         """What it is in one of its tasks."""
-        return replace(self, **_cleaned(self.tasks[task]))
+        return self._in_tasks[task]
+
+    @cached_property
+    def _in_tasks(self) -> dict[str, "Traits"]:
+        # Asked for some ten times for every job of a large experiment.
+        return {task: replace(self, **_cleaned(entry)) for task, entry in self.tasks.items()}
 
 
 # ---------------------------------------------------------------- reading the literals

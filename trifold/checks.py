@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
+import yaml
+
 from trifold import loss_terms, plan
 from trifold.architectures import check_window, crop_of
 from trifold.arm import Arm
 from trifold.errors import InputError
-from trifold.io import widths
+from trifold.io import kinds, widths
+
+MOST_LISTED = 12  # names in a message
 
 
 def _refuse(field: str, value, known) -> None:
@@ -43,8 +47,7 @@ def _check_samples(config: dict) -> None:
 
 
 def _check_tracks(config: dict) -> None:
-    for track in {name for sample in config["samples"].values() for name in sample.get("tracks", {})} or {"none"}:
-        plan.track_settings(config, track)
+    plan.check_tracks(config)
 
 
 def _check_genome(config: dict, arms: dict[str, Arm]) -> None:
@@ -52,8 +55,8 @@ def _check_genome(config: dict, arms: dict[str, Arm]) -> None:
         return
     if config["tracks"]["effective_genome_size"] is None:
         for name, sample in config["samples"].items():
-            for track, sources in sample.get("tracks", {}).items():
-                if any(source.endswith(".bam") for source in ([sources] if isinstance(sources, str) else sources)):
+            for track, entry in sample.get("tracks", {}).items():
+                if any(source.endswith(".bam") for source in plan.track_files(entry)):
                     raise InputError(
                         f"config: tracks/effective_genome_size: the track {track!r} of {name!r} is made of reads, "
                         "and without genome/fasta the mappable bases cannot be counted; give their number, bp"
@@ -198,6 +201,20 @@ def check_weights(config: dict, published) -> None:
                 f"config: arms/{name}/weights: {record} is not there; run the experiment that trains it first, name "
                 "the folder of another model, or leave the arm out (arms_used)"
             )
+        _check_model_bins(name, record.parent, config["geometry"]["bin_bp"])
+
+
+def _check_model_bins(name: str, folder: Path, bin_bp: int) -> None:
+    """Raise InputError for the folder of a model of other bins than those of the experiment."""
+    try:
+        of_model = yaml.safe_load((folder / "config.yaml").read_text())["arm"]["geometry"]["bin_bp"]
+    except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError):
+        return  # a damaged folder is refused by the job that reads it
+    if of_model != bin_bp:
+        raise InputError(
+            f"config: arms/{name}/weights: {folder} is a model of bins of {of_model} bp, and geometry/bin_bp is "
+            f"{bin_bp}; give a model of that bin width, or train it again on these bins"
+        )
 
 
 def check_splits(config: dict, folder: Path) -> None:
@@ -232,13 +249,15 @@ def _inputs(config: dict) -> Iterator[tuple[str, str]]:
 
     yield from entries("genome/fasta", config["genome"].get("fasta"))
     yield from entries("genome/tss", config["genome"].get("tss"))
+    yield from entries("tracks/blacklist", config["tracks"].get("blacklist"))
     for sample, entry in config["samples"].items():
         for kind in ("contacts", "truth"):
             yield from entries(f"samples/{sample}/{kind}", entry.get(kind))
         yield from entries(f"samples/{sample}/loops", entry.get("loops"))
-        for kind in ("low", "tracks"):
-            for name, named in entry.get(kind, {}).items():
-                yield from entries(f"samples/{sample}/{kind}/{name}", named)
+        for name, named in entry.get("low", {}).items():
+            yield from entries(f"samples/{sample}/low/{name}", named)
+        for name, track in entry.get("tracks", {}).items():
+            yield from entries(f"samples/{sample}/tracks/{name}", plan.track_files(track))
     for name, entry in config["enhance"].items():
         yield from entries(f"enhance/{name}/contacts", entry["contacts"])
 
@@ -275,7 +294,7 @@ def enhanced(config: dict, arms: dict[str, Arm], name: str) -> dict:
     models = [
         arm.name
         for arm in arms.values()
-        if plan.task_of(arm).whole_maps and plan.traits_of(arm).predicts and plan.traits_of(arm).learned
+        if plan.task_of(arm).whole_maps and plan.traits_of(arm).predicts and plan.traits_of(arm).fitted
     ]
     if entry["arm"] not in models:
         if entry["arm"] in config["arms"]:
@@ -313,6 +332,13 @@ def check_maps(config: dict, arms: dict[str, Arm], locate) -> None:
         for degradation, path in sample.get("low", {}).items():
             low_bp = bin_bp * config["degradations"][degradation]["coarsen"]
             check_map(path, low_bp, f"samples/{name}/low/{degradation}", f"degradations/{degradation}/coarsen")
+        if "truth" in sample:  # it is not prepared, but read as it is
+            truth_bp = check_map(sample["truth"], bin_bp, f"samples/{name}/truth", "geometry/bin_bp")
+            if truth_bp and bin_bp not in truth_bp:
+                raise InputError(
+                    f"config: samples/{name}/truth: {sample['truth']} has bins of {_listed(truth_bp)} bp and none of "
+                    f"{bin_bp}; give a map that has them"
+                )
     for name in config["enhance"]:
         entry = enhanced(config, arms, name)
         low_bp, path = low_bin_bp(config, arms[entry["arm"]]), entry["contacts"]
@@ -330,11 +356,21 @@ def _check_map(file: str, group: str, bin_bp: int, field: str, remedy: str) -> l
     if file.startswith("<") or not Path(file).is_file():
         return []
     path = f"{file}::{group}" if group else file
-    widths_bp = widths.bin_widths(path)
-    if widths_bp is None:
+    maps = widths.maps_in(path)
+    if maps is None:
+        what, remedy = kinds.describe(file)
+        if not what.startswith("an HDF5"):
+            raise InputError(f"config: {field}: {path}: {what}, and no contact map; {remedy}")
         raise InputError(
             f"config: {field}: {path}: no map; give a .cool, .mcool or .hic, or a group that the file has "
             f"(file.mcool::/resolutions/{bin_bp})"
+        )
+    widths_bp = sorted({width for _, width in maps})
+    if len(widths_bp) < len(maps):
+        some = ", ".join(f"{file}::{name}" for name, _ in maps[:MOST_LISTED])
+        more = f" and {len(maps) - MOST_LISTED} more" if len(maps) > MOST_LISTED else ""
+        raise InputError(
+            f"config: {field}: {path}: holds {len(maps)} maps of {_listed(widths_bp)} bp; name one of {some}{more}"
         )
     if widths_bp and not any(bin_bp % width == 0 for width in widths_bp):
         raise InputError(

@@ -91,7 +91,7 @@ _chromosomes = click.option(
 @main.command()
 @click.argument("map", type=click.Path())
 @click.option("--model", required=True, help="Folder of a trained model, or a published file (see `trifold models`).")
-@click.option("-o", "--out", required=True, type=click.Path(), help="The result: .mcool with zoom levels, or .cool.")
+@click.option("-o", "--out", required=True, type=click.Path(), help="The result: .mcool or .hic, or .cool.")
 @_resolution
 @_chromosomes
 @click.option("--fasta", type=click.Path(), help="Sequence of the map's assembly, for models that read it.")
@@ -101,7 +101,8 @@ _chromosomes = click.option(
 def enhance(map, model, out, resolution, chromosomes, fasta, device, threads, force) -> None:
     """Enhance MAP (.cool, .mcool, .hic, or file.mcool::/resolutions/BP) of raw counts.
 
-    The result is on the balanced scale: rows of a whole map sum to 1, `weight` is 1.
+    The result is on the balanced scale: rows of a whole map sum to 1, `weight` is 1. A .mcool (for HiGlass, cooltools)
+    and a .hic (for Juicebox, normalisation ICE) have zoom levels.
 
     \b
     trifold enhance shallow.mcool --model results/mine/models/image/fold-a/seed-1 -o enhanced.mcool
@@ -166,8 +167,9 @@ def models(as_json) -> None:
 @main.command()
 @click.argument("map", type=click.Path())
 @_resolution
+@click.option("--exact", is_flag=True, help="Count every pixel, also of a map so large that it is otherwise sampled.")
 @_as_json
-def info(map, resolution, as_json) -> None:
+def info(map, resolution, exact, as_json) -> None:
     """Say what MAP holds: assembly, bin widths, contacts, depth.
 
     \b
@@ -176,7 +178,7 @@ def info(map, resolution, as_json) -> None:
     """
     from trifold import api
 
-    facts = api.info(map, resolution)
+    facts = api.info(map, resolution, exact)
     if as_json:
         click.echo(json.dumps(facts))
         return

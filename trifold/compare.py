@@ -4,6 +4,7 @@ Raw counts are prepared and balanced as the workflow does; what a model wrote, w
 taken as it is. The low map becomes what the row `identity` of an experiment shows.
 """
 
+import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,14 +15,16 @@ import numpy as np
 import pandas as pd
 
 from trifold.config import Geometry, Scoring
-from trifold.data import contacts, examples, normalise
+from trifold.data import contacts, examples, invariants, normalise, summary
 from trifold.errors import InputError, standing_alone
 from trifold.evaluate import score_maps
 from trifold.genome import Region, n_bins
 from trifold.inference import enhance
-from trifold.io.cool import bin_width, chromsizes_of, dataset, open_map, opened
+from trifold.io.cool import bin_width, chromsizes_of, dataset, extent, open_map, opened
 from trifold.models import registry
 from trifold.models.ready import CORRECTED, Ready, window_bins
+
+log = logging.getLogger(__name__)
 
 SCORED_BINS, SCORED_SIDES = 40, 5  # windows of 200 bins are scored, of fewer where chromosomes are short
 MAX_BAD_BINS = 0.25  # of a window that is scored
@@ -52,6 +55,8 @@ def compare(
             "deep": _balanced(deep, folder / "deep.cool", bin_bp),
         }
         low_map = _balanced(low, folder / "low.cool", _low_width(low, bin_bp)) if low is not None else None
+        if low_map and (advice := _cis_advice(pair["deep"], low_map)):
+            log.warning("%s, %s: %s", low, deep, advice)
         sizes = _shared(pair | ({"low": low_map} if low_map else {}), names, chromosomes)
         coarsen = bin_width(open_map(low_map)) // bin_bp if low_map else 1
         geometry = _scored_geometry(sizes, bin_bp, coarsen, deep)
@@ -64,20 +69,21 @@ def compare(
 
 
 def _balanced(source: Source, target: Path, bin_bp: int) -> Path:
-    """A map on the balanced scale: a copy where its values are balanced already, otherwise prepared from its counts."""
+    """A map with weights, whatever it came as. Raises InputError for one without these bins."""
     if bin_bp not in (present := contacts.resolutions(source)):
         raise InputError(
             f"{source}: has bins of {_listed(present)} bp and none of {bin_bp:,}; give maps of one bin width, or say "
             "which (--resolution, resolution=)"
         )
-    if not contacts.is_hic(source):
-        clr = open_map(source, bin_bp)
-        fractional = np.issubdtype(clr.pixels()[:0]["count"].to_numpy().dtype, np.floating)
-        if fractional and "weight" in clr.bins().columns:
-            cooler.fileops.cp(clr.uri, str(target))
-            return target
-    contacts.prepare(source, target, bin_bp)
+    contacts.prepare_or_copy(source, target, bin_bp)
     return target
+
+
+def _cis_advice(deep: Path, low: Path) -> str | None:
+    """`invariants.cis_advice` of two maps of counts; predicted ones hold no contacts between chromosomes by nature."""
+    if any("prepared" not in (open_map(path).info.get("metadata") or {}) for path in (deep, low)):
+        return None
+    return invariants.cis_advice(summary.summarise(deep), summary.summarise(low))
 
 
 def _low_width(low: Source, bin_bp: int) -> int:
@@ -148,7 +154,8 @@ def _share_bins(low: Path, prediction: Path) -> None:
     """Mark the bins missing in the upsampled low map that the prediction lacks, so that both are scored on the same."""
     prediction_map = cooler.Cooler(str(prediction))
     low_map = cooler.Cooler(str(low))
-    lacking = np.concatenate([prediction_map.bins().fetch(chrom)["weight"].isna() for chrom in low_map.chromnames])
+    known = np.isfinite(prediction_map.bins()["weight"][:].to_numpy())
+    lacking = ~np.concatenate([known[slice(*extent(prediction_map, chrom))] for chrom in low_map.chromnames])
     with opened(low_map, "r+") as group:
         weight = dataset(group, "bins/weight")
         weight[:] = np.where(lacking, np.nan, weight[:])

@@ -300,6 +300,8 @@ def on_scales(
 
     expected = np.array(statistics["expected"]) if oe_recipe.expected == "global" else None
     deep = normalise.oe(balanced["deep"], counts, oe_recipe, expected)
+    # A window of the deep map without a contact has no O/E to be compared with.
+    deep[normalise.diagonal_2_ceiling(balanced["deep"])[2]] = np.nan
     predicted = log_oe(balanced["prediction"], windows.mask, windows.region, oe_recipe.clip)
     for reference in references:
         target = deep

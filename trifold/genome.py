@@ -4,13 +4,19 @@ Conventions used everywhere: half-open intervals in bp, the unit in the name (`s
 bin ``i`` of a chromosome covers ``[i * bin_bp, (i + 1) * bin_bp)``, base codes A, C, G, T = 0..3 and N = 4.
 """
 
-from collections.abc import Iterator
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from trifold.errors import InputError
+
 if TYPE_CHECKING:
     import pandas as pd  # for annotations only: who needs codes or bins need not wait while pandas loads
+
+logger = logging.getLogger(__name__)
 
 ALPHABET = "ACGTN"
 N_CODE = 4
@@ -56,6 +62,15 @@ def n_bins(length_bp: int, bin_bp: int) -> int:
     return -(-length_bp // bin_bp)
 
 
+def check_first_letters(names: Iterable[str], path: str | os.PathLike) -> None:
+    """Raise InputError for a chromosome's name that cannot be told from a comment in a BED file."""
+    if strange := [name for name in names if name.startswith("#")]:
+        raise InputError(
+            f"{path}: the chromosome {strange[0]} begins with #, as comments of a BED do; give it another name "
+            "(genome/rename, or `rename` beside the map)"
+        )
+
+
 def by_chromosome(table: "pd.DataFrame") -> "Iterator[tuple[str, pd.DataFrame]]":
     """Rows of every chromosome (column chrom), in the order in which the table names them."""
     for chrom, rows in table.groupby("chrom", sort=False):
@@ -65,3 +80,45 @@ def by_chromosome(table: "pd.DataFrame") -> "Iterator[tuple[str, pd.DataFrame]]"
 def extents(regions: "pd.DataFrame") -> Iterator[tuple[int, int]]:
     """start_bp, end_bp of every region."""
     return zip(regions["start_bp"].tolist(), regions["end_bp"].tolist())
+
+
+# ---------------------------------------------------------------- names
+
+
+def some_of(names: Sequence[str], most: int = 25) -> str:
+    """The first names of a list, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def check_matched(
+    names: Iterable[str], known: Iterable[str], where: str, remedy: str, *, refuse: bool = True
+) -> list[str]:
+    """Names of a list or a file that match no chromosome of `known`: they do nothing, so it is said.
+
+    where: the setting, with its file. refuse: raise InputError where none of the names matches.
+    """
+    names, known = list(dict.fromkeys(names)), list(known)
+    present = set(known)
+    unmatched = [name for name in names if name not in present]
+    return _said(unmatched, len(names), known, where, remedy, refuse)
+
+
+def check_renamed(rename: Mapping[str, str], names: Iterable[str], where: str, *, refuse: bool = True) -> list[str]:
+    """As `check_matched`, of a table {file's name: genome's name} and the names of the file it is for.
+
+    An entry does nothing where the file has neither of its names: tables often serve several files.
+    """
+    names = list(dict.fromkeys(names))
+    present, after = set(names), {rename.get(name, name) for name in names}
+    unmatched = [old for old, new in rename.items() if old not in present and new not in after]
+    return _said(unmatched, len(rename), names, where, "the table says {file's name: genome's name}", refuse)
+
+
+def _said(unmatched: list[str], number: int, known: Sequence[str], where: str, remedy: str, refuse: bool) -> list[str]:
+    if not unmatched:
+        return unmatched
+    said = f"{where}: {some_of(unmatched, 5)} match no chromosome; there are {some_of(known, 10)}; {remedy}"
+    if refuse and len(unmatched) == number:
+        raise InputError(said)
+    logger.warning("%s", said)
+    return unmatched

@@ -7,41 +7,49 @@
 - Pixels farther than `max_distance_bins` apart are absent: beyond it, tiles would leave holes.
 - A bin is missing (weight NaN, no pixels) if the model has nothing to read there (bad in the low map, an N, no track)
   or no tile covers it (the cropped ends of a chromosome, chromosomes shorter than a window or not asked for).
-- A chromosome's band (bins x distances) is in memory, never its square.
+- A chromosome's band (bins x distances) is in memory, never its square; the next one's inputs are read meanwhile.
+- Reading, network, blending and writing overlap in threads; the numbers are those of one after the other.
 
-The counts of the files are on the balanced scale (a full row sums to 1) and `weight` is 1. In a zoom level z times as
-wide, counts are summed and a bin with v predicted children has the weight sqrt(z) / v, which is 1 / sqrt(z) where none
-is missing: count x weight x weight is on the balanced scale of that level, and a missing child is not counted as zero.
+The counts of the files are on the balanced scale (a full row sums to 1) and `weight` is 1. In a zoom level counts are
+summed, and count x weight x weight is on the balanced scale of that level (`io.zoom`).
 """
 
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+import numba
 import numpy as np
 import torch
 
 from trifold.config import Geometry, Recipes
 from trifold.data import summary
+from trifold.data.balance import BALANCE
 from trifold.data.examples import log_bias
 from trifold.data.normalise import CountsScale, Log10Scale, ObservedScale, contacts, low_factor, observed, upsample
 from trifold.data.sequence import SequenceStore, bins_with_n
-from trifold.data.tracks import TrackStore, read_tracks
+from trifold.data.tracks import TrackStore, check_chromosomes, read_tracks
 from trifold.errors import InputError
 from trifold.genome import n_bins
-from trifold.io.cool import Band, Pixels, open_map, some_of, write_cool
-from trifold.io.zoom import write_weight, write_zoom_levels
+from trifold.io.cool import Band, Pixels, open_map, predicted_weight, some_of, write_cool, write_weight
+from trifold.io.formats import write_formats
 from trifold.models.blocks import Architecture
 from trifold.models.ready import Ready
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+ABSENT = "pixels beyond max_distance_bins and between chromosomes are not predicted: missing, not zero"
 DEPTH_FACTOR = 2.0  # a map this many times deeper or shallower than a model's training maps is warned about
+BLOCK_PIXELS = 1_000_000  # of the rows of a band that are written at once
 Scale = ObservedScale | Log10Scale | CountsScale
 
 
@@ -66,32 +74,65 @@ def blend_weights(size: int) -> np.ndarray:
     return np.outer(taper, taper)
 
 
+@numba.njit(cache=True, nogil=True)
+def _add_tile(total, weight, first, tile, taper):
+    """Add a tile, times its weights, and the weights to the rows of a band from `first` on."""
+    size, width = taper.shape
+    for i in range(size):
+        for d in range(min(width, size - i)):
+            total[first + i, d] += taper[i, d] * tile[i, i + d]
+            weight[first + i, d] += taper[i, d]
+
+
 class BandMean:
     """Weighted mean of overlapping tiles on the diagonals 0 ... width_bins - 1 of one chromosome."""
 
     def __init__(self, chrom_bins: int, width_bins: int, size: int):
         # Rows past the end take what the last tile predicts there.
         self._sum, self._weight = np.zeros((2, chrom_bins + size, width_bins))
-        self._size, self._bins = size, chrom_bins
+        self._bins = chrom_bins
         i, d = np.ogrid[:size, :width_bins]
-        self._i, self._j, self._inside = i, np.minimum(i + d, size - 1), i + d < size
-        self._taper = self._band(blend_weights(size))
-
-    def _band(self, tile: np.ndarray) -> np.ndarray:
-        return np.where(self._inside, tile[self._i, self._j], 0.0)
+        self._taper = np.where(i + d < size, blend_weights(size)[i, np.minimum(i + d, size - 1)], 0.0)
 
     def add(self, start: int, tile: np.ndarray) -> None:
         """One symmetric tile (size, size) whose first row is bin `start`."""
-        rows = slice(start, start + self._size)
-        self._sum[rows] += self._taper * self._band(tile)
-        self._weight[rows] += self._taper
+        _add_tile(self._sum, self._weight, start, tile, self._taper)
 
-    def mean(self) -> np.ndarray:
-        """(chrom_bins, width_bins): entry (i, d) is the pixel (i, i + d); NaN where no tile lies or past the end."""
-        i, d = np.ogrid[: self._bins, : self._sum.shape[1]]
-        total, weight = self._sum[: self._bins], self._weight[: self._bins]
+    def mean(self, first: int = 0, end: int | None = None) -> np.ndarray:
+        """(bins, width_bins) of the bins first ... end - 1, by default all: entry (i, d) is the pixel (first + i,
+        first + i + d); NaN where no tile lies or past the end of the chromosome."""
+        rows = slice(first, self._bins if end is None else end)
+        total, weight = self._sum[rows], self._weight[rows]
+        i, d = np.ogrid[rows, : total.shape[1]]
         covered = (weight > 0) & (i + d < self._bins)
         return np.divide(total, weight, out=np.full(covered.shape, np.nan), where=covered)
+
+
+# ---------------------------------------------------------------- reading, network and writing at once
+
+
+def ahead(items: Iterable[T], number: int = 2) -> Generator[T, None, None]:
+    """The same items in order, made by a thread that keeps up to `number` of them ready.
+
+    An error of the thread is raised where its item would have come. Whoever stops early, for an error too, waits for
+    the item in work; what `items` holds open is closed then.
+    """
+    iterator = iter(items)
+
+    def following() -> list[T]:
+        """The next item in a list; at the end an empty one."""
+        return list(islice(iterator, 1))
+
+    pool = ThreadPoolExecutor(1)
+    try:
+        ready = deque(pool.submit(following) for _ in range(number))
+        while item := ready.popleft().result():
+            ready.append(pool.submit(following))
+            yield item[0]
+    finally:
+        pool.shutdown(cancel_futures=True)
+        if isinstance(iterator, Generator):
+            iterator.close()
 
 
 # ---------------------------------------------------------------- inputs of a model
@@ -114,11 +155,12 @@ class Sources:
 class ChromosomeInputs:
     """Batches of the windows of one chromosome, and the bins on which the model has nothing to read.
 
+    chrom    its name
     missing  (chrom_bins,) bool
     """
 
     def __init__(self, sources: Sources, inputs: frozenset[str], target: str, chrom: str, length_bp: int):
-        self._sources, self._inputs, self._target, self._chrom = sources, inputs, target, chrom
+        self._sources, self._inputs, self._target, self.chrom = sources, inputs, target, chrom
         bin_bp, window_bins, k = sources.geometry.bin_bp, sources.geometry.window_bins, sources.coarsen
         self.missing = np.zeros(n_bins(length_bp, bin_bp), dtype=bool)
         if "map" in inputs:
@@ -130,6 +172,7 @@ class ChromosomeInputs:
         if "sequence" in inputs:
             self.missing |= bins_with_n(_needed(sources.sequence, "sequence").window(chrom, 0, length_bp), bin_bp)[0]
         if "tracks" in inputs:
+            check_chromosomes(sources.tracks, [chrom], "which is to be predicted")
             end_bp = len(self.missing) * bin_bp
             self.missing |= ~read_tracks(sources.tracks, chrom, 0, end_bp, len(self.missing))[1].all(axis=0)
 
@@ -137,7 +180,7 @@ class ChromosomeInputs:
         wanted_bp = self._sources.geometry.bin_bp * self._sources.coarsen
         if self._band.bin_bp != wanted_bp or len(self._band.weight) != n_bins(length_bp, wanted_bp):
             raise InputError(
-                f"{self._sources.low_map}: {self._chrom} has {len(self._band.weight)} bins of {self._band.bin_bp} bp, "
+                f"{self._sources.low_map}: {self.chrom} has {len(self._band.weight)} bins of {self._band.bin_bp} bp, "
                 f"and the model reads {n_bins(length_bp, wanted_bp)} bins of {wanted_bp} bp; give the map of the same "
                 "assembly at that bin width"
             )
@@ -167,7 +210,7 @@ class ChromosomeInputs:
         """Tensors of the windows starting at these bins, and the scale of their maps (None without a map)."""
         sources, batch, scale = self._sources, {}, None
         bin_bp, window_bins, k = sources.geometry.bin_bp, sources.geometry.window_bins, sources.coarsen
-        places = [(self._chrom, start * bin_bp, (start + window_bins) * bin_bp) for start in starts.tolist()]
+        places = [(self.chrom, start * bin_bp, (start + window_bins) * bin_bp) for start in starts.tolist()]
         if "sequence" in self._inputs:
             store = _needed(sources.sequence, "sequence")
             batch["sequence"] = np.stack([store.window(*place) for place in places])
@@ -221,7 +264,7 @@ class Predictor:
         self._sources, self._stride, self._batch_size = sources, stride_bins, batch_size
         self._device = device_of(device)
         self._model = model.to(self._device).eval()
-        self._bf16 = precision.startswith("bf16")
+        self._bf16, self._threads = precision.startswith("bf16"), torch.get_num_threads()
         self._size = sources.geometry.window_bins - 2 * model.crop_bins
         # Pixels farther apart may lie inside no tile.
         self.max_distance_bins = self._size - stride_bins
@@ -247,43 +290,70 @@ class Predictor:
         """First bins of the tiles of a chromosome."""
         return tile_starts(chrom_bins, self._sources.geometry.window_bins, self._stride, self._sources.coarsen)
 
-    @torch.inference_mode()
-    def chromosome(
-        self, chrom: str, length_bp: int, progress: Callable[[int], None] = lambda tiles: None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Band (chrom_bins, max_distance_bins + 1) on the balanced scale, and which bins are missing (chrom_bins,).
+    def inputs(self, chrom: str, length_bp: int) -> ChromosomeInputs:
+        """What the model reads on a chromosome."""
+        return ChromosomeInputs(self._sources, self._model.inputs, self._model.target, chrom, length_bp)
 
+    def chromosome(
+        self, inputs: ChromosomeInputs, progress: Callable[[int], None] = lambda tiles: None
+    ) -> tuple[np.ndarray, Iterator[tuple[int, np.ndarray]]]:
+        """Which bins of a chromosome are missing (chrom_bins,), and its band on the balanced scale in blocks of rows.
+
+        A block is its first bin and (bins, max_distance_bins + 1). Windows are read and tiles blended by threads while
+        the network works; the results are those of one after the other.
         progress is called with the number of tiles passed over, then after every batch with its number of tiles.
         """
-        inputs = ChromosomeInputs(self._sources, self._model.inputs, self._model.target, chrom, length_bp)
-        crop, chrom_bins = self._model.crop_bins, len(inputs.missing)
+        crop, window_bins, chrom_bins = self._model.crop_bins, self._sources.geometry.window_bins, len(inputs.missing)
         all_starts = self.tiles(chrom_bins)
         # Tiles on which the model has no bin to read are passed over: all their bins are missing in the map.
-        starts = all_starts[[not inputs.missing[s : s + self._sources.geometry.window_bins].all() for s in all_starts]]
+        starts = all_starts[[not inputs.missing[s : s + window_bins].all() for s in all_starts]]
         progress(len(all_starts) - len(starts))
+        covered = np.zeros(chrom_bins, dtype=bool)
+        for start in starts:
+            covered[start + crop : start + crop + self._size] = True
+        batches = [starts[first : first + self._batch_size] for first in range(0, len(starts), self._batch_size)]
+        return inputs.missing | ~covered, ahead(self._blended(inputs, batches, progress))
+
+    def _blended(
+        self, inputs: ChromosomeInputs, batches: list[np.ndarray], progress: Callable[[int], None]
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Blocks of rows, each as soon as no later tile reaches it."""
+        crop, chrom_bins, done = self._model.crop_bins, len(inputs.missing), 0
         band = BandMean(chrom_bins, self.max_distance_bins + 1, self._size)
-        for first in range(0, len(starts), self._batch_size):
-            batch_starts = starts[first : first + self._batch_size]
-            batch, scale = inputs.batch(batch_starts)
-            batch = {key: tensor.to(self._device) for key, tensor in batch.items()}
-            with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
-                output = self._model.decode(self._model(batch))[:, 0].double().cpu().numpy()
-            if not np.isfinite(output).all():
-                raise InputError(f"{chrom}: the model predicts values that are not numbers; train it again")
-            for start, tile in zip(batch_starts, self._balanced((output + output.swapaxes(1, 2)) / 2, scale)):
+        ends = [*(starts[0] + crop for starts in batches[1:]), chrom_bins]
+        for starts, end, (output, scale) in zip(batches, ends, ahead(self._outputs(inputs, batches))):
+            for start, tile in zip(starts, self._balanced((output + output.swapaxes(1, 2)) / 2, scale)):
                 band.add(start + crop, tile)
-            progress(len(batch_starts))
-        mean = band.mean()
-        return mean, inputs.missing | np.isnan(mean[:, 0])
+            progress(len(starts))
+            if (end - done) * (self.max_distance_bins + 1) >= BLOCK_PIXELS or end == chrom_bins:
+                yield done, band.mean(done, end)
+                done = end
+
+    def _outputs(
+        self, inputs: ChromosomeInputs, batches: list[np.ndarray]
+    ) -> Iterator[tuple[np.ndarray, Scale | None]]:
+        """(n, size, size) float64 as the network has it, batch after batch, and the scale of the maps it read."""
+        torch.set_num_threads(self._threads)  # OpenMP keeps the number for every thread
+        for batch, scale in ahead(map(inputs.batch, batches)):
+            with torch.inference_mode():
+                batch = {key: tensor.to(self._device) for key, tensor in batch.items()}
+                with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
+                    output = self._model.decode(self._model(batch))[:, 0].double().cpu().numpy()
+            if not np.isfinite(output).all():
+                raise InputError(f"{inputs.chrom}: the model predicts values that are not numbers; train it again")
+            yield output, scale
 
 
-def _pixels(band: np.ndarray, missing: np.ndarray, first_bin: int) -> Pixels:
-    """Sorted pixels of a band whose chromosome starts at bin `first_bin`, those of missing bins left out."""
-    band = np.where(missing[:, None], np.nan, band)
-    i, d = np.nonzero(np.isfinite(band))
-    present = ~missing[i + d]
+def _pixels(band: np.ndarray, first: int, missing: np.ndarray, first_bin: int) -> Pixels:
+    """Sorted pixels of the rows of a band from bin `first` of its chromosome on, those of missing bins left out.
+
+    missing: of the chromosome, (chrom_bins,); first_bin: where the chromosome starts in the map.
+    """
+    i, d = np.nonzero(np.isfinite(band) & ~missing[first : first + len(band), None])
+    present = ~missing[first + i + d]
     i, d = i[present], d[present]
-    return {"bin1_id": first_bin + i, "bin2_id": first_bin + i + d, "count": band[i, d]}
+    bin1 = first_bin + first + i
+    return {"bin1_id": bin1, "bin2_id": bin1 + d, "count": band[i, d]}
 
 
 def predict(
@@ -305,18 +375,21 @@ def predict(
     device: str = "auto",
     precision: str = "32-true",
     threads: int = 1,
+    ignore_diags: int = BALANCE["ignore_diags"],
     metadata: dict | None = None,
     assembly: str | None = None,
+    formats: Sequence[str] = ("mcool",),
     progress: Callable[[int, int], None] = lambda tiles, total: None,
 ) -> None:
-    """Write `map.cool` and `map.mcool` of the predicted chromosomes into the folder `out`.
+    """Write `map.cool` of the predicted chromosomes into the folder `out`, and `map.<format>` with zoom levels.
 
     chromsizes: name -> length, bp, of the whole genome; chromosomes: those to predict.
     recipes, statistics: of the dataset the model was trained on; low_map, coarsen: the map it reads and its coarsening.
     track_bp: bin of the tracks as the model reads them, by default that of the map. stride_bins None: a quarter of the
-    window. metadata (arm, version, ...) stands in the file under "trifold", beside
-    `max_distance_bins`, the largest distance predicted, and `scale`. progress(tiles, total) is called as tiles
-    are done, with the number done since the last call and the number of all.
+    window. ignore_diags: of the balancing of the deep maps it was trained on, beyond which rows sum to 1. metadata
+    (arm, version, ...) stands in the file under "trifold", beside `max_distance_bins`, the largest distance predicted,
+    `scale`, and `absent`, what the file has no pixels of. formats: of `io.formats.FORMATS`. progress(tiles, total) is
+    called as tiles are done, with the number done since the last call and the number of all.
     Raises InputError for a missing input, a stride that does not fit, no chromosome long enough, or no bin to read.
     """
     torch.set_num_threads(threads)
@@ -332,20 +405,23 @@ def predict(
     total = sum(len(predictor.tiles(bins_of[chrom])) for chrom in chosen)
 
     def chunks() -> Iterator[Pixels]:
-        for chrom in chosen:
+        for inputs in ahead((predictor.inputs(chrom, chromsizes[chrom]) for chrom in chosen), 1):
+            chrom = inputs.chrom
             log.info("predicting %s", chrom)
-            band, missing = predictor.chromosome(chrom, chromsizes[chrom], lambda tiles: progress(tiles, total))
+            missing, blocks = predictor.chromosome(inputs, lambda tiles: progress(tiles, total))
             weight[first_bin[chrom] : first_bin[chrom] + len(missing)] = np.where(missing, np.nan, 1.0)
-            yield _pixels(band, missing, first_bin[chrom])
+            for first, band in blocks:
+                yield _pixels(band, first, missing, first_bin[chrom])
 
-    known = {"max_distance_bins": predictor.max_distance_bins, "scale": "balanced"}
+    known = {"max_distance_bins": predictor.max_distance_bins, "scale": "balanced", "absent": ABSENT}
     metadata = {"trifold": {**(metadata or {}), **known}}
-    cool, mcool = Path(out) / "map.cool", Path(out) / "map.mcool"
-    write_cool(cool, chromsizes, geometry.bin_bp, chunks(), metadata=metadata, assembly=assembly)
+    cool = Path(out) / "map.cool"
+    with closing(ahead(chunks(), 1)) as made:
+        write_cool(cool, chromsizes, geometry.bin_bp, made, metadata=metadata, assembly=assembly)
     if not np.isfinite(weight).any():
         raise InputError(_nothing_read(model.inputs, low_map))
-    write_weight(str(cool), weight)
-    write_zoom_levels(cool, mcool, metadata, assembly)
+    write_weight(cool, weight, predicted_weight(ignore_diags))
+    write_formats(cool, formats, metadata, assembly)
 
 
 def enhance(
@@ -364,7 +440,7 @@ def enhance(
     chromosomes None: all. low_map: a prepared map (`data.contacts.prepare`) at the model's `low_bin_bp`; its depth is
     compared with that of the maps the model was trained on, and both are written into the files. called: what the
     map is called in messages; None: its path. settings: sequence, tracks, stride_bins, batch_size, device,
-    precision, threads and progress of `predict`.
+    precision, threads, ignore_diags and progress of `predict`.
     """
     facts = dict(ready.facts)
     if low_map is not None and ready.contacts_per_bin and "map" in ready.network.inputs:
@@ -477,6 +553,3 @@ def _predictable(
             "is as long; name longer chromosomes, or use a model of smaller windows",
         )
     return chosen
-
-
-# ---------------------------------------------------------------- files

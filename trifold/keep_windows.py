@@ -49,11 +49,10 @@ def keep(
     numbers = choose(len(chosen), windows)
     arrays = {}
     for part in (None, *model.parts):
-        model.silenced = part
-        batches = list(chosen.predict(batch_size, device, only=numbers, overwrite=False))
+        with model.without(part):
+            batches = list(chosen.predict(batch_size, device, only=numbers, overwrite=False))
         prediction, target = (np.concatenate([batch[i] for batch in batches]) for i in (0, 1))
         arrays |= {f"without_{part}": prediction} if part else {"prediction": prediction, "target": target}
-    model.silenced = None
     places = chosen.tiles.iloc[numbers]
     arrays |= {"chrom": places["chrom"].to_numpy(str)}
     arrays |= {name: places[name].to_numpy(np.int64) for name in ("start_bp", "end_bp")}

@@ -34,11 +34,14 @@ from trifold.data import splits
 from trifold.data.bands import BandStore, open_bands
 from trifold.data.given import Given
 from trifold.data.pair_dataset import statistics_of
-from trifold.data.pairs import read_loops
-from trifold.data.tracks import TrackStore
+from trifold.data.pairs import read_loops, signals
+from trifold.data.tracks import TrackStore, check_bins, check_chromosomes
 from trifold.errors import InputError
 from trifold.inference import device_of
-from trifold.io.cool import Band
+from trifold.io.bed import BEDPE as BEDPE_PLACES
+from trifold.io.bed import read_table
+from trifold.io.cool import Band, open_map
+from trifold.io.tables import write_bed
 from trifold.models import stored
 
 logger = logging.getLogger(__name__)
@@ -115,18 +118,6 @@ def relocated(
 # ---------------------------------------------------------------- scores
 
 
-def signals(tracks: Sequence[TrackStore], chrom: str, n_bins: int, *, bin_bp: int, log: bool = True) -> np.ndarray:
-    """Tracks of a whole chromosome, (n_bins · bin_bp / track bin, n_tracks) float32; what `pairs.segments` cuts.
-
-    (n_bins, 0) where there is no track: a predictor that reads the map alone.
-    """
-    if not tracks:
-        return np.empty((n_bins, 0), dtype=np.float32)
-    read = [track.window(chrom, 0, n_bins * bin_bp)[0] for track in tracks]
-    values = np.stack(read, axis=1)
-    return np.log2(values + 1) if log else values
-
-
 @torch.inference_mode()
 def score(
     predictor: Predictor,
@@ -139,7 +130,8 @@ def score(
 ) -> np.ndarray:
     """The predictor's probability of every pair (n, 2), (n,) float32, in batches in the order of the pairs.
 
-    signal  `signals` of the chromosome. Every pair must have its whole window in the store (`BandStore.inside`).
+    signal  `data.pairs.signals` of the chromosome. Every pair must have its whole window in the store
+            (`BandStore.inside`).
     """
     per_bin = len(signal) // store.n_bins
     # Every stretch of W bins that starts on a bin is a view: (n_bins - W + 1, n_tracks, W · per_bin).
@@ -187,10 +179,10 @@ def search(
         good = np.isfinite(band.weight)
         values, moved = relocated(store.values, good, pixels, store.window_bins, generator)
         decoy = BandStore.write(Path(folder) / "decoy.npy", values, store.window_bins)
-        for of, pairs, is_decoy in ((store, pixels, False), (decoy, moved, True)):
-            pairs = pairs[of.inside(pairs)]
+        for windows, pairs, is_decoy in ((store, pixels, False), (decoy, moved, True)):
+            pairs = pairs[windows.inside(pairs)]
             order, scores = generator.permutation(len(pairs)), np.empty(len(pairs), dtype=np.float32)
-            scores[order] = score(predictor, of, signal, pairs[order], **settings)
+            scores[order] = score(predictor, windows, signal, pairs[order], **settings)
             parts.append(
                 pd.DataFrame(
                     {"chrom": band.chrom, "x": pairs[:, 0], "y": pairs[:, 1], "score": scores, "decoy": is_decoy}
@@ -262,10 +254,11 @@ def _denser(places: np.ndarray, rho: np.ndarray, tree: cKDTree) -> tuple[np.ndar
     return delta, parent
 
 
-def cutoff(of: pd.DataFrame, *, fdr: float = FDR, min_delta: float = MIN_DELTA) -> float:
+def cutoff(candidate_peaks: pd.DataFrame, *, fdr: float = FDR, min_delta: float = MIN_DELTA) -> float:
     """The density that a loop must exceed: that of the first decoy, from the densest peak downwards, with which there
     are more than `fdr` decoys to a target; -inf where there are never."""
-    chosen = of[of["delta"] > min_delta].sort_values("rho", ascending=False, kind="stable")
+    isolated = candidate_peaks[candidate_peaks["delta"] > min_delta]
+    chosen = isolated.sort_values("rho", ascending=False, kind="stable")
     decoys = chosen["decoy"].cumsum().to_numpy()
     targets = np.arange(1, len(chosen) + 1) - decoys
     over = np.flatnonzero(decoys > fdr * targets)
@@ -287,17 +280,17 @@ def cluster(
     """
     if protocol not in ("published", "corrected"):
         raise InputError(f"config: the protocol {protocol!r} is not known; choose from published, corrected")
-    of = peaks(scored, min_score=min_score, min_bins=min_bins)
-    centre = (~of["decoy"] & (of["rho"] > cutoff(of, fdr=fdr)) & (of["delta"] > MIN_DELTA)).to_numpy()
-    label = np.where(centre, np.arange(len(of)), -1)
-    parent = of["parent"].to_numpy()
-    for i in of.index[np.argsort(-of["rho"].to_numpy(), kind="stable")]:
+    near = peaks(scored, min_score=min_score, min_bins=min_bins)
+    centre = (~near["decoy"] & (near["rho"] > cutoff(near, fdr=fdr)) & (near["delta"] > MIN_DELTA)).to_numpy()
+    label = np.where(centre, np.arange(len(near)), -1)
+    parent = near["parent"].to_numpy()
+    for i in near.index[np.argsort(-near["rho"].to_numpy(), kind="stable")]:
         if not centre[i] and parent[i] >= 0:
             label[i] = label[parent[i]]
-    of = of.assign(cluster=label)[label >= 0]
+    clustered = near.assign(cluster=label)[label >= 0]
     by = "score" if protocol == "published" else "rho"
-    best = of.sort_values(by, ascending=False, kind="stable").drop_duplicates("cluster")
-    sizes = of.groupby("cluster")["rho"].agg(["max", "size"])
+    best = clustered.sort_values(by, ascending=False, kind="stable").drop_duplicates("cluster")
+    sizes = clustered.groupby("cluster")["rho"].agg(["max", "size"])
     loops = best.assign(
         density=sizes.loc[best["cluster"], "max"].to_numpy(), candidates=sizes.loc[best["cluster"], "size"].to_numpy()
     )
@@ -344,10 +337,18 @@ def write_bedpe(loops: pd.DataFrame, path: str | Path, bin_bp: int) -> None:
     frame = frame.assign(name=[f"loop{i}" for i in range(1, len(loops) + 1)], score=loops["score"])
     frame = frame.assign(strand1=".", strand2=".")[BEDPE]
     frame = frame.assign(density=loops["density"], candidates=loops["candidates"])
-    frame.rename(columns={"chrom1": "#chrom1"}).to_csv(path, sep="\t", index=False, float_format="%.6g")
+    write_bed(frame.rename(columns={"chrom1": "#chrom1"}), path, header=True, float_format="%.6g")
 
 
 # ---------------------------------------------------------------- all of a sample
+
+
+def counted(regions: str | os.PathLike, map_path: str | os.PathLike) -> list[str]:
+    """Chromosomes whose loops are counted, found and seen: those of a fold's test regions with a balanced bin in the
+    map. Whoever searches, a model or a program, is held against the same loops, on chromosomes without pairs too."""
+    clr = open_map(map_path)
+    named = [chrom for chrom in splits.chromosomes_of(regions, "test") if chrom in clr.chromnames]
+    return [chrom for chrom in named if clr.bins().fetch(chrom)["weight"].notna().any()]
 
 
 def annotate(
@@ -370,22 +371,24 @@ def annotate(
     """Write loops.bedpe and validation.tsv of an arm on the test chromosomes of one sample into the folder `out`.
 
     model: the folder of the trained model; None: a row without one. given: the sample's bands and tracks. regions: the
-    fold, whose chromosomes with a test region are searched. seen: BEDPE of ChIA-PET; settings: the config's
-    pairs/search. Chromosomes without a band are left out; InputError where none is left.
+    fold, whose `counted` chromosomes are searched. seen: BEDPE of ChIA-PET; settings: the config's pairs/search.
+    Chromosomes without a band are left out; InputError where none is left.
     """
     torch.set_num_threads(threads)
     where, (sample,), bin_bp = device_of(device), given.samples, geometry["bin_bp"]
+    opened = [TrackStore(path) for path in given.tracks[0]] if given.tracks else []
+    network, statistics = stored.load_or_build(
+        model, arm.model(), lambda: statistics_of(arm, geometry, given), bin_bp=bin_bp
+    )
     if model is not None:
-        network = stored.load_arm(model)[0]
-    else:
-        statistics = statistics_of(arm, geometry, given)
-        network = stored.build_arm(arm.model(), statistics["geometry"], statistics)
-    network = network.to(where).eval()
-    chroms = splits.chromosomes_of(regions, "test")
+        check_bins(opened, statistics["track_bp"], model)
+    network = network.to(where)
+    chroms = counted(regions, map_path)
     stores = {chrom: store for chrom, store in open_bands(given.bands[0], arm.window_bins).items() if chrom in chroms}
     if not stores:
-        raise InputError(f"config: splits: the map of {sample!r} has none of {chroms}; hold out others to test on")
-    opened = [TrackStore(path) for path in given.tracks[0]] if given.tracks else []
+        held_out = splits.chromosomes_of(regions, "test")
+        raise InputError(f"config: splits: the map of {sample!r} has none of {held_out}; hold out others to test on")
+    check_chromosomes(opened, stores, "where loops are searched")
     parts = []
     for chrom, store in stores.items():
         band = Band.read(map_path, chrom, min(max_loop_bins + 1, store.n_diagonals))
@@ -405,7 +408,7 @@ def annotate(
         parts.append(scored)
     chosen = {"min_bins": settings["min_bins"], "fdr": settings["fdr"]}
     loops = cluster(pd.concat(parts, ignore_index=True), protocol=arm.protocol, **chosen)
-    _validate(out, loops, arm, sample, list(stores), seen, rename, bin_bp, max_loop_bins, settings, seed)
+    _validate(out, loops, arm, sample, chroms, seen, rename, bin_bp, max_loop_bins, settings, seed)
 
 
 def _validate(
@@ -421,7 +424,7 @@ def _validate(
     settings: Mapping,
     seed: int,
 ) -> None:
-    """Write loops.bedpe and validation.tsv: loops of the searched chromosomes against those that were seen there."""
+    """Write loops.bedpe and validation.tsv: loops of the counted chromosomes against those that were seen there."""
     listed = read_loops(seen, bin_bp, max_bins=max_loop_bins, rename=rename)
     known = {chrom: listed[chrom] for chrom in chroms if chrom in listed}
     known = {chrom: pairs[pairs[:, 1] - pairs[:, 0] >= settings["min_bins"]] for chrom, pairs in known.items()}
@@ -438,6 +441,7 @@ def take(
     *,
     arm: Arm,
     sample: str,
+    map_path: str | os.PathLike,
     regions: str | os.PathLike,
     seen: Sequence[str | os.PathLike],
     rename: Mapping[str, str],
@@ -447,9 +451,9 @@ def take(
 ) -> None:
     """As `annotate`, of loops that a program has written: a BEDPE, with a score in the eighth column, or without one.
 
-    Taken are loops of the test chromosomes, of `min_bins` to `max_loop_bins` bins, best score first.
+    Taken are loops of the `counted` chromosomes, of `min_bins` to `max_loop_bins` bins, best score first.
     """
-    chroms = splits.chromosomes_of(regions, "test")
+    chroms = counted(regions, map_path)
     loops = _read_called(called, bin_bp)
     distance = loops["y"] - loops["x"]
     taken = loops["chrom"].isin(chroms) & (distance >= settings["min_bins"]) & (distance <= max_loop_bins)
@@ -460,17 +464,13 @@ def take(
 
 def _read_called(path: str | os.PathLike, bin_bp: int) -> pd.DataFrame:
     """Loops of a BEDPE within a chromosome: chrom, x, y (bins of the anchors' starts, x <= y), score."""
-    try:
-        table = pd.read_csv(path, sep="\t", header=None, comment="#", dtype={0: str, 3: str})
-        numbers = table[[1, 4]].astype(np.int64).to_numpy() // bin_bp
-        score = table[7].astype(float) if table.shape[1] > 7 else pd.Series(1.0, index=table.index)
-    except pd.errors.EmptyDataError:
-        return pd.DataFrame({"chrom": pd.Series(dtype=str), "x": [], "y": [], "score": []}).astype({"x": int, "y": int})
-    except (OSError, KeyError, ValueError) as error:
-        raise InputError(
-            f"{path}: not a readable BEDPE ({error}); the program must write tab-separated chrom1 start1 end1 chrom2 "
-            "start2 end2 name score, without a header or behind #"
-        ) from error
+    remedy = "the program must write tab-separated chrom1 start1 end1 chrom2 start2 end2 name score"
+    table = read_table(path, BEDPE_PLACES, remedy, optional=("name", "score"))
+    numbers = table[["start1", "start2"]].to_numpy(dtype=np.int64) // bin_bp
+    score = pd.to_numeric(table["score"].replace(["", "."], "1"), errors="coerce").astype(float)
+    if len(strange := table[score.isna()]):
+        row = strange.iloc[0]
+        raise InputError(f"{path}: line {row['line']}: the score is {row['score']!r}, not a number; {remedy}")
     pairs = np.sort(numbers, axis=1)
-    loops = pd.DataFrame({"chrom": table[0], "x": pairs[:, 0], "y": pairs[:, 1], "score": score})
-    return loops[table[0] == table[3]]
+    loops = pd.DataFrame({"chrom": table["chrom1"], "x": pairs[:, 0], "y": pairs[:, 1], "score": score})
+    return loops[table["chrom1"] == table["chrom2"]]

@@ -414,16 +414,31 @@ def start_seed(before: Arm, seed: int) -> int:
 # ---------------------------------------------------------------- what is made
 
 
-def track_settings(config: dict, track: str) -> dict:
-    """How a track is made: `tracks` of the configuration, with `uncovered` (zero, missing) in place of its list."""
-    settings = dict(config["tracks"])
+def track_files(track: str | list | dict) -> list[str]:
+    """Files of a track of a sample: one, a list of replicates, or the `files` of one with settings of its own."""
+    files = track["files"] if isinstance(track, dict) else track
+    return [files] if isinstance(files, str) else list(files)
+
+
+def track_settings(config: dict, sample: str, track: str) -> dict:
+    """How a track is made: `tracks` of the configuration, but for what the track itself says, and without the
+    blacklist, a file; with `uncovered` (zero, missing) in place of the list."""
+    settings = {name: value for name, value in config["tracks"].items() if name != "blacklist"}
     zero = settings.pop("zero_where_uncovered")
-    strands = settings.pop("strands")
+    settings.pop("strands")
+    entry = config["samples"][sample]["tracks"][track]
+    if isinstance(entry, dict):
+        settings |= {name: value for name, value in entry.items() if name != "files"}
+    return {**settings, "uncovered": "zero" if track in zero else "missing"}
+
+
+def check_tracks(config: dict) -> None:
+    """Raise InputError where `tracks` names a track that no sample has."""
+    zero, strands = config["tracks"]["zero_where_uncovered"], config["tracks"]["strands"]
     known = {name for sample in config["samples"].values() for name in sample.get("tracks", {})}
     for field, named in (("zero_where_uncovered", zero), ("strands", {name for pair in strands for name in pair})):
         if unknown := set(named) - known:
             raise InputError(f"config: tracks/{field}: {sorted(unknown)} is not one of {sorted(known)}")
-    return {**settings, "uncovered": "zero" if track in zero else "missing"}
 
 
 def geometry_of(config: dict, arm: Arm) -> dict:
@@ -532,9 +547,8 @@ def evaluations(config: dict, arms: dict[str, Arm]) -> list[Evaluation]:
     return [
         Evaluation(degradation, *run, sample)
         for degradation in config["degradations"]
-        for run in runs(config, arms)
+        for run in runs(config, {name: arm for name, arm in arms.items() if _is_evaluated(arm, degradation)})
         for sample in config["evaluate"]["samples"]
-        if _is_evaluated(arms[run.arm], degradation)
     ]
 
 
@@ -580,9 +594,9 @@ def _datasets_scored(arms: dict[str, Arm], arm: Arm) -> list[str]:
     return [arm.dataset]
 
 
-def shown(config: dict, arms: dict[str, Arm]) -> list[Evaluation]:
+def shown(evaluated: list[Evaluation]) -> list[Evaluation]:
     """The predictions a person looks at: of each degradation the first fold, sample and seed of every arm."""
     first: dict[tuple[str, str], Evaluation] = {}
-    for evaluation in evaluations(config, arms):
+    for evaluation in evaluated:
         first.setdefault((evaluation.degradation, evaluation.arm), evaluation)
     return list(first.values())

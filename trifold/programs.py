@@ -16,7 +16,7 @@ import shlex
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,9 +24,10 @@ import cooler
 import numpy as np
 
 from trifold.data import contacts
+from trifold.data.balance import BALANCE
 from trifold.errors import InputError
-from trifold.io.cool import Pixels, open_map, read_pixels, write_cool
-from trifold.io.zoom import write_zoom_levels
+from trifold.io.cool import Pixels, open_map, predicted_weight, read_pixels, write_cool
+from trifold.io.formats import write_formats
 
 log = logging.getLogger(__name__)
 
@@ -101,9 +102,18 @@ def _run(words: list[str], environment: Mapping[str, str], said_by: str) -> None
 
 
 def keep_map(
-    made: Path, out: Path, *, bin_bp: int, chromsizes: dict[str, int], balance: dict, facts: dict, assembly: str
+    made: Path,
+    out: Path,
+    *,
+    bin_bp: int,
+    chromsizes: dict[str, int],
+    balance: dict,
+    facts: dict,
+    assembly: str,
+    threads: int = 1,
+    formats: Sequence[str] = ("mcool",),
 ) -> None:
-    """A map that a program made, as the workflow's own predictions are: map.cool and map.mcool in the folder `out`.
+    """A map that a program made, as the workflow's own predictions are: map.cool and map.<format> in the folder `out`.
 
     Contacts are balanced first; values that are none any more (not whole numbers, with a column weight) are taken as
     they are. facts: what the files say of where they come from. Raises InputError for other bins or chromosomes than
@@ -112,17 +122,18 @@ def keep_map(
     if bin_bp not in (present := contacts.resolutions(made)):
         raise InputError(f"{made}: has bins of {sorted(present)} bp, and {bin_bp} bp are wanted; correct the command")
     with TemporaryDirectory() as folder:
-        clr = open_map(made, bin_bp)
-        values = clr.pixels()[:0]["count"].to_numpy().dtype
-        if not (np.issubdtype(values, np.floating) and "weight" in clr.bins().columns):
-            contacts.prepare(made, Path(folder) / "map.cool", bin_bp, chromsizes, balance=balance)
-            clr = open_map(Path(folder) / "map.cool", bin_bp)
-        if dict(clr.chromsizes) != chromsizes:
+        read, path = Path(folder) / "read.cool", Path(folder) / "map.cool"
+        contacts.prepare_or_copy(made, read, bin_bp, chromsizes, balance=balance, threads=threads)
+        if contacts.open_raw(read, bin_bp).chromsizes != chromsizes:
             raise InputError(f"{made}: has other chromosomes than the map it was made from; correct the command")
+        contacts.copy(read, path, bin_bp, chromsizes)
+        clr = open_map(path)
         weight, metadata = clr.bins()["weight"][:].to_numpy(), {"trifold": {**facts, "scale": "balanced"}}
         known = np.where(np.isfinite(weight), 1.0, np.nan)
-        write_cool(out / "map.cool", chromsizes, bin_bp, _balanced(clr, weight), known, metadata, assembly)
-    write_zoom_levels(out / "map.cool", out / "map.mcool", metadata, assembly)
+        weight_facts = predicted_weight({**BALANCE, **balance}["ignore_diags"])
+        balanced = _balanced(clr, weight)
+        write_cool(out / "map.cool", chromsizes, bin_bp, balanced, known, metadata, assembly, weight_facts=weight_facts)
+    write_formats(out / "map.cool", formats, metadata, assembly)
 
 
 def _balanced(clr: cooler.Cooler, weight: np.ndarray) -> Iterator[Pixels]:

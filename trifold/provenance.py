@@ -31,7 +31,9 @@ FIELDS = {
 # Fields that early records lack: warnings logged while the artifact was made, and where a model was trained.
 OPTIONAL_FIELDS = {"warnings", "where"}
 RECORD_DIGEST = "record_sha256"  # of all other fields of the record; records of early versions have none
-REMEDY = "run `snakemake mend` and start again (a folder of your own: copy it anew)"
+REMEDY = "run `snakemake mend` and start again (a folder outside results: delete it; one of your own: copy it anew)"
+# Subfolder of a model that people look at, TensorBoard's events: no job reads it.
+FOR_PEOPLE = "tensorboard"
 # Distributions whose version can change a number.
 RECORDED_PACKAGES = [
     "cooler",
@@ -90,13 +92,15 @@ def read_record(path: str | os.PathLike) -> dict:
     return facts
 
 
-def damage(record: str | os.PathLike) -> dict[str, str]:
+def damage(record: str | os.PathLike, left_out: str | None = None) -> dict[str, str]:
     """What is wrong with the files of an artifact, by name: "missing" or "changed"; empty if nothing is.
 
-    Raises InputError where the record itself is damaged.
+    left_out: a subfolder that is not looked at. Raises InputError where the record itself is damaged.
     """
     record, wrong = Path(record), {}
     for name, digest in read_record(record)["files"].items():
+        if Path(name).parts[0] == left_out:
+            continue
         path = record.parent / name
         if not path.is_file():
             wrong[name] = "missing"
@@ -123,9 +127,9 @@ def _changed_since_download(path: Path, digest: str) -> bool:
 def input_version(path: str | os.PathLike) -> str:
     """Version of the artifact a file belongs to; a file outside any artifact is its own sha256.
 
-    An artifact that shares its folder with others is named by its record. All files beside the record are read and
-    compared with it, for a job may read them all. Raises InputError for an artifact that is damaged or has lost its
-    record, or a download that changed.
+    An artifact that shares its folder with others is named by its record. All its files but those for people are read
+    and compared with the record, for a job may read them all, those of an environment's subfolders too. Raises
+    InputError for an artifact that is damaged or has lost its record, or a download that changed.
     """
     path = Path(path)
     folder = path if path.is_dir() else path.parent
@@ -137,8 +141,7 @@ def input_version(path: str | os.PathLike) -> str:
         if _changed_since_download(path, digest):
             raise InputError(f"{path}: is not what was downloaded; delete it and start again: it is fetched anew")
         return digest[:12]
-    # Files in subfolders (TensorBoard's events) are for people: no job reads them.
-    if wrong := [f"{name} is {problem}" for name, problem in damage(record).items() if "/" not in name]:
+    if wrong := [f"{name} is {problem}" for name, problem in damage(record, FOR_PEOPLE).items()]:
         raise InputError(f"{record.parent}: damaged since it was made: {', '.join(wrong)}; {REMEDY}")
     return read_record(record)["version"]
 

@@ -15,6 +15,7 @@ from trifold.architectures import traits
 from trifold.arm import Arm
 from trifold.data.given import Given
 from trifold.data.pair_dataset import PairDataset, statistics_of, test_set
+from trifold.data.tracks import TrackStore, check_bins
 from trifold.errors import InputError
 from trifold.inference import device_of
 from trifold.metrics import multimodal
@@ -61,8 +62,7 @@ def measure(task: str, predicted: np.ndarray, target: np.ndarray, pairs: np.ndar
     else:
         sizes = {True: len(target), False: target.size}
         # A bin with a start site counts in the window about it, and there once.
-        tss = np.arange(target.shape[1]) == target.shape[1] // 4
-        values = multimodal.cage_metrics(predicted, target, tss)
+        values = multimodal.cage_metrics(predicted, target, multimodal.tss_bin(target.shape[1]))
         scores = {name: (sizes[name.endswith("_tss")], value) for name, value in values.items()}
     rows = [(name, np.nan, *score) for name, score in scores.items()]
     return pd.DataFrame(rows, columns=multimodal.MAP_COLUMNS)
@@ -87,13 +87,13 @@ def score(
     predictions.npz: chrom, x, y, label or target, prediction (float32), in the order of pairs.tsv or windows.tsv.
     """
     torch.set_num_threads(threads)
+    network, statistics = stored.load_or_build(
+        model, arm.model(), lambda: statistics_of(arm, geometry, given), bin_bp=geometry["bin_bp"]
+    )
     if model is not None:
-        network, _, statistics = stored.load_arm(model)
-    else:
-        statistics = statistics_of(arm, geometry, given)
-        network = stored.build_arm(arm.model(), statistics["geometry"], statistics)
+        check_bins([TrackStore(path) for paths in given.tracks for path in paths], statistics["track_bp"], model)
     dataset = test_set(arm, given, network, statistics, seed)
-    network = network.to(device_of(device)).eval()
+    network = network.to(device_of(device))
     predicted, target = predict(network, dataset, arm.training["batch_size"], device, workers=workers)
     table, order = dataset.table, np.argsort(dataset.table["row"].to_numpy())
     table, predicted, target = table.iloc[order], predicted[order], target[order]

@@ -176,11 +176,8 @@ def score(
     Raises InputError where an arm's crop is deeper than that.
     """
     (examples,) = given.examples
-    if model is not None:
-        network = stored.load_arm(model)[0]
-    else:
-        statistics = stored.read_statistics(examples)
-        network = stored.build_arm(arm.model(), statistics["geometry"], statistics)
+    statistics = stored.read_statistics(examples)
+    network, _ = stored.load_or_build(model, arm.model(), lambda: statistics, bin_bp=statistics["geometry"]["bin_bp"])
     write_scores(
         out,
         model=network,

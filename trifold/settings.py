@@ -110,8 +110,13 @@ def _kinds_of_mapping(node: dict) -> dict[str, dict]:
 
 
 def _branch(node: dict, value) -> dict:
-    """Of several kinds of mapping the one that the value says it is."""
-    kind = value.get("kind") if isinstance(value, dict) else None
+    """Of several kinds of mapping the one that the value says it is; of several types, the mapping."""
+    if not isinstance(value, dict):
+        return node
+    mappings = [branch for branch in node.get("oneOf", ()) if branch.get("type") == "object"]
+    if len(mappings) == 1:
+        return mappings[0]
+    kind = value.get("kind")
     return _kinds_of_mapping(node).get(kind, node) if isinstance(kind, str) else node
 
 
@@ -316,14 +321,15 @@ def _without_nulls(value, node: dict):
 
 
 def _unknown_keys(value, node: dict, place: str = "") -> Iterator[str]:
-    """A line for every key that does not exist, with the nearest that does."""
+    """A line for every key that does not exist, with where the schema says that it went (`moved`), or the nearest."""
     if not isinstance(value, dict):
         return
     node = _branch(node, value)
     for key, entry in value.items():
         if node.get("additionalProperties") is False and key not in node["properties"]:
             known = sorted(node["properties"])
-            hint = _nearest(key, known) or f"; known here: {', '.join(known)}"
+            moved = f"; {node['moved'][key]}" if key in node.get("moved", {}) else ""
+            hint = moved or _nearest(key, known) or f"; known here: {', '.join(known)}"
             yield f"{place}{key}: no such key{hint}"
         else:
             yield from _unknown_keys(entry, _child(node, key), f"{place}{key}/")

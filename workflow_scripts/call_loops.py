@@ -34,6 +34,7 @@ def main(inputs, outputs, params, wildcards, threads) -> None:
             called,
             arm=params.arm,
             sample=wildcards.sample,
+            map_path=inputs.map,
             regions=inputs.regions,
             seen=inputs.seen,
             **parameters,

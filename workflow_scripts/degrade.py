@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def main(inputs, outputs, params) -> None:
+def main(inputs, outputs, params, threads) -> None:
     settings = from_dict(Degradation, params.degradation)
     parameters = {"degradation": params.degradation, "balance": params.balance, "measured": bool(inputs.measured)}
     if inputs.measured:
@@ -37,13 +37,17 @@ def main(inputs, outputs, params) -> None:
                 exclude=params.genome["exclude"],
                 rename=params.genome["rename"],
                 balance=params.balance,
+                threads=threads,
             )
             (partial / "checks.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
+            summary.write(partial, report, inputs.measured, deep=Path(inputs.map))
         else:
-            degrade.degrade(inputs.map, partial / "map.cool", settings, balance=params.balance)
-        summary.write(partial)
+            report = degrade.degrade(
+                inputs.map, partial / "map.cool", settings, balance=params.balance, threads=threads
+            )
+            summary.write(partial, report, inputs.map)
 
 
 if __name__ == "__main__":
     log.start(snakemake.log)
-    main(snakemake.input, snakemake.output, snakemake.params)
+    main(snakemake.input, snakemake.output, snakemake.params, snakemake.threads)

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from trifold import log, provenance
+from trifold.io.tables import read_table
 from trifold.report import depth
 
 if TYPE_CHECKING:
@@ -21,10 +20,7 @@ def main(inputs, outputs, params) -> None:
         code=params.code,
         inputs=[inputs.tables],
     ) as partial:
-        tables = {
-            name: pd.read_csv(folder / f"{name}.tsv", sep="\t", dtype={"chrom": str})
-            for name in ("scores", "comparisons", "windows", "distance")
-        }
+        tables = {name: read_table(folder / f"{name}.tsv") for name in ("scores", "comparisons", "windows", "distance")}
         chosen, degradations = params.chosen, params.degradations
         gain = depth.gain(tables["scores"], tables["comparisons"], tables["windows"], chosen, degradations)
         by_distance = depth.gain_by_distance(tables["distance"], chosen, degradations)

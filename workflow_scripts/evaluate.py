@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from trifold import log, provenance
 from trifold.config import Geometry, ObservedRecipe, OERecipe, Scoring, from_dict
 from trifold.evaluate import evaluate
+from trifold.io import cool
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 def main(inputs, outputs, params, wildcards) -> None:
     parameters = {"geometry": params.geometry, "recipes": params.recipes, "scoring": params.scoring}
+    parameters |= {"truth": params.truth} if params.truth else {}
     sources = [inputs.prediction, inputs.deep, inputs.low, inputs.regions, inputs.statistics]
     truth, with_n = inputs.truth or None, inputs.sequence or None
     with provenance.artifact(
@@ -27,7 +29,7 @@ def main(inputs, outputs, params, wildcards) -> None:
             prediction=inputs.prediction,
             deep=inputs.deep,
             low=inputs.low,
-            truth=truth,
+            truth=cool.uri(truth, params.truth) if truth else None,
             with_n=with_n,
             regions=inputs.regions,
             statistics=inputs.statistics,

@@ -17,11 +17,11 @@ def main(inputs, outputs, params, threads) -> None:
     parameters = {"arm": params.arm.model(), "geometry": params.geometry, "windows": params.windows}
     parameters["protocol"] = params.protocol
     examples = Path(inputs.examples[0]).parent
-    if inputs.model:
-        model = stored.load_arm(Path(inputs.model[0]).parent)[0]
-    else:
-        statistics = stored.read_statistics(examples)
-        model = stored.build_arm(params.arm.model(), statistics["geometry"], statistics)
+    folder = Path(inputs.model[0]).parent if inputs.model else None
+    statistics = stored.read_statistics(examples)
+    model, _ = stored.load_or_build(
+        folder, params.arm.model(), lambda: statistics, bin_bp=statistics["geometry"]["bin_bp"]
+    )
     sources = [*inputs.model, *inputs.examples, *inputs.sequence, *inputs.tracks]
     with provenance.artifact(
         Path(outputs[0]).parent, "windows", parameters=parameters, code=params.code, inputs=sources

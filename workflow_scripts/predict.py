@@ -8,7 +8,7 @@ from trifold.data.sequence import SequenceStore, read_chromosomes
 from trifold.data.splits import chromosomes_of
 from trifold.data.tracks import TrackStore
 from trifold.inference import enhance
-from trifold.io.cool import chromsizes_of
+from trifold.io.cool import in_order_of
 from trifold.models import ready
 
 if TYPE_CHECKING:
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 
 def main(inputs, outputs, params, threads) -> None:
-    parameters = {"arm": params.arm, "geometry": params.geometry, "predict": params.predict}
-    sources = [*inputs.model, *inputs.low, *inputs.sequence, *inputs.tracks, *inputs.regions, *inputs.examples]
-    # A map of one's own has its own chromosomes, unless the genome's sequence is read.
-    chromsizes = read_chromosomes(inputs.sequence[0]) if inputs.sequence else chromsizes_of(inputs.low[0])
+    parameters = {name: getattr(params, name) for name in ("arm", "geometry", "predict", "ignore_diags")}
+    sources = [*inputs.model, *inputs.low, *inputs.order, *inputs.sequence]
+    sources += [*inputs.tracks, *inputs.regions, *inputs.examples]
+    genome = read_chromosomes(inputs.sequence[0]) if inputs.sequence else {}
+    chromsizes = in_order_of(inputs.order[0], genome)
     if inputs.model:
         model = ready.of_folder(Path(inputs.model[0]).parent, params.name)
     else:
@@ -42,7 +43,9 @@ def main(inputs, outputs, params, threads) -> None:
             device=params.accelerator,
             precision=settings["precision"],
             threads=threads,
+            ignore_diags=params.ignore_diags,
             assembly=params.assembly,
+            formats=settings["formats"],
         )
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def main(inputs, outputs, params) -> None:
+def main(inputs, outputs, params, threads) -> None:
     parameters = {"bin_bp": params.bin_bp, "genome": params.genome, "balance": params.balance}
     with provenance.artifact(
         Path(outputs[0]).parent,
@@ -31,11 +31,12 @@ def main(inputs, outputs, params) -> None:
             exclude=params.genome["exclude"],
             rename=params.genome["rename"],
             balance=params.balance,
+            threads=threads,
         )
         (partial / "checks.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
-        summary.write(partial)
+        summary.write(partial, report, inputs.map)
 
 
 if __name__ == "__main__":
     log.start(snakemake.log)
-    main(snakemake.input, snakemake.output, snakemake.params)
+    main(snakemake.input, snakemake.output, snakemake.params, snakemake.threads)

@@ -1,4 +1,4 @@
-"""Turn BAM replicates, or a bigWig, into RPGC coverage and binned means."""
+"""Turn BAM replicates, a bigWig or a bedGraph into coverage and binned means."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +12,15 @@ if TYPE_CHECKING:
 
 
 def main(inputs, outputs, params, threads) -> None:
-    parameters = {"tracks": params.tracks, "rename": params.rename}
+    # Names of the genome matter to a blacklist alone.
+    genome_rename = params.genome_rename if inputs.blacklist else {}
+    parameters = {"tracks": params.tracks, "rename": params.rename, "genome_rename": genome_rename}
     with provenance.artifact(
         Path(outputs[0]).parent,
         "track",
         parameters=parameters,
         code=params.code,
-        inputs=[*inputs.sources, inputs.sequence],
+        inputs=[*inputs.sources, inputs.sequence, *inputs.blacklist],
     ) as partial:
         tracks.prepare(
             inputs.sources,
@@ -26,6 +28,8 @@ def main(inputs, outputs, params, threads) -> None:
             read_chromosomes(inputs.sequence),
             params.tracks,
             rename=params.rename,
+            genome_rename=genome_rename,
+            blacklist=inputs.blacklist[0] if inputs.blacklist else None,
             sequence=Path(inputs.bases[0]).parent if inputs.bases else None,
             threads=threads,
         )

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trifold import log, provenance
+from trifold.io import cool
 from trifold.report import build, sections
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def main(inputs, outputs, params) -> None:
             maps=inputs.maps,
             low=dict(zip(params.config["degradations"], inputs.low)),
             deep=inputs.deep,
-            truth=inputs.truth or None,
+            truth=cool.uri(inputs.truth, params.truth) if inputs.truth else None,
             examples=dict(zip(params.config["degradations"], (Path(path).parent for path in inputs.examples))),
             sequence=Path(inputs.sequence[0]).parent if inputs.sequence else None,
             tracks=dict(zip(params.tracks, (Path(path).parent for path in inputs.tracks))),

@@ -17,7 +17,7 @@ def main(inputs, outputs, params, wildcards, threads) -> None:
         provenance.artifact(
             Path(outputs[0]).parent,
             "prediction",
-            parameters=parameters | {"balance": params.balance, "assembly": params.assembly},
+            parameters=parameters | {"balance": params.balance, "assembly": params.assembly, "formats": params.formats},
             code=params.code,
             inputs=[inputs.low, *inputs.program, *inputs.environment],
         ) as partial,
@@ -40,6 +40,8 @@ def main(inputs, outputs, params, wildcards, threads) -> None:
             balance=params.balance,
             facts={"arm": wildcards.arm, "architecture": params.arm.architecture},
             assembly=params.assembly,
+            threads=threads,
+            formats=params.formats,
         )
 
 

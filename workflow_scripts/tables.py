@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from trifold import log, provenance
+from trifold.io.tables import read_table
 from trifold.metrics import aggregate
 from trifold.report import tables
 
@@ -26,7 +27,7 @@ def main(inputs, outputs, params) -> None:
         seed=comparison["seed"],
     ) as partial:
         whole = {
-            name: pd.concat([pd.read_csv(folder / f"{name}.tsv", sep="\t") for folder in folders], ignore_index=True)
+            name: pd.concat([read_table(folder / f"{name}.tsv") for folder in folders], ignore_index=True)
             for name in ("windows", "regions", "distance")
         }
         reference_arms = comparison["reference_arms"]

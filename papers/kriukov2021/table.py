@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from trifold import log, provenance
+from trifold.io.tables import read_table
 from trifold.papers import paper
 from trifold.papers.kriukov2021 import tables
 
@@ -24,9 +25,7 @@ def main(inputs, outputs, params, wildcards) -> None:
         inputs=[*inputs.scores, inputs.published],
         record=record.name,
     ) as partial:
-        scores = pd.concat(
-            [pd.read_csv(path, sep="\t", dtype={"chrom": str}) for path in inputs.scores], ignore_index=True
-        )
+        scores = pd.concat([read_table(path) for path in inputs.scores], ignore_index=True)
         make = {"1": tables.table1, "2": tables.table2, "3": tables.table3}[wildcards.table]
         frame = make(scores, params.rows, paper.read_published(inputs.published))
         tables.write(frame, stem, partial)

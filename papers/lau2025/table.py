@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from trifold import log, provenance
+from trifold.io.tables import read_table
 from trifold.papers import lau2025, paper
 
 if TYPE_CHECKING:
@@ -23,9 +24,7 @@ def main(inputs, outputs, params) -> None:
         inputs=[*inputs.scores, inputs.published],
         record=record.name,
     ) as partial:
-        scores = pd.concat(
-            [pd.read_csv(path, sep="\t", dtype={"chrom": str}) for path in inputs.scores], ignore_index=True
-        )
+        scores = pd.concat([read_table(path) for path in inputs.scores], ignore_index=True)
         frame = lau2025.table1(scores, params.rows, paper.read_published(inputs.published))
         against = lau2025.gains(scores, params.rows, params.differences, *comparison.values())
         lau2025.write(frame, against, partial)

@@ -7,9 +7,47 @@ import torch
 from test_registry import GEOMETRY, STATISTICS, make, make_batch
 from torch import nn
 
+from trifold import code
+from trifold.architectures import ARCHITECTURES
 from trifold.models import blocks, registry
 
 W = GEOMETRY.window_bins
+# Of trifold/models what the version of an architecture holds: its module, and those it stands on.
+HELD = {
+    "identity": {"baselines", "blocks"},
+    "gaussian": {"baselines", "blocks"},
+    "bicubic": {"baselines", "blocks"},
+    "expected": {"references", "blocks"},
+    "corner": {"references", "blocks"},
+    "nearest": {"references", "blocks"},
+    "akita": {"akita", "trunk", "checkpoint", "blocks"},
+    "akita-graph": {"akita_graph", "trunk", "checkpoint", "blocks"},
+    "aligned": {"aligned", "trunk", "generator", "blocks"},
+    "aligned-bias": {"aligned", "trunk", "generator", "blocks"},
+    "vehicle": {"vehicle", "generator", "quantile", "checkpoint", "blocks"},
+    "vae": {"vae", "quantile", "checkpoint", "blocks"},
+    # HiCSR's generator is VEHiCLE's with a tanh.
+    "hicsr": {"hicsr", "vehicle", "generator", "quantile", "checkpoint", "blocks"},
+    "hicsr-dae": {"hicsr", "vehicle", "generator", "quantile", "checkpoint", "blocks"},
+    # Its backbones are arms, whose modules its jobs load by name.
+    "hybrid": {"hybrid", "checkpoint", "blocks"},
+    "hicplus": {"hicplus", "checkpoint", "blocks"},
+    "deephic": {"deephic", "checkpoint", "blocks"},
+    "vgg16": {"deephic", "checkpoint", "blocks"},
+    "hicfoundation": {"hicfoundation", "similarity", "checkpoint", "blocks"},
+    "hicfoundation-mae": {"hicfoundation", "similarity", "checkpoint", "blocks"},
+    "hicfoundation-seq": {"lau", "hicfoundation", "similarity", "checkpoint", "blocks"},
+    "mixhic": {"mixhic", "blocks"},
+}
+
+
+def test_an_architecture_s_version_holds_what_it_stands_on_and_no_other():
+    held = {}
+    for name, kind in ARCHITECTURES.items():
+        module = code.ROOT / f"{kind.module.replace('.', '/')}.py"
+        reached = {module, *code.modules_of(module)}
+        held[name] = {path.stem for path in reached if path.parent == module.parent} - {"__init__"}
+    assert held == HELD
 
 
 def test_identity_is_the_upsampled_map():

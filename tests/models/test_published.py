@@ -3,6 +3,7 @@
 import argparse
 import csv
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from safetensors.torch import save_file
 from test_parity import KRIUKOV, largest_difference
 from test_registry import STATISTICS
 
+from trifold.architectures import ARCHITECTURES
 from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import hybrid, published, registry
@@ -233,6 +235,18 @@ def test_another_geometry_is_refused(tmp_path):
     wider = Geometry(bin_bp=10_000, window_bins=100, stride_bins={}, max_bad_bins=0.25, max_n_bins=0)
     with pytest.raises(InputError, match=r"trunk\.1.*missing in the file.*trained on, \{'bin_bp': 5000"):
         published.load(name, tmp_path / "akita.pth", wider, {})
+
+
+def test_an_architecture_lists_its_own_files():
+    for name, known in published.checkpoints().items():
+        assert published.of_architecture(known.architecture)[name] == known
+    assert published.of_architecture("identity") == {}
+
+
+def test_a_program_of_others_publishes_nothing(monkeypatch):
+    program = replace(ARCHITECTURES["identity"], module="", fitter="program")
+    monkeypatch.setitem(ARCHITECTURES, "theirs", program)
+    assert published.checkpoints.__wrapped__() == published.checkpoints()
 
 
 def test_names_are_listed():

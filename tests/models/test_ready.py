@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from trifold.architectures import ARCHITECTURES
 from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import published, ready, stored
@@ -42,6 +43,12 @@ def test_an_arm_without_weights_reads_as_the_examples_were_made(examples):
     assert model.for_map("any.cool") is model
 
 
+def test_an_arm_keeps_the_bin_of_its_tracks(examples):
+    arm = {**ARM, "architecture": "identity"}
+    assert ready.of_arm({**arm, "track_bp": 128}, "same", examples).track_bp == 128
+    assert ready.of_arm(arm, "same", examples).track_bp is None
+
+
 @pytest.mark.parametrize(
     "architecture, changes, said",
     [
@@ -59,7 +66,7 @@ def test_statistics_that_lack_what_the_model_needs_are_damaged(examples, archite
         ready._ready(network, statistics, "here/statistics.json")
 
 
-def test_an_imported_model_keeps_the_depth_of_its_own_training(examples, mirror, tmp_path):
+def test_an_imported_model_keeps_the_depth_of_its_own_training(examples, mirror, tmp_path, monkeypatch):
     (folder := tmp_path / "model").mkdir()
     stored.import_checkpoint(
         folder,
@@ -70,7 +77,9 @@ def test_an_imported_model_keeps_the_depth_of_its_own_training(examples, mirror,
         examples=examples,
         version="v",
     )
-    model = ready.of_folder(folder, "mine")
+    with monkeypatch.context() as patched:  # what other architectures publish is no matter of this one
+        patched.setattr(published, "checkpoints", lambda: pytest.fail("every architecture is loaded"))
+        model = ready.of_folder(folder, "mine")
     assert model.name == "mine"
     assert model.contacts_per_bin == pytest.approx(413 * 16 / 100)
 
@@ -89,6 +98,14 @@ def test_t8_a_model_of_other_bins_than_the_experiment_is_refused(examples):
 def test_windows_leave_out_no_chromosome_that_counts(bins, sides):
     sizes = {f"chr{number}": 10_000 * n for number, n in enumerate(bins)}
     assert ready.window_bins(sizes, 10_000, 40) == 40 * sides
+
+
+def test_what_is_part_of_a_training_enhances_nothing():
+    """Every file of an architecture that predicts no map, and no other, by what the architecture says of itself."""
+    reasons = {name: (known, ready.cannot_enhance(known) or "") for name, known in published.checkpoints().items()}
+    parts = {known.architecture for known, said in reasons.values() if "a part of a training" in said}
+    assert parts == {"hicsr-dae", "vgg16", "hicfoundation-mae", "vae"}
+    assert all(ARCHITECTURES[name].predicts is False for name in parts)
 
 
 def test_files_that_state_no_depth_are_not_guessed():

@@ -5,20 +5,18 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from torch.utils.data import Dataset
 
 from trifold.architectures import ARCHITECTURES
 from trifold.config import Geometry
 from trifold.data.bands import BandStore
+from trifold.data.samples import Samples
 from trifold.models import references, registry, weights
 from trifold.models.references import Corner, Expected, Nearest
 from trifold.training import closed
 
 
-class Samples(Dataset):
+class TrainingSet(Samples):
     """A training set as the rows use it: its table, its bands, and batches."""
-
-    collate = None  # the DataLoader's own
 
     def __init__(self, bands=(), table=None, items=()):
         self.bands, self.table, self.items = bands, table, items
@@ -47,7 +45,7 @@ def test_expected_is_the_mean_of_each_distance_over_training_chromosomes(tmp_pat
         stores[chrom] = BandStore.write(tmp_path / f"{chrom}.npy", band, window_bins)
     table = pd.DataFrame({"number": [0, 0, 0], "chrom": ["chr1", "chr1", "chr2"]})
     expected = row("expected", window_bins)
-    expected.fit(Samples([stores], table))
+    expected.fit(TrainingSet([stores], table))
     pair = torch.tensor([(50, 50), (30, 60)])
     predicted = expected({"pair": pair})
     assert predicted.shape == (2, 1, window_bins, window_bins)
@@ -79,7 +77,7 @@ def test_nearest_is_least_squares_on_the_bins_own_tracks():
         cage = 2 * means[:, 0] - 0.5 * means[:, 1] + 0.25
         items.append({"tracks": tracks, "cage": cage + 0.01 * torch.randn(100, generator=generator)})
     nearest = row("nearest")
-    nearest.fit(Samples(items=items))
+    nearest.fit(TrainingSet(items=items))
     np.testing.assert_allclose(nearest.coefficients, [2, -0.5, 0.25], atol=0.01)
     features = items[3]["tracks"].unflatten(0, (100, 4)).mean(1)
     expected = features @ torch.tensor([2.0, -0.5]) + 0.25
@@ -98,7 +96,7 @@ def test_nearest_counts_the_bins_of_the_window_it_is_made_for():
 def test_what_is_fitted_is_kept_as_a_models_folder(tmp_path):
     band = np.random.default_rng(0).random((90, 80))
     store = BandStore.write(tmp_path / "chr1.npy", band, 50)
-    samples = Samples([{"chr1": store}], pd.DataFrame({"number": [0], "chrom": ["chr1"]}))
+    samples = TrainingSet([{"chr1": store}], pd.DataFrame({"number": [0], "chrom": ["chr1"]}))
     fitted, again = row("expected"), row("expected")
     closed.fit(fitted, samples, tmp_path / "model", {"name": "mean", "architecture": "expected"}, "v1")
     assert fitted.means.max() > 0 and not again.means.any()

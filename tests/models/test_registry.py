@@ -1,6 +1,7 @@
 """The contract every architecture keeps (docs/architecture.md), on all of them."""
 
 import contextlib
+import inspect
 from importlib import import_module
 
 import pytest
@@ -162,7 +163,7 @@ def test_shape_and_symmetry(name, task, protocol, geometry):
     ("name", "task"), [(name, task) for name, kind in ARCHITECTURES.items() for task in kind.tasks]
 )
 def test_a_class_is_what_its_module_declares(name, task):
-    """The literal that is read from the source, the class, and the arguments of its constructor."""
+    """The literal that is read from the source, and the class."""
     traits, network = ARCHITECTURES[name].at(task), registry.kind(name, task)
     declared = import_module(traits.module).ARCHITECTURES[name]
     declared = declared | declared.get("tasks", {}).get(task, {})
@@ -177,6 +178,37 @@ def test_a_class_is_what_its_module_declares(name, task):
     assert (network.learned, network.predicts) == (traits.learned, traits.predicts)
     undecided = {option for option, default in traits.options.items() if default is None}
     assert set(traits.kinds) == undecided and set(traits.choices) <= set(traits.options)
+
+
+# What no option says: windows and tracks of MIX-HIC, which `make` takes from the statistics, and what a class tells its
+# base class.
+GIVEN = {
+    "mixhic": {"window_bins", "tracks", "track_bins", "idle_norms"},
+    "hicfoundation": {"encoder"},
+    "hicfoundation-seq": {"encoder"},
+}
+
+
+def arguments_of(network: type) -> set[str]:
+    """Keywords that a constructor takes, those that it hands on to the constructor of a base class among them."""
+    taken = set()
+    for kind in network.__mro__:
+        if "__init__" in vars(kind):
+            parameters = inspect.signature(kind.__init__).parameters.values()
+            taken |= {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
+            if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+                break
+    return taken
+
+
+@pytest.mark.parametrize(
+    ("name", "task"), [(name, task) for name, kind in ARCHITECTURES.items() for task in kind.tasks]
+)
+def test_options_are_the_arguments_of_the_constructor(name, task):
+    """All of them, and no other: an argument that is not declared could not be given, an option too many is refused."""
+    network = registry.kind(name, task)
+    context = set(network.context) - ({"statistics"} if name == "mixhic" else set())
+    assert arguments_of(network) == set(ARCHITECTURES[name].at(task).options) | context | GIVEN.get(name, set())
 
 
 @every_model

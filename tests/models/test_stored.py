@@ -70,6 +70,23 @@ def test_a_model_of_a_task_is_built_again_from_its_folder(tmp_path, task, mode):
         stored.load_arm(folder)
 
 
+@torch.no_grad()
+def test_an_arm_without_a_model_is_built_from_the_statistics_alone_where_none_is_given(mirror, examples, tmp_path):
+    put(ARM, mirror, examples, tmp_path / "model")
+    asked = []
+
+    def statistics():
+        asked.append("statistics")
+        return {**STATISTICS, "geometry": GEOMETRY_SETTINGS}
+
+    arm = {**ARM, "architecture": "gaussian", "options": {"sigma_bins": 1.0}}
+    trained, known = stored.load_or_build(tmp_path / "model", arm, statistics)
+    assert (type(trained).__module__, known, asked) == ("trifold.models.deephic", STATISTICS, [])
+    built, known = stored.load_or_build(None, arm, statistics)
+    assert (type(built).__name__, known["geometry"], asked) == ("Gaussian", GEOMETRY_SETTINGS, ["statistics"])
+    assert not trained.training and not built.training
+
+
 @pytest.mark.parametrize("changes", [{"architecture": "hicplus"}, {"options": {"channels": 8}}])
 def test_an_arm_that_says_otherwise_is_refused(mirror, examples, tmp_path, changes):
     with pytest.raises(InputError, match=r"arms/released: weights_deephic_raw_16\.pth is a 'deephic'"):

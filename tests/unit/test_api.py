@@ -13,10 +13,11 @@ import cooler
 import numpy as np
 import pytest
 import torch
+import yaml
 from small import BIN_BP, GEOMETRY, N_BINS, write_counts, write_model
 
 import trifold
-from trifold import api
+from trifold import api, programs
 from trifold.config import from_dict
 from trifold.data import contacts, examples
 from trifold.errors import InputError
@@ -92,16 +93,16 @@ def test_the_workflows_scripts_write_the_same_pixels(door, repository):
     shutil.copy("examples/statistics.json", "model/statistics.json")
     spec = importlib.util.spec_from_file_location("predict", repository / "workflow_scripts/predict.py")
     spec.loader.exec_module(script := importlib.util.module_from_spec(spec))
-    inputs = SimpleNamespace(
-        model=["model/statistics.json"], low=["low.cool"], sequence=[], tracks=[], regions=[], examples=[]
-    )
+    read = {"model": ["model/statistics.json"], "low": ["low.cool"], "order": ["low.cool"]}
+    inputs = SimpleNamespace(**read, sequence=[], tracks=[], regions=[], examples=[])
     params = SimpleNamespace(
         name="image",
         arm={"architecture": "vehicle"},
         geometry=vars(GEOMETRY),
-        predict={"roles": "all", "stride_bins": None, "batch_size": 16, "precision": "32-true"},
+        predict={"roles": "all", "stride_bins": None, "batch_size": 16, "precision": "32-true", "formats": ["mcool"]},
         accelerator="cpu",
         assembly=None,
+        ignore_diags=2,
         code="x",
     )
     script.main(inputs, ["made/map.cool"], params, 1)
@@ -169,7 +170,7 @@ def test_d12_depth_within_a_factor_of_two_passes(found, said):
 
 def test_d14_a_map_without_a_good_bin_is_refused(door):
     write_counts("bad.cool", np.eye(N_BINS, dtype=int))
-    with pytest.raises(InputError, match=r"^bad\.cool: too few contacts, no bin is left"):
+    with pytest.raises(InputError, match=r"^bad\.cool: too few contacts, 0 of \d+ bins"):
         trifold.enhance("bad.cool", "model", "out.cool", device="cpu")
     assert not list(door.glob("*out*")) and not list(door.glob(".*"))
 
@@ -189,7 +190,7 @@ def test_d13_wider_bins_are_made_only_where_that_is_asked(door):
 @pytest.mark.parametrize(
     "changes, said",
     [
-        ({"out": "out.hic"}, r"out\.hic: the name of the result ends with \.mcool"),
+        ({"out": "out.h5"}, r"out\.h5: the name of the result ends with \.mcool"),
         ({"out": "no/out.cool"}, r"no folder no"),
         ({"out": "deep.cool"}, r"deep\.cool: exists"),
         ({"fasta": "genome.fa"}, r"image: reads no sequence"),
@@ -274,6 +275,20 @@ def test_counts_that_are_none_are_said_to_be_what_they_are(door, deep_counts, va
         trifold.enhance("odd.cool", "model", "out.cool", device="cpu")
 
 
+def test_a_map_that_a_program_made_says_what_it_knows(door):
+    """Contacts are balanced; values that are balanced already are taken as they are, and give the same map again."""
+    facts = {"arm": "shared-out", "architecture": "share"}
+    kept = {"bin_bp": BIN_BP, "chromsizes": {"chr1": N_BINS * BIN_BP}, "balance": {}, "facts": facts, "assembly": "sim"}
+    contacts.prepare("deep.cool", "balanced.cool", BIN_BP)
+    source = door / "deep.cool"
+    for name in ("once", "twice"):
+        (door / name).mkdir()
+        programs.keep_map(source, door / name, **kept)
+        source = door / name / "map.cool"
+        assert api.made_by(source) == api.made_by(door / name / "map.mcool") == facts | {"scale": "balanced"}
+        np.testing.assert_allclose(matrix(source), matrix("balanced.cool"), rtol=1e-12)
+
+
 # ---------------------------------------------------------------- models
 
 
@@ -298,6 +313,22 @@ def test_models_are_listed_with_where_they_are(door, mirror, monkeypatch):
     assert trifold.load_model(WEIGHTS).path == mirror / WEIGHTS
     with pytest.raises(InputError, match="part of a training"):
         trifold.load_model(mirror / "weights_hicsr_dae.pth")
+
+
+def test_a_model_of_pairs_is_no_model_of_an_earlier_version(door):
+    """Its statistics say nothing of low maps: it reads none."""
+    folder = door / "results/mine/models/loops/fold-a/seed-1"
+    shutil.copytree("model", folder)
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["arm"] |= {"name": "loops", "architecture": "mixhic", "task": "loop"}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    statistics = {"geometry": config["arm"]["geometry"], "tracks": ["atac"], "track_bp": 100, "n_diagonals": 60}
+    (folder / "statistics.json").write_text(json.dumps(statistics))
+    listed = trifold.list_models().set_index("model").loc["results/mine/models/loops/fold-a/seed-1"]
+    assert listed["architecture"] == "mixhic"
+    assert listed["enhances"] == "a model of the task loop, which predicts no whole maps"
+    with pytest.raises(InputError, match="a model of the task loop, which predicts no whole maps"):
+        trifold.load_model(folder)
 
 
 def test_a_damaged_folder_does_not_hide_the_other_models(door):

@@ -1,6 +1,7 @@
 """What a configuration must say beyond its schema: every wrong value is refused before a job, by field and remedy."""
 
 import re
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -146,6 +147,11 @@ def test_weights_are_a_published_file_or_the_folder_of_a_model(config, tmp_path)
         checks.check_weights(config, ["weights_deephic.pth"])
     (tmp_path / "artifact.json").touch()
     checks.check_weights(config, [])
+    (tmp_path / "config.yaml").write_text("arm: {geometry: {bin_bp: 1000}}")
+    checks.check_weights(config, [])
+    (tmp_path / "config.yaml").write_text("arm: {geometry: {bin_bp: 2000}}")
+    with pytest.raises(InputError, match="is a model of bins of 2000 bp, and geometry/bin_bp is 1000; give a model"):
+        checks.check_weights(config, [])
     config["arms"]["image"]["weights"] = "weights_deephic.pth"
     checks.check_weights(config, ["weights_deephic.pth"])
     for name in ("weights_depehic.pth", str(tmp_path / "weights_deephic.pth")):
@@ -321,6 +327,13 @@ def test_loops_and_start_sites_are_files_that_are_there(pairs, tmp_path, monkeyp
 # ---------------------------------------------------------------- one's own maps
 
 
+def test_what_learns_at_once_has_a_model_to_enhance_with(config, monkeypatch):
+    fitted = replace(ARCHITECTURES["gaussian"], fitter="closed form")
+    monkeypatch.setitem(ARCHITECTURES, "gaussian", fitted)
+    config["enhance"] = {"mine": {"contacts": "mine.cool", "arm": "gaussian"}}
+    assert checks.enhanced(config, plan.resolve(config), "mine")["seed"] == 0
+
+
 def test_enhance_takes_the_arms_first_fold_and_seed(config):
     config["enhance"] = {"mine": {"contacts": "mine.cool", "arm": "image"}}
     check(config)
@@ -371,10 +384,13 @@ def test_d13_a_map_is_coarsened_before_it_is_enhanced_only_where_one_asks_for_it
 
 def test_what_is_no_map_is_said_before_any_job(config, tmp_path):
     arms = plan.resolve(config)
-    (tmp_path / "table.tsv").touch()
-    for name in (str(tmp_path / "table.tsv"), cooler_of(tmp_path / "a.mcool", 1000, 2000) + "::/resolutions/9999"):
+    (tmp_path / "table.tsv").write_text("chrom\tstart\n")
+    for name, said in (
+        (str(tmp_path / "table.tsv"), "a text file, and no contact map; make a map"),
+        (cooler_of(tmp_path / "a.mcool", 1000, 2000) + "::/resolutions/9999", "no map; give a"),
+    ):
         config["samples"]["alpha"]["contacts"] = name
-        with pytest.raises(InputError, match=f"config: samples/alpha/contacts: {re.escape(name)}: no map; give a"):
+        with pytest.raises(InputError, match=f"config: samples/alpha/contacts: {re.escape(name)}: {said}"):
             checks.check_maps(config, arms, lambda name: name.partition("::")[0])
 
 
@@ -419,11 +435,13 @@ def test_bin_widths_of_a_cooler_of_a_group_and_of_other_files(tmp_path):
     assert bin_widths(f"{path}::/resolutions/2000") == [2000]
     assert bin_widths(f"{path}::/resolutions/3000") is None
     (tmp_path / "words.cool").write_text("no map")
-    assert bin_widths(tmp_path / "words.cool") == []
+    assert bin_widths(tmp_path / "words.cool") is None
     (tmp_path / "words.tsv").write_text("no map")
     assert bin_widths(tmp_path / "words.tsv") is None
     (tmp_path / "words.hic").write_text("no map")
-    assert bin_widths(tmp_path / "words.hic") == []
+    assert bin_widths(tmp_path / "words.hic") is None
+    (tmp_path / "cut.hic").write_bytes(b"HIC\0" + bytes(10))
+    assert bin_widths(tmp_path / "cut.hic") == []
 
 
 def test_bin_widths_of_real_maps(mirror):

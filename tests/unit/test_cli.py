@@ -7,7 +7,7 @@ import signal
 import pytest
 from click.testing import CliRunner
 
-from trifold import __version__
+from trifold import __version__, api
 from trifold.cli import main
 from trifold.data import contacts
 
@@ -56,7 +56,7 @@ def test_a_command_that_is_told_to_end_leaves_nothing(door, monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
     seen = []
 
-    def told(*_):
+    def told(*_, **settings):
         seen.extend(door.glob(".out.cool.*"))
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -65,6 +65,14 @@ def test_a_command_that_is_told_to_end_leaves_nothing(door, monkeypatch):
     assert len(seen) == 1
     assert sorted(path.name for path in door.iterdir()) == ["deep.cool", "model", "shallow.cool"]
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_info_says_what_is_estimated(door, monkeypatch):
+    monkeypatch.setattr(api, "INFO_PIXELS", 1_000)
+    said = run("info", "deep.cool").stdout
+    assert "about" in said and "% of the pixels; --exact reads all" in said
+    assert "about" not in run("info", "deep.cool", "--exact").stdout
+    assert 0 < json.loads(run("info", "deep.cool", "--json").stdout)["read_share"] < 1
 
 
 @pytest.mark.parametrize("as_json", [True, False])

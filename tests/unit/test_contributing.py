@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import inspect
 import re
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.metrics import pixels
 from trifold.tasks import Task
+from trifold.training.regression import Regression
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What a reader names, not what is there.
@@ -91,10 +93,20 @@ def test_an_architecture_as_printed(module, name, options):
 
 
 def test_a_task_as_printed(module):
+    """The modules that it names hold what the workflow asks of them (docs/architecture.md)."""
     _, printed = module("STRENGTH")
-    assert isinstance(printed.STRENGTH, Task) and not printed.STRENGTH.whole_maps
-    names = [printed.STRENGTH.data, printed.STRENGTH.scoring, printed.STRENGTH.learner("mse", True)[0]]
-    assert all(importlib.util.find_spec(name) for name in names)
+    task = printed.STRENGTH
+    assert isinstance(task, Task) and not task.whole_maps
+    data, scoring = (importlib.import_module(name) for name in (task.data, task.scoring))
+    for function, arguments in (
+        (data.statistics_of, ["arm", "geometry", "given"]),
+        (data.training_sets, ["arm", "given", "network", "statistics", "seed"]),
+    ):
+        assert list(inspect.signature(function).parameters) == arguments
+    out, *named = inspect.signature(scoring.score).parameters.values()
+    assert out.name == "out" and all(part.kind in (part.KEYWORD_ONLY, part.VAR_KEYWORD) for part in named)
+    learner, network = task.learner("mse", True)
+    assert issubclass(getattr(importlib.import_module(learner), network), Regression)
 
 
 def test_a_metric_as_printed(block):

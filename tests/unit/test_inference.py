@@ -2,18 +2,25 @@ import logging
 import shutil
 import subprocess
 import sys
+import threading
+import time
+from contextlib import closing
 
 import cooler
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from small import OE
+from track_files import write_track
 
+from trifold import inference
 from trifold.config import CountsRecipe, Geometry, ObservedRecipe, Recipes
+from trifold.data.augment import reverse
 from trifold.errors import InputError
-from trifold.inference import BandMean, blend_weights, predict, tile_starts
+from trifold.inference import ABSENT, BandMean, ChromosomeInputs, Sources, blend_weights, predict, tile_starts
 from trifold.io import zoom
-from trifold.io.cool import write_cool
+from trifold.io.cool import predicted_weight, weight_facts, write_cool, write_weight
 from trifold.models.blocks import Architecture
 
 BIN, W, K = 100, 32, 2
@@ -314,10 +321,18 @@ def test_sequence_model_in_genome_coordinates(tmp_path, crop_bins):
 
 def test_tracks_reach_the_model_and_their_gaps_are_missing(tmp_path):
     class Track:
+        bin_bp, folder = BIN // 2, "track"
+
+        def lacks(self, chrom):
+            return chrom == "chr1"
+
         def window(self, chrom, start_bp, end_bp):
             starts = np.arange(start_bp, end_bp, BIN // 2)
             known = (starts < 500) | (starts >= 600)
             return np.where(known, starts // BIN, 0).astype(np.float32), known
+
+        def weights(self, *place):
+            return self.window(*place)[1].astype(np.float32)
 
     class Outer(Model):
         inputs, target = frozenset({"tracks"}), "oe"
@@ -329,6 +344,71 @@ def test_tracks_reach_the_model_and_their_gaps_are_missing(tmp_path):
     found = matrix_of(run(Outer(), tmp_path / "out", tracks=[Track()], chromosomes=["chr2"]), "chr2")
     assert np.isnan(found[5]).all()
     np.testing.assert_allclose(found[20, 30], np.exp(0.5) * 0.1 / 11, rtol=1e-6)
+    with pytest.raises(InputError, match="track: the track has no value on chr1, which is to be predicted"):
+        run(Outer(), tmp_path / "none", tracks=[Track()], chromosomes=["chr1"])
+
+
+def tracks_of(quarters, folder):
+    """Tracks of chr2 in bins of a quarter of the map's, NaN without data."""
+    folder.mkdir()
+    sizes = {"chr2": SIZES["chr2"]}
+    return [write_track(folder / str(number), values, sizes, BIN // 4) for number, values in enumerate(quarters)]
+
+
+@pytest.fixture
+def strands():
+    """The two strands of an assay, (2, quarters of bins), and their means over halves of bins, (2, bins, 2).
+
+    Of bin 12 the second strand has no data in the second half, and of bin 30 no more than the first quarter.
+    """
+    quarters = np.random.default_rng(4).uniform(0, 1, (2, 4 * N_BINS["chr2"])).astype(np.float16).astype(np.float32)
+    quarters[1, 50:52] = quarters[1, 121:124] = np.nan
+    halves = quarters.reshape(2, N_BINS["chr2"], 2, 2).mean(axis=-1, dtype=np.float64)
+    halves[1, 30, 0] = quarters[1, 120]
+    return quarters, halves
+
+
+def test_tracks_finer_than_the_map_reach_the_model(strands, tmp_path):
+    """Halves of a bin: their values, their order, the order of the tracks; a half without data is no missing bin."""
+
+    class Halves(Model):
+        """ln O/E from the first halves of bins on one strand and the second halves on the other; -1 without data."""
+
+        inputs, target = frozenset({"tracks"}), "oe"
+
+        def forward(self, batch):
+            assert batch["tracks"].shape[1:] == (2, 2 * W)
+            first, second = torch.where(batch["tracks_valid"], batch["tracks"], -1.0).unbind(1)
+            return (first[:, ::2, None] * second[:, None, 1::2])[:, None]
+
+    quarters, halves = strands
+    tracks = {"tracks": tracks_of(quarters, tmp_path / "tracks"), "track_bp": BIN // 2}
+    clr = run(Halves(), tmp_path / "out", chromosomes=["chr2"], **tracks)
+    of_bins = np.outer(halves[0, :, 0], np.nan_to_num(halves[1, :, 1], nan=-1.0))
+    assert (of_bins[:, [12, 30]] < 0).all()
+    expected = np.exp((of_bins + of_bins.T) / 2) * 0.1 / (1 + distance(51))
+    inside = distance(51) <= W - W // 4
+    np.testing.assert_allclose(matrix_of(clr, "chr2")[inside], expected[inside], rtol=1e-5)
+
+
+def test_tracks_of_the_other_strand_are_those_of_a_training_window_that_is_reversed(strands, tmp_path):
+    """The chromosome from its other end, its strands exchanged, is read as training reverses a window."""
+    quarters, halves = strands
+
+    def window(quarters, start):
+        tracks = tracks_of(quarters, tmp_path / str(start))
+        sources = Sources(GEOMETRY, GLOBAL, STATISTICS, tracks=tracks, track_bp=BIN // 2)
+        inputs = ChromosomeInputs(sources, frozenset({"tracks"}), "oe", "chr2", SIZES["chr2"])
+        batch, _ = inputs.batch(np.array([start]))
+        return {key: tensor[0].numpy() for key, tensor in batch.items()}
+
+    plain, turned = window(quarters, 7), window(quarters[::-1, ::-1], N_BINS["chr2"] - W - 7)
+    read = halves[:, 7 : 7 + W].reshape(2, -1)
+    np.testing.assert_allclose(plain["tracks"], np.nan_to_num(read), rtol=1e-6)
+    np.testing.assert_array_equal(plain["tracks_valid"], np.isfinite(read))
+    for key, array in reverse(plain, [(0, 1)]).items():
+        np.testing.assert_allclose(turned[key], array, rtol=1e-6)
+    np.testing.assert_allclose(turned["tracks"], np.nan_to_num(read[::-1, ::-1]), rtol=1e-6)
 
 
 def test_bf16_is_close(low, tmp_path):
@@ -349,6 +429,91 @@ def test_bf16_is_close(low, tmp_path):
     np.testing.assert_allclose(bf16[near], exact[near], rtol=0.05)
 
 
+@pytest.mark.parametrize("block_pixels", [1, 1_000_000])
+def test_threads_change_no_number(low, tmp_path, monkeypatch, block_pixels):
+    """One after the other, and in blocks of any size, the file holds the same values."""
+    monkeypatch.setattr(inference, "BLOCK_PIXELS", block_pixels)
+    maps = [run(Identity(), tmp_path / "threads", low[0], recipes=WINDOW)]
+    monkeypatch.setattr(inference, "ahead", lambda items, number=2: (item for item in items))
+    maps.append(run(Identity(), tmp_path / "plain", low[0], recipes=WINDOW))
+    first, second = ((clr.pixels()[:], clr.bins()[:]) for clr in maps)
+    for table, other in zip(first, second):
+        pd.testing.assert_frame_equal(table, other, check_exact=True)
+
+
+def test_what_is_made_ahead_comes_in_order_and_not_without_bound():
+    made = []
+
+    def items():
+        for number in range(50):
+            made.append(number)
+            yield number
+
+    results = inference.ahead(items(), 3)
+    assert next(results) == 0
+    time.sleep(0.2)
+    assert len(made) <= 5
+    assert list(results) == list(range(1, 50))
+
+
+def test_an_error_of_a_thread_is_raised_where_its_item_would_have_come():
+    closed = []
+
+    def items():
+        try:
+            yield from (1, 2)
+            raise InputError("the third is missing")
+        finally:
+            closed.append(True)
+
+    results = inference.ahead(items())
+    assert [next(results), next(results)] == [1, 2]
+    with pytest.raises(InputError, match="the third is missing"):
+        next(results)
+    assert closed == [True]
+
+
+def test_who_stops_early_leaves_nothing_running():
+    closed = []
+
+    def items():
+        try:
+            yield from range(100)
+        finally:
+            closed.append(True)
+
+    before = threading.active_count()
+    with closing(inference.ahead(items())) as results:
+        next(results)
+    assert closed == [True]
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("broken", ["read", "network", "blend", "write"])
+def test_an_error_in_any_thread_is_the_error_of_the_job(low, tmp_path, monkeypatch, broken):
+    """The second chromosome fails, while threads work on what comes next; no thread is left."""
+
+    def fail(*arguments, **settings):
+        raise InputError("it broke")
+
+    class Breaks(Nearest):
+        batches = 0
+
+        def forward(self, batch):
+            self.batches += 1
+            if self.batches == 3 and broken == "network":
+                fail()
+            return super().forward(batch)
+
+    places = {"read": "ChromosomeInputs.batch", "blend": "BandMean.add", "write": "_pixels"}
+    if broken in places:
+        monkeypatch.setattr(f"trifold.inference.{places[broken]}", fail)
+    before = threading.active_count()
+    with pytest.raises(InputError, match="it broke"):
+        run(Breaks(), tmp_path / "out", low[0])
+    assert threading.active_count() == before
+
+
 # ---------------------------------------------------------------- files
 
 
@@ -362,9 +527,18 @@ def test_cooler_reads_describes_and_balances_the_files(low, tmp_path, monkeypatc
     for uri in uris:
         clr = cooler.Cooler(uri)
         assert clr.info["metadata"] == {
-            "trifold": {"arm": "fake", "version": "abc", "max_distance_bins": 24, "scale": "balanced"}
+            "trifold": {
+                "arm": "fake",
+                "version": "abc",
+                "max_distance_bins": 24,
+                "scale": "balanced",
+                "absent": ABSENT,
+            }
         }
+        assert weight_facts(clr)["ignore_diags"] == 2
         assert clr.info["genome-assembly"] == "sim1"
+        with clr.open() as group:  # M7: what cooltools asks for
+            assert group["bins/weight"].attrs["ignore_diags"] == 2
         assert np.nansum(clr.matrix(balance=True).fetch("chr1")) > 0
     copy = tmp_path / "copy.cool"
     shutil.copy(out / "map.cool", copy)
@@ -376,7 +550,8 @@ def test_cooler_reads_describes_and_balances_the_files(low, tmp_path, monkeypatc
 
 
 def test_zoom_levels_stay_on_the_balanced_scale(tmp_path, monkeypatch):
-    """A map of one value p on every pixel is z p in the zoom level z, however many of the children are missing."""
+    """A map of one value p on every pixel is z² p / r in the zoom level z, however many of the children are missing; r,
+    the row sum of the level, is one number (`tests/unit/io/test_zoom.py`)."""
     monkeypatch.setattr(zoom, "OVERVIEW_BINS", 20)
     rng = np.random.default_rng(3)
     sizes, n, band, p = {"a": 10_050, "b": 3_000}, 131, 40, 0.01
@@ -386,10 +561,13 @@ def test_zoom_levels_stay_on_the_balanced_scale(tmp_path, monkeypatch):
     chrom = np.repeat([0, 1], [101, 30])
     keep = (j - i < band) & ~missing[i] & ~missing[j] & (chrom[i] == chrom[j])
     pixels = {"bin1_id": i[keep], "bin2_id": j[keep], "count": np.full(keep.sum(), p)}
-    write_cool(tmp_path / "map.cool", sizes, 100, [pixels], weight=np.where(missing, np.nan, 1.0))
+    write_cool(tmp_path / "map.cool", sizes, 100, [pixels])
+    write_weight(str(tmp_path / "map.cool"), np.where(missing, np.nan, 1.0), predicted_weight(2))
     zoom.write_zoom_levels(tmp_path / "map.cool", tmp_path / "map.mcool")
     for level in (1, 2, 4, 8):
         clr = cooler.Cooler(f"{tmp_path / 'map.mcool'}::resolutions/{100 * level}")
+        whole = np.add.reduceat(~missing, np.append(np.arange(0, 101, level), np.arange(101, 131, level))) == level
+        (of_whole,) = np.unique(clr.bins()["weight"][:][whole])
         for name, first, size in (("a", 0, 101), ("b", 101, 30)):
             values = matrix_of(clr, name)
             starts = np.arange(0, size, level)
@@ -399,11 +577,9 @@ def test_zoom_levels_stay_on_the_balanced_scale(tmp_path, monkeypatch):
             complete &= ~all_missing[:, None] & ~all_missing
             # On the diagonal a cooler counts a contact once, not from both its ends.
             v = np.add.reduceat(~missing[first : first + size], starts, dtype=int)[~all_missing]
-            expected = np.full(values.shape, level * p)
+            expected = np.full(values.shape, level**2 * p * of_whole**2)
             expected[~all_missing, ~all_missing] *= (v + 1) / (2 * v)
             np.testing.assert_allclose(values[complete], expected[complete])
-        whole = np.add.reduceat(~missing, np.append(np.arange(0, 101, level), np.arange(101, 131, level))) == level
-        np.testing.assert_allclose(clr.bins()["weight"][:][whole], 1 / np.sqrt(level))
     assert len(cooler.fileops.list_coolers(str(tmp_path / "map.mcool"))) == 4
 
 

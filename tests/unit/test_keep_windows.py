@@ -7,6 +7,7 @@ from test_score_windows import BIN, C, LowMap, Nothing, W, examples
 from torch.utils.data import DataLoader
 
 from trifold.data.dataset import WindowDataset
+from trifold.errors import InputError
 from trifold.keep_windows import choose, keep
 from trifold.models.blocks import crop
 
@@ -60,6 +61,18 @@ def test_they_are_what_the_model_predicts(examples, tmp_path, protocol):
     )
     assert found["chrom"].tolist() == ["chr1", "chr1"] and found["crop_bins"] == 2
     assert (found["start_bp"] // BIN).tolist() == [4 * W, 5 * W] and (found["end_bp"] // BIN).tolist() == [5 * W, 6 * W]
+
+
+def test_a_prediction_that_breaks_off_leaves_the_model_whole(examples, tmp_path):
+    class Broken(TwoParts):
+        def forward(self, batch):
+            return super().forward(batch) / (0 if self.silenced == "square" else 1)
+
+    folder, _ = examples()
+    model = Broken()
+    with pytest.raises(InputError, match="not numbers"):
+        kept(folder, model, "corrected", tmp_path / "out")
+    assert model.silenced is None
 
 
 def test_nothing_of_the_target_is_copied(examples, tmp_path):

@@ -1,18 +1,22 @@
 """Loops of whole chromosomes: candidates and peaks against the reference and against loops written out."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from scipy.stats import poisson
 from sklearn.isotonic import IsotonicRegression
+from small import GEOMETRY, resolved
 
 from trifold import loops
 from trifold.config import Geometry
 from trifold.data import bands, pairs
+from trifold.data.given import Given
 from trifold.data.tracks import TrackStore
 from trifold.errors import InputError
-from trifold.io.cool import Band
+from trifold.io.cool import Band, write_cool
 from trifold.models.mixhic import Loop
 from trifold.models.references import Corner
 
@@ -170,7 +174,7 @@ class TrackArray(TrackStore):
     def __init__(self, values, bin_bp):
         self.folder, self.bin_bp = "track", bin_bp
         self.chromsizes = {"chr1": len(values) * bin_bp}
-        self._bins_of, self._offsets, self._bins = {"chr1": len(values)}, {"chr1": 0}, values
+        self._bins_of, self._offsets, self._arrays = {"chr1": len(values)}, {"chr1": 0}, {"bins.npy": values}
 
 
 @pytest.fixture(scope="module")
@@ -291,6 +295,50 @@ def test_validation_counts_loops_and_those_seen():
     assert nothing[["loops", "recall", "f1"]].to_numpy().tolist() == [[0, 0, 0]] and nothing["precision"].isna().all()
     with pytest.raises(InputError, match="none was seen on the chromosomes searched"):
         loops.validate(found, {"chr1": np.empty((0, 2), int)}, 1)
+
+
+def test_a_model_and_a_program_are_held_against_the_same_loops(tmp_path, monkeypatch):
+    """Those of test chromosomes with a balanced bin: chr2 too, where no pair is made; not chr3, all bad, nor chr4."""
+    sizes = dict.fromkeys(("chr1", "chr2", "chr3"), N_BINS * BIN_BP)
+    distance = np.abs(np.subtract.outer(np.arange(N_BINS), np.arange(N_BINS)))
+    upper = np.triu(np.random.default_rng(4).poisson(200 / (1 + distance)))
+    row, column = np.nonzero(upper)
+    rows, columns = (np.concatenate([places + i * N_BINS for i in range(2)]) for places in (row, column))
+    chunk = {"bin1_id": rows, "bin2_id": columns, "count": np.tile(upper[row, column], 2)}
+    weight = np.repeat([0.05, 0.05, np.nan], N_BINS)
+    write_cool(tmp_path / "map.cool", sizes, BIN_BP, [chunk], weight)
+    (tmp_path / "bands").mkdir()
+    bands.write_bands(tmp_path / "map.cool", tmp_path / "bands", WIDTH, exclude=["chr2"])
+    chroms = ("chr1", "chr2", "chr3", "chr4")
+    (tmp_path / "regions.bed").write_text("".join(f"{chrom}\t0\t{N_BINS * BIN_BP}\ttest\n" for chrom in chroms))
+    places = [(chrom, x, x + 20) for chrom in chroms for x in (40, 80)]
+    lines = [
+        f"{chrom}\t{x * BIN_BP}\t{x * BIN_BP + 1}\t{chrom}\t{y * BIN_BP}\t{y * BIN_BP + 1}" for chrom, x, y in places
+    ]
+    (tmp_path / "seen.bedpe").write_text("\n".join(lines) + "\n")
+    (tmp_path / "called.bedpe").write_text("\n".join(lines[::2]) + "\n")  # the first of every chromosome
+    arm = resolved(corner={"architecture": "corner"})["corner"]
+    common = {"arm": arm, "map_path": tmp_path / "map.cool", "regions": tmp_path / "regions.bed", "rename": {}}
+    common |= {"seen": [tmp_path / "seen.bedpe"], "max_loop_bins": 40}
+    common["settings"] = {"min_bins": 6, "tolerance_bins": 1, "p_value": 0.01, "fdr": 0.05}
+    held_against, validate = [], loops.validate
+    monkeypatch.setattr(
+        loops, "validate", lambda found, seen, *rest: held_against.append(seen) or validate(found, seen, *rest)
+    )
+    for name in ("model", "program"):
+        (tmp_path / name).mkdir()
+    geometry = {**asdict(GEOMETRY), "bin_bp": BIN_BP}
+    given = Given(("alpha",), bands=(tmp_path / "bands",))
+    searched = {"model": None, "given": given, "geometry": geometry, "seed": 0, "device": "cpu", "threads": 1}
+    loops.annotate(tmp_path / "model", **common, **searched)
+    loops.take(tmp_path / "program", tmp_path / "called.bedpe", sample="alpha", bin_bp=BIN_BP, **common)
+    for seen in held_against:
+        assert {chrom: known.tolist() for chrom, known in seen.items()} == {
+            "chr1": [[40, 60], [80, 100]],
+            "chr2": [[40, 60], [80, 100]],
+        }
+    last = pd.read_csv(tmp_path / "program/validation.tsv", sep="\t").iloc[-1]
+    assert (last["loops"], last["validated"], last["precision"], last["recall"]) == (2, 2, 1, 0.5)
 
 
 def test_a_bedpe_is_read_again(tmp_path):

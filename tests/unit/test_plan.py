@@ -131,6 +131,123 @@ def test_an_experiment_uses_some_arms(config):
         plan.selected(config | {"arms_used": ["imagee"]})
 
 
+# ---------------------------------------------------------------- an arm at several degradations
+
+
+@pytest.fixture
+def depths(config):
+    """Arms at both degradations, at one, and at none that is named; lists of the settings that name them."""
+    return config | {
+        "papers": ["author2020"],
+        "arms_used": ["image", "sequence"],
+        "depth": {"references": {"image only": ["image"]}, "arms": {"blurred": ["gaussian-thin", "blur"]}},
+        "author2020": {"table1": {"Ours": ["sequence", "image"]}, "table2": {"fold": "a", "arms": ["image"]}, "n": 3},
+        "evaluate": {"samples": ["alpha"], "comparison": {"reference_arms": ["identity", "image"], "bootstrap": 9}},
+        "arms": {
+            "identity": {"architecture": "identity"},
+            "sequence": {"architecture": "akita"},
+            "image": {"architecture": "vehicle", "degradation": "all", "options": {"channels": 8}},
+            "blur": {"architecture": "gaussian", "degradation": ["thin"]},
+            "gaussian-thin": {"architecture": "gaussian", "degradation": "thin"},
+            "hybrid": {
+                "architecture": "hybrid",
+                "degradation": ["thin", "low"],
+                "backbones": {"sequence": "sequence", "image": "image"},
+            },
+            "tuned": {"architecture": "vehicle", "degradation": "all", "pretrained": "image"},
+            "seen": {"architecture": "vehicle", "degradation": "all", "loss_networks": {"vae": "vae"}},
+            "vae": {"architecture": "vae", "degradation": "all"},
+        },
+    }
+
+
+def test_an_arm_of_several_degradations_is_an_arm_at_each(depths):
+    """In the order of the degradations, or of the list; a list of one names its arm too."""
+    before = copy.deepcopy(depths)
+    arms = plan.expanded(depths)["arms"]
+    assert depths == before
+    assert list(arms) == [
+        *("identity", "sequence", "image-low", "image-thin", "blur-thin", "gaussian-thin"),
+        *("hybrid-thin", "hybrid-low", "tuned-low", "tuned-thin", "seen-low", "seen-thin", "vae-low", "vae-thin"),
+    ]
+    assert arms["image-thin"] == {"architecture": "vehicle", "degradation": "thin", "options": {"channels": 8}}
+    assert arms["identity"] == {"architecture": "identity"}
+    assert arms["gaussian-thin"]["degradation"] == arms["blur-thin"]["degradation"] == "thin"
+
+
+def test_an_arm_of_several_degradations_stands_on_those_of_its_own(depths):
+    """What it starts from, stands on and has in its loss; what has no depth of its own stays."""
+    arms = plan.resolve(plan.expanded(depths))
+    for depth in ("low", "thin"):
+        assert arms[f"hybrid-{depth}"].backbones == {"sequence": "sequence", "image": f"image-{depth}"}
+        assert arms[f"tuned-{depth}"].pretrained == f"image-{depth}"
+        assert arms[f"seen-{depth}"].loss_networks == {"vae": f"vae-{depth}"}
+        assert arms[f"hybrid-{depth}"].degradation == depth
+
+
+def test_lists_that_name_an_arm_of_several_degradations_name_all_of_them(depths):
+    """Whatever lies about the list: references, arms that are used, the depth study, rows of papers."""
+    made = plan.expanded(depths)
+    both = ["image-low", "image-thin"]
+    assert made["arms_used"] == [*both, "sequence"]
+    assert made["evaluate"] == {
+        "samples": ["alpha"],
+        "comparison": {"reference_arms": ["identity", *both], "bootstrap": 9},
+    }
+    assert made["depth"] == {"references": {"image only": both}, "arms": {"blurred": ["gaussian-thin", "blur-thin"]}}
+    assert made["author2020"] == {
+        "table1": {"Ours": ["sequence", *both]},
+        "table2": {"fold": "a", "arms": both},
+        "n": 3,
+    }
+    used = plan.selected(depths)
+    assert list(used["arms"]) == [*both, "sequence"]
+    assert used["evaluate"]["comparison"]["reference_arms"] == both
+
+
+def test_a_configuration_of_single_degradations_is_as_it_was(config):
+    assert plan.expanded(config) is config
+
+
+@pytest.mark.parametrize(
+    ("arms", "message"),
+    [
+        ({"image": {"degradation": ["low", "lwo"]}}, "image/degradation: ['lwo'] is not one of ['low', 'thin']"),
+        (
+            {"image-low": {"degradation": "low"}},
+            "image-low: is the name of 'image' at one of its degradations; rename it",
+        ),
+        (
+            {"hybrid": {"backbones": {"sequence": "sequence", "image": "blur"}}},
+            "hybrid/backbones/image: 'blur' stands for an arm of each of thin; name one of them (blur-thin)",
+        ),
+        (
+            {"seen": {"loss_networks": {"vae": "blur"}}},
+            "seen/loss_networks/vae: 'blur' stands for an arm of each of thin; name one of them (blur-thin)",
+        ),
+        (
+            {"sequence": {"pretrained": "image"}},
+            "sequence/pretrained: 'image' stands for an arm of each of low, thin; name one of them (image-low)",
+        ),
+    ],
+)
+def test_an_arm_of_several_degradations_is_refused_in_a_line(depths, arms, message):
+    for name, settings in arms.items():
+        depths["arms"][name] = {**depths["arms"].get(name, {"architecture": "vehicle"}), **settings}
+    with pytest.raises(InputError, match=f"^{re.escape(f'config: arms/{message}')}$"):
+        plan.expanded(depths)
+
+
+def test_two_arms_of_one_name_are_refused(config):
+    """`image` at thin-low and `image-thin` at low: no name is taken before they are written out."""
+    config["degradations"]["thin-low"] = {}
+    config["arms"]["image"]["degradation"] = ["thin-low"]
+    config["arms"]["image-thin"] = {"architecture": "vehicle", "degradation": ["low"]}
+    line = "config: arms/image-thin: two arms would be called 'image-thin-low'; rename one of them"
+    with pytest.raises(InputError, match=f"^{line}$"):
+        plan.expanded(config)
+
+
 def refused(config, name, setting, message):
     """An arm with some settings over it is refused in one line."""
     arm = {**config["arms"][name], **setting}
@@ -256,11 +373,23 @@ def test_arms_do_not_start_from_each_other(config):
 def test_a_track_is_zero_where_it_says_so(config):
     config["samples"] = {"a": {"tracks": {"atac": "a.bw", "plus": "b.bw", "minus": "c.bw"}}}
     config["tracks"] = {"bin_bp": 40, "zero_where_uncovered": ["plus"], "strands": [["plus", "minus"]]}
-    assert plan.track_settings(config, "plus") == {"bin_bp": 40, "uncovered": "zero"}
-    assert plan.track_settings(config, "atac") == {"bin_bp": 40, "uncovered": "missing"}
+    assert plan.track_settings(config, "a", "plus") == {"bin_bp": 40, "uncovered": "zero"}
+    assert plan.track_settings(config, "a", "atac") == {"bin_bp": 40, "uncovered": "missing"}
+    plan.check_tracks(config)
     config["tracks"]["zero_where_uncovered"] = ["cage"]
     with pytest.raises(InputError, match=r"zero_where_uncovered: \['cage'\] is not one of \['atac', 'minus', 'plus'\]"):
-        plan.track_settings(config, "atac")
+        plan.check_tracks(config)
+
+
+def test_t5_a_track_may_have_settings_of_its_own(config):
+    """One setting for all tracks, but for what a track says; a path of the blacklist is no setting of a track."""
+    config["tracks"] = {"extend_reads": False, "blacklist": "black.bed", "zero_where_uncovered": [], "strands": []}
+    atac = {"files": ["1.bam", "2.bam"], "extend_reads": 200}
+    config["samples"] = {"a": {"tracks": {"atac": atac, "cage": "c.bw"}}, "b": {"tracks": {"atac": ["3.bam"]}}}
+    assert plan.track_settings(config, "a", "atac") == {"extend_reads": 200, "uncovered": "missing"}
+    for sample, track in (("a", "cage"), ("b", "atac")):
+        assert plan.track_settings(config, sample, track) == {"extend_reads": False, "uncovered": "missing"}
+    assert [plan.track_files(track) for track in (atac, "c.bw", ["3.bam"])] == [["1.bam", "2.bam"], ["c.bw"], ["3.bam"]]
 
 
 def test_an_arm_is_what_its_json_says(config):

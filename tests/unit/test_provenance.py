@@ -133,6 +133,27 @@ def test_a_job_refuses_damaged_inputs(tmp_path):
     assert not (tmp_path / "third").exists() and not list(tmp_path.glob(".*"))
 
 
+def test_files_in_subfolders_are_inputs_too_and_what_is_for_people_is_not_read(tmp_path, monkeypatch):
+    """An environment's programs lie in bin/; TensorBoard's events of a model no job reads."""
+    names = ("weights.bin", "bin/python", "tensorboard/events.1")
+    with provenance.artifact(tmp_path / "made", "test", parameters={}, code="c", inputs=[]) as partial:
+        for name in names:
+            (partial / name).parent.mkdir(exist_ok=True)
+            (partial / name).write_text(name)
+    digested, digest_file = [], provenance.digest_file
+    with monkeypatch.context() as patched:
+        patched.setattr(provenance, "digest_file", lambda path: digested.append(path.name) or digest_file(path))
+        version = provenance.input_version(tmp_path / "made")
+    assert version == provenance.read_record(tmp_path / "made/artifact.json")["version"]
+    assert sorted(digested) == ["python", "weights.bin"]
+    (tmp_path / "made/tensorboard/events.1").write_text("seen")
+    assert provenance.input_version(tmp_path / "made") == version
+    assert provenance.damage(tmp_path / "made/artifact.json") == {"tensorboard/events.1": "changed"}
+    (tmp_path / "made/bin/python").write_text("another")
+    with pytest.raises(InputError, match=r"made: damaged since it was made: bin/python is changed; .*delete it"):
+        provenance.input_version(tmp_path / "made/artifact.json")
+
+
 def test_a_download_that_changed_is_refused_and_found(tmp_path):
     raw, root = tmp_path / "raw.bin", tmp_path / "results"
     raw.write_text("as it came")

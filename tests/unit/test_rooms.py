@@ -1,6 +1,7 @@
 """Data flows one way: each room of the package imports only the rooms below it, and the package knows no Snakemake."""
 
 import ast
+import re
 import subprocess
 import sys
 
@@ -57,6 +58,16 @@ def test_each_room_imports_only_rooms_below(repository):
     assert upward == []
 
 
+def test_the_rooms_are_listed_in_the_order_of_imports(repository):
+    """docs/architecture.md: every room, the highest first; those of one floor in any order."""
+    page = (repository / "docs/architecture.md").read_text()
+    table = page[page.index("| room (highest first)") : page.index("## Settings")]
+    cells = [row.split(" | ")[0] for row in table.splitlines()[2:]]
+    listed = [room for cell in cells for room in re.findall(r"`(?:trifold/)?(\w+?)(?:/|\.py)?`", cell)]
+    assert sorted(listed) == sorted(FLOOR)
+    assert [FLOOR[room] for room in listed] == sorted(FLOOR.values())
+
+
 @pytest.mark.parametrize("room", ["arm", "architectures", "checks", "plan", "tasks"])
 def test_what_every_job_comes_through_loads_no_torch(repository, room):
     """The Snakefile imports it at every start; what of a network it needs, it reads from the source."""
@@ -65,16 +76,34 @@ def test_what_every_job_comes_through_loads_no_torch(repository, room):
     assert done.stdout.strip() == "[]"
 
 
+# Words of the spine that are named after a paper, by the file that may hold them: a form of SCC, variants of two data
+# steps, and the page of the docs that lists what a network departs from.
+NAMED_AFTER_A_PAPER = {
+    "trifold/config.py": {"kriukov2021", "lau2025"},
+    "trifold/data/normalise.py": {"kriukov2021", "lau2025"},
+    "trifold/evaluate.py": {"scc_kriukov2021"},
+    "trifold/metrics/aggregate.py": {"scc_kriukov2021"},
+    "trifold/metrics/scc.py": {"kriukov2021", "kriukov2021_bands", "scc_kriukov2021"},
+    "trifold/models/mixhic.py": {"mixhic2025"},
+    "trifold/report/tables.py": {"scc_kriukov2021"},
+    "trifold/score_windows.py": {"scc_kriukov2021"},
+}
+
+
 def test_the_spine_knows_no_paper(repository):
-    """Nothing but a paper's folder, its modules and its tests names it; what is left is named here."""
+    """Nothing but a paper's folder, its modules and its tests names it; what is left is listed above."""
     papers = [path.parent.name for path in (repository / "papers").glob("*/rules.smk")]
     assert len(papers) >= 3
-    named = set()
-    for folder in ("rules", "workflow_scripts", "trifold/report"):
-        for path in (repository / folder).rglob("*.*"):
-            if path.suffix in (".smk", ".py", ".j2") and any(paper in path.read_text() for paper in papers):
-                named.add(path.relative_to(repository).as_posix())
-    assert named == {"trifold/report/tables.py"}  # a form of SCC is called after its paper
+    word = re.compile(rf"\w*(?:{'|'.join(papers)})\w*")
+    named = {}
+    for folder in ("Snakefile", "rules", "workflow_scripts", "trifold"):
+        for path in [repository / folder, *(repository / folder).rglob("*")]:
+            place = path.relative_to(repository)
+            if not path.is_file() or "__pycache__" in place.parts or place.is_relative_to("trifold/papers"):
+                continue
+            if words := set(word.findall(path.read_text())):
+                named[place.as_posix()] = words
+    assert named == NAMED_AFTER_A_PAPER
 
 
 def test_scripts_are_short_and_one_per_rule(repository):

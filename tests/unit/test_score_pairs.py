@@ -1,6 +1,7 @@
 """Scores of windows about pairs: predictions in the order of the tables, whatever the order they are made in."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from small import resolved
 from torch.utils.data import Dataset
+from track_files import write_track
 
 from trifold import score_pairs
 from trifold.data import pair_dataset
@@ -154,7 +156,7 @@ def test_a_model_is_scored_from_its_folder(alpha, tmp_path):
     weights.save(folder / "weights.safetensors", model.state_dict(), arm=frozen, version="v")
     (folder / "config.yaml").write_text(json.dumps({"arm": frozen, "version": "v"}))
     (folder / "statistics.json").write_text(json.dumps(statistics))
-    settings = {"geometry": {}, "seed": 5, "device": "cpu", "workers": 0, "threads": 1}
+    settings = {"geometry": {"bin_bp": 1000}, "seed": 5, "device": "cpu", "workers": 0, "threads": 1}
     score_pairs.score(out, arm=arm, model=folder, given=given, **settings)
     table, found = read(out)
     pairs = np.stack([found["x"], found["y"]], axis=1)
@@ -162,3 +164,11 @@ def test_a_model_is_scored_from_its_folder(alpha, tmp_path):
         expected = model({"map": torch.from_numpy(store.windows(pairs))[:, None]})[:, 0]
     np.testing.assert_allclose(found["prediction"], expected, rtol=1e-5)
     assert (set(table["dim"]), set(table["mode"]), set(table["seed"])) == ({8}, {"map"}, {5})
+    with pytest.raises(
+        InputError, match="model: a model of bins of 1000 bp, and geometry/bin_bp is 2000; give a model"
+    ):
+        score_pairs.score(out, arm=arm, model=folder, given=given, **settings | {"geometry": {"bin_bp": 2000}})
+    track = write_track(tmp_path / "atac", np.ones(80), {"chr1": 40_000}, 500)
+    tracked = replace(given, tracks=((track.folder,),))
+    with pytest.raises(InputError, match=r"atac: bins of 500 bp, and the model .* reads tracks in bins of 250 bp"):
+        score_pairs.score(out, arm=arm, model=folder, given=tracked, **settings)

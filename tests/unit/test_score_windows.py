@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy import stats
 from small import OE, resolved
+from track_files import write_track
 
 from trifold.config import CountsRecipe, Geometry, ObservedRecipe, Recipes, Scoring
 from trifold.data.given import Given
@@ -160,30 +161,30 @@ def test_an_arm_is_scored_as_its_network_is(examples, tmp_path):
 
 
 class OfTracks(LowMap):
-    """The mean of each stretch of tracks, as a map of columns."""
+    """The stretch of tracks at the end of every bin, their mean, as a map of columns."""
 
     inputs = frozenset({"tracks"})
 
     def forward(self, batch):
-        bins = batch["tracks"].mean(1).repeat_interleave(W // batch["tracks"].shape[-1], 1)
-        return bins[:, None, None, :].expand(-1, 1, W, W)
+        tracks = batch["tracks"].mean(1)
+        last = (torch.arange(1, W + 1) * tracks.shape[-1] - 1) // W
+        return tracks[:, None, None, last].expand(-1, 1, W, W)
 
 
-def test_tracks_are_read_as_the_arm_was_trained_on_them(examples, tmp_path):
-    """Bins of three of the map, of a track whose values are its coordinates."""
+@pytest.mark.parametrize("track_bp", [3 * BIN, BIN // 4, BIN // 2])
+def test_tracks_are_read_as_the_arm_was_trained_on_them(examples, tmp_path, track_bp):
+    """Bins of three of the map, and finer ones, of a track whose values are its coordinates."""
     folder, _ = examples()
-    track = tmp_path / "track"
-    track.mkdir()
-    values = np.arange(0, 7 * W * BIN, BIN) / (7 * W * BIN)
-    np.save(track / "bins.npy", values.astype(np.float16))
-    (track / "chromosomes.tsv").write_text(f"name\tlength_bp\tbin_bp\nchr1\t{7 * W * BIN}\t{BIN}\n")
-    windows = Windows(
-        folder, "test", OfTracks(), "published", tracks=[TrackStore(track)], reading={"track_bp": 3 * BIN}
-    )
+    track, fine_bp = tmp_path / "track", BIN // 4
+    values = (np.arange(0, 7 * W * BIN, fine_bp) / (7 * W * BIN)).astype(np.float16)
+    write_track(track, values, {"chr1": 7 * W * BIN}, fine_bp)
+    reading = {"track_bp": track_bp}
+    windows = Windows(folder, "test", OfTracks(), "published", tracks=[TrackStore(track)], reading=reading)
     ((predicted, _, _),) = windows.predict(batch_size=2)
-    stored = values.astype(np.float16).astype(float).reshape(-1, 3).mean(axis=1).repeat(3)
-    for maps, start in zip(predicted, windows.tiles["start_bp"] // BIN):
-        np.testing.assert_allclose(maps, np.broadcast_to(stored[start : start + W], (W, W)), rtol=1e-6)
+    means = values.astype(float).reshape(-1, track_bp // fine_bp).mean(axis=1)
+    for maps, start_bp in zip(predicted, windows.tiles["start_bp"], strict=True):
+        columns = means[(start_bp + BIN * np.arange(1, W + 1) - 1) // track_bp]
+        np.testing.assert_allclose(maps, np.broadcast_to(columns, (W, W)), rtol=1e-6)
 
 
 def test_whole_windows_where_no_arm_crops(examples, tmp_path):

@@ -32,12 +32,14 @@ def test_a_measured_low_map_is_the_group_and_the_names_it_was_read_by(degrade, t
     """Of one file with two maps each is a version of its own, and so is one under other names."""
     for seed, group in enumerate(("one", "two")):
         write(f"{tmp_path}/maps.h5::{group}", seed)
+    write(f"{tmp_path}/deep.cool", 2)
     (tmp_path / "chromosomes.tsv").write_text("name\tlength_bp\nchr1\t40000\n")
+    given = {"measured": f"{tmp_path}/maps.h5", "map": f"{tmp_path}/deep.cool"}
     versions = set()
     for group, assembly in (("/one", "a"), ("/two", "a"), ("/two", "b")):
         out = tmp_path / f"low{len(versions)}"
         degrade.main(
-            SimpleNamespace(measured=f"{tmp_path}/maps.h5", map=None, sequence=f"{tmp_path}/chromosomes.tsv"),
+            SimpleNamespace(**given, sequence=f"{tmp_path}/chromosomes.tsv"),
             [out / "artifact.json"],
             SimpleNamespace(
                 degradation={"coarsen": 1, "thin": 4, "seed": 1},
@@ -46,6 +48,7 @@ def test_a_measured_low_map_is_the_group_and_the_names_it_was_read_by(degrade, t
                 genome={"assembly": assembly, "exclude": [], "rename": {}, "group": group},
                 code="code",
             ),
+            threads=1,
         )
         assert (out / "checks.json").exists() and (out / "summary.json").exists()
         versions.add(provenance.read_record(out / "artifact.json")["version"])

@@ -1,6 +1,7 @@
 """Settings as they are put together and refused: layers, types, order, and one line for every mistake."""
 
 import copy
+import re
 import subprocess
 import sys
 
@@ -242,7 +243,7 @@ def test_the_order_of_names_is_the_users(complete):
         ("training: {reverse_complement: 'false'}", ("training", "reverse_complement"), False),
         ("seeds: '[1, 2]'", ("seeds",), [1, 2]),
         ("seeds: ['1', '2']", ("seeds",), [1, 2]),
-        ("threads: '{train: 4}'", ("threads",), {"train": 4, "predict": 1}),
+        ("threads: '{train: 4}'", ("threads",), {"balance": 1, "train": 4, "predict": 1}),
         ("predict: {stride_bins: 'null'}", ("predict", "stride_bins"), None),
         ("tracks: {extend_reads: 'true'}", ("tracks", "extend_reads"), True),
         ("genome: {exclude: [7, X]}", ("genome", "exclude"), ["7", "X"]),
@@ -266,7 +267,7 @@ def test_d11_values_are_typed(complete, over, place, value):
         ("training: {learning_rat: 1}", "training/learning_rat: no such key; did you mean learning_rate?"),
         ("geometry: {bin_pb: 256}", "geometry/bin_pb: no such key; did you mean bin_bp?"),
         ("arms: {image: {training: {epoch: 3}}}", "arms/image/training/epoch: no such key; did you mean epochs?"),
-        ("threads: {zzz: 1}", "threads/zzz: no such key; known here: predict, train"),
+        ("threads: {zzz: 1}", "threads/zzz: no such key; known here: balance, predict, train"),
         ("arms: {image: {option: {}}}", "arms/image/option: no such key; did you mean options?"),
     ],
 )
@@ -292,6 +293,20 @@ def test_d10_an_unknown_key_is_said_with_the_nearest(refused, over, line):
         ("seeds: []", "seeds: [] is not a list of at least 1, none twice"),
         ("seeds: [1, 1]", "seeds: [1, 1] is not a list of at least 1, none twice"),
         ("geometry: {max_bad_bins: 2}", "geometry/max_bad_bins: 2 is not a number at least 0 and at most 1"),
+        (
+            "samples: {alpha: {contacts: a.cool, tracks: {atac: {files: a.bam, extend_reads: 5000}}}}",
+            "samples/alpha/tracks/atac/extend_reads: 5000 is not a whole number at least 1 and at most 2000 or true or "
+            "false",
+        ),
+        (
+            "samples: {alpha: {contacts: a.cool, tracks: {atac: {negative: keep}}}}",
+            "samples/alpha/tracks/atac/files: missing; needed: BAM(s), replicates merged, or one bigWig or bedGraph",
+        ),
+        ("tracks: {negative: abs}", "tracks/negative: 'abs' is not one of refuse, absolute, keep"),
+        (
+            "tracks: {exclude_flags: [dup]}",
+            "tracks/exclude_flags/0: 'dup' is not one of qc_fail, secondary, supplementary, duplicate",
+        ),
         ("tracks: {bin_bp: true}", "tracks/bin_bp: True is not a whole number at least 1"),
         ("training: 3", "training: 3 is not a section"),
         ("samples: {one: null}", "samples: {} is not a section with at least one entry"),
@@ -378,6 +393,42 @@ def test_papers_and_sizes_are_checked(refused, over, line):
 )
 def test_a_section_is_of_a_paper_that_is_named(refused, over, line):
     assert refused(over).startswith(line)
+
+
+# What the section mixhic2025 held in 0.1, and where that stands now (CHANGELOG.md).
+MOVED = {
+    "samples: {one: {loops: l.bedpe}}": "samples/<name>/loops",
+    "tss: genes.gtf": "genome/tss",
+    "validation: [chr1]": "said in splits",
+    "test: [chr2]": "said in splits",
+    "loops: {min_bins: 6}": "pairs/search",
+    "tracks: [atac]": "shared/mixhic/tracks",
+    "dim: {loop: 8}": "shared/mixhic/<task>/options/embed_dim",
+    "training: {corrected: {loop: {epochs: 1}}}": "shared/mixhic/<task>/training",
+    "pretrainings: {small: {dim: 8}}": "arms/<name>: {architecture: mixhic, task: pretraining, on_demand: true}",
+    "runs: {loops: {task: loop}}": "arms/<name>: {architecture: mixhic, task: loop}",
+    **{f"{name}: 1": f"pairs/{name}" for name in ("max_loop_bins", "band_bins", "clip", "seed")},
+    **{f"{name}: []": f"pairs/{name}" for name in ("exclude", "expression", "rename")},
+}
+
+
+@pytest.mark.parametrize(("key", "place"), MOVED.items())
+def test_what_moved_in_0_2_is_refused_with_its_new_place(refused, key, place):
+    line = refused(f"papers: [mixhic2025]\nsize: demo\nmixhic2025: {{{key}}}")
+    assert line.startswith(f"mixhic2025/{key.partition(':')[0]}: no such key; ") and place in line
+
+
+def test_every_key_that_moved_is_in_the_changelog_and_its_new_place_is_there(repository):
+    schema = settings.read_schema(repository, ["mixhic2025"])
+    moved = schema["properties"]["mixhic2025"]["moved"]
+    assert moved.keys() == {key.partition(":")[0] for key in MOVED}
+    changelog = (repository / "CHANGELOG.md").read_text()
+    table = changelog[changelog.index("| 0.1 | 0.2 |") : changelog.index("| of a run: `train_samples`")]
+    named = [re.findall(r"`(?:mixhic2025/)?(\w+)", row.split(" | ")[0]) for row in table.splitlines()[2:]]
+    assert {name for row in named for name in row} == moved.keys()
+    pairs = schema["properties"]["pairs"]["properties"]
+    of_pairs = {text.rpartition("pairs/")[2] for text in moved.values() if "pairs/" in text}
+    assert of_pairs == set(pairs)
 
 
 @pytest.fixture

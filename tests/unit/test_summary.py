@@ -1,14 +1,18 @@
 """What a map holds, against sums over the dense matrix."""
 
+import shutil
+
 import cooler
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 
 from trifold.data import assemblies
-from trifold.data.summary import contacts_per_bin, summarise
+from trifold.data.summary import Depth, summarise
 from trifold.errors import InputError
-from trifold.io.cool import write_cool
+from trifold.genome import by_chromosome
+from trifold.io.cool import Band, write_cool
 
 SIZES = {"chr1": 30_000, "chr2": 19_500}
 OF_CHROM = np.repeat([0, 1], [30, 20])
@@ -72,13 +76,65 @@ def test_an_empty_map_is_zero(tmp_path):
     assert (found["contacts"], found["contacts_per_bin"], found["by_distance"]) == (0, 0.0, [])
 
 
+def depth(path, regions):
+    """Contacts per bin of the bins in regions, from bands of two diagonals: what lies beyond them counts too."""
+    of_regions = Depth()
+    for chrom, of_chrom in by_chromosome(regions):
+        of_regions.add(Band.read(path, chrom, 2), of_chrom)
+    return of_regions.contacts_per_bin
+
+
 def test_depth_of_regions_counts_their_bins_alone(path, counts):
     regions = pd.DataFrame({"chrom": ["chr1", "chr2"], "start_bp": [0, 5_000], "end_bp": [10_000, 19_500]})
     rows = [*range(10), *range(35, 50)]
     cis = np.triu(np.where(OF_CHROM[:, None] == OF_CHROM, counts, 0))
-    assert contacts_per_bin(path, regions) == pytest.approx(cis[rows].sum() / (len(rows) - 2))
+    assert depth(path, regions) == pytest.approx(cis[rows].sum() / (len(rows) - 2))
     whole = pd.DataFrame({"chrom": list(SIZES), "start_bp": 0, "end_bp": SIZES.values()})
-    assert contacts_per_bin(path, whole) == pytest.approx(summarise(path)["contacts_per_bin"])
+    assert depth(path, whole) == pytest.approx(summarise(path)["contacts_per_bin"])
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """A map of 2 chromosomes, 3,000 bins of 1 kb and some 120,000 pixels, trans contacts and empty bins among them."""
+    path, random = tmp_path_factory.mktemp("large") / "map.cool", np.random.default_rng(5)
+    i = np.repeat(np.arange(3_000), 40)
+    j = i + np.tile(np.arange(40), 3_000)
+    j[39::40] = random.integers(40, 3_000, 3_000) + np.arange(3_000)
+    kept = (j < 3_000) & (i % 100 != 7) & (j % 100 != 7)
+    count = random.poisson(60 / (1 + np.minimum(j - i, 50))) + 1
+    write_cool(
+        path,
+        {"chr1": 1_800_000, "chr2": 1_200_000},
+        1_000,
+        [{"bin1_id": i[kept], "bin2_id": j[kept], "count": count[kept]}],
+    )
+    return path
+
+
+def test_a_large_map_is_sampled_and_says_so(large):
+    """Contacts are what the file states; what must be counted is within a few per cent of the whole count."""
+    exact, sampled = summarise(large), summarise(large, most_pixels=12_000)
+    assert 0.08 < sampled.pop("read_share") < 0.12
+    for name in ("bin_bp", "chromosomes", "length_bp", "contacts", "bins", "bad_bins"):
+        assert sampled[name] == exact[name]
+    assert sampled["cis_contacts"] == pytest.approx(exact["cis_contacts"], rel=0.02)
+    assert sampled["contacts_per_bin"] == pytest.approx(exact["contacts_per_bin"], rel=0.02)
+    near = {distance: density for distance, density in exact["by_distance"] if distance < 30_000}
+    found = dict(sampled["by_distance"])
+    assert near.keys() <= found.keys()
+    assert [found[distance] for distance in near] == pytest.approx(list(near.values()), rel=0.1)
+
+
+def test_a_map_with_few_pixels_is_counted_whole(large):
+    assert summarise(large, most_pixels=1_000_000) == summarise(large)
+
+
+def test_a_map_that_states_no_sum_is_estimated(large, tmp_path):
+    shutil.copy(large, tmp_path / "map.cool")
+    with h5py.File(tmp_path / "map.cool", "r+") as file:
+        del file.attrs["sum"]
+    found = summarise(tmp_path / "map.cool", most_pixels=12_000)
+    assert found["contacts"] == pytest.approx(summarise(large)["contacts"], rel=0.05)
 
 
 def test_d16_a_cooler_uri_is_one_map_of_its_file(path, tmp_path):
@@ -93,7 +149,7 @@ def test_d16_a_cooler_uri_is_one_map_of_its_file(path, tmp_path):
 def test_m1_of_several_maps_of_one_width_one_is_chosen(path, tmp_path):
     for cell in ("one", "two"):
         cooler.fileops.cp(str(path), f"{tmp_path}/cells.scool::/cells/{cell}")
-    with pytest.raises(InputError, match=r"2 maps of 1 bin widths; choose one of .*::/cells/one, .*::/cells/two"):
+    with pytest.raises(InputError, match=r"2 maps of 1 bin width; choose one of .*::/cells/one, .*::/cells/two"):
         summarise(tmp_path / "cells.scool")
     assert summarise(f"{tmp_path}/cells.scool::/cells/two") == summarise(path)
 

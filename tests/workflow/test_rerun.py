@@ -105,6 +105,19 @@ arms:
   coin: {architecture: coin, on_demand: true}
 """
 
+# `tuned` starts from `plain`, the loss of `seen` looks through `vae`.
+CHAINS = """
+arms:
+  plain: {architecture: plain, training: &once {epochs: 1, batch_size: 8, stride_bins: 64}}
+  tuned: {architecture: later, pretrained: plain, pretrained_parts: all, training: *once}
+  vae: {architecture: vae, options: {channels: [4, 8], latent: 4}, training: *once}
+  seen:
+    architecture: vehicle
+    loss_networks: {vae: vae}
+    options: {channels: 4, residual_blocks: 1}
+    training: {<<: *once, loss: vehicle, loss_weights: {insulation: 0}}
+"""
+
 
 def test_nothing_to_do_in_a_copy(copy_of_finished):
     assert copy_of_finished.jobs() == {}
@@ -164,6 +177,8 @@ def test_the_bin_width(copy_of_finished):
         # An architecture re-runs itself and what stands on it.
         ("trifold/models/hybrid.py", {"train": 1, "predict": 1, "evaluate": 1, "score": 1, **TABLES}),
         ("trifold/models/vehicle.py", {"train": 2, "predict": 2, "evaluate": 2, "score": 2, **TABLES}),
+        # The sequence arm, and the hybrid on it: both tables.
+        ("trifold/models/akita.py", {"train": 2, "predict": 2, "evaluate": 2, "score": 2, **TABLES, **BOTH}),
         ("trifold/models/deephic.py", {}),
         ("trifold/training/adversarial.py", {}),
         ("trifold/training/fit.py", {"train": 3, "predict": 3, "evaluate": 3, "score": 3, **TABLES, **BOTH}),
@@ -173,6 +188,37 @@ def test_a_module_re_runs_those_who_reach_it(copy_of_finished, module, jobs):
     path = copy_of_finished.folder / module
     path.write_text(path.read_text() + "\nEDITED = True\n")
     assert copy_of_finished.jobs() == jobs
+
+
+def test_modules_of_windows_about_pairs_re_run_nothing_of_whole_maps(copy_of_finished):
+    """What they re-run is in test_mixhic2025.py, which has arms that reach them."""
+    for module in ("models/mixhic", "data/pair_dataset", "training/multimodal", "score_pairs"):
+        path = copy_of_finished.folder / f"trifold/{module}.py"
+        path.write_text(path.read_text() + "\nEDITED = True\n")
+    assert copy_of_finished.jobs() == {}
+
+
+def test_an_architecture_re_runs_what_starts_from_it_and_what_looks_through_it(copy_of_finished):
+    """The arm that starts has its network in another file, and so has the arm whose loss looks through a network."""
+    models = copy_of_finished.folder / "trifold/models"
+    (models / "plain.py").write_text(NEW)
+    (models / "later.py").write_text(NEW.replace('"plain"', '"later"'))
+    copy_of_finished.overlay("chains.yaml", CHAINS)
+    files = ("--configfile", "smoke.yaml", "chains.yaml", "--", "models")
+    copy_of_finished.run(*files, configfile=None)
+
+    def jobs_after(*modules: str) -> dict[str, int]:
+        texts = {path: path.read_text() for path in (models / f"{module}.py" for module in modules)}
+        for path, text in texts.items():
+            path.write_text(f"{text}\nEDITED = True\n")
+        jobs = copy_of_finished.jobs(*files, configfile=None)
+        for path, text in texts.items():
+            path.write_text(text)
+        return jobs
+
+    assert jobs_after("plain") == jobs_after("vae") == {"train": 2}
+    assert jobs_after("later") == {"train": 1}
+    assert jobs_after("deephic", "aligned", "hicfoundation") == {}
 
 
 def test_a_new_architecture_is_one_file_and_re_runs_nothing(copy_of_finished):

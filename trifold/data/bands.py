@@ -9,13 +9,15 @@ import logging
 import os
 from collections.abc import Collection
 from pathlib import Path
+from urllib.parse import quote
 
 import numba
 import numpy as np
-import pandas as pd
 
 from trifold.errors import InputError
+from trifold.genome import check_matched
 from trifold.io.cool import Band, open_map
+from trifold.io.tables import read_table
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +25,7 @@ CLIP = 255.0  # contacts on the scale of counts, as published
 # Counts of the first NEAR_BINS diagonals take two bytes, the others half a byte. The largest number that fits there
 # means that the count is in the table of large counts.
 NEAR_BINS, NEAR_LARGE, FAR_LARGE = 32, 0xFFFF, 0xF
-LARGE = np.dtype([("distance", "<u4"), ("count", "<u4")])
+LARGE = np.dtype([("distance", "<u4"), ("count", "<u8")])
 BINS = np.dtype(
     [("factor", "<f8"), ("large", "<i8")]
 )  # large: row of the bin's first entry in the table of large counts
@@ -145,7 +147,7 @@ class CountStore(BandStore):
         factor = scale(band, balanced)
         maximum = min(factor * np.nanmax(balanced), clip)
         counts = np.where(np.isfinite(balanced), band.counts, 0)
-        if (counts != np.floor(counts)).any() or counts.max() > np.iinfo(np.uint32).max:
+        if (counts != np.floor(counts)).any():
             raise InputError(f"{path}: {band.chrom} holds contacts that are no whole numbers; give a map of raw counts")
         near, far = counts[:, :NEAR_BINS], counts[:, NEAR_BINS:]
         far = np.pad(far, ((0, 0), (0, far.shape[1] % 2)))
@@ -243,6 +245,12 @@ def _whole(near, far, distances, counts, factors, begins, out):
 # ---------------------------------------------------------------- all chromosomes
 
 
+def file_of(chrom: str) -> str:
+    """The name of a chromosome's file: letters that a file's name cannot have, or that end the first part of it, as
+    %XX."""
+    return quote(chrom, safe="").replace(".", "%2E") + ".npy"
+
+
 def write_bands(
     map_path: str | os.PathLike, out: Path, width_bins: int, exclude: Collection[str] = (), clip: float = CLIP
 ) -> None:
@@ -251,22 +259,24 @@ def write_bands(
     A chromosome without a balanced contact is left out, as are those of `exclude`.
     """
     lines = ["name\tn_bins\tn_diagonals"]
-    for chrom in open_map(map_path).chromnames:
+    chroms = open_map(map_path).chromnames
+    check_matched(exclude, chroms, "config: pairs/exclude", "name chromosomes as the genome does")
+    for chrom in chroms:
         if chrom in exclude:
             continue
         band = Band.read(map_path, chrom, width_bins)
         if not np.nansum(band.balanced) > 0:
             logger.warning("%s: no balanced contact on %s; it is left out", map_path, chrom)
             continue
-        n_bins, n_diagonals = CountStore.keep(out / f"{chrom}.npy", band, clip)
+        n_bins, n_diagonals = CountStore.keep(out / file_of(chrom), band, clip)
         lines.append(f"{chrom}\t{n_bins}\t{n_diagonals}")
     if len(lines) == 1:
         raise InputError(f"{map_path}: no chromosome with a balanced contact; balance the map, or give a deeper one")
     (out / "chromosomes.tsv").write_text("\n".join(lines) + "\n")
 
 
-def open_bands(folder: str | os.PathLike, window_bins: int) -> dict[str, BandStore]:
-    """chromosome -> its band, of a folder that `write_bands` wrote; for windows of so many bins."""
-    table = pd.read_csv(Path(folder) / "chromosomes.tsv", sep="\t", dtype={"name": str})
+def open_bands(folder: str | os.PathLike, window_bins: int = 0) -> dict[str, BandStore]:
+    """chromosome -> its band, of a folder that `write_bands` wrote; for windows of so many bins, 0 if none is cut."""
+    table = read_table(Path(folder) / "chromosomes.tsv", ["name"])
     rows = table[["name", "n_diagonals"]].itertuples(index=False, name=None)
-    return {name: CountStore(Path(folder) / f"{name}.npy", n_diagonals, window_bins) for name, n_diagonals in rows}
+    return {name: CountStore(Path(folder) / file_of(name), n_diagonals, window_bins) for name, n_diagonals in rows}

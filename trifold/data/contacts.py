@@ -6,24 +6,22 @@ column whose balanced rows sum to 1. Repairs are logged and listed in the report
 
 import logging
 import os
-import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cooler
 import numpy as np
 
+from trifold.data import invariants
+from trifold.data.balance import BALANCE, balance, rows_sum_to_one
 from trifold.errors import InputError
-from trifold.genome import n_bins
-from trifold.io import cool, hic
+from trifold.genome import check_first_letters, check_renamed, n_bins
+from trifold.io import cool, hic, kinds
 from trifold.io.cool import Pixels
 
 logger = logging.getLogger(__name__)
-
-BALANCE = {"ignore_diags": 2, "mad_max": 5, "min_nnz": 10}
-ROW_SUM_SPREAD = 0.001  # standard deviation of the balanced row sums, relative to their mean, at which balancing ends
-ROW_SUM_TOLERANCE = 0.05  # how far the rows of a stored balancing may be from summing to 1
 
 # ---------------------------------------------------------------- streams of pixels
 
@@ -62,7 +60,9 @@ def merge(chunks: Iterable[Pixels], new_ids: np.ndarray) -> Iterator[Pixels]:
         if not (np.diff(key) > 0).all():
             order = np.argsort(key, kind="stable")
             key, first = np.unique(key[order], return_index=True)
-            count = np.add.reduceat(count[order], first)
+            # int32 would overflow where NumPy sums pieces of an array.
+            wide = np.int64 if np.issubdtype(count.dtype, np.integer) else count.dtype
+            count = np.add.reduceat(count[order], first, dtype=wide)
         yield {"bin1_id": key // n_new, "bin2_id": key % n_new, "count": count}
 
 
@@ -84,13 +84,23 @@ def renumber(
 
 @dataclass(frozen=True)
 class Raw:
-    """A map as stored: `chunks()` streams its pixels anew each time, `weight()` is the column of that name, if any."""
+    """A map as stored: `chunks()` streams its pixels anew each time, `weight()` is the column of that name, if any.
+
+    Bins are those that the lengths of the chromosomes give, in both. absent: how many of them the file's bin table
+    lacks; moved: whether it has them in another order.
+    """
 
     path: Path
     chromsizes: dict[str, int]
     bin_bp: int
     chunks: Callable[[], Iterator[Pixels]]
     weight: Callable[[], np.ndarray | None] = lambda: None
+    absent: int = 0
+    moved: bool = False
+
+    @property
+    def bins(self) -> int:
+        return sum(n_bins(length_bp, self.bin_bp) for length_bp in self.chromsizes.values())
 
 
 @dataclass(frozen=True)
@@ -101,20 +111,17 @@ class _Scan:
     duplicates: int
     sorted_rows: bool  # bin1_id never falls
     occupied: frozenset[str]  # chromosomes with a pixel
+    largest: int  # the largest count
+    contacts: int  # of all pixels together
 
     @property
     def clean(self) -> bool:
         return self.duplicates == 0 and self.sorted_rows
 
 
-def is_hic(path: str | os.PathLike) -> bool:
-    """Whether a file is one of Juicer's, by its name."""
-    return Path(path).suffix.lower() == ".hic"
-
-
 def resolutions(source: str | os.PathLike) -> list[int]:
     """Bin widths of a .cool, .mcool, .hic or cooler URI, bp, finest first."""
-    return hic.resolutions(source) if is_hic(source) else list(cool.resolutions(source))
+    return hic.resolutions(source) if kinds.is_hic(source) else list(cool.resolutions(source))
 
 
 def open_raw(source: str | os.PathLike, bin_bp: int | None = None) -> Raw:
@@ -123,10 +130,15 @@ def open_raw(source: str | os.PathLike, bin_bp: int | None = None) -> Raw:
     Raises InputError where the file has no such map.
     """
     path = Path(source)
-    if not is_hic(path):
+    if not kinds.is_hic(path):
         clr = cool.open_map(path, bin_bp)
-        chunks, weight = lambda: cool.read_pixels(clr), lambda: _weight_column(clr)
-        return Raw(path, cool.chromsizes(clr), cool.bin_width(clr), chunks, weight)
+        places, number = cool.bin_places(clr), len(clr.bins())
+        raw = Raw(path, cool.chromsizes(clr), cool.bin_width(clr), partial(_chunks, clr, places, path))
+        if places is None:
+            return replace(raw, weight=partial(_weight_column, clr))
+        moved = bool((np.diff(places) < 0).any())
+        weight = partial(_weight_column, clr, places, raw.bins)
+        return replace(raw, weight=weight, absent=raw.bins - number, moved=moved)
     present = hic.resolutions(path)
     if bin_bp is None and len(present) == 1:
         bin_bp = present[0]
@@ -134,6 +146,12 @@ def open_raw(source: str | os.PathLike, bin_bp: int | None = None) -> Raw:
         raise InputError(f"{path}: bin_bp {bin_bp} is not in the file; it has {', '.join(map(str, present))}")
     width_bp = bin_bp
     return Raw(path, hic.chromsizes(path), width_bp, lambda: hic.read_pixels(path, width_bp))
+
+
+def _chunks(clr: cooler.Cooler, places: np.ndarray | None, called: Path) -> Iterator[Pixels]:
+    """Pixels of a cooler, checked, its bins at their places."""
+    checked = cool.checked_pixels(cool.read_pixels(clr), len(clr.bins()), called)
+    return checked if places is None else cool.placed_pixels(checked, places)
 
 
 def chosen(source: str | os.PathLike, wanted: str | Iterable[str] | None) -> list[str] | None:
@@ -152,10 +170,16 @@ def chosen(source: str | os.PathLike, wanted: str | Iterable[str] | None) -> lis
     return wanted
 
 
-def _weight_column(clr: cooler.Cooler) -> np.ndarray | None:
+def _weight_column(clr: cooler.Cooler, places: np.ndarray | None = None, number: int = 0) -> np.ndarray | None:
+    """The column `weight`; with `places`, of `number` bins, NaN where the bin table lacks one."""
     if "weight" not in clr.bins().columns:
         return None
-    return clr.bins()["weight"][:].to_numpy(dtype=np.float64)
+    weight = clr.bins()["weight"][:].to_numpy(dtype=np.float64)
+    if places is None:
+        return weight
+    placed = np.full(number, np.nan)
+    placed[places] = weight
+    return placed
 
 
 def _choose_resolution(path: Path, bin_bp: int) -> int:
@@ -188,15 +212,15 @@ def _whole(counts: np.ndarray, path: Path) -> np.ndarray:
 
 
 def _scan(raw: Raw) -> _Scan:
-    """Read every pixel once. Raises InputError for counts that are no counts and pixels below the diagonal."""
+    """Read every pixel once. Raises InputError for counts that are no counts."""
     edges = np.cumsum([0] + [n_bins(length, raw.bin_bp) for length in raw.chromsizes.values()])
     seen = np.zeros(edges[-1], dtype=bool)
     pixels, duplicates, sorted_rows, last = 0, 0, True, -1
+    largest, contacts = 0, 0
     for rows in whole_rows(raw.chunks()):
         bin1, bin2 = (rows[name].astype(np.int64) for name in ("bin1_id", "bin2_id"))
-        _whole(rows["count"], raw.path)
-        if (bin1 > bin2).any():
-            raise InputError(f"{raw.path}: holds pixels below the diagonal; make it anew with `cooler load`")
+        counts = _whole(rows["count"], raw.path)
+        largest, contacts = max(largest, int(counts.max())), contacts + int(counts.sum())
         key = bin1 * edges[-1] + bin2
         if not (np.diff(key) > 0).all():
             duplicates += len(key) - len(np.unique(key))
@@ -205,7 +229,7 @@ def _scan(raw: Raw) -> _Scan:
         pixels += len(key)
         seen[bin1] = seen[bin2] = True
     occupied = [name for name, lo, hi in zip(raw.chromsizes, edges, edges[1:]) if seen[lo:hi].any()]
-    return _Scan(pixels, duplicates, sorted_rows, frozenset(occupied))
+    return _Scan(pixels, duplicates, sorted_rows, frozenset(occupied), largest, contacts)
 
 
 def _match_chromosomes(
@@ -220,6 +244,7 @@ def _match_chromosomes(
     sizes = {rename.get(name, name): length for name, length in raw.chromsizes.items()}
     if len(sizes) < len(raw.chromsizes):
         raise InputError(f"{raw.path}: rename gives two chromosomes one name: {sorted(rename)}")
+    check_renamed(rename, raw.chromsizes, f"{raw.path}: rename", refuse=False)
     occupied = {rename.get(name, name) for name in occupied}
     wanted = [name for name in sizes if name not in set(exclude)]
     common = [name for name in wanted if name in genome]
@@ -232,6 +257,9 @@ def _match_chromosomes(
         )
     if differing := [name for name in common if sizes[name] != genome[name]]:
         lengths = ", ".join(f"{name} {sizes[name]:,} bp against {genome[name]:,}" for name in differing)
+        # Some tools take bins out of a cooler, and the length of a chromosome is then where its last bin ends.
+        if all(sizes[name] < genome[name] and sizes[name] % raw.bin_bp == 0 for name in differing):
+            lengths += "; or its bin table lacks the last bins"
         raise InputError(
             f"{raw.path}: another assembly than the genome ({lengths}); give the map's own genome",
             f"{raw.path}: another assembly than the FASTA ({lengths}); give the FASTA of the map's assembly",
@@ -242,80 +270,15 @@ def _match_chromosomes(
 # ---------------------------------------------------------------- balancing
 
 
-def _survey(clr: cooler.Cooler, ignore_diags: int) -> tuple[bool, float]:
-    """Whether the map has contacts between chromosomes, and the mean row sum of the bins that have a contact."""
-    edges = np.array([clr.extent(name)[1] for name in clr.chromnames])
-    trans, sums = False, np.zeros(edges[-1])
-    for pixels in cool.read_pixels(clr):
-        bin1, bin2 = pixels["bin1_id"], pixels["bin2_id"]
-        trans |= bool((np.searchsorted(edges, bin1, "right") != np.searchsorted(edges, bin2, "right")).any())
-        sums += _row_sums(bin1, bin2, pixels["count"], ignore_diags, len(sums))
-    return trans, float(sums[sums > 0].mean()) if sums.any() else 0.0
-
-
-def _row_sums(bin1: np.ndarray, bin2: np.ndarray, value: np.ndarray, ignore_diags: int, total: int) -> np.ndarray:
-    """What pixels of the upper triangle add to the row sums of the whole matrix."""
-    value = value * (bin2 - bin1 >= ignore_diags)
-    return np.bincount(bin1, value, total) + np.bincount(bin2, value * (bin1 != bin2), total)
-
-
-def balance(path: str | os.PathLike, options: dict | None = None, called: str | os.PathLike | None = None) -> dict:
-    """Iterative correction of a cooler, stored as its `weight`; cis only where the map has no trans contact.
-
-    options  ignore_diags, mad_max, min_nnz as cooler takes them; a bin without a contact is bad whatever min_nnz says
-    called   name of the map in messages, such as the file that `path` was made from; None: `path`
-    It ends when the rows are equal to 0.1 % (cooler's own tolerance is in contacts, so a deep map never gets there).
-    Returns the options with `cis_only`, `converged` and `bad_bins` (their number). Raises InputError where no bin is
-    left.
-    """
-    options, called = {**BALANCE, **(options or {})}, called or path
-    clr = cooler.Cooler(str(path))
-    trans, row_sum = _survey(clr, options["ignore_diags"])
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        # cooler warns of empty chromosomes, whose mean is not defined, and of convergence, which is logged below.
-        warnings.simplefilter("ignore")
-        weight, statistics = cooler.balance_cooler(
-            clr,
-            cis_only=not trans,
-            tol=(ROW_SUM_SPREAD * row_sum) ** 2,
-            store=True,
-            chunksize=cool.CHUNK_PIXELS,
-            **{**options, "min_nnz": max(1, options["min_nnz"])},
-        )
-    if not np.isfinite(weight).any():
-        raise InputError(
-            f"{called}: too few contacts, no bin is left to balance; use wider bins, thin less, or lower "
-            "balance/min_nnz",
-            f"{called}: too few contacts, no bin is left to balance; give a map with more contacts, or with wider bins",
-        )
-    if not (converged := bool(np.all(statistics["converged"]))):
-        logger.warning("%s: balancing did not converge", called)
-    bad_bins = int(np.isnan(weight).sum())
-    logger.info("%s: balanced%s, %d of %d bins bad", path, " within chromosomes" * (not trans), bad_bins, len(weight))
-    return {**options, "cis_only": not trans, "converged": converged, "bad_bins": bad_bins}
-
-
-def _stored_weight(raw: Raw, options: dict) -> np.ndarray | None:
-    """The `weight` column of a cooler where it multiplies and was made with these options."""
+def _stored_weight(raw: Raw, options: dict) -> tuple[np.ndarray | None, dict]:
+    """The `weight` column of a cooler, and its attributes, where it multiplies and was made with these options."""
     weight = raw.weight()
-    if weight is None:
-        return None
-    with cool.opened(cool.open_map(raw.path, raw.bin_bp)) as group:
-        made = dict(cool.dataset(group, "bins/weight").attrs)
+    # A weight of 0 or below is none: its logarithm is not defined.
+    if weight is None or (weight <= 0).any() or np.isinf(weight).any():
+        return None, {}
+    made = cool.weight_facts(cool.open_map(raw.path, raw.bin_bp))
     same = not made.get("divisive_weights", False) and all(made.get(name) == options[name] for name in options)
-    return weight if same else None
-
-
-def _rows_sum_to_one(path: str | os.PathLike, weight: np.ndarray, ignore_diags: int) -> bool:
-    """Whether balanced rows of the good bins sum to 1: mean and spread within `ROW_SUM_TOLERANCE`."""
-    if not np.isfinite(weight).any():
-        return False
-    factor, sums = np.nan_to_num(weight), np.zeros(len(weight))
-    for pixels in cool.read_pixels(cooler.Cooler(str(path))):
-        bin1, bin2 = pixels["bin1_id"], pixels["bin2_id"]
-        sums += _row_sums(bin1, bin2, pixels["count"] * factor[bin1] * factor[bin2], ignore_diags, len(sums))
-    sums = sums[np.isfinite(weight)]
-    return abs(sums.mean() - 1) < ROW_SUM_TOLERANCE and sums.std() < ROW_SUM_TOLERANCE
+    return (weight, made) if same else (None, {})
 
 
 # ---------------------------------------------------------------- prepare
@@ -331,6 +294,7 @@ def prepare(
     exclude: Iterable[str] = (),
     rename: dict[str, str] | None = None,
     balance: dict | None = None,
+    threads: int = 1,
 ) -> dict:
     """Check, repair, coarsen where needed, and balance one map; writes the cooler `target`.
 
@@ -338,7 +302,7 @@ def prepare(
     chromsizes  the genome's chromosome lengths, bp; None takes the map's own
     exclude     chromosomes dropped, by the genome's names
     rename      {map's name: genome's name}
-    balance     options of `balance`
+    balance     options of `trifold.data.balance.balance`; threads: of the balancing
     Returns a report: what was read, `repairs` (sentences; empty for a sound map), contacts, pixels, balancing.
     Raises InputError for a file, bin width, count, chromosome or assembly that cannot be used.
     """
@@ -348,7 +312,9 @@ def prepare(
     scan = _scan(raw)
     duplicates = scan.duplicates
     if not scan.clean:
-        defects = f"{duplicates} duplicate pixels" + ("" if scan.sorted_rows else " and unsorted rows")
+        unsorted = "bins in another order" if raw.moved else "unsorted rows"
+        named = [f"{duplicates} duplicate pixels"] * bool(duplicates) + [unsorted] * (not scan.sorted_rows)
+        defects = " and ".join(named)
         base = open_raw(path, min(width for width in resolutions(path) if bin_bp % width == 0))
         if base.bin_bp < raw.bin_bp and (base_scan := _scan(base)).clean:
             repairs.append(f"{defects} at {raw.bin_bp} bp: coarsened anew from {base.bin_bp} bp, which is sound")
@@ -357,12 +323,17 @@ def prepare(
             repairs.append(f"{defects} at {raw.bin_bp} bp: sorted, duplicates summed")
     elif raw.bin_bp < bin_bp:
         repairs.append(f"no map of {bin_bp} bp in the file: coarsened from {raw.bin_bp} bp")
+    if raw.absent:
+        repairs.append(
+            f"the bin table lacks {raw.absent} of {raw.bins} bins of {raw.bin_bp} bp: pixels placed by coordinates"
+        )
     sizes, names = _match_chromosomes(raw, scan.occupied, chromsizes or raw.chromsizes, exclude, rename)
     if dropped := [name for name in sizes if name not in names]:
         logger.info("%s: dropped %s", path, ", ".join(dropped))
 
-    new_ids = renumber(sizes, raw.bin_bp, bin_bp // raw.bin_bp, names)
-    weight = _stored_weight(raw, options) if not repairs else None
+    factor = bin_bp // raw.bin_bp
+    new_ids = renumber(sizes, raw.bin_bp, factor, names)
+    weight, made = _stored_weight(raw, options) if not repairs else (None, {})
     report = {
         "source": Path(cool.split_uri(path)[0]).name,
         "source_bin_bp": raw.bin_bp,
@@ -372,19 +343,87 @@ def prepare(
         "renamed": {old: new for old, new in rename.items() if old in raw.chromsizes},
         "repairs": repairs,
     }
+    if group := cool.split_uri(path)[1].strip("/"):
+        report["group"] = group
     for repair in repairs:
         logger.warning("%s: %s", path, repair)
+    left_out = invariants.LeftOut(new_ids)
+    whole = ({**chunk, "count": chunk["count"].astype(np.int64)} for chunk in raw.chunks())
+    # Pixels that are summed hold no more than all contacts of the map.
+    largest = min(scan.largest * factor**2 if scan.clean else scan.contacts, scan.contacts)
     cool.write_cool(
         target,
         {name: sizes[name] for name in names},
         bin_bp,
-        ({**chunk, "count": chunk["count"].astype(np.int64)} for chunk in merge(raw.chunks(), new_ids)),
-        weight=None if weight is None else weight[new_ids >= 0],
+        merge(left_out.of(whole), new_ids),
         metadata={"prepared": report},
         assembly=assembly,
         ordered=scan.sorted_rows,
+        largest=largest,
     )
-    return report | _finish(target, weight is not None, options, path)
+    if weight is not None:
+        present = np.isin(list(sizes), names)
+        made = {name: value[present] if np.shape(value) == present.shape else value for name, value in made.items()}
+        weight = weight[new_ids >= 0]
+    kept = {"contacts_read": scan.contacts, "contacts_left_out": left_out.contacts}
+    report |= kept | _finish(target, weight, made, options, path, threads)
+    invariants.check_contacts(path, report["contacts_read"], report["contacts_left_out"], report["contacts"])
+    return report
+
+
+def copy(
+    source: str | os.PathLike, target: str | os.PathLike, bin_bp: int, chromosomes: Iterable[str] | None = None
+) -> None:
+    """One bin width of a cooler whose values are no counts any more, as it is; its bins as the lengths give them.
+
+    chromosomes  their order, all of those of the map; None: that of the map
+    """
+    raw, clr = open_raw(source, bin_bp), cool.open_map(source, bin_bp)
+    names = list(raw.chromsizes) if chromosomes is None else list(chromosomes)
+    numbers = {name: n_bins(length_bp, bin_bp) for name, length_bp in raw.chromsizes.items()}
+    first = dict(zip(names, np.cumsum([0, *(numbers[name] for name in names)]).tolist()))
+    ids = np.concatenate([first[name] + np.arange(number) for name, number in numbers.items()])
+    weight = raw.weight()
+    floats = ({**chunk, "count": chunk["count"].astype(np.float64)} for chunk in raw.chunks())
+    cool.write_cool(
+        target,
+        {name: raw.chromsizes[name] for name in names},
+        bin_bp,
+        merge(cool.placed_pixels(floats, ids), np.arange(len(ids))),
+        weight=None if weight is None else weight[np.argsort(ids)],
+        metadata=clr.info.get("metadata"),
+        assembly=clr.info.get("genome-assembly"),
+        ordered=not raw.moved and names == list(raw.chromsizes),
+        weight_facts=cool.weight_facts(clr),
+    )
+
+
+def prepare_or_copy(
+    source: str | os.PathLike,
+    target: str | os.PathLike,
+    bin_bp: int,
+    chromsizes: dict[str, int] | None = None,
+    *,
+    balance: dict | None = None,
+    threads: int = 1,
+) -> None:
+    """Write the cooler `target` of a map that may be balanced already: what a model or a program made.
+
+    Values that are no counts any more (not whole numbers, with a column `weight`, or a .hic of a prediction) are
+    copied with their weights; all else is prepared from its counts. Arguments and errors are those of `prepare`; the
+    source has bins of `bin_bp`.
+    """
+    if kinds.is_hic(source):
+        if hic.made_by(source):
+            hic.copy_predicted(source, target, bin_bp)
+            return
+    else:
+        clr = cool.open_map(source, bin_bp)
+        fractional = np.issubdtype(clr.pixels()[:0]["count"].to_numpy().dtype, np.floating)
+        if fractional and "weight" in clr.bins().columns:
+            copy(source, target, bin_bp)
+            return
+    prepare(source, target, bin_bp, chromsizes, balance=balance, threads=threads)
 
 
 def write_chromosomes(
@@ -402,18 +441,21 @@ def write_chromosomes(
         raise InputError(f"{source}: rename gives two chromosomes one name: {sorted(rename)}")
     if not (remaining := {name: length_bp for name, length_bp in sizes.items() if name not in set(exclude)}):
         raise InputError(f"{source}: no chromosome is left after genome/exclude {sorted(exclude)}")
+    check_first_letters(remaining, source)
     lines = ["name\tlength_bp", *(f"{name}\t{length_bp}" for name, length_bp in remaining.items())]
     (Path(out) / "chromosomes.tsv").write_text("\n".join(lines) + "\n")
     return remaining
 
 
-def _finish(target: str | os.PathLike, weighted: bool, options: dict, source: Path) -> dict:
-    """Balance the written map, unless the weight it came with still holds; returns the last part of the report."""
+def _finish(
+    target: str | os.PathLike, weight: np.ndarray | None, made: dict, options: dict, source: Path, threads: int
+) -> dict:
+    """Balance the written map, unless the weight it came with, with attributes `made`, still holds; returns the last
+    part of the report."""
     clr = cooler.Cooler(str(target))
     totals = {"contacts": int(clr.info["sum"]), "pixels": int(clr.info["nnz"])}
-    if weighted:
-        weight = clr.bins()["weight"][:].to_numpy()
-        if _rows_sum_to_one(target, weight, options["ignore_diags"]):
-            bad_bins = int(np.isnan(weight).sum())
-            return totals | {"balanced": "the map's own weight", "balance": {**options, "bad_bins": bad_bins}}
-    return totals | {"balanced": "anew", "balance": balance(target, options, source)}
+    if weight is not None and rows_sum_to_one(target, weight, options["ignore_diags"], threads):
+        cool.write_weight(clr.uri, weight, made)
+        bad_bins = int(np.isnan(weight).sum())
+        return totals | {"balanced": "the map's own weight", "balance": {**options, "bad_bins": bad_bins}}
+    return totals | {"balanced": "anew", "balance": balance(target, options, source, threads)}

@@ -7,16 +7,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch.utils.data import Dataset
 
 from trifold.arm import Arm
 from trifold.data.augment import Augmentation, read_shifted, reverse
 from trifold.data.given import Given, Reader
 from trifold.data.normalise import upsample
+from trifold.data.samples import Samples
 from trifold.data.sequence import SequenceStore
 from trifold.data.splits import ROLES
-from trifold.data.tracks import TrackStore, read_tracks
+from trifold.data.tracks import TrackStore, check_chromosomes, read_tracks
 from trifold.errors import InputError
+from trifold.io.tables import read_table
 
 
 def statistics_of(arm: Arm, geometry: dict, given: Given) -> dict:
@@ -46,7 +47,7 @@ def training_sets(
     )
 
 
-class WindowDataset(Dataset):
+class WindowDataset(Samples):
     """The windows of one role as a dict of tensors, unbatched: what `inputs` names, the target, `valid`, `index`.
 
     folders: dataset directories, one per sample, concatenated; tracks: per folder, a store per track.
@@ -84,6 +85,10 @@ class WindowDataset(Dataset):
         self._arrays: dict[tuple[int, str], np.ndarray] = {}
         self._check_stores()
         self.tiles = self._read_tiles(role)
+        if "tracks" in self.inputs and role == "test":
+            for number, stores in enumerate(tracks):
+                tested = self.tiles.loc[self.tiles["folder"] == number, "chrom"]
+                check_chromosomes(stores, tested, "which are tested")
         self.window_bins, bin_bp = self._check_geometry()
         self.track_bins = self.window_bins * bin_bp // (track_bp or bin_bp)
         if stride_bins:
@@ -128,7 +133,7 @@ class WindowDataset(Dataset):
             path = folder / "tiles.tsv"
             if not path.exists():
                 raise InputError(f"{path}: not found; the folder is no dataset directory: make the examples first")
-            table = pd.read_csv(path, sep="\t", dtype={"chrom": str})
+            table = read_table(path)
             tables.append(table.assign(folder=number, row=np.arange(len(table))))
         tiles = pd.concat(tables, ignore_index=True)
         if not (tiles["role"] == role).any():

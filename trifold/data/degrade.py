@@ -12,10 +12,20 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from trifold.config import Degradation
-from trifold.data.contacts import balance as balance_map
+from trifold.data import invariants
+from trifold.data.balance import balance as balance_map
 from trifold.data.contacts import merge, renumber
 from trifold.errors import InputError
-from trifold.io.cool import CHUNK_PIXELS, Pixels, bin_width, chromsizes, open_map, read_pixels, write_cool
+from trifold.io.cool import (
+    CHUNK_PIXELS,
+    Pixels,
+    bin_width,
+    chromsizes,
+    largest_count,
+    open_map,
+    read_pixels,
+    write_cool,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -35,17 +45,19 @@ def degrade(
     degradation: Degradation,
     balance: dict | None = None,
     chunk_pixels: int = CHUNK_PIXELS,
+    threads: int = 1,
 ) -> dict:
     """Write the degraded, re-balanced map of a prepared cooler.
 
-    balance  options of `contacts.balance`
-    Returns a report: contacts before and after, balancing. Raises InputError where nothing is left to balance.
+    balance  options of `trifold.data.balance.balance`; threads: of the balancing
+    Returns a report: contacts before and after, balancing. Raises InputError where what is left cannot be balanced.
     """
     if degradation.thin < 1 or degradation.coarsen < 1:
         raise InputError(f"degradations: thin and coarsen are at least 1, not {degradation}")
-    clr = open_map(source)
+    clr, called = open_map(source), f"{source} ({_words(degradation)})"
     sizes, bin_bp = chromsizes(clr), bin_width(clr)
-    chunks = read_pixels(clr, chunk_pixels)
+    deep = invariants.Total()
+    chunks = deep.of(read_pixels(clr, chunk_pixels))
     if degradation.thin > 1:
         chunks = thin_pixels(chunks, degradation.thin, degradation.seed)
     if degradation.coarsen > 1:
@@ -58,7 +70,18 @@ def degrade(
         chunks,
         metadata={"degraded": settings},
         assembly=clr.info.get("genome-assembly"),
+        largest=largest_count(clr) * degradation.coarsen**2,
     )
-    contacts = {"contacts_deep": int(clr.info["sum"]), "contacts": int(open_map(target).info["sum"])}
-    logger.info("%s: %s, %d of %d contacts", target, settings, contacts["contacts"], contacts["contacts_deep"])
-    return settings | contacts | {"balance": balance_map(target, balance)}
+    contacts = {"contacts_deep": deep.contacts, "contacts": int(open_map(target).info["sum"])}
+    logger.info("%s: %d of %d contacts", called, contacts["contacts"], contacts["contacts_deep"])
+    invariants.check_thinned(called, contacts["contacts_deep"], contacts["contacts"], degradation.thin)
+    return settings | contacts | {"balance": balance_map(target, balance, called, threads)}
+
+
+def _words(degradation: Degradation) -> str:
+    """A degradation in words, for messages."""
+    words = [
+        f"1/{degradation.thin:g} of the contacts" if degradation.thin > 1 else "all contacts",
+        *([f"bins {degradation.coarsen} times as wide"] if degradation.coarsen > 1 else []),
+    ]
+    return ", ".join(words)

@@ -14,17 +14,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
 
 from trifold.config import CountsRecipe, Geometry, Recipes
 from trifold.data import normalise, splits, summary, tiles
 from trifold.errors import InputError
 from trifold.genome import by_chromosome, extents
-from trifold.io.cool import Band, bin_width, chromsizes, open_map
+from trifold.io.cool import Band, bin_width, chromsizes, extent, open_map
 
 logger = logging.getLogger(__name__)
 
 FIRST_DIAGONAL = 2  # of a low map by which its scale is fitted: nearer ones hold what is no contact of two places
-STACK_PIXELS = 2_000_000  # of one array of a stack of windows: 16 MB in float64
+STACK_PIXELS = 500_000  # of one array of a stack of windows: 4 MB in float64, which stays near the processor
 
 
 class ArrayFile:
@@ -90,102 +91,204 @@ class Maps:
         return self.band
 
 
-def expected_by_distance(deep: Maps, regions: pd.DataFrame) -> np.ndarray:
-    """Mean balanced value per diagonal over the valid pixels inside the regions, (window_bins,).
+def _blocks(n_bins: int, width_bins: int) -> Iterator[slice]:
+    """Rows of a band in blocks of about `STACK_PIXELS`."""
+    step = max(1, STACK_PIXELS // width_bins)
+    return (slice(lo, min(lo + step, n_bins)) for lo in range(0, n_bins, step))
 
-    A diagonal without a valid pixel takes the value interpolated from its neighbours.
+
+class Expected:
+    """Mean balanced value per diagonal over the valid pixels inside regions, chromosome by chromosome.
+
+    total, number: (window_bins,) their sums, and how many there are
     """
-    total, number = np.zeros(deep.window_bins), np.zeros(deep.window_bins)
-    for chrom, chrom_regions in by_chromosome(regions):
-        balanced = deep.on(chrom).balanced
-        for start_bp, end_bp in extents(chrom_regions):
-            inside = balanced[-(-start_bp // deep.bin_bp) : -(-end_bp // deep.bin_bp)]
-            # Row i of a region of n bins has its diagonals below n - i inside.
-            rows, distances = np.ogrid[: len(inside), : deep.window_bins]
-            valid = (rows + distances < len(inside)) & np.isfinite(inside)
-            total += np.where(valid, inside, 0.0).sum(axis=0)
-            number += valid.sum(axis=0)
-    seen = np.flatnonzero(number)
-    return np.interp(np.arange(deep.window_bins), seen, total[seen] / number[seen])
+
+    def __init__(self, window_bins: int):
+        self.total, self.number = np.zeros(window_bins), np.zeros(window_bins)
+
+    def add(self, band: Band, regions: pd.DataFrame) -> None:
+        """The regions of one chromosome."""
+        width = len(self.total)
+        for start_bp, end_bp in extents(regions):
+            first, end = -(-start_bp // band.bin_bp), min(-(-end_bp // band.bin_bp), len(band.weight))
+            total = np.zeros((1, width))
+            for rows in _blocks(end - first, width):
+                inside = band.balanced_rows(slice(first + rows.start, first + rows.stop))
+                # Row i of a region of n bins has its diagonals below n - i inside.
+                i, d = np.ogrid[rows, :width]
+                valid = (i + d < end - first) & np.isfinite(inside)
+                # Row after row, in whatever blocks they come.
+                total = np.concatenate([total, np.where(valid, inside, 0.0)]).sum(axis=0, keepdims=True)
+                self.number += valid.sum(axis=0)
+            self.total += total[0]
+
+    def means(self, deep: Maps) -> np.ndarray:
+        """(window_bins,); a diagonal without a contact takes the value interpolated from its neighbours, and a warning
+        says so. Raises InputError, naming the map, where no diagonal has one."""
+        width, seen = len(self.total), np.flatnonzero(self.total > 0)
+        if not len(seen):
+            raise InputError(
+                f"{deep.path}: no contact of the training regions is nearer than a window; choose other training "
+                "regions (splits) or a deeper map"
+            )
+        if len(seen) < width:
+            logger.warning(
+                "%s: no contact in the training regions at %d of %d distances, the nearest %d bp: the expected there "
+                "is interpolated from other distances",
+                deep.path,
+                *(width - len(seen), width, int((self.total <= 0).argmax()) * deep.bin_bp),
+            )
+        return np.interp(np.arange(width), seen, self.total[seen] / self.number[seen])
 
 
-def factor_of_low(low: Maps, regions: pd.DataFrame, expected: np.ndarray, coarsen: int) -> float:
+def occurrences(starts: np.ndarray, n_bins: int, width_bins: int, size: int) -> np.ndarray:
+    """(n_bins, width_bins) int64: how often the pixel (i, i + d) of a band stands in the square windows of `size` bins
+    that start at `starts`; off the diagonal a window holds it twice."""
+    begun = np.cumsum(np.bincount(starts, minlength=n_bins))
+    # Windows that start at or before i, less those that end at or before i + d.
+    ended = sliding_window_view(np.concatenate([np.zeros(size, dtype=np.int64), begun]), width_bins)[:n_bins]
+    number = begun[:, None] - ended
+    number[:, 1:] *= 2
+    return number
+
+
+def factor_of_low(low: Expected, deep: Expected, coarsen: int) -> float:
     """By how much balanced values of the low map are larger than the deep map's over the same base pairs.
 
-    expected: the deep map's mean per diagonal over the regions, (window_bins,). Its ratio to the low map's, over the
-    diagonals from the low map's third to the last one whole in a window; `coarsen` where there is none, or no contact.
+    The ratio of their means by distance, over the diagonals from the low map's third to the last one whole in a window;
+    `coarsen` where there is none, or no contact.
     """
-    of_low = expected_by_distance(low, regions)
+    of_low, of_deep = (expected.total / np.maximum(expected.number, 1) for expected in (low, deep))
     distances = np.arange(FIRST_DIAGONAL, len(of_low) - 1)
     offsets = np.arange(1 - coarsen, coarsen)
     # Of the k x k pixels (i, j) in one, so many have j - i = k D + offset.
     share = (coarsen - np.abs(offsets)) / coarsen**2
-    of_deep = expected[coarsen * distances[:, None] + offsets] @ share
-    wide, fine = float(of_low[distances].sum()), float(of_deep.sum())
+    fine = float((of_deep[coarsen * distances[:, None] + offsets] @ share).sum())
+    wide = float(of_low[distances].sum())
     return wide / fine if wide > 0 and fine > 0 else float(coarsen)
 
 
 class _Contacts:
-    """Sums over the training windows of one map: contacts, and the contacts per pixel that a recipe makes of them."""
+    """What windows say of the contacts of one map, whose coarsening is `factor`, and what a recipe makes of them.
 
-    def __init__(self):
+    Windows overlap and are symmetric: a pixel of the band is read once, and counts as often as it stands in them.
+    """
+
+    def __init__(self, source: Maps, factor: int, recipe: CountsRecipe):
+        self.source, self.factor, self.recipe = source, factor, recipe
         self.raw, self.balanced, self.largest, self.histogram = 0.0, 0.0, 0.0, normalise.Histogram()
 
-    def count(self, balanced: np.ndarray, counts: np.ndarray, factor: int) -> None:
-        """Add the contacts and the balanced sum of windows; `per_balanced` is their ratio."""
-        valid = np.isfinite(balanced)
-        self.raw += float(counts[valid].sum())
-        # A balanced value v of bins k times as wide is v / k on all k x k pixels of the deep map's bins: k · v in all.
-        self.balanced += float(balanced[valid].sum()) * factor
+    def _pixels(self, chrom: str, windows: pd.DataFrame) -> Iterator[tuple[np.ndarray, ...]]:
+        """Balanced values, counts and how often they occur, of the pixels that stand in windows of a chromosome."""
+        band, starts = self.source.on(chrom), windows["start_bp"].to_numpy() // self.source.bin_bp
+        n_bins, width_bins = band.counts.shape
+        times = occurrences(starts, n_bins, width_bins, self.source.window_bins)
+        for rows in _blocks(n_bins, width_bins):
+            there = times[rows] > 0
+            if there.any():
+                yield band.balanced_rows(rows)[there], band.counts[rows][there], times[rows][there]
+
+    def count(self, chrom: str, windows: pd.DataFrame) -> None:
+        """Add the contacts and the balanced sum of windows of a chromosome; `per_balanced` is their ratio."""
+        for balanced, counts, times in self._pixels(chrom, windows):
+            valid = np.isfinite(balanced)
+            self.raw += float(counts[valid] @ times[valid])
+            # A balanced value v of bins k times as wide is v / k on all k x k pixels of the deep map's bins: k · v.
+            self.balanced += float(balanced[valid] @ times[valid]) * self.factor
 
     @property
     def per_balanced(self) -> float:
-        return self.raw / self.balanced if self.balanced else 0.0
+        return self.raw / self.balanced
 
-    def add(self, values: np.ndarray) -> None:
-        """Add contacts per pixel that the recipe made, for their largest value and their quantile."""
-        self.largest = max(self.largest, float(values.max(initial=0.0)))
-        self.histogram.add(values)
+    def contacts(self, balanced: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Contacts per pixel of the deep map's bins, as the recipe makes them."""
+        return normalise.contacts(balanced, counts, self.recipe, self.per_balanced, self.factor)
+
+    def add(self, chrom: str, windows: pd.DataFrame) -> None:
+        """Add contacts per pixel, once all are counted, for their largest value and their quantile."""
+        for balanced, counts, times in self._pixels(chrom, windows):
+            values = self.contacts(balanced, counts)
+            self.largest = max(self.largest, float(values.max()))
+            self.histogram.add(values, times)
 
 
-def count_contacts(
-    deep: Maps, low: Maps, training: list[tuple[str, pd.DataFrame]], recipe: CountsRecipe, coarsen: int
-) -> dict[str, float]:
-    """The section `counts` of statistics.json, from the training windows.
+def _contact_facts(tallies: dict[str, _Contacts]) -> dict[str, float]:
+    """The section `counts` of statistics.json.
 
     ratio: contacts of the deep map per contact of the low map. For both maps: contacts per unit of the balanced scale,
     and the largest value and 99.9 % quantile (zeros included) of the contacts per pixel that the recipe makes.
     """
-    maps = {"deep": (deep, 1, _Contacts()), "low": (low, coarsen, _Contacts())}
-    for chrom, stack in training:
-        for source, factor, tally in maps.values():
-            tally.count(*source.windows(chrom, stack), factor)
-    for chrom, stack in training:
-        for source, factor, tally in maps.values():
-            tally.add(normalise.contacts(*source.windows(chrom, stack), recipe, tally.per_balanced, factor))
-    facts = {"ratio": maps["deep"][2].raw / max(maps["low"][2].raw, 1.0)}
-    for name, (_, _, tally) in maps.items():
+    facts = {"ratio": tallies["deep"].raw / max(tallies["low"].raw, 1.0)}
+    for name, tally in tallies.items():
         facts[f"{name}_per_balanced"] = tally.per_balanced
         facts[f"{name}_max"] = tally.largest
         facts[f"{name}_q999"] = tally.histogram.quantile(0.999, zeros=True)
     return facts
 
 
-def mean_log_weight(low: Maps, regions: pd.DataFrame) -> float:
-    """Mean ln of the balancing weights of the good bins in the regions."""
-    logs = []
+def count_contacts(
+    deep: Maps, low: Maps, windows: pd.DataFrame, recipe: CountsRecipe, coarsen: int
+) -> dict[str, float]:
+    """The section `counts` of statistics.json, from windows (columns chrom, start_bp) of both maps."""
+    tallies = {"deep": _Contacts(deep, 1, recipe), "low": _Contacts(low, coarsen, recipe)}
+    for step in (_Contacts.count, _Contacts.add):
+        for chrom, of_chrom in by_chromosome(windows):
+            for tally in tallies.values():
+                step(tally, chrom, of_chrom)
+    return _contact_facts(tallies)
+
+
+def _log_weights(low: Maps, chrom: str, regions: pd.DataFrame) -> list[np.ndarray]:
+    """ln of the balancing weights of the good bins in the regions of one chromosome."""
+    weight, logs = low.on(chrom).weight, []
+    for start_bp, end_bp in extents(regions):
+        inside = weight[-(-start_bp // low.bin_bp) : -(-end_bp // low.bin_bp)]
+        logs.append(np.log(inside[np.isfinite(inside)]))
+    return logs
+
+
+def _learn(
+    tallies: dict[str, _Contacts], regions: pd.DataFrame, windows: pd.DataFrame, geometry: Geometry, recipes: Recipes
+) -> tuple[np.ndarray, dict[str, float], float, float, float]:
+    """What training regions and the windows in them say; chromosomes are read once.
+
+    tallies: "deep" and "low"; the windows' contacts are counted in them
+    Returns the expected (window_bins,), the global scale, and of the low map the mean ln of its balancing weights, the
+    contacts per bin, and by how much its balanced values are larger.
+    """
+    deep, low = tallies["deep"].source, tallies["low"].source
+    expected, histogram, depth = Expected(geometry.window_bins), normalise.Histogram(), summary.Depth()
+    coarsen = tallies["low"].factor
+    of_low, logs, recipe = Expected(geometry.window_bins // coarsen), [], recipes.observed
+    # A window is symmetric: its upper triangle says it all, and pixels off the diagonal count twice.
+    i, j = np.triu_indices(geometry.window_bins)
+    upper, times = i * geometry.window_bins + j, np.where(i < j, 2, 1)
     for chrom, chrom_regions in by_chromosome(regions):
-        weight = low.on(chrom).weight
-        for start_bp, end_bp in extents(chrom_regions):
-            inside = weight[-(-start_bp // low.bin_bp) : -(-end_bp // low.bin_bp)]
-            logs.append(np.log(inside[np.isfinite(inside)]))
-    values = np.concatenate(logs)
+        here = windows[windows["chrom"] == chrom]
+        expected.add(deep.on(chrom), chrom_regions)
+        for _, stack in stacks(here, geometry):
+            grained = normalise.adaptive_coarsegrain(*deep.windows(chrom, stack), recipe.cutoff, recipe.max_levels)
+            of_stack = grained.reshape(len(grained), -1)[:, upper]
+            histogram.add(of_stack, np.broadcast_to(times, of_stack.shape))
+        logs += _log_weights(low, chrom, chrom_regions)
+        depth.add(low.on(chrom), chrom_regions)
+        of_low.add(low.on(chrom), chrom_regions)
+        for tally in tallies.values():
+            tally.count(chrom, here)
+    scale, values = normalise.scale_of(histogram), np.concatenate(logs)
     if not len(values):
         raise InputError(
             f"{low.path}: no bin of the training regions is balanced; thin less or coarsen more (degradations), loosen "
             "`balance`, or choose other regions (splits)"
         )
-    return float(values.mean())
+    for tally in tallies.values():
+        if not tally.balanced > 0:
+            raise InputError(
+                f"{tally.source.path}: no contact in the training windows; choose other training regions (splits), "
+                "thin less or give a deeper map"
+            )
+    factor = factor_of_low(of_low, expected, coarsen)
+    return expected.means(deep), scale, float(values.mean()), depth.contacts_per_bin, factor
 
 
 def log_bias(weight: np.ndarray, mean: float) -> np.ndarray:
@@ -245,6 +348,27 @@ _THIN = (
 )
 
 
+def _check_ceilings(
+    deep_cool: str | os.PathLike, windows: pd.DataFrame, elsewhere: np.ndarray, empty: np.ndarray
+) -> None:
+    """Say how many windows have no positive median on their diagonal 2 (`normalise.diagonal_2_ceiling`).
+
+    Raises InputError where no training window has an observed/expected.
+    """
+    if empty[(windows["role"] == "train").to_numpy()].all():
+        raise InputError(
+            f"{deep_cool}: no training window has a contact between bins two or more apart, so none has an "
+            "observed/expected; choose other training regions (splits), wider bins or a deeper map"
+        )
+    if elsewhere.any():
+        logger.warning(
+            "%s: %d of %d windows have no contact on most of diagonal 2, at whose median O/E targets are clipped: they "
+            "are clipped at the median of the contacts nearest to it, and %d without any have O/E 1; the map is sparse "
+            "or its short-range contacts are filtered out",
+            *(deep_cool, elsewhere.sum(), len(windows), empty.sum()),
+        )
+
+
 def _check_statistics(deep_cool: str | os.PathLike, statistics: dict) -> None:
     """Raise InputError for scales that would make every pixel NaN."""
     scales = {
@@ -253,6 +377,8 @@ def _check_statistics(deep_cool: str | os.PathLike, statistics: dict) -> None:
     wrong = [f"{name} is {value}" for name, value in scales.items() if not np.isfinite(value)]
     if scales["observed/floor"] >= scales["observed/ceiling"]:
         wrong.append(f"observed/floor and observed/ceiling are both {scales['observed/floor']:.4g}")
+    if scales["oe/sd"] == 0:
+        wrong.append("oe/sd is 0: all O/E targets are one value")
     if wrong:
         raise InputError(
             f"{deep_cool}: its training windows give no scale (statistics.json: {', '.join(wrong)}); choose other "
@@ -286,7 +412,8 @@ def build(
     _check_bins(deep_cool, low_cool, geometry.bin_bp, coarsen)
     clr = open_map(deep_cool)
     sizes = chromsizes(clr)
-    bad = {name: clr.bins().fetch(name)["weight"].isna().to_numpy() for name in sizes}
+    weight = clr.bins()["weight"][:].to_numpy()
+    bad = {name: np.isnan(weight[slice(*extent(clr, name))]) for name in sizes}
     with_n = _bins_with_n(sequence_folder, bad)
     regions = splits.read(regions_bed)
     if absent := sorted(set(regions["chrom"]) - set(sizes)):
@@ -301,19 +428,12 @@ def build(
     low = Maps(low_cool, geometry.bin_bp * coarsen, size // coarsen)
     low_size = recipes.observed.low_bins(size, coarsen)
     wide = Maps(low_cool, geometry.bin_bp * coarsen, low_size) if low_size > size // coarsen else None
-    expected = expected_by_distance(deep, regions[regions["role"] == "train"])
-    recipe = (recipes.observed.cutoff, recipes.observed.max_levels)
-    scale = normalise.training_scale(
-        normalise.adaptive_coarsegrain(*deep.windows(chrom, stack), *recipe)
-        for chrom, stack in stacks(training, geometry)
-    )
-
-    mean_weight = mean_log_weight(low, regions[regions["role"] == "train"])
-    factor = factor_of_low(low, regions[regions["role"] == "train"], expected, coarsen)
+    train_regions = regions[regions["role"] == "train"]
+    tallies = {"deep": _Contacts(deep, 1, recipes.counts), "low": _Contacts(low, coarsen, recipes.counts)}
+    expected, scale, mean_weight, contacts_per_bin, factor = _learn(tallies, train_regions, training, geometry, recipes)
     of_low = normalise.low_factor(recipes.observed, {"coarsen": coarsen, "low": {"factor": factor}})
-    counts = count_contacts(deep, low, list(stacks(training, geometry)), recipes.counts, coarsen)
 
-    moments = {"oe": Moments(), "observed_deep": Moments()}
+    moments, ceilings = {"oe": Moments(), "observed_deep": Moments()}, []
     shapes = {
         "deep_observed": (size, size),
         "deep_oe": (size, size),
@@ -330,28 +450,32 @@ def build(
             )
             for name, shape in shapes.items()
         }
-        for chrom, stack in stacks(windows, geometry):
-            pixels = deep.windows(chrom, stack)
-            low_pixels = low.windows(chrom, stack)
-            observed, _ = normalise.observed(*pixels, recipes.observed, scale)
-            oe = normalise.oe(*pixels, recipes.oe, expected)
-            input_pixels = wide.windows(chrom, stack, pad=True) if wide else low_pixels
-            low_observed, _ = normalise.observed(*input_pixels, recipes.observed, scale, of_low)
-            if with_counts:
-                contact_maps = ("deep", pixels, 1), ("low", low_pixels, coarsen)
-                for name, map_pixels, factor in contact_maps:
-                    values = normalise.contacts(*map_pixels, recipes.counts, counts[f"{name}_per_balanced"], factor)
-                    arrays[f"{name}_counts"].append(values)
-            bins = stack["start_bp"].to_numpy()[:, None] // geometry.bin_bp + np.arange(size)
-            coarse_bins = bins[:, ::coarsen] // coarsen
-            arrays["low_bias"].append(log_bias(low.on(chrom).weight[coarse_bins], mean_weight))
-            arrays["deep_observed"].append(observed)
-            arrays["deep_oe"].append(oe)
-            arrays["low_observed"].append(low_observed)
-            arrays["valid"].append(~(bad[chrom] | with_n[chrom])[bins])
-            trains = (stack["role"] == "train").to_numpy()
-            moments["oe"].add(oe[trains])
-            moments["observed_deep"].add(observed[trains])
+        for chrom, chrom_windows in by_chromosome(windows):
+            for tally in tallies.values():
+                tally.add(chrom, chrom_windows[chrom_windows["role"] == "train"])
+            for _, stack in stacks(chrom_windows, geometry):
+                pixels = deep.windows(chrom, stack)
+                low_pixels = low.windows(chrom, stack)
+                input_pixels = wide.windows(chrom, stack, pad=True) if wide else low_pixels
+                observed, _ = normalise.observed(*pixels, recipes.observed, scale)
+                oe = normalise.oe(*pixels, recipes.oe, expected)
+                ceilings.append(normalise.diagonal_2_ceiling(pixels[0])[1:])
+                low_observed, _ = normalise.observed(*input_pixels, recipes.observed, scale, of_low)
+                if with_counts:
+                    arrays["deep_counts"].append(tallies["deep"].contacts(*pixels))
+                    arrays["low_counts"].append(tallies["low"].contacts(*low_pixels))
+                bins = stack["start_bp"].to_numpy()[:, None] // geometry.bin_bp + np.arange(size)
+                coarse_bins = bins[:, ::coarsen] // coarsen
+                arrays["low_bias"].append(log_bias(low.on(chrom).weight[coarse_bins], mean_weight))
+                arrays["deep_observed"].append(observed)
+                arrays["deep_oe"].append(oe)
+                arrays["low_observed"].append(low_observed)
+                arrays["valid"].append(~(bad[chrom] | with_n[chrom])[bins])
+                trains = (stack["role"] == "train").to_numpy()
+                moments["oe"].add(oe[trains])
+                moments["observed_deep"].add(observed[trains])
+    if recipes.oe.variant == "akita":
+        _check_ceilings(deep_cool, windows, *np.concatenate(ceilings, axis=1))
     windows.to_csv(out / "tiles.tsv", sep="\t", index=False)
     statistics = {
         "geometry": asdict(geometry),
@@ -361,12 +485,12 @@ def build(
             "bin_bp": geometry.bin_bp * coarsen,
             "coarsen": coarsen,
             "factor": factor,
-            "contacts_per_bin": summary.contacts_per_bin(low_cool, regions[regions["role"] == "train"]),
+            "contacts_per_bin": contacts_per_bin,
         },
         "tiles": {role: int((windows["role"] == role).sum()) for role in splits.ROLES},
         "observed": scale,
         "expected": expected.tolist(),
-        "counts": counts,
+        "counts": _contact_facts(tallies),
         "low_bias": {"mean_log_weight": mean_weight},
         **{name: moment.summary() for name, moment in moments.items()},
     }

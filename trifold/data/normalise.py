@@ -11,6 +11,8 @@ Deviations from them:
 - "Zeros replaced by the expected" (Kriukov2021) is read as: a pixel without a contact has O/E = 1.
 - A pixel whose expected is 0 keeps its value, as in cooltools; with a global expected too, where basenji divides by 0.
 - A window without a contact, or with one value only, has no 0-1 map as published (0/0); here it is 0.
+- Akita's target of a window whose diagonal 2 has the median 0 is its floor throughout as released; here
+  `diagonal_2_ceiling` says what is taken in its place, and a window without a contact beyond diagonal 1 has O/E = 1.
 - Lau 2025's clip of the logarithm at 100 (input) and 1000 (target) is left out: no balanced value comes near it.
 """
 
@@ -21,7 +23,7 @@ from typing import TypeVar
 
 import numba
 import numpy as np
-from scipy.ndimage import correlate1d
+from numpy.lib.stride_tricks import sliding_window_view
 
 from trifold.config import CountsRecipe, ObservedRecipe, OERecipe
 from trifold.errors import InputError
@@ -36,10 +38,8 @@ FLOOR_QUANTILE, CEILING_QUANTILE = 0.001, 0.9999  # of the positive training pix
 
 
 @numba.njit(cache=True, nogil=True)
-def _halve(values, counts, valid):
-    """Sums over 2 x 2 blocks of the values, the counts and the number of valid pixels."""
-    half = values.shape[0] // 2
-    values_sum, counts_sum, valid_sum = np.empty((half, half)), np.empty((half, half)), np.empty((half, half))
+def _halve(values, counts, valid, values_sum, counts_sum, valid_sum, half):
+    """Sums over half x half blocks of 2 x 2 values, counts and numbers of valid pixels, into the next three."""
     for i in range(half):
         for j in range(half):
             a, b = 2 * i, 2 * j
@@ -47,14 +47,13 @@ def _halve(values, counts, valid):
             values_sum[i, j] = (values[a, b] + values[a + 1, b]) + (values[a, b + 1] + values[a + 1, b + 1])
             counts_sum[i, j] = counts[a, b] + counts[a + 1, b] + counts[a, b + 1] + counts[a + 1, b + 1]
             valid_sum[i, j] = valid[a, b] + valid[a + 1, b] + valid[a, b + 1] + valid[a + 1, b + 1]
-    return values_sum, counts_sum, valid_sum
 
 
 @numba.njit(cache=True, nogil=True)
-def _refine(coarse_values, coarse_valid, values, counts, valid, cutoff):
+def _refine(coarse_values, coarse_valid, values, counts, valid, cutoff, half):
     """Spread the coarse average over the valid pixels of every 2 x 2 block with a pixel below the cutoff."""
-    for i in range(coarse_values.shape[0]):
-        for j in range(coarse_values.shape[1]):
+    for i in range(half):
+        for j in range(half):
             a, b = 2 * i, 2 * j
             # Invalid pixels take part with 0 contacts, as in cooltools: a block beside a bad bin is always averaged.
             fewest = min(counts[a, b], counts[a + 1, b], counts[a, b + 1], counts[a + 1, b + 1])
@@ -69,20 +68,30 @@ def _refine(coarse_values, coarse_valid, values, counts, valid, cutoff):
 @numba.njit(cache=True, nogil=True)
 def _coarsegrain_windows(balanced, counts, cutoff, max_levels, side, out):
     size = balanced.shape[1]
+    # Three maps a level, the same for all windows; what pads the finest to a power of two stays 0.
+    pyramid = [(np.zeros((side, side)), np.zeros((side, side)), np.zeros((side, side)))]
+    while len(pyramid) <= max_levels and pyramid[-1][0].shape[0] > MIN_SHAPE:
+        half = pyramid[-1][0].shape[0] // 2
+        pyramid.append((np.zeros((half, half)), np.zeros((half, half)), np.zeros((half, half))))
+    # Bins of the window at a level, the last one perhaps in part; beyond them nothing is counted or averaged.
+    extents = [size]
+    while len(extents) < len(pyramid):
+        extents.append((extents[-1] + 1) // 2)
+    values, contacts, valid = pyramid[0]
     for window in range(balanced.shape[0]):
-        values, contacts, valid = np.zeros((side, side)), np.zeros((side, side)), np.zeros((side, side))
         for i in range(size):
             for j in range(size):
-                if np.isfinite(balanced[window, i, j]):
-                    values[i, j] = balanced[window, i, j]
-                    contacts[i, j] = counts[window, i, j]
-                    valid[i, j] = 1
-        pyramid = [(values, contacts, valid)]
-        while len(pyramid) <= max_levels and pyramid[-1][0].shape[0] > MIN_SHAPE:
-            pyramid.append(_halve(*pyramid[-1]))
+                value = balanced[window, i, j]
+                finite = np.isfinite(value)
+                values[i, j] = value if finite else 0.0
+                contacts[i, j] = counts[window, i, j] if finite else 0.0
+                valid[i, j] = 1.0 if finite else 0.0
+        for level in range(1, len(pyramid)):
+            finer, coarser = pyramid[level - 1], pyramid[level]
+            _halve(finer[0], finer[1], finer[2], coarser[0], coarser[1], coarser[2], extents[level])
         for level in range(len(pyramid) - 1, 0, -1):
-            coarse_values, _, coarse_valid = pyramid[level]
-            _refine(coarse_values, coarse_valid, *pyramid[level - 1], cutoff)
+            coarser, finer = pyramid[level], pyramid[level - 1]
+            _refine(coarser[0], coarser[2], finer[0], finer[1], finer[2], cutoff, extents[level])
         for i in range(size):
             for j in range(size):
                 out[window, i, j] = values[i, j] if valid[i, j] else np.nan
@@ -104,9 +113,10 @@ def adaptive_coarsegrain(balanced: np.ndarray, counts: np.ndarray, cutoff: float
 # ---------------------------------------------------------------- pieces
 
 
-def _distances(size: int) -> np.ndarray:
-    i, j = np.ogrid[:size, :size]
-    return np.abs(i - j)
+def _near_diagonals(size: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Rows and columns of the diagonals -1, 0 and 1 of a window."""
+    bins = np.arange(size)
+    return [(bins[1:], bins[:-1]), (bins, bins), (bins[:-1], bins[1:])]
 
 
 @cache
@@ -148,8 +158,10 @@ def _needed(value: T | None, name: str) -> T:
 
 def divide_by_expected(windows: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """Observed/expected with an expected per diagonal, (W,) or (n, W); an expected of 0 or NaN divides nothing."""
-    divisor = np.where(expected > 0, expected, 1.0)
-    return windows / divisor[..., _distances(windows.shape[1])]
+    divisor, size = np.where(expected > 0, expected, 1.0), windows.shape[1]
+    # Row i of a window is divided by the divisors of the distances i ... 0 ... size - 1 - i: a stretch of this vector.
+    mirrored = np.concatenate([divisor[..., :0:-1], divisor], axis=-1)
+    return windows / sliding_window_view(mirrored, size, axis=-1)[..., ::-1, :]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -182,27 +194,72 @@ def interpolate(windows: np.ndarray) -> np.ndarray:
 
     A window without a good bin becomes 0. Equal to `cooltools.lib.numutils.interp_nan`.
     """
-    filled = windows.copy()
+    return _interpolate_in_place(windows.copy())
+
+
+def _interpolate_in_place(windows: np.ndarray) -> np.ndarray:
     # A bad bin is NaN even on its own diagonal.
-    _interpolate_windows(filled, ~np.isnan(np.diagonal(windows, axis1=1, axis2=2)))
-    return filled
+    _interpolate_windows(windows, ~np.isnan(np.diagonal(windows, axis1=1, axis2=2)))
+    return windows
+
+
+@numba.njit(cache=True, nogil=True)
+def _weigh(row, tap, out):
+    for j in range(len(out)):
+        out[j] = row[j] * tap
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_pair(first, second, tap, out):
+    for j in range(len(out)):
+        out[j] += (first[j] + second[j]) * tap
+
+
+@numba.njit(cache=True, nogil=True)
+def _smooth_windows(windows, half_taps, out):
+    """Both axes in turn; half_taps: the symmetric kernel from its middle outwards. Zeros lie outside."""
+    n, size = windows.shape[:2]
+    radius = len(half_taps) - 1
+    # A row of zeros above and below stands for those outside; a padded row likewise.
+    zeros, padded = np.zeros(size), np.zeros(size + 2 * radius)
+    middle = padded[radius : radius + size]
+    for window in range(n):
+        values = windows[window]
+        for i in range(size):
+            _weigh(values[i], half_taps[0], middle)
+            # Pairs of neighbours from the farthest to the nearest: the order of SciPy's correlate1d, and its rounding.
+            for offset in range(radius, 0, -1):
+                above = values[i - offset] if i >= offset else zeros
+                below = values[i + offset] if i + offset < size else zeros
+                _add_pair(above, below, half_taps[offset], middle)
+            row = out[window, i]
+            _weigh(middle, half_taps[0], row)
+            for offset in range(radius, 0, -1):
+                left = padded[radius - offset : radius - offset + size]
+                right = padded[radius + offset : radius + offset + size]
+                _add_pair(left, right, half_taps[offset], row)
 
 
 def smooth(windows: np.ndarray, sigma_bins: float) -> np.ndarray:
-    """Gaussian smoothing, zeros outside the window; the kernel is 8 sigma wide, rounded up to odd (0.8: 7 x 7)."""
+    """Gaussian smoothing, zeros outside the window; the kernel is 8 sigma wide, rounded up to odd (0.8: 7 x 7).
+
+    Equal to two passes of `scipy.ndimage.correlate1d`, bit for bit.
+    """
     if sigma_bins == 0:
         return windows
     radius = int(np.ceil(8 * sigma_bins)) // 2
     taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma_bins) ** 2)
     taps /= taps.sum()
-    along_columns = correlate1d(windows, taps, axis=1, mode="constant")
-    return correlate1d(along_columns, taps, axis=2, mode="constant")
+    windows = np.ascontiguousarray(windows, np.float64)
+    out = np.empty(windows.shape)
+    _smooth_windows(windows, taps[radius:], out)
+    return out
 
 
 def set_diagonals(windows: np.ndarray, value) -> None:
     """Write diagonals -1, 0 and 1 in place; `value` is a number or (n,)."""
-    near = _distances(windows.shape[1]) <= 1
-    windows[:, near] = np.reshape(value, (-1, 1))
+    for i, j in _near_diagonals(windows.shape[1]):
+        windows[:, i, j] = np.reshape(value, (-1, 1))
 
 
 def upsample(windows: np.ndarray, factor: int) -> np.ndarray:
@@ -219,18 +276,44 @@ def upsample(windows: np.ndarray, factor: int) -> np.ndarray:
 # ---------------------------------------------------------------- observed over expected
 
 
-def clip_at_diagonal_2(balanced: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Akita's first step: windows clipped to [0, median of their diagonal 2], diagonals -1, 0, 1 set to it.
+def diagonal_2_ceiling(balanced: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What Akita's first step clips windows (n, W, W) at: the ceilings, where they come from elsewhere, and where there
+    is none, each (n,), the last two bool.
 
-    Returns the windows and the values they were clipped at, (n,); a window without a valid pixel there has 0.
+    A ceiling is the median of diagonal 2. Where that is 0 (sparse maps; contacts of short range filtered out) the whole
+    target would be the floor: there it is the median of the positive pixels of the nearest diagonal from 2 on that has
+    one. A window without a contact from diagonal 2 on has the ceiling 0, and no observed/expected.
     """
     ceiling = np.zeros(len(balanced))
     diagonal = np.diagonal(balanced, 2, axis1=1, axis2=2)
     seen = np.isfinite(diagonal).any(axis=1)
     ceiling[seen] = np.nanmedian(diagonal[seen], axis=1)
+    elsewhere = ceiling <= 0
+    for window in np.flatnonzero(elsewhere):
+        ceiling[window] = _positive_median(balanced[window])
+    return ceiling, elsewhere, ceiling <= 0
+
+
+def _positive_median(window: np.ndarray) -> float:
+    """Median of the positive pixels of the nearest diagonal from 2 on that has one; 0 where none has."""
+    for offset in range(2, len(window)):
+        diagonal = np.diagonal(window, offset)
+        if (positive := diagonal[diagonal > 0]).size:
+            return float(np.median(positive))
+    return 0.0
+
+
+def clip_at_diagonal_2(balanced: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Akita's first step: windows clipped to [0, `diagonal_2_ceiling`], diagonals -1, 0, 1 set to it.
+
+    Returns the windows and the values they were clipped at, (n,).
+    """
+    ceiling, _, _ = diagonal_2_ceiling(balanced)
     clipped = np.clip(balanced, 0, ceiling[:, None, None])
     set_diagonals(clipped, ceiling)
-    clipped[np.isnan(balanced)] = np.nan
+    # Clipping keeps NaN; what was written over it on the three diagonals is NaN again.
+    for i, j in _near_diagonals(balanced.shape[1]):
+        clipped[:, i, j] = np.where(np.isnan(balanced[:, i, j]), np.nan, clipped[:, i, j])
     return clipped, ceiling
 
 
@@ -251,7 +334,13 @@ def oe_steps(
     steps |= {"coarsegrained": cg, "obsexp": oe_map}
     if akita:
         with np.errstate(divide="ignore"):
-            steps["logclip"] = np.clip(np.log(oe_map), -recipe.clip, recipe.clip)
+            logarithm = np.log(oe_map)
+        steps["logclip"] = np.clip(logarithm, -recipe.clip, recipe.clip, out=logarithm)
+        # Without a contact nothing is more or less than expected: not the floor, which would be learned.
+        empty = diagonal_2_ceiling(balanced)[2]
+        if empty.any():
+            nothing = empty[:, None, None] & np.isfinite(steps["logclip"])
+            steps["logclip"] = np.where(nothing, 0.0, steps["logclip"])
         steps["interp"] = interpolate(steps["logclip"])
         set_diagonals(steps["interp"], 0.0)
         return steps | {"smoothed": smooth(steps["interp"], recipe.sigma_bins)}
@@ -289,8 +378,12 @@ class ObservedScale:
         """[0, 1] from balanced values (n, W, W); NaN stays NaN, a scale without a span gives 0."""
         floor, ceiling, offset = (field[:, None, None] for field in (self.floor, self.ceiling, self.offset))
         span = np.log(ceiling / floor)
-        logarithm = np.log(np.maximum(balanced + offset, floor) / floor)
-        return np.clip(logarithm / np.where(span > 0, span, 1.0), 0.0, 1.0)
+        values = balanced + offset
+        np.maximum(values, floor, out=values)
+        values /= floor
+        np.log(values, out=values)
+        values /= np.where(span > 0, span, 1.0)
+        return np.clip(values, 0.0, 1.0, out=values)
 
     def inverse(self, values: np.ndarray) -> np.ndarray:
         """Balanced values (n, W, W) float64 from values on [0, 1]."""
@@ -355,13 +448,14 @@ def observed(
         # Windows are scaled as released: maps of wide bins are not divided by `factor` before the logarithm. The scale
         # that leads back is of the divided values, because predictions are on the scale of the deep map.
         return own_scale(filled, recipe).forward(filled).astype(np.float32), own_scale(filled / factor, recipe)
-    cg = adaptive_coarsegrain(balanced, counts, recipe.cutoff, recipe.max_levels) / factor
+    cg = adaptive_coarsegrain(balanced, counts, recipe.cutoff, recipe.max_levels)
+    cg /= factor
     if recipe.scale == "global":
         limits = _needed(scale, "scale")
         chosen = ObservedScale(*(np.array([value]) for value in (limits["floor"], limits["ceiling"], 0.0)))
     else:
         chosen = window_scale(cg)
-    return interpolate(chosen.forward(cg)).astype(np.float32), chosen
+    return _interpolate_in_place(chosen.forward(cg)).astype(np.float32), chosen
 
 
 def low_factor(recipe: ObservedRecipe, facts: dict) -> float:
@@ -384,12 +478,15 @@ class Histogram:
         self.zeros = 0
         self.positive = np.zeros(int((self.HIGHEST - self.LOWEST) / self.STEP) + 1, dtype=np.int64)
 
-    def add(self, values: np.ndarray) -> None:
-        """Count values; NaN is left out."""
-        positive = values[values > 0]
-        self.zeros += int((values == 0).sum())
-        index = (np.log(positive) - self.LOWEST) / self.STEP
-        self.positive += np.bincount(index.astype(np.int64), minlength=len(self.positive))
+    def add(self, values: np.ndarray, times: np.ndarray | None = None) -> None:
+        """Count values, as many `times` as an array of the same shape says; NaN is left out."""
+        positive, zero = values > 0, values == 0
+        self.zeros += int(zero.sum() if times is None else times[zero].sum())
+        index = np.log(values[positive])
+        index -= self.LOWEST
+        index /= self.STEP
+        number = None if times is None else times[positive]
+        self.positive += np.bincount(index.astype(np.int64), number, len(self.positive)).astype(np.int64)
 
     def quantile(self, share: float, *, zeros: bool = False) -> float:
         """The value below which a `share` of the positive values lies; `zeros`: of all values.
@@ -415,6 +512,11 @@ def training_scale(coarsegrained: Iterable[np.ndarray]) -> dict[str, float]:
     histogram = Histogram()
     for windows in coarsegrained:
         histogram.add(windows)
+    return scale_of(histogram)
+
+
+def scale_of(histogram: Histogram) -> dict[str, float]:
+    """`training_scale` of values that were counted. Raises InputError where there is no contact."""
     return {"floor": histogram.quantile(FLOOR_QUANTILE), "ceiling": histogram.quantile(CEILING_QUANTILE)}
 
 
@@ -449,7 +551,8 @@ def vehicle_maps(deep: np.ndarray, low: np.ndarray, quantile: float = 0.999) -> 
     for balanced in (deep, low):
         upper = np.triu(np.nan_to_num(balanced))
         values = (upper + np.triu(upper, 1).T)[np.ix_(kept_bins, kept_bins)]
-        ceiling = np.quantile(values, quantile)
+        # Of a sparse map the quantile is 0, and so are all values but a few: then the largest of them is taken.
+        ceiling = np.quantile(values, quantile) or values.max(initial=0) or 1.0
         maps.append((np.minimum(values, ceiling) / ceiling).astype(np.float32))
     return maps[0], maps[1]
 

@@ -5,6 +5,7 @@ and `pairs`: ``pairs.tsv`` (chrom, x, y, label, role), ``windows.tsv`` (chrom, x
 (windows × W, mean signal).
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +14,19 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 import torch
-from torch.utils.data import Dataset
 
 from trifold.arm import Arm
 from trifold.data import pairs
 from trifold.data.bands import open_bands
 from trifold.data.given import Given, Reader
+from trifold.data.samples import Samples
 from trifold.data.splits import ROLES
-from trifold.data.tracks import TrackStore
+from trifold.data.tracks import TrackStore, check_chromosomes
 from trifold.errors import InputError
+from trifold.io.tables import read_table
 
-TASKS = ("pretraining", "loop", "window", "cage")
+log = logging.getLogger(__name__)
+
 # The noise that the released loop script leaves in: sd of the Gaussian, shares of the entries that are changed.
 NOISE_SD, NOISE_SHARE = 0.1, 0.5
 Batch = TypeVar("Batch")
@@ -107,7 +110,7 @@ def _common(arm: Arm, network: Reader, statistics: dict, seed: int) -> dict:
     }
 
 
-class PairDataset(Dataset):
+class PairDataset(Samples):
     """Samples of a task in one or several roles, as dicts of tensors: `pair` (x, y), `index`, and what `reads` names.
 
     task      "pretraining": positive pairs; "loop": all pairs; "window", "cage": windows about TSS, x = y
@@ -146,6 +149,8 @@ class PairDataset(Dataset):
         self.tracks = [[TrackStore(path) for path in sample.tracks] for sample in samples]
         tables = [self._read(number, sample, roles, protocol) for number, sample in enumerate(samples)]
         table = pd.concat(tables, ignore_index=True)
+        if "tracks" in reads:
+            self._check_tracks(table, roles)
         generator = np.random.default_rng(seed)
         if fraction < 1:
             kept = generator.choice(len(table), size=int(fraction * len(table)), replace=False)
@@ -174,7 +179,7 @@ class PairDataset(Dataset):
         path = sample.pairs / ("pairs.tsv" if pairwise else "windows.tsv")
         if not path.exists():
             raise InputError(f"{path}: not found; give start sites (config: genome/tss) and make the pairs again")
-        table = pd.read_csv(path, sep="\t", dtype={"chrom": str})
+        table = read_table(path)
         table["row"] = np.arange(len(table))
         if self.task == "pretraining":
             table = table[table["label"] == 1]
@@ -184,6 +189,17 @@ class PairDataset(Dataset):
             role = "cage_role" if self.task == "cage" and protocol == "published" else "role"
             table = table[table[role].isin(roles)]
         return table[["chrom", "x", "y", "label", "row"]].assign(number=number, sample=sample.name)
+
+    def _check_tracks(self, table: pd.DataFrame, roles: Sequence[str] | None) -> None:
+        """Raise InputError for a track without data on a chromosome that is tested; of others it is said."""
+        for number, stores in enumerate(self.tracks):
+            chroms = table.loc[table["number"] == number, "chrom"].unique()
+            try:
+                check_chromosomes(stores, chroms, f"which hold {' and '.join(roles or ROLES)} samples")
+            except InputError as error:
+                if roles is not None and "test" in roles:
+                    raise
+                log.warning("%s", error)
 
     @staticmethod
     def _expression(sample: Sample) -> np.ndarray:

@@ -31,7 +31,8 @@ from scipy.stats import gaussian_kde
 from trifold.data.bands import BandStore
 from trifold.data.tracks import TrackStore
 from trifold.errors import InputError
-from trifold.genome import extents
+from trifold.genome import check_matched, check_renamed, extents
+from trifold.io import bed
 
 logger = logging.getLogger(__name__)
 
@@ -101,9 +102,21 @@ def segments(
     return out
 
 
+def signals(tracks: Sequence[TrackStore], chrom: str, n_bins: int, *, bin_bp: int, log: bool = True) -> np.ndarray:
+    """Tracks of a whole chromosome, (n_bins · bin_bp / track bin, n_tracks) float32; what `segments` cuts.
+
+    (n_bins, 0) where there is no track: a predictor that reads the map alone.
+    """
+    if not tracks:
+        return np.empty((n_bins, 0), dtype=np.float32)
+    read = [_meanings(log)[track.stored(chrom, 0, n_bins * bin_bp).view(np.uint16)] for track in tracks]
+    return np.stack(read, axis=1)
+
+
 @cache
 def _meanings(log: bool) -> np.ndarray:
-    """What each of the 65,536 patterns of float16 says, float32; 0 where that is no number."""
+    """What each of the 65,536 patterns of float16 says, float32; 0 where that is no number: no data, or the logarithm
+    of what is at or below 0."""
     every = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
     with np.errstate(divide="ignore", invalid="ignore"):
         said = np.log2(every + 1) if log else every
@@ -124,27 +137,30 @@ def _look_up(table, patterns, starts, out, places, k):
 # ---------------------------------------------------------------- positives
 
 
+@dataclass(frozen=True)
+class Loops:
+    """Loops of BEDPE files: chromosome -> (n, 2) bins (x, y), x < y, unique and sorted; rows of the files that were
+    `listed`, and of those left out how many by reason."""
+
+    pairs: dict[str, np.ndarray]
+    listed: int
+    left_out: dict[str, int]
+
+
 def _read_bedpe(path: str | os.PathLike, rename: Mapping[str, str]) -> pd.DataFrame:
-    names = ["chrom1", "start1", "end1", "chrom2", "start2", "end2"]
-    try:
-        text = {"chrom1": str, "chrom2": str}
-        table = pd.read_csv(path, sep="\t", header=None, comment="#", usecols=range(6), names=names, dtype=text)
-        table = table.astype({"start1": np.int64, "start2": np.int64})
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: not a readable BEDPE ({error}); give tab-separated columns chrom1 start1 end1 chrom2 start2 end2"
-        ) from error
+    table = bed.read_table(path, bed.BEDPE, f"give a BEDPE, tab-separated columns {' '.join(bed.BEDPE)}")
+    check_renamed(rename, pd.unique(table[["chrom1", "chrom2"]].to_numpy().ravel()), f"{path}: pairs/rename")
     return table.replace({"chrom1": dict(rename), "chrom2": dict(rename)})
 
 
-def read_loops(
+def read_listed(
     paths: str | os.PathLike | Sequence[str | os.PathLike],
     bin_bp: int = 5000,
     *,
     max_bins: int = MAX_LOOP_BINS,
     rename: Mapping[str, str] | None = None,
-) -> dict[str, np.ndarray]:
-    """Loops of one BEDPE or several (ChIA-PET; .gz too) -> chromosome -> (n, 2) bins (x, y), x < y, unique and sorted.
+) -> Loops:
+    """Loops of one BEDPE or several (ChIA-PET; .gz too).
 
     A bin is that of an anchor's start. Loops of 4 to `max_bins` bins within one chromosome are taken.
     rename  {file's name: genome's name}
@@ -155,15 +171,34 @@ def read_loops(
     starts = table[["start1", "start2"]].to_numpy()
     pairs = np.sort(starts // bin_bp, axis=1)
     distances = pairs[:, 1] - pairs[:, 0]
-    taken = (distances >= MIN_LOOP_BINS) & (distances <= max_bins)
-    taken &= (table["chrom1"] == table["chrom2"]).to_numpy()
+    placed = (starts >= 0).all(axis=1) & (table["chrom1"] == table["chrom2"]).to_numpy()
+    long_enough, short_enough = distances >= MIN_LOOP_BINS, distances <= max_bins
+    taken = placed & long_enough & short_enough
     if not taken.any():
         raise InputError(
             f"{', '.join(map(str, paths))}: no loop of {MIN_LOOP_BINS * bin_bp:,} to {max_bins * bin_bp:,} bp within a "
             "chromosome; give the loops of a ChIA-PET experiment"
         )
     chroms = table["chrom1"].to_numpy()
-    return {chrom: np.unique(pairs[taken & (chroms == chrom)], axis=0) for chrom in dict.fromkeys(chroms[taken])}
+    loops = {chrom: np.unique(pairs[taken & (chroms == chrom)], axis=0) for chrom in dict.fromkeys(chroms[taken])}
+    left_out = {
+        "not within a chromosome": int((~placed).sum()),
+        "too short": int((placed & ~long_enough).sum()),
+        "too long": int((placed & ~short_enough).sum()),
+        "same bins as another": int(taken.sum()) - sum(map(len, loops.values())),
+    }
+    return Loops(loops, len(table), left_out)
+
+
+def read_loops(
+    paths: str | os.PathLike | Sequence[str | os.PathLike],
+    bin_bp: int = 5000,
+    *,
+    max_bins: int = MAX_LOOP_BINS,
+    rename: Mapping[str, str] | None = None,
+) -> dict[str, np.ndarray]:
+    """`pairs` of `read_listed`: chromosome -> (n, 2) bins (x, y), x < y, unique and sorted."""
+    return read_listed(paths, bin_bp, max_bins=max_bins, rename=rename).pairs
 
 
 # ---------------------------------------------------------------- negatives
@@ -251,11 +286,8 @@ def choose_pairs(
     """
     if protocol not in ("published", "corrected"):
         raise InputError(f"config: the protocol {protocol!r} is not known; choose from published, corrected")
-    if not set(loops) & set(stores):
-        raise InputError(f"loops: none on {', '.join(stores)}; name chromosomes as the map does")
+    check_matched(loops, stores, "loops", "name chromosomes as the map does (pairs/rename)")
     shape = Distances.of(np.concatenate(list(loops.values())))
-    if absent := [chrom for chrom in loops if chrom not in stores]:
-        logger.warning("no band of %s: its loops are left out", ", ".join(absent))
     tables, counts = [], []
     for chrom, store in stores.items():
         if chrom not in loops:

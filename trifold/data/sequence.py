@@ -1,10 +1,12 @@
 """The genome as base codes: one memory-mapped array of all chromosomes, read by coordinate.
 
 A folder holds ``codes.npy`` (uint8, the chromosomes one after the other), ``chromosomes.tsv`` (name, length_bp, in that
-order) and ``n_bins.npz`` (per chromosome: bool, bin holds an N).
+order), ``n_bins.npz`` (per chromosome: bool, bin holds an N) and ``summary.json`` (bases, share of N, what was left
+out).
 """
 
 import csv
+import json
 import logging
 import os
 import re
@@ -16,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from trifold.errors import InputError
-from trifold.genome import N_CODE
+from trifold.genome import N_CODE, check_first_letters, check_renamed, some_of
 from trifold.io.fasta import CHUNK_BP, Records, open_fasta
 
 logger = logging.getLogger(__name__)
@@ -31,7 +33,9 @@ _PIECE = re.compile(r"(.+):(\d+)-(\d+)")
 def read_chromosomes(path: str | os.PathLike) -> dict[str, int]:
     """name -> length_bp of a ``chromosomes.tsv``, in its order."""
     with open(path, newline="") as handle:
-        return {row["name"]: int(row["length_bp"]) for row in csv.DictReader(handle, delimiter="\t")}
+        return {
+            row["name"]: int(row["length_bp"]) for row in csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE)
+        }
 
 
 def offsets(sizes: Mapping[str, int]) -> dict[str, int]:
@@ -44,14 +48,10 @@ def check_names(fasta_names: Iterable[str], map_names: Iterable[str], rename: Ma
     fasta_names, map_names = list(fasta_names), list(map_names)
     if missing := [name for name in map_names if name not in fasta_names]:
         raise InputError(
-            f"{path}: lacks {_some(missing)}; its chromosomes are {_some(fasta_names)}, wanted are {_some(map_names)}; "
-            f"name them alike by genome/rename ({{FASTA's name: genome's name}}; now {dict(rename)}) or leave them out "
-            "by genome/exclude"
+            f"{path}: lacks {some_of(missing)}; its chromosomes are {some_of(fasta_names)}, wanted are "
+            f"{some_of(map_names)}; name them alike by genome/rename ({{FASTA's name: genome's name}}; now "
+            f"{dict(rename)}) or leave them out by genome/exclude"
         )
-
-
-def _some(names: Sequence[str], most: int = 25) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 # ---------------------------------------------------------------- prepare
@@ -85,6 +85,32 @@ def _place(path: Path, name: str, length_bp: int, rename: Mapping[str, str], sou
         )
     start_bp = start if length_bp == end - start else start - 1  # samtools faidx counts from 1
     return _Record(path, name, rename.get(chrom, chrom), start_bp, length_bp, False, source)
+
+
+def _chromosome_of(name: str) -> str:
+    """The chromosome that a record's name says it is a piece of, else the name."""
+    piece = _PIECE.fullmatch(name)
+    return piece[1] if piece else name
+
+
+# Names that stand for one chromosome: an exclusion that misses by them leaves the chromosome in.
+_ALIASES = [{"chrM", "chrMT", "M", "MT", "Mito", "chrMito", "mitochondrion_genome"}]
+
+
+def _warn_of_kept(exclude: Iterable[str], present: Iterable[str], listed: str) -> None:
+    """Say which of the chromosomes stay though one of `exclude` probably means them.
+
+    A name that the FASTA has not is no mistake by itself: an exclusion is for maps too, and the default for any genome.
+    """
+    present = set(present)
+    for name in sorted(set(exclude) - present):
+        bare = name.removeprefix("chr")
+        aliases = {bare, f"chr{bare}"}.union(*(names for names in _ALIASES if name in names))
+        if meant := sorted(aliases & present):
+            logger.warning(
+                "config: genome/exclude: %s: has no %s, and %s stays in; name it so if it is meant",
+                *(listed, name, ", ".join(meant)),
+            )
 
 
 def _sizes_of(records: Sequence[_Record], sizes: Mapping[str, int]) -> dict[str, int]:
@@ -122,7 +148,7 @@ def prepare(
     rename: Mapping[str, str] | None = None,
     sizes: Mapping[str, int] | None = None,
 ) -> dict:
-    """Write ``codes.npy``, ``chromosomes.tsv`` and ``n_bins.npz`` of a genome into the folder `out`.
+    """Write ``codes.npy``, ``chromosomes.tsv``, ``n_bins.npz`` and ``summary.json`` of a genome into the folder `out`.
 
     fasta    one .fa or .fa.gz, or several that are one genome; lower case (soft-masked) is a base, every other letter N
     bin_bp   bins of ``n_bins.npz``
@@ -130,7 +156,8 @@ def prepare(
     rename   {FASTA's name: genome's name}
     sizes    name -> length, bp, of chromosomes that must be there: those of a map, or those of which the FASTA holds
              pieces only (records named chrom:start-end); the rest of such a chromosome is N
-    Returns `chromosomes`, `n_bases` (per chromosome), `renamed`, `excluded` and `pieces`. Raises InputError for a file
+    Returns what ``summary.json`` holds: `chromosomes`, `n_bases` (per chromosome), `renamed`, `excluded`, `pieces`,
+    `bases` (of all chromosomes) and `n_share`. Raises InputError for a file
     that is no FASTA, names or lengths that contradict `sizes`, and a genome with nothing left.
     """
     out, rename, sizes, exclude = Path(out), rename or {}, sizes or {}, set(exclude)
@@ -144,12 +171,16 @@ def prepare(
             for name, length_bp in source.lengths_bp.items()
             if length_bp
         ]
+        names = [name for record in placed for name in (record.name, _chromosome_of(record.name))]
+        check_renamed(rename, names, f"config: genome/rename: {listed}")
+        _warn_of_kept(exclude, {record.chrom for record in placed}, listed)
         records = [record for record in placed if record.chrom not in exclude]
         if not records:
             raise InputError(f"{listed}: no sequence is left after genome/exclude {sorted(exclude)}")
         wanted = [name for name in sizes if name not in exclude]
         check_names(dict.fromkeys(record.chrom for record in records), wanted, rename, listed)
         lengths = _sizes_of(records, sizes)
+        check_first_letters(lengths, listed)
         n_bases = _write(records, lengths, out, bin_bp)
     excluded = sorted({record.chrom for record in placed} & exclude)
     report = {
@@ -158,7 +189,10 @@ def prepare(
         "renamed": {record.name: record.chrom for record in records if record.whole and record.name != record.chrom},
         "excluded": excluded,
         "pieces": [record.name for record in records if not record.whole],
+        "bases": sum(lengths.values()),
+        "n_share": sum(n_bases.values()) / sum(lengths.values()),
     }
+    (out / "summary.json").write_text(json.dumps(report, indent=1) + "\n")
     logger.info(
         "%s: %d chromosomes, %d bp, %d of them N; renamed %s; excluded %s",
         *(listed, len(lengths), sum(lengths.values()), sum(n_bases.values()), report["renamed"], excluded),
@@ -172,10 +206,18 @@ def _write(records: Sequence[_Record], lengths: dict[str, int], out: Path, bin_b
     codes = np.lib.format.open_memmap(out / "codes.npy", mode="w+", dtype=np.uint8, shape=(sum(lengths.values()),))
     for chrom in {record.chrom for record in records if not record.whole}:
         codes[start_of[chrom] : start_of[chrom] + lengths[chrom]] = N_CODE
+    filled = sum(lengths.values()) - sum(record.length_bp for record in records)  # N where there are pieces only
     for record in records:
         for start_bp, chunk in record.source.chunks(record.name):
             first = start_of[record.chrom] + record.start_bp + start_bp
             codes[first : first + len(chunk)] = chunk
+            filled += len(chunk)
+    if filled != len(codes):
+        paths = ", ".join(sorted({str(record.path) for record in records}))
+        raise InputError(
+            f"{paths}: the chromosomes have {len(codes):,} bases, and {filled:,} were read; the FASTA changed while it "
+            "was read: start again"
+        )
     codes.flush()
     with_n, n_bases = {}, {}
     for chrom, length_bp in lengths.items():
@@ -225,7 +267,7 @@ class SequenceStore:
     def window(self, chrom: str, start_bp: int, end_bp: int) -> np.ndarray:
         """Base codes, uint8 (end_bp - start_bp,), a copy; N outside the chromosome."""
         if chrom not in self.chromsizes:
-            raise InputError(f"{self.folder}: no chromosome {chrom}; it has {_some(list(self.chromsizes))}")
+            raise InputError(f"{self.folder}: no chromosome {chrom}; it has {some_of(list(self.chromsizes))}")
         if self._codes is None:
             self._codes = np.asarray(np.load(self.folder / "codes.npy", mmap_mode="r"))
         first, last = (min(max(edge, 0), self.chromsizes[chrom]) for edge in (start_bp, end_bp))

@@ -16,6 +16,7 @@ import pandas as pd
 
 from trifold.errors import InputError
 from trifold.genome import extents
+from trifold.io.tables import read_bed, write_bed
 
 ROLES = ("train", "validation", "test")
 COLUMNS = ["chrom", "start_bp", "end_bp", "role"]
@@ -27,7 +28,7 @@ def read(path: str | os.PathLike) -> pd.DataFrame:
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file; a BED of regions {REMEDY}")
     try:
-        table = pd.read_csv(path, sep="\t", comment="#", header=None, names=COLUMNS, dtype={"chrom": str, "role": str})
+        table = read_bed(path, (0, 3), COLUMNS)
         return table.astype({"start_bp": "int64", "end_bp": "int64"})
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: {REMEDY} ({error})") from error
@@ -119,4 +120,4 @@ def make(split: dict, chromsizes: dict[str, int], window_bp: int) -> pd.DataFram
 
 def write(path: str | os.PathLike, split: dict, chromsizes: dict[str, int], window_bp: int) -> None:
     """Write the regions of one fold as a BED file with a fourth column, the role."""
-    make(split, chromsizes, window_bp).to_csv(path, sep="\t", header=False, index=False)
+    write_bed(make(split, chromsizes, window_bp), path)

@@ -1,24 +1,54 @@
 """A map in the numbers that people ask for first: contacts, how many of them are within chromosomes, depth.
 
-Pixels are read once, in chunks. Beside a prepared map the workflow writes its summary as `summary.json`.
+Pixels are read once, in chunks; of a map with very many, a sample is read where that will do. Beside a prepared map the
+workflow writes its summary as `summary.json`.
 """
 
 import json
+import logging
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from trifold.data import contacts
-from trifold.genome import by_chromosome, extents, n_bins
-from trifold.io.cool import bin_width, open_map, read_pixels
+from trifold.data import contacts, invariants
+from trifold.genome import extents, n_bins
+from trifold.io import kinds
+from trifold.io.cool import CHUNK_PIXELS, COLUMNS, Band, Pixels, dataset, open_map, opened, read_pixels, weight_facts
+
+logger = logging.getLogger(__name__)
 
 CLASSES_PER_DOUBLING = 2  # of the distance, in `by_distance`
+STRETCHES = 100  # of rows that are read of a map with very many pixels
 
 
-def summarise(source: str | os.PathLike, bin_bp: int | None = None) -> dict:
+@dataclass(frozen=True)
+class _Counted:
+    """What pixels say of a map.
+
+    contacts     of the whole map; cis: within chromosomes
+    by_diagonal  (bins of the longest chromosome,) cis contacts at every distance, of the rows that were read
+    rows, seen   (bins,) bool: rows that were read and have a cis contact; bins that have one
+    read_share   of the pixels
+    """
+
+    contacts: float
+    cis: float
+    by_diagonal: np.ndarray
+    rows: np.ndarray
+    seen: np.ndarray
+    read_share: float = 1.0
+
+
+def summarise(source: str | os.PathLike, bin_bp: int | None = None, most_pixels: int | None = None) -> dict:
     """Numbers of one map: a .cool, an .mcool or .hic with `bin_bp`, or the URI of a cooler.
+
+    most_pixels: of a cooler with more, about so many are read, in stretches of whole rows spread evenly over the
+    genome; then `read_share` says how many of the pixels these were, `contacts` is what the file states, bins with a
+    contact are taken from the index, and the other numbers are estimates. None reads all pixels.
 
     bin_bp             bin width, bp
     chromosomes        how many; length_bp: their length together
@@ -31,33 +61,110 @@ def summarise(source: str | os.PathLike, bin_bp: int | None = None) -> dict:
     """
     raw = contacts.open_raw(source, bin_bp)
     sizes = [n_bins(length_bp, raw.bin_bp) for length_bp in raw.chromsizes.values()]
-    chrom_of = np.repeat(np.arange(len(sizes)), sizes)
-    total, by_diagonal, seen = 0.0, np.zeros(max(sizes)), np.zeros(len(chrom_of), dtype=bool)
-    for pixels in raw.chunks():
-        bin1, bin2 = pixels["bin1_id"], pixels["bin2_id"]
-        count = np.nan_to_num(np.asarray(pixels["count"], dtype=np.float64))
-        total += float(count.sum())
-        cis = (chrom_of[bin1] == chrom_of[bin2]) & (count > 0)
-        bin1, bin2, count = bin1[cis], bin2[cis], count[cis]
-        by_diagonal += np.bincount(np.abs(bin2 - bin1), count, len(by_diagonal))
-        seen[bin1] = seen[bin2] = True
-    weight = raw.weight()
-    return {
+    counted = None
+    if most_pixels is not None and not (kinds.is_hic(source) or raw.moved or raw.absent):
+        counted = _sample(source, raw.bin_bp, sizes, most_pixels)
+    counted = counted or _count(raw, sizes)
+    weight, edges = raw.weight(), np.cumsum(sizes)[:-1]
+    facts = {
         "bin_bp": raw.bin_bp,
         "chromosomes": len(sizes),
         "length_bp": sum(raw.chromsizes.values()),
-        "contacts": _whole(total),
-        "cis_contacts": _whole(float(by_diagonal.sum())),
-        "bins": len(chrom_of),
+        "contacts": _whole(counted.contacts),
+        "cis_contacts": _whole(counted.cis),
+        "bins": sum(sizes),
         "bad_bins": None if weight is None else int(np.isnan(weight).sum()),
-        "contacts_per_bin": float(by_diagonal.sum() / max(seen.sum(), 1)),
-        "by_distance": _by_distance(by_diagonal, np.split(seen, np.cumsum(sizes)[:-1]), raw.bin_bp),
+        "contacts_per_bin": counted.cis / max(int(counted.seen.sum()), 1),
+        "by_distance": _by_distance(
+            counted.by_diagonal, np.split(counted.rows, edges), np.split(counted.seen, edges), raw.bin_bp
+        ),
     }
+    return facts if counted.read_share == 1 else facts | {"read_share": counted.read_share}
 
 
-def write(folder: Path) -> None:
-    """`summary.json` of the prepared map in a folder, beside its map.cool."""
-    (folder / "summary.json").write_text(json.dumps(summarise(folder / "map.cool"), indent=1) + "\n")
+def _cis(pixels: Pixels, chrom_of: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """bin1, bin2 and count of the contacts within chromosomes, and the contacts of all pixels."""
+    bin1, bin2 = pixels["bin1_id"], pixels["bin2_id"]
+    count = np.nan_to_num(np.asarray(pixels["count"], dtype=np.float64))
+    cis = (chrom_of[bin1] == chrom_of[bin2]) & (count > 0)
+    return bin1[cis], bin2[cis], count[cis], float(count.sum())
+
+
+def _count(raw: contacts.Raw, sizes: list[int]) -> _Counted:
+    """Every pixel of a map; sizes: bins of its chromosomes."""
+    chrom_of = np.repeat(np.arange(len(sizes)), sizes)
+    total, by_diagonal, seen = 0.0, np.zeros(max(sizes)), np.zeros(len(chrom_of), dtype=bool)
+    for pixels in raw.chunks():
+        bin1, bin2, count, all_contacts = _cis(pixels, chrom_of)
+        total += all_contacts
+        by_diagonal += np.bincount(np.abs(bin2 - bin1), count, len(by_diagonal))
+        seen[bin1] = seen[bin2] = True
+    return _Counted(total, float(by_diagonal.sum()), by_diagonal, seen, seen)
+
+
+def _sample(source: str | os.PathLike, bin_bp: int, sizes: list[int], most_pixels: int) -> _Counted | None:
+    """Some rows of a cooler; None where it has no more than `most_pixels`, or its bins are not those of its lengths."""
+    clr, chrom_of = open_map(source, bin_bp), np.repeat(np.arange(len(sizes)), sizes)
+    with opened(clr) as group:
+        offsets = dataset(group, "indexes/bin1_offset")[:]
+        number = int(offsets[-1])
+        if number <= most_pixels or len(offsets) != len(chrom_of) + 1:
+            return None
+        # Stretches of as many rows, spread evenly; rows without a pixel are no bins with a contact.
+        long = max(1, int(len(chrom_of) * most_pixels / number) // STRETCHES)
+        firsts = np.unique(np.arange(STRETCHES) * len(chrom_of) // STRETCHES)
+        sampled, by_diagonal, contacts_read, read = np.zeros(len(chrom_of), dtype=bool), np.zeros(max(sizes)), 0.0, 0
+        table = {name: dataset(group, f"pixels/{name}") for name in COLUMNS}
+        for first in firsts:
+            sampled[first : first + long] = True
+            lo, hi = int(offsets[first]), int(offsets[first + long])
+            for start in range(lo, hi, CHUNK_PIXELS):
+                pixels = {name: column[start : min(start + CHUNK_PIXELS, hi)] for name, column in table.items()}
+                bin1, bin2, count, all_contacts = _cis(pixels, chrom_of)
+                contacts_read += all_contacts
+                by_diagonal += np.bincount(bin2 - bin1, count, len(by_diagonal))
+            read += hi - lo
+    filled = np.diff(offsets) > 0
+    # What the file states is the sum of its counts; without that the sampled rows stand for all.
+    stated = clr.info.get("sum")
+    total = contacts_read / max(sampled.mean(), 1e-9) if stated is None else float(stated)
+    cis = total * float(by_diagonal.sum()) / max(contacts_read, 1e-9)
+    return _Counted(total, round(cis), by_diagonal, sampled & filled, filled, read / number)
+
+
+def write(folder: Path, report: Mapping, called: str | os.PathLike, deep: Path | None = None) -> dict:
+    """`summary.json` of the prepared map in a folder, beside its map.cool; returns what it holds.
+
+    report: of `contacts.prepare` or `degrade.degrade`; called: what the map is called in messages; deep: the deep map
+    of a low map that was measured, whose cis share is compared. Beside the numbers of `summarise` there are
+    `cis_share`, `row_sums` (mean and sd of the balanced rows of good bins) and `checked`: what must hold of contacts
+    before and after. Raises InputError where rows do not sum to 1, or the file does not hold what was written.
+    """
+    path = folder / "map.cool"
+    facts = {**summarise(path), "row_sums": row_sums(path)}
+    invariants.check_stored(called, report["contacts"], facts["contacts"])
+    invariants.check_rows(called, facts["row_sums"])
+    counted = ("contacts_read", "contacts_left_out", "contacts_deep", "thin", "coarsen", "contacts")
+    facts["cis_share"] = invariants.cis_share(facts)
+    facts["checked"] = {name: report[name] for name in counted if name in report}
+    if deep is not None and (advice := invariants.cis_advice(read(deep), facts)):
+        logger.warning("%s: %s", called, advice)
+    (folder / "summary.json").write_text(json.dumps(facts, indent=1) + "\n")
+    return facts
+
+
+def row_sums(path: Path) -> dict[str, float]:
+    """Mean and standard deviation of the rows of good bins of a balanced map, beyond the diagonals left out."""
+    clr = open_map(path)
+    weight = clr.bins()["weight"][:].to_numpy()
+    factor, sums = np.nan_to_num(weight), np.zeros(len(weight))
+    left_out = int(weight_facts(clr).get("ignore_diags", 0))
+    for pixels in read_pixels(clr):
+        bin1, bin2 = pixels["bin1_id"], pixels["bin2_id"]
+        value = pixels["count"] * factor[bin1] * factor[bin2] * (bin2 - bin1 >= left_out)
+        sums += np.bincount(bin1, value, len(sums)) + np.bincount(bin2, value * (bin1 != bin2), len(sums))
+    rows = sums[np.isfinite(weight)]
+    return {"mean": float(rows.mean()), "sd": float(rows.std())}
 
 
 def read(path: Path) -> dict:
@@ -71,16 +178,20 @@ def _whole(value: float) -> int | float:
     return int(value) if value == int(value) else value
 
 
-def _by_distance(by_diagonal: np.ndarray, seen: list[np.ndarray], bin_bp: int) -> list[list[float]]:
-    """[distance_bp, contacts per pixel] of every distance class, from the contacts of every diagonal."""
+def _by_distance(
+    by_diagonal: np.ndarray, rows: list[np.ndarray], seen: list[np.ndarray], bin_bp: int
+) -> list[list[float]]:
+    """[distance_bp, contacts per pixel] of every distance class, from the contacts of every diagonal.
+
+    rows, seen: by chromosome, the bins whose rows were read and the bins that have a contact
+    """
     diagonals, pixels = np.arange(len(by_diagonal)), np.zeros(len(by_diagonal))
-    for of_chrom in seen:
-        bins = of_chrom.astype(np.float64)
-        # The number of pairs of seen bins at every distance is the autocorrelation of `bins`, computed by FFT. NumPy's
-        # FFT, because every job imports this module and scipy.signal takes most of a second to load.
+    for read, bins in zip(rows, seen):
+        # The number of pairs at every distance is the correlation of the two, computed by FFT. NumPy's FFT, because
+        # every job imports this module and scipy.signal takes most of a second to load.
         size = 1 << (2 * len(bins)).bit_length()
-        power = np.abs(np.fft.rfft(bins, size)) ** 2
-        pixels[: len(bins)] += np.rint(np.fft.irfft(power, size)[: len(bins)])
+        first, second = (np.fft.rfft(flags.astype(np.float64), size) for flags in (read, bins))
+        pixels[: len(bins)] += np.rint(np.fft.irfft(first.conj() * second, size)[: len(bins)])
     steps = np.arange(0, CLASSES_PER_DOUBLING * (np.log2(len(by_diagonal)) + 1))
     edges = np.unique(np.rint(2 ** (steps / CLASSES_PER_DOUBLING)).astype(int))
     starts = np.append(0, edges[edges < len(by_diagonal)])
@@ -90,23 +201,28 @@ def _by_distance(by_diagonal: np.ndarray, seen: list[np.ndarray], bin_bp: int) -
     return np.column_stack([distances / numbers * bin_bp, contact_sums / np.maximum(pixels, 1)])[known].tolist()
 
 
-def contacts_per_bin(path: str | os.PathLike, regions: pd.DataFrame) -> float:
-    """`contacts_per_bin` of a cooler of one bin width, of the bins inside regions (columns chrom, start_bp, end_bp).
+class Depth:
+    """`contacts_per_bin` of the bins inside regions, chromosome by chromosome.
 
     A bin's contacts are those with the bins after it on its chromosome, in the regions or not.
     """
-    clr = open_map(path)
-    total, number = 0.0, 0
-    bin_bp = bin_width(clr)
-    for chrom, chrom_regions in by_chromosome(regions):
-        lo, hi = clr.extent(chrom)
-        inside, seen = np.zeros((2, hi - lo), dtype=bool)
-        for start_bp, end_bp in extents(chrom_regions):
-            inside[-(-start_bp // bin_bp) : -(-end_bp // bin_bp)] = True
-        for pixels in read_pixels(clr, chrom=chrom):
-            cis = (pixels["bin2_id"] < hi) & (pixels["count"] > 0)
-            bin1, bin2, count = (pixels[name][cis] for name in ("bin1_id", "bin2_id", "count"))
-            total += float(count[inside[bin1 - lo]].sum())
-            seen[bin1 - lo] = seen[bin2 - lo] = True
-        number += int((inside & seen).sum())
-    return total / max(number, 1)
+
+    def __init__(self):
+        self.contacts, self.bins = 0.0, 0
+
+    def add(self, band: Band, regions: pd.DataFrame) -> None:
+        """A band that was read, and the regions of its chromosome (columns start_bp, end_bp).
+
+        Raises ValueError for a band that was made.
+        """
+        if band.cis is None or band.seen is None:
+            raise ValueError(f"{band.chrom}: the contacts beyond this band are not known; read it from a map")
+        inside = np.zeros(len(band.weight), dtype=bool)
+        for start_bp, end_bp in extents(regions):
+            inside[-(-start_bp // band.bin_bp) : -(-end_bp // band.bin_bp)] = True
+        self.contacts += float(band.cis[inside].sum())
+        self.bins += int((inside & band.seen).sum())
+
+    @property
+    def contacts_per_bin(self) -> float:
+        return self.contacts / max(self.bins, 1)

@@ -5,8 +5,8 @@ sorted by bin1_id and then bin2_id, never a whole table in memory.
 """
 
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -16,13 +16,17 @@ import cooler
 import h5py
 import numpy as np
 import pandas as pd
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 from trifold.errors import InputError
+from trifold.genome import n_bins
+from trifold.io import kinds
 
 Pixels = dict[str, np.ndarray]
 COLUMNS = ("bin1_id", "bin2_id", "count")
 CHUNK_PIXELS = 2_000_000
 UNDATED = "1970-01-01T00:00:00.000000"
+INT32_MAX = int(np.iinfo(np.int32).max)
 
 
 def split_uri(path: str | os.PathLike) -> tuple[str, str]:
@@ -37,21 +41,41 @@ def uri(file: str | os.PathLike, group: str) -> str:
     return f"{file}::/{group.strip('/')}" if group.strip("/") else os.fspath(file)
 
 
+@contextmanager
+def _readable(path: str | os.PathLike) -> Iterator[None]:
+    """What HDF5 says of a damaged file, as one line with the file and the remedy."""
+    try:
+        yield
+    except (OSError, KeyError, RuntimeError) as error:
+        reason = str(error).strip('"')
+        raise InputError(f"{path}: not a readable cooler ({reason}); if it is truncated, fetch it again") from error
+
+
 def _groups(path: str | os.PathLike) -> list[str]:
     """Groups of the maps in a file, or of those at or below the group that a URI names."""
     file, wanted = split_uri(path)
     if not Path(file).is_file():
         raise InputError(f"{file}: no such file; give a .cool, .mcool or .hic map")
-    try:
+    if not h5py.is_hdf5(file):
+        what, remedy = kinds.describe(file)
+        raise InputError(f"{file}: {what}, not a contact map; {remedy}")
+    with _readable(file):
         groups = cooler.fileops.list_coolers(file)
-    except (OSError, KeyError, RuntimeError) as error:
-        raise InputError(f"{file}: not a readable cooler ({error}); if it is truncated, fetch it again") from error
     if not groups:
-        raise InputError(f"{file}: HDF5, but no cooler inside; give a .cool, .mcool or .hic map")
+        raise InputError(f"{file}: HDF5, but no cooler inside{_held(file)}")
     if not (below := [group for group in groups if f"{group}/".startswith(f"{wanted}/") or wanted == "/"]):
         present = some_of(f"{file}::{group}" for group in groups)
         raise InputError(f"{path}: no map {wanted} in the file; it has {present}")
     return below
+
+
+def _held(file: str) -> str:
+    """What an HDF5 file that is no cooler holds, and the remedy."""
+    with _readable(file), h5py.File(file, "r") as handle:
+        names = list(handle)
+    if {"intervals", "matrix"} <= set(names):
+        return ", but a matrix of HiCExplorer; `hicConvertFormat` makes a .cool of it"
+    return f" (it holds {some_of(names) or 'nothing'}); give a .cool, .mcool or .hic map"
 
 
 def some_of(names: Iterable[str], most: int = 12) -> str:
@@ -67,18 +91,17 @@ def resolutions(path: str | os.PathLike) -> dict[int, str]:
     several maps of one bin width (.scool), with the list to choose from.
     """
     file, groups = split_uri(path)[0], _groups(path)
-    try:
+    with _readable(path):
         maps = [cooler.Cooler(f"{file}::{group}") for group in groups]
         uris = {clr.binsize and int(clr.binsize): clr.uri for clr in maps}
         square = any(clr.storage_mode != "symmetric-upper" for clr in maps)
-    except (OSError, KeyError, RuntimeError) as error:
-        raise InputError(f"{path}: not a readable cooler ({error}); if it is truncated, fetch it again") from error
     widths = {width: map_uri for width, map_uri in uris.items() if width is not None}
     if None in uris or square:
         raise InputError(f"{path}: needs bins of one width and symmetric-upper storage; make it with `cooler cload`")
     if len(widths) < len(maps):
         choices = some_of(f"{file}::{group}" for group in groups)
-        raise InputError(f"{path}: holds {len(maps)} maps of {len(widths)} bin widths; choose one of {choices}")
+        number = f"{len(widths)} bin width" + "s" * (len(widths) > 1)
+        raise InputError(f"{path}: holds {len(maps)} maps of {number}; choose one of {choices}")
     return dict(sorted(widths.items()))
 
 
@@ -109,6 +132,20 @@ def chromsizes_of(path: str | os.PathLike) -> dict[str, int]:
     return chromsizes(open_map(path))
 
 
+def extent(clr: cooler.Cooler, chrom: str) -> tuple[int, int]:
+    """First bin of a chromosome, and the one after its last. A name is taken as it is: it may hold a colon (HLA)."""
+    lo, hi = clr.extent((chrom, 0, int(clr.chromsizes[chrom])))
+    return int(lo), int(hi)
+
+
+def in_order_of(path: str | os.PathLike, genome: Mapping[str, int]) -> dict[str, int]:
+    """Name -> length, bp: the chromosomes of a map in its order, then those of the genome that it has not.
+
+    Files about one map are read side by side, and tools (HiGlass) lay chromosomes out in the order of the file.
+    """
+    return {**chromsizes_of(path), **{name: size for name, size in genome.items() if name not in chromsizes_of(path)}}
+
+
 def opened(clr: cooler.Cooler, mode: str = "r") -> AbstractContextManager[h5py.Group]:
     """The HDF5 group of a map, open inside a `with`."""
     # cooler's annotation says that `open` returns the group; it returns a context manager of the group.
@@ -123,14 +160,70 @@ def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
 
 
 def read_pixels(clr: cooler.Cooler, chunk_pixels: int = CHUNK_PIXELS, chrom: str | None = None) -> Iterator[Pixels]:
-    """The pixel table as stored, chunk by chunk; with `chrom`, only the rows whose bin1 lies on it."""
-    with opened(clr) as group:
+    """The pixel table as stored, chunk by chunk; with `chrom`, only the rows whose bin1 lies on it.
+
+    Raises InputError where the file turns out to be damaged.
+    """
+    with _readable(clr.uri), opened(clr) as group:
         table = {name: dataset(group, f"pixels/{name}") for name in COLUMNS}
         start, end = 0, len(table["bin1_id"])
         if chrom is not None:
-            start, end = (int(dataset(group, "indexes/bin1_offset")[edge]) for edge in clr.extent(chrom))
+            start, end = (int(dataset(group, "indexes/bin1_offset")[edge]) for edge in extent(clr, chrom))
         for lo in range(start, end, chunk_pixels):
             yield {name: column[lo : min(lo + chunk_pixels, end)] for name, column in table.items()}
+
+
+def bin_places(clr: cooler.Cooler) -> np.ndarray | None:
+    """Where the bins of a map belong: (n,) number of every bin among those that the chromosomes' lengths give, in the
+    order of the chromosomes; None where the bin table is just these.
+
+    A foreign table may lack bins (masked ones taken out, a region of a chromosome), or have them in another order.
+    Raises InputError for bins that are none of these, and for one that stands twice.
+    """
+    bin_bp, sizes = bin_width(clr), chromsizes(clr)
+    numbers = np.array([n_bins(length_bp, bin_bp) for length_bp in sizes.values()], dtype=np.int64)
+    with _readable(clr.uri), opened(clr) as group:
+        chrom, start, end = (dataset(group, f"bins/{name}")[:].astype(np.int64) for name in ("chrom", "start", "end"))
+    lengths = np.array(list(sizes.values()), dtype=np.int64)
+    known = (chrom >= 0) & (chrom < len(lengths))
+    length = lengths[np.where(known, chrom, 0)] if len(lengths) else np.zeros(len(chrom), dtype=np.int64)
+    wrong = ~known | (start < 0) | (start % bin_bp > 0) | (start >= length)
+    wrong |= end != np.minimum(start + bin_bp, length)
+    if wrong.any():
+        first = int(wrong.argmax())
+        name = list(sizes)[chrom[first]] if known[first] else f"chromosome {chrom[first]}"
+        raise InputError(
+            f"{clr.uri}: bin {first} of its bin table is {name}:{start[first]}-{end[first]}, none of the bins of "
+            f"{bin_bp} bp counted from the start of a chromosome; make the map anew (`cooler cload`)"
+        )
+    places = np.cumsum([0, *numbers])[chrom] + start // bin_bp
+    if len(places) == numbers.sum() and (places == np.arange(len(places))).all():
+        return None
+    if len(np.unique(places)) < len(places):
+        raise InputError(f"{clr.uri}: a bin stands twice in its bin table; make the map anew (`cooler cload`)")
+    return places
+
+
+def checked_pixels(chunks: Iterable[Pixels], number: int, called: str | os.PathLike) -> Iterator[Pixels]:
+    """The same pixels. Raises InputError for bins that are none of the `number` of a map, and below the diagonal."""
+    for chunk in chunks:
+        bin1, bin2 = chunk["bin1_id"], chunk["bin2_id"]
+        if len(bin1) and (min(bin1.min(), bin2.min()) < 0 or max(bin1.max(), bin2.max()) >= number):
+            beyond = next(int(i) for ids in (bin1, bin2) for i in (ids.max(), ids.min()) if not 0 <= i < number)
+            raise InputError(
+                f"{called}: holds pixels of bin {beyond}, and has {number} bins: it is damaged, or its bins and pixels "
+                "are of two maps; fetch it again, or make it anew with `cooler load`"
+            )
+        if (bin1 > bin2).any():
+            raise InputError(f"{called}: holds pixels below the diagonal; make it anew with `cooler load`")
+        yield chunk
+
+
+def placed_pixels(chunks: Iterable[Pixels], places: np.ndarray) -> Iterator[Pixels]:
+    """Pixels whose bins are renumbered by `bin_places`; in the upper triangle, not sorted where the bins were not."""
+    for chunk in chunks:
+        bin1, bin2 = places[chunk["bin1_id"]], places[chunk["bin2_id"]]
+        yield {"bin1_id": np.minimum(bin1, bin2), "bin2_id": np.maximum(bin1, bin2), "count": chunk["count"]}
 
 
 @dataclass(frozen=True)
@@ -139,12 +232,17 @@ class Band:
 
     counts  (n_bins, width_bins) float64: `counts[i, d]` is the pixel (i, i + d), 0 where the table has none
     weight  (n_bins,) float64: multiplies a count on both sides; NaN marks a bad bin
+    Of the whole chromosome, not of the band alone; None for a band that was not read from a map:
+    cis     (n_bins,) float64: contacts of a bin with itself and the bins after it
+    seen    (n_bins,) bool: the bin has a contact on its chromosome
     """
 
     chrom: str
     bin_bp: int
     counts: np.ndarray
     weight: np.ndarray
+    cis: np.ndarray | None = None
+    seen: np.ndarray | None = None
 
     @classmethod
     def read(
@@ -158,28 +256,42 @@ class Band:
     ) -> "Band":
         """Read a band; pixels stored twice are summed. `balance=False` gives every bin the weight 1.
 
-        Raises InputError where the chromosome or (with `balance`) the `weight` column is missing.
+        Raises InputError where the chromosome or (with `balance`) the `weight` column is missing, or bins are.
         """
         clr = open_map(path, bin_bp)
         if chrom not in clr.chromnames:
             raise InputError(f"{path}: no chromosome {chrom}; it has {', '.join(clr.chromnames)}")
         if balance and "weight" not in clr.bins().columns:
             raise InputError(f"{path}: no `weight` column; balance the map first (`cooler balance`)")
-        lo, hi = clr.extent(chrom)
-        counts = np.zeros((hi - lo, width_bins))
+        if bin_places(clr) is not None:
+            raise InputError(f"{path}: its bin table lacks bins, or has them in another order; make it with all bins")
+        lo, hi = extent(clr, chrom)
+        counts, cis, seen = np.zeros((hi - lo, width_bins)), np.zeros(hi - lo), np.zeros(hi - lo, dtype=bool)
         for pixels in read_pixels(clr, chunk_pixels, chrom):
-            offset = pixels["bin2_id"] - pixels["bin1_id"]
-            inside = (offset < width_bins) & (pixels["bin2_id"] < hi)
-            np.add.at(counts, (pixels["bin1_id"][inside] - lo, offset[inside]), pixels["count"][inside])
+            on_chrom = pixels["bin2_id"] < hi
+            bin1, bin2 = pixels["bin1_id"][on_chrom] - lo, pixels["bin2_id"][on_chrom] - lo
+            count = pixels["count"][on_chrom].astype(np.float64)
+            cis += np.bincount(bin1, count, len(cis))
+            seen[bin1[count > 0]] = seen[bin2[count > 0]] = True
+            offset = bin2 - bin1
+            inside = offset < width_bins
+            np.add.at(counts.reshape(-1), (bin1 * width_bins + offset)[inside], count[inside])
         weight = clr.bins()["weight"][lo:hi].to_numpy(dtype=np.float64) if balance else np.ones(hi - lo)
-        return cls(chrom, bin_width(clr), counts, weight)
+        return cls(chrom, bin_width(clr), counts, weight, cis, seen)
 
     @property
     def balanced(self) -> np.ndarray:
         """counts · w_i · w_(i+d), (n_bins, width_bins); NaN on bad bins and past the end of the chromosome."""
+        return self.balanced_rows(slice(0, len(self.weight)))
+
+    def balanced_rows(self, rows: slice) -> np.ndarray:
+        """`balanced` of some bins; the stop of the slice is not past the last one."""
         width = self.counts.shape[1]
-        padded = np.concatenate([self.weight, np.full(width - 1, np.nan)])
-        return self.counts * self.weight[:, None] * np.lib.stride_tricks.sliding_window_view(padded, width)
+        partners = self.weight[rows.start : rows.stop + width - 1]
+        partners = np.append(partners, np.full(rows.stop - rows.start + width - 1 - len(partners), np.nan))
+        balanced = self.counts[rows] * self.weight[rows, None]
+        balanced *= sliding_window_view(partners, width)
+        return balanced
 
     def windows(self, starts: np.ndarray, size: int, *, pad: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Square windows on the diagonal: counts and balanced values, both (n, size, size) float64, symmetric.
@@ -197,11 +309,17 @@ class Band:
         if starts.size and starts.max() + size > n_bins:
             table = np.concatenate([table, np.zeros((size, width))])
             weight = np.append(weight, np.full(size, np.nan))
-        i, j = np.ogrid[:size, :size]
-        in_window = np.minimum(i, j) * width + np.abs(i - j)
-        counts = table.ravel()[starts[:, None, None] * width + in_window]
+        counts, below = np.empty((len(starts), size, size)), np.tri(size, k=-1, dtype=bool)
+        pixels, step = np.ascontiguousarray(table).ravel(), table.itemsize
+        for number, start in enumerate(starts):
+            # Pixel (i, j) lies at (start + i) * width + j - i: the upper triangle is a view of the band.
+            upper = as_strided(pixels[start * width :], (size, size), ((width - 1) * step, step), writeable=False)
+            np.copyto(counts[number], upper)
+            np.copyto(counts[number], upper.T, where=below)
         weight = weight[starts[:, None] + np.arange(size)]
-        return counts, counts * weight[:, :, None] * weight[:, None, :]
+        balanced = counts * weight[:, :, None]
+        balanced *= weight[:, None, :]
+        return counts, balanced
 
 
 def undate(path: str | os.PathLike) -> None:
@@ -215,6 +333,32 @@ def undate(path: str | os.PathLike) -> None:
             file[group].attrs.modify("creation-date", UNDATED)
 
 
+def write_weight(uri: str | os.PathLike, weight: np.ndarray, facts: Mapping | None = None) -> None:
+    """Write the column `weight` of a cooler, in place of one that is there; facts: its attributes, as `cooler balance`
+    writes them."""
+    with opened(cooler.Cooler(str(uri)), "r+") as group:
+        if "bins/weight" in group:
+            del group["bins/weight"]
+        column = group.create_dataset(
+            "bins/weight", data=np.asarray(weight, dtype=np.float64), compression="gzip", shuffle=True
+        )
+        column.attrs.update(facts or {})
+
+
+def weight_facts(clr: cooler.Cooler) -> dict:
+    """The attributes of the column `weight`: how it was made; empty for a map without one."""
+    with opened(clr) as group:
+        return dict(dataset(group, "bins/weight").attrs) if "bins/weight" in group else {}
+
+
+def predicted_weight(ignore_diags: int) -> dict:
+    """Attributes of the weights of a predicted map, 1 where a bin is predicted: those that `cooler balance` writes and
+    tools ask for. No bin was filtered for it, and rows sum to 1 beyond so many diagonals."""
+    filters = {"mad_max": 0, "min_nnz": 0, "min_count": 0}
+    made = {"ignore_diags": ignore_diags, "cis_only": True, "converged": True, "scale": 1.0, "divisive_weights": False}
+    return {**made, **filters}
+
+
 def write_cool(
     path: str | os.PathLike,
     chromsizes: dict[str, int],
@@ -224,27 +368,44 @@ def write_cool(
     metadata: dict | None = None,
     assembly: str | None = None,
     ordered: bool = True,
+    largest: int = INT32_MAX,
+    weight_facts: Mapping | None = None,
 ) -> None:
     """Write chunks of pixels as a cooler with bins of `bin_bp`.
 
-    weight   (n_bins,) column of the bin table, NaN on bad bins
-    ordered  chunks follow one another sorted and without duplicates; otherwise they are merged on disk, duplicates
-             summed. Inside a chunk both are required
-    Counts are stored as int32 or float64, as the first chunk has them. Equal maps are equal bytes.
+    weight        (n_bins,) column of the bin table, NaN on bad bins; weight_facts: its attributes
+    ordered       chunks follow one another sorted and without duplicates; otherwise they are merged on disk, duplicates
+                  summed. Inside a chunk both are required
+    largest       no whole count is above it: int64 where int32 could not hold that
+    Counts are stored as float64 or as whole numbers, as the first chunk has them. Equal maps are equal bytes. Raises
+    OverflowError for a count that its type cannot hold.
     """
     bins = cooler.util.binnify(pd.Series(chromsizes), int(bin_bp))
-    if weight is not None:
-        bins["weight"] = np.asarray(weight, dtype=np.float64)
     chunks = iter(chunks)
     first = next(chunks, {name: np.zeros(0, dtype=np.int64) for name in COLUMNS})
     floating = np.issubdtype(np.asarray(first["count"]).dtype, np.floating)
+    kind = np.dtype(np.float64 if floating else np.int32 if largest <= INT32_MAX else np.int64)
+    limit = INT32_MAX if largest <= INT32_MAX else int(np.iinfo(np.int64).max)
+
+    def tables() -> Iterator[pd.DataFrame]:
+        for chunk in chain([first], chunks):
+            counts = np.asarray(chunk["count"])
+            # HDF5 would cut what does not fit, without a word.
+            if not floating and len(counts) and counts.max() > limit:
+                raise OverflowError(f"{path}: a count of {counts.max()} does not fit into {kind}")
+            yield pd.DataFrame(chunk, columns=list(COLUMNS))
+
     cooler.create_cooler(
-        str(path),
-        bins,
-        (pd.DataFrame(chunk, columns=list(COLUMNS)) for chunk in chain([first], chunks)),
-        dtypes={"count": np.float64 if floating else np.int32},
-        metadata=metadata,
-        assembly=assembly,
-        ordered=ordered,
+        str(path), bins, tables(), dtypes={"count": kind}, metadata=metadata, assembly=assembly, ordered=ordered
     )
+    if weight is not None:
+        write_weight(path, weight, weight_facts)
     undate(path)
+
+
+def largest_count(clr: cooler.Cooler) -> int:
+    """The largest whole count of a map, 0 for one without pixels: for a choice of the type that holds it."""
+    with _readable(clr.uri), opened(clr) as group:
+        counts = dataset(group, "pixels/count")
+        starts = range(0, len(counts), CHUNK_PIXELS)
+        return max((int(counts[lo : lo + CHUNK_PIXELS].max()) for lo in starts), default=0)

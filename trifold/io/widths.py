@@ -1,28 +1,29 @@
-"""Bin widths of a map, read quickly, without opening the map: every start of the workflow asks for them."""
+"""Which maps a file holds, read quickly, without opening them: every start of the workflow asks for them."""
 
 import os
-from pathlib import Path
+
+from trifold.io import kinds
 
 
-def bin_widths(path: str | os.PathLike) -> list[int] | None:
-    """Bin widths, bp, of a .cool, .mcool or .hic, or of the group a cooler URI names, finest first.
+def maps_in(path: str | os.PathLike) -> list[tuple[str, int]] | None:
+    """(group, bin width in bp) of the maps of a .cool, .mcool, .scool or .hic, or of the group a cooler URI names.
 
     Empty where bins vary or the file is damaged: `data.contacts.prepare` raises the error for these. None for a file
     that is no map, or a group that is not in it.
     """
     file, _, group = os.fspath(path).partition("::")
-    if Path(file).suffix.lower() == ".hic":
-        return _of_hic(file)
+    if kinds.is_hic(file):
+        return [("/", width) for width in _of_hic(file)] if kinds.starts_as_hic(file) else None
     # Imported here: h5py takes a fifth of a second to load, and most experiments start before any of their maps exist.
     import h5py
 
     if not h5py.is_hdf5(file):
-        return [] if Path(file).suffix in (".cool", ".mcool") else None
-    widths: list[int] = []
+        return None
+    maps: list[tuple[str, int]] = []
 
     def visit(name: str, node) -> None:
         if str(node.attrs.get("format", "")).endswith("HDF5::Cooler"):
-            widths.append(int(node.attrs.get("bin-size", 0) or 0))
+            maps.append((f"{group or '/'}/{name}".replace("//", "/"), int(node.attrs.get("bin-size", 0) or 0)))
 
     try:
         with h5py.File(file, "r") as handle:
@@ -33,7 +34,13 @@ def bin_widths(path: str | os.PathLike) -> list[int] | None:
             visit("", node)
     except (KeyError, OSError, RuntimeError, TypeError, ValueError):
         return []
-    return sorted({width for width in widths if width}) if widths else None
+    return [(name.rstrip("/") or "/", width) for name, width in maps if width] if maps else None
+
+
+def bin_widths(path: str | os.PathLike) -> list[int] | None:
+    """Bin widths, bp, finest first; empty and None as of `maps_in`."""
+    maps = maps_in(path)
+    return None if maps is None else sorted({width for _, width in maps})
 
 
 def _of_hic(file: str) -> list[int]:

@@ -69,10 +69,16 @@ def map_metrics(
     return pd.DataFrame(lines, columns=MAP_COLUMNS).astype({"distance_bp": float, "n": int, "value": float})
 
 
+def tss_bin(bins: int) -> np.ndarray:
+    """Which bin of a window, those about x and then those about y, holds the TSS that it is about: bool (bins,)."""
+    return np.arange(bins) == bins // 4
+
+
 def cage_metrics(predicted: np.ndarray, target: np.ndarray, tss: np.ndarray) -> dict[str, float]:
     """pearson, r2 and r2_swapped of all bins (n, bins), as in the paper, and of the bins that hold a TSS (`_tss`).
 
-    tss  bool, (n, bins) or (bins,). Windows overlap: mark a TSS in the window about it alone, to count it once.
+    tss  bool, (n, bins) or (bins,). Windows overlap: mark a TSS in the window about it alone (`tss_bin`), to count it
+         once.
     """
     return {name: float(values[0]) for name, values in cage_resamples(predicted, target, tss)(_ones(target)).items()}
 

@@ -1,9 +1,7 @@
 """Sequence -> ln O/E map: Akita (Fudenberg et al. 2020) and the Akita-like network of Kriukov et al. 2021.
 
-Trunk: one convolution block and a tower, each halving the length, dilated residual blocks, a bottleneck. Head: mean of
-the two bins' features plus their distance, a 2-D convolution, dilated residual blocks kept symmetric, a dense layer per
-pixel. The number of halvings is floor(log2(bin_bp)), so a bin of 2^n bp ends exactly on a pixel; otherwise the map
-(244 × 244 for 200 bins of 5 kb) is resized bilinearly.
+The trunk is that of `trunk`. Head: mean of the two bins' features plus their distance, a 2-D convolution, dilated
+residual blocks kept symmetric, a dense layer per pixel.
 
 Deviations, by protocol:
 
@@ -14,22 +12,16 @@ Deviations, by protocol:
   The affine stays (it lets the network work on standardised targets) with the mean and sd of its own training regions;
   the clip acts on predictions only, where it cannot stop a gradient.
 - Akita crops before the dense layer; here, as in Kriukov2021, after it: the same numbers.
-
-What every network on this trunk shares, whatever its head, is `SequenceToMap`.
 """
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trifold.config import Geometry
 from trifold.models import blocks
 from trifold.models.checkpoint import MICRO_C, Checkpoint
+from trifold.models.trunk import HEAD, HEAD_KINDS, TRUNK, SequenceToMap, initialise, residual_tower
 
 # Read by trifold.architectures from the source.
-# The trunk, which reads the sequence, and what every head on it shares.
-TRUNK = {"channels": 96, "bottleneck": 64, "trunk_blocks": 8, "trunk_dropout": 0.4}
-HEAD = {"bn_eps": None, "clip": 2.0, "crop_bins": None, "targets": 1}
-HEAD_KINDS = {"bn_eps": "float", "crop_bins": "int"}
 ARCHITECTURES = {
     "akita": {
         "network": "Akita",
@@ -40,110 +32,6 @@ ARCHITECTURES = {
     },
 }
 CHECKPOINTS = {"weights_dl2021_akita.pth": Checkpoint("akita", {}, MICRO_C)}
-
-# Mean and standard deviation of the published targets, as hard-coded in the released model.
-PUBLISHED_MEAN, PUBLISHED_SD = -0.11719574, 0.481647
-
-
-def residual_tower(depth: int, width: int, *, dims: int, bn_eps: float, dropout: nn.Module) -> blocks.Tower:
-    """Dilated residual blocks that narrow to half of their width."""
-    return blocks.Tower(
-        [
-            blocks.DilatedResidual(width, width // 2, dilation, dims=dims, bn_eps=bn_eps, dropout=dropout)
-            for dilation in blocks.dilations(depth)
-        ]
-    )
-
-
-def make_trunk(
-    geometry: Geometry, *, channels: int, bottleneck: int, depth: int, dropout: float, bn_eps: float
-) -> nn.Sequential:
-    """One-hot sequence (B, 4, 1, L) -> features of bins (B, bottleneck, 1, S), S = L >> floor(log2(bin_bp))."""
-    one_dimensional = {"dims": 1, "bn_eps": bn_eps}
-    halvings = geometry.bin_bp.bit_length() - 1
-    return nn.Sequential(
-        blocks.ConvBlock(4, channels, 11, pool=2, **one_dimensional),
-        blocks.Tower([blocks.ConvBlock(channels, channels, 5, pool=2, **one_dimensional) for _ in range(halvings - 1)]),
-        residual_tower(depth, channels, dropout=nn.Dropout(dropout), **one_dimensional),
-        blocks.ConvBlock(channels, bottleneck, 5, **one_dimensional),
-        nn.ReLU(),
-    )
-
-
-def initialise(model: nn.Module, published: bool) -> None:
-    """Xavier throughout ("published"), or He for convolutions and residual branches that start at zero."""
-    for module in model.modules():
-        if isinstance(module, nn.Conv1d | nn.Conv2d):
-            if published:
-                nn.init.xavier_uniform_(module.weight)
-            else:
-                nn.init.kaiming_normal_(module.weight)
-        elif isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
-        elif isinstance(module, blocks.DilatedResidual) and not published:
-            nn.init.zeros_(module.get_parameter("1.bn.weight"))
-
-
-class SequenceToMap(blocks.Architecture):
-    """`sequence` (B, L) -> (B, targets, W - 2c, W - 2c), ln O/E; `full_map` gives it uncropped.
-
-    A subclass makes its head and gives `pixels`: features of bins -> map on standardised targets.
-    statistics: `oe` {mean, sd} of the targets, read by "corrected" only. channels: width of the trunk; bottleneck:
-    features of a bin. clip: largest |ln O/E| (recipes/oe/clip). bn_eps None follows the protocol. crop_bins None is a
-    twentieth of the window (10 of 200).
-    """
-
-    context = ("protocol", "statistics")
-
-    def __init__(
-        self,
-        geometry: Geometry,
-        *,
-        protocol: str,
-        statistics: dict,
-        channels: int,
-        bottleneck: int,
-        trunk_blocks: int,
-        trunk_dropout: float,
-        bn_eps: float | None,
-        clip: float,
-        crop_bins: int | None,
-    ):
-        super().__init__()
-        self.published = protocol == "published"
-        self.window_bins, self.window_bp = geometry.window_bins, geometry.window_bp
-        self.crop_bins = geometry.window_bins // 20 if crop_bins is None else crop_bins
-        self.clip = clip
-        if self.published:
-            self.mean, self.sd = PUBLISHED_MEAN, PUBLISHED_SD
-        else:
-            self.mean, self.sd = statistics["oe"]["mean"], statistics["oe"]["sd"]
-        self.bn_eps = bn_eps if bn_eps is not None else 1e-5 if self.published else 1e-3
-        self.bottleneck = bottleneck
-        self.trunk = make_trunk(
-            geometry,
-            channels=channels,
-            bottleneck=bottleneck,
-            depth=trunk_blocks,
-            dropout=trunk_dropout,
-            bn_eps=self.bn_eps,
-        )
-
-    def pixels(self, x: Tensor) -> Tensor:
-        """(B, bottleneck, 1, S) -> (B, targets, S, S)."""
-        raise NotImplementedError
-
-    def full_map(self, batch: dict[str, Tensor]) -> Tensor:
-        """(B, targets, W, W): the prediction before it is cropped."""
-        blocks.check_length(batch["sequence"], self.window_bp)
-        y = self.pixels(self.trunk(blocks.one_hot(batch["sequence"])))  # (B, targets, S, S)
-        if y.shape[-1] != self.window_bins:
-            y = F.interpolate(y, size=(self.window_bins, self.window_bins), mode="bilinear", align_corners=False)
-        y = self.mean + self.sd * y
-        return y.clamp(-self.clip, self.clip) if self.published or not self.training else y
-
-    def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        return blocks.crop(self.full_map(batch), self.crop_bins)
 
 
 @blocks.declared(ARCHITECTURES["akita"])

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from trifold.config import Geometry
 from trifold.models import blocks
-from trifold.models.akita import HEAD, HEAD_KINDS, TRUNK, SequenceToMap, initialise
 from trifold.models.checkpoint import MICRO_C, Checkpoint
+from trifold.models.trunk import HEAD, HEAD_KINDS, TRUNK, SequenceToMap, initialise
 
 # Read by trifold.architectures from the source.
 ARCHITECTURES = {

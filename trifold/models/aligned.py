@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import blocks
-from trifold.models.akita import TRUNK, SequenceToMap, initialise, make_trunk
-from trifold.models.vehicle import CROP_BINS, LOGIT_MARGIN, ResidualBlock
-from trifold.models.vehicle import initialise as initialise_image
+from trifold.models.generator import CROP_BINS, LOGIT_MARGIN, ResidualBlock
+from trifold.models.generator import initialise as initialise_image
+from trifold.models.trunk import TRUNK, SequenceToMap, initialise, make_trunk
 
 # Read by trifold.architectures from the source.
 # The same image network for the sequence and for its control.
@@ -121,7 +121,7 @@ class AlignedMap(blocks.Architecture):
 
 @blocks.declared(ARCHITECTURES["aligned"])
 class Aligned(AlignedMap):
-    """`sequence` (B, L) and `map`; options of `AlignedMap` and of the trunk as in `akita`.
+    """`sequence` (B, L) and `map`; options of `AlignedMap` and of the trunk as in `trunk`.
 
     control: "none", or "shuffled": in training every window permutes the features of its bins anew (by torch's global
     generator), in eval mode one permutation serves all.

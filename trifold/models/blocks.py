@@ -4,7 +4,8 @@ Convolutions along the sequence run as 2-D convolutions of height 1 in channels-
 arithmetic as ``conv1d``, nearly twice as fast on a CPU. Their weights keep the 1-D shape (out, in, kernel).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -25,7 +26,8 @@ class Architecture(nn.Module):
     `context` names what the constructor takes beside the geometry and its hyper-parameters: of "protocol"
     ("published", "corrected"), "statistics" (a data set's statistics.json) and "backbones" (role -> Architecture).
     A network that only serves a loss (an auto-encoder, say) has `predicts` False: it is trained, never scored.
-    `parts` names what of a model can be silenced: with `silenced` set to a part, `forward` takes zeros for its result.
+    `parts` names what of a model can be silenced (`without`): of the part in `silenced`, `forward` takes zeros for the
+    result.
     """
 
     inputs: frozenset[str]  # of "sequence", "map", "tracks", "bias"
@@ -79,6 +81,15 @@ class Architecture(nn.Module):
     def total(self, terms: dict[str, Tensor], epoch: int) -> Tensor:
         """Of a network whose `forward` gives the `terms` of a loss: what is minimised; `epoch` from 0."""
         raise NotImplementedError
+
+    @contextmanager
+    def without(self, part: str | None) -> Iterator[None]:
+        """Predict with one of the `parts` silenced, inside a `with`; None: with all of them."""
+        self.silenced = part
+        try:
+            yield
+        finally:
+            self.silenced = None
 
     def fit(self, train: Any) -> None:
         """Learn in closed form from the training samples of the task: what its data set gives (`trifold.tasks`)."""

@@ -47,9 +47,7 @@ CHECKPOINTS = {
         for depth, clip in ((16, 100.0), (25, 80.0), (50, 50.0), (100, 25.0))
     },
     **{
-        f"weights_hicarn_deephic_{depth}ds.pytorch": Checkpoint(
-            "deephic", {"low_clip": 100.0}, of_contacts(None, depth)
-        )
+        f"weights_hicarn_deephic_{depth}ds.pytorch": Checkpoint("deephic", _HICARN, of_contacts(None, depth))
         for depth in (16, 32, 64, 100)
     },
     "weights_vgg16.pth": Checkpoint("vgg16", {}, {}, whole=False),

@@ -481,11 +481,11 @@ def symmetric_noise(noise: Tensor, diagonals: list[int], *, mirror: bool) -> Ten
     < 0: below). mirror: the upper triangle repeated below, else noise + noiseᵀ (as released).
     """
     noise, rows = noise.clone(), noise.shape[-1]
-    for level, diagonal in zip(noise, diagonals):
+    for window, diagonal in zip(noise, diagonals):
         side = rows - abs(diagonal)
         if side > 0:
             top, left = max(-diagonal, 0), max(diagonal, 0)
-            square = level[top : top + side, left : left + side]
+            square = window[top : top + side, left : left + side]
             square.copy_(square.triu() + square.triu(1).mT if mirror else square + square.mT)
     return noise
 

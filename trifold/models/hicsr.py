@@ -19,7 +19,7 @@ from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import blocks, vehicle
 from trifold.models.checkpoint import Checkpoint, of_contacts
-from trifold.models.vehicle import CROP_BINS
+from trifold.models.generator import CROP_BINS, initialise
 
 # Read by trifold.architectures from the source.
 ARCHITECTURES = {
@@ -126,7 +126,7 @@ class Discriminator(nn.Module):
             layers.append(nn.LeakyReLU(0.2))
         # (N, 8·channels, 1, 1) -> (N, 1, 1, 1)
         self.conv = nn.Sequential(*layers, nn.Conv2d(8 * channels, 1, 1, bias=False))
-        vehicle.initialise(self)
+        initialise(self)
 
     def forward(self, maps: Tensor) -> Tensor:
         return self.conv(maps)

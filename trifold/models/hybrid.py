@@ -20,10 +20,10 @@ from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import blocks
 from trifold.models.checkpoint import MICRO_C, Checkpoint
-from trifold.models.vehicle import CROP_BINS
 
 # Read by trifold.architectures from the source.
 ROLES = ["sequence", "image"]
+CROP_BINS = 6  # of the image arm
 ARCHITECTURES = {
     "hybrid": {
         "network": "Hybrid",

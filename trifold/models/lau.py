@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import blocks
-from trifold.models.aligned import SHUFFLE_SEED
 from trifold.models.hicfoundation import DECODER_EPS, VIT, Encoder, HiCFoundation, TokenEncoder, initialise
 
 # Read by trifold.architectures from the source.
@@ -47,6 +46,7 @@ ARCHITECTURES = {
 }
 
 KERNELS = (7, 5, 3)
+SHUFFLE_SEED = 1
 
 
 class SequenceFeatures(nn.Module):

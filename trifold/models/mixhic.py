@@ -24,8 +24,6 @@ between paper and code; what of it lies here, each a switch that can be set alon
 Both: `depth` reaches both encoders of every network, where the released tasks keep two layers for the tracks.
 """
 
-from typing import ClassVar
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -42,7 +40,6 @@ WARMUP_EPOCHS = 10
 ROTARY_BASE = 10000
 # Linear layers start with this standard deviation; the width it was chosen for.
 START_SD, WIDTH = 0.02, 128
-PROTOCOLS = ("published", "corrected")
 # Of a network, in every task: what an arm takes over from its pre-training, and what the protocol decides.
 SIZES = {"embed_dim": 128, "heads": 4, "depth": 2, "variant": "full"}
 SWITCHES = {"attend_across_batch": None, "learn_temperature": None, "scale_inferred": None}
@@ -198,12 +195,6 @@ ARCHITECTURES = {
         },
     },
 }
-
-
-def choose(name: str, value: str, choices: tuple[str, ...]) -> str:
-    if value not in choices:
-        raise InputError(f"config: the option {name} {value!r} is not known; choose from {', '.join(choices)}")
-    return value
 
 
 def read(batch: dict[str, Tensor], name: str, *shape: int) -> Tensor:
@@ -490,7 +481,7 @@ class Network(Architecture):
     track_bins    bins of the tracks to one of the map
     window_bins   side of a window, even
     idle_norms    the pre-training network's unused layer norms ("published")
-    Raises InputError for an unknown name or an embed_dim that the heads do not divide.
+    Raises InputError for an embed_dim that the heads do not divide.
     """
 
     context = ("protocol", "statistics")
@@ -508,11 +499,6 @@ class Network(Architecture):
         }
         given = {name: value for name, value in options.items() if value is not None}
         return cls(protocol=protocol, **shape, **given)
-
-    @property
-    def entries(self) -> set[str]:
-        """Of a batch, what the network and its loss read."""
-        return {"map", "tracks"}
 
     def __init__(
         self,
@@ -532,14 +518,14 @@ class Network(Architecture):
         idle_norms: bool = False,
     ):
         super().__init__()
-        published = choose("protocol", protocol, PROTOCOLS) == "published"
+        published = protocol == "published"
         if embed_dim % heads or (rope and embed_dim // heads % 2):
             raise InputError(
                 f"config: the option embed_dim {embed_dim} does not divide into {heads} heads"
                 f"{' of an even number of channels' if rope else ''}; change embed_dim or heads"
             )
         self.published, self.embed_dim, self.heads, self.rope = published, embed_dim, heads, rope
-        self.variant = choose("variant", variant, VARIANTS)
+        self.variant = variant
         self.across_batch = published if attend_across_batch is None else attend_across_batch
         self.scale_inferred = not published if scale_inferred is None else scale_inferred
         self.start_sd = START_SD if published else START_SD * (WIDTH / embed_dim) ** 0.5
@@ -734,15 +720,13 @@ class Task(Network):
               "map" those of the map); or one input, from which the other's tokens are inferred ("infer_map" reads the
               tracks, "infer_epi" the map)
     freeze    train the head only; all else stays in evaluation mode, batch norms too
-    Every mode has all layers: one checkpoint serves them all. Raises InputError for a mode that the task or the variant
-    does not have.
+    Every mode has all layers: one checkpoint serves them all. Raises InputError for a mode that the variant does not
+    have.
     """
-
-    modes: ClassVar[tuple[str, ...]]
 
     def __init__(self, *, mode: str, freeze: bool, **network):
         super().__init__(**network)
-        self.mode, self.freeze = choose("mode", mode, self.modes), freeze
+        self.mode, self.freeze = mode, freeze
         if self.variant == "contrastive" and mode != "bimodal":  # no mapping, and tokens half as wide
             raise InputError(
                 f"config: the variant contrastive has no mode {mode!r}; choose bimodal, or another variant"
@@ -799,8 +783,6 @@ class Loop(Task):
     Variant "contrastive" has no fusion block: the means of the shared features go to the head side by side.
     """
 
-    modes = ("bimodal", "map", "epi", "infer_map", "infer_epi")
-
     def __init__(self, *, mode: str = "bimodal", freeze: bool = False, hidden: int = 32, **network):
         super().__init__(mode=mode, freeze=freeze, **network)
         if self.variant != "contrastive":
@@ -851,8 +833,6 @@ class Map(Decoded):
     same up to a transposition.
     """
 
-    modes = ("infer_map", "epi")
-
     def __init__(
         self,
         *,
@@ -882,8 +862,6 @@ class Cage(Decoded):
 
     rope: None follows the protocol.
     """
-
-    modes = ("bimodal", "epi", "infer_map")
 
     def __init__(
         self,
@@ -920,8 +898,6 @@ class Cage(Decoded):
 @declared(ARCHITECTURES["mixhic"] | ARCHITECTURES["mixhic"]["tasks"]["cage"])
 class CageFromMap(Task):
     """CAGE from the map alone: the head reads the 9 tokens after the interaction; `forward(batch) -> (B, 100)`."""
-
-    modes = ("map",)
 
     def __init__(self, *, protocol: str = "published", freeze: bool = False, rope: bool | None = None, **network):
         rope = protocol == "published" if rope is None else rope

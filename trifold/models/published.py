@@ -29,9 +29,17 @@ Shapes = dict[str, tuple[int, ...]]
 @cache
 def checkpoints() -> dict[str, Checkpoint]:
     """Every published file that is known, by its name: what the modules of the architectures list as `CHECKPOINTS`."""
-    modules = dict.fromkeys(traits.module for traits in ARCHITECTURES.values())
-    listed = [vars(import_module(module)).get("CHECKPOINTS", {}) for module in modules]
-    return {name: kind for files in listed for name, kind in files.items()}
+    modules = dict.fromkeys(traits.module for traits in ARCHITECTURES.values() if traits.module)  # programs have none
+    return {name: kind for module in modules for name, kind in _listed(module).items()}
+
+
+def of_architecture(architecture: str) -> dict[str, Checkpoint]:
+    """The published files that the module of an architecture lists, by their names; no other module is loaded."""
+    return _listed(ARCHITECTURES[architecture].module)
+
+
+def _listed(module: str) -> dict[str, Checkpoint]:
+    return vars(import_module(module)).get("CHECKPOINTS", {})
 
 
 def checkpoint(name: str) -> Checkpoint:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from trifold.architectures import ARCHITECTURES
 from trifold.config import CountsRecipe, Geometry, ObservedRecipe, OERecipe, Recipes, from_dict
 from trifold.data import examples
 from trifold.errors import InputError
@@ -76,7 +77,7 @@ class Ready:
             )
 
 
-def _ready(network: Architecture, statistics: dict, source: str, **facts) -> Ready:
+def _ready(network: Architecture, statistics: dict, source: str, track_bp: int | None = None, **facts) -> Ready:
     """From the statistics of examples. Raises InputError where they are of an earlier version, or damaged."""
     if lacking := [name for name in ("geometry", "recipes", "coarsen", "low") if name not in statistics]:
         raise InputError(
@@ -91,9 +92,8 @@ def _ready(network: Architecture, statistics: dict, source: str, **facts) -> Rea
             _ = statistics[part][field_name] if field_name else statistics[part]
     except (KeyError, TypeError, AttributeError) as error:
         raise stored.damaged(source, f"lacks or garbles what the model needs ({error})") from error
-    return Ready(
-        network.eval(), geometry, recipes, statistics["coarsen"], statistics, depth if network.learned else None, facts
-    )
+    trained_depth = depth if network.learned else None
+    return Ready(network.eval(), geometry, recipes, statistics["coarsen"], statistics, trained_depth, facts, track_bp)
 
 
 def _scales(network: Architecture, recipes: Recipes) -> list[str]:
@@ -121,9 +121,9 @@ def of_folder(folder: str | os.PathLike, name: str | None = None) -> Ready:
     if not network.predicts:
         raise InputError(f"{folder}: {arm['architecture']} predicts no maps: it is part of a training")
     facts = {"arm": name or arm["name"], "architecture": arm["architecture"], "version": frozen.get("version")}
-    ready = _ready(network, statistics, f"{folder}/statistics.json", **facts)
-    ready = replace(ready, track_bp=arm.get("track_bp"))
-    if imported := published.checkpoints().get(arm.get("weights")):  # the statistics are not those of its training
+    ready = _ready(network, statistics, f"{folder}/statistics.json", arm.get("track_bp"), **facts)
+    imported = published.of_architecture(arm["architecture"]).get(arm.get("weights"))
+    if imported:  # the statistics are not those of its training
         return replace(ready, contacts_per_bin=imported.expects.get("contacts_per_bin"))
     return ready
 
@@ -133,7 +133,7 @@ def of_arm(arm: dict, name: str, examples_folder: str | os.PathLike) -> Ready:
     statistics = stored.read_statistics(examples_folder)
     network = stored.build_arm(arm, statistics["geometry"], statistics)
     source = f"{examples_folder}/statistics.json"
-    return _ready(network, statistics, source, arm=name, architecture=arm["architecture"])
+    return _ready(network, statistics, source, arm.get("track_bp"), arm=name, architecture=arm["architecture"])
 
 
 def window_bins(chromsizes: dict[str, int], bin_bp: int, side: int, most: int = SIDES) -> int:
@@ -186,7 +186,7 @@ def of_published(path: str | os.PathLike) -> PublishedFile:
 
 def cannot_enhance(known: published.Checkpoint) -> str | None:
     """Why a published file alone does not enhance a map; None where it does."""
-    if known.architecture in ("hicsr-dae", "vgg16", "hicfoundation-mae"):
+    if not ARCHITECTURES[known.architecture].predicts:
         return f"{known.architecture} is no model of deep maps but a part of a training"
     if known.expects.get("depth") is None:
         return f"{known.architecture}: its authors do not say how much deeper its deep maps were: no scale is known"
@@ -208,9 +208,8 @@ def _contacts_facts(
         )
     windows = pd.DataFrame(rows, columns=["chrom", "start_bp"])
     low = examples.Maps(low_map, bin_bp, size)
-    stacks = list(examples.stacks(windows, geometry))
     try:
-        counted = examples.count_contacts(low, low, stacks, recipes.counts, 1)
+        counted = examples.count_contacts(low, low, windows, recipes.counts, 1)
     except InputError as error:
         raise InputError(f"{low_map}: no contact in windows of {size} bins; give a map with more contacts") from error
     of_low = {name: value for name, value in counted.items() if name.startswith("low_")}

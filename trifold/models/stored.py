@@ -96,10 +96,40 @@ def import_checkpoint(
     shutil.copy(examples / "statistics.json", out / "statistics.json")
 
 
-def load_arm(folder: str | os.PathLike) -> tuple[Architecture, dict, dict]:
-    """The trained model of a folder in eval mode, its config.yaml and its statistics.json."""
+def load_or_build(
+    folder: str | os.PathLike | None, arm: dict, statistics: Callable[[], dict], *, bin_bp: int | None = None
+) -> tuple[Architecture, dict]:
+    """The trained model of a folder or, where that is None, an arm without one; in eval mode, with its statistics.
+
+    arm: resolved, as settings; statistics: gives those of the data that an arm without a model is built for. bin_bp: as
+    `load_arm` takes it.
+    """
+    if folder is not None:
+        model, _, known = load_arm(folder, bin_bp)
+        return model, known
+    known = statistics()
+    return build_arm(arm, known["geometry"], known).eval(), known
+
+
+def check_bins(folder: str | os.PathLike, frozen: dict, bin_bp: int, used: str = "geometry/bin_bp") -> None:
+    """Raise InputError for a model (its config.yaml) of other bins than it is used on; `used`: what says those."""
+    of_model = (frozen["arm"].get("geometry") or {}).get("bin_bp", bin_bp)
+    if of_model != bin_bp:
+        raise InputError(
+            f"{folder}: a model of bins of {of_model} bp, and {used} is {bin_bp}; give a model of that bin width, or "
+            "train it again on these bins"
+        )
+
+
+def load_arm(folder: str | os.PathLike, bin_bp: int | None = None) -> tuple[Architecture, dict, dict]:
+    """The trained model of a folder in eval mode, its config.yaml and its statistics.json.
+
+    bin_bp: bin width of what it is used on, compared with its own; None: the caller compares.
+    """
     folder = Path(folder)
     frozen = read_config(folder)
+    if bin_bp is not None:
+        check_bins(folder, frozen, bin_bp)
     statistics = read_statistics(folder)
     if lacking := [name for name in _OF_AN_ARM if name not in frozen["arm"]]:
         raise damaged(folder / "config.yaml", f"arm lacks {', '.join(lacking)}")

@@ -20,7 +20,7 @@ from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import blocks
 from trifold.models.checkpoint import GM12878_REPLICATE, MICRO_C, Checkpoint
-from trifold.models.vehicle import TARGETS, clipped, quantiles
+from trifold.models.quantile import TARGETS, clipped, quantiles
 
 # Read by trifold.architectures from the source.
 ARCHITECTURES = {
@@ -48,10 +48,10 @@ SMALLEST = 3
 
 def sides(side: int, steps: int) -> list[int]:
     """Pixels before, between and after `steps` convolutions of stride 2: 188, 94, 47, 24, 12, 6, 3."""
-    sides = [side]
+    pixels = [side]
     for _ in range(steps):
-        sides.append((sides[-1] + 1) // 2)
-    return sides
+        pixels.append((pixels[-1] + 1) // 2)
+    return pixels
 
 
 def _up(before: int, width: int, small: int, large: int) -> list[nn.Module]:

@@ -22,9 +22,10 @@ from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import blocks
 from trifold.models.checkpoint import GM12878_REPLICATE, MICRO_C, Checkpoint
+from trifold.models.generator import CROP_BINS, LOGIT_MARGIN, ResidualBlock, initialise
+from trifold.models.quantile import TARGETS, clipped, quantiles
 
 # Read by trifold.architectures from the source.
-CROP_BINS = 6
 ARCHITECTURES = {
     "vehicle": {
         "network": "Generator",
@@ -48,46 +49,7 @@ CHECKPOINTS = {
     "weights_dl2021_vehicle.ckpt": Checkpoint("vehicle", {}, MICRO_C, whole=False),
 }
 
-# Input values are kept this far from 0 and 1: the logit stays finite, the sigmoid's slope usable.
-LOGIT_MARGIN = 0.01
 ACTIVATIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}
-# Scale of the maps a network reads and predicts, by its normalisation.
-TARGETS = {"observed": "observed", "quantile": "counts"}
-
-
-def quantiles(normalisation: str, statistics: dict) -> dict[str, float] | None:
-    """{"low", "deep"}: contacts that "quantile" makes 1; None for "observed"."""
-    if normalisation == "observed":
-        return None
-    return {depth: blocks.contacts_statistic(statistics, f"{depth}_q999") for depth in ("low", "deep")}
-
-
-def clipped(contacts: Tensor, quantile: float) -> Tensor:
-    """Contacts on [0, 1]: cut at the quantile and divided by it."""
-    return contacts.clamp(max=quantile) / quantile
-
-
-def initialise(network: nn.Module) -> None:
-    """The published start: convolutions N(0, 0.02), batch-norm scales N(1, 0.02)."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.normal_(module.weight, 0.0, 0.02)
-        elif isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.weight, 1.0, 0.02)
-
-
-class ResidualBlock(nn.Module):
-    """x + (conv, batch norm, ReLU, conv, batch norm); no activation after the sum."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.bn2 = nn.BatchNorm2d(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
 
 
 @blocks.declared(ARCHITECTURES["vehicle"])

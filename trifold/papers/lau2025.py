@@ -7,7 +7,7 @@ over seeds.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from trifold.report import tables
 from trifold.report.figures import MUTED, blank, log_axis, palette, styled
 from trifold.report.sections import Section, Table
 from trifold.report.tables import Format
+from trifold.tasks.maps import MAPS
 
 METRICS = ("mse", "pearson", "ssim", "scc_hicrep")
 COLUMNS = [
@@ -43,13 +44,13 @@ def table1(scores: pd.DataFrame, rows: Mapping[str, Sequence[str]], published: p
     `scores` has a row per window and run (`trifold.score_windows`); `rows` is the config's lau2025/table1: the report's
     row -> arms, at most one of each protocol; `published` is `paper.read_published`. mean and sd are over windows, each
     the mean over seeds; scores that are not finite are left out. A row stands beside the low map that its arms read;
-    with no score at all every row stands once. Raises InputError for a missing column and for two arms of one protocol
-    in a row.
+    with no score at all every row stands once. Raises InputError for a missing column, for two arms of one protocol in
+    a row, and for arms of windows that are not of one size.
     """
     scores = _tested(scores, rows)
     printed = published.set_index(["row", "metric"])["value"].to_dict()
     lines = []
-    for (sample, degradation), of_view in _views(scores):
+    for (sample, degradation), of_view in paper.views(scores):
         where = tables.name_regions(paper.merged(of_view))
         for row, arms in rows.items():
             of_row = of_view[of_view["arm"].isin(arms)]
@@ -84,7 +85,7 @@ def gains(
     """
     scores = _tested(scores, rows)
     lines = []
-    for (sample, degradation), of_view in _views(scores):
+    for (sample, degradation), of_view in paper.views(scores):
         for protocol in PROTOCOLS[1:]:
             runs = of_view[of_view["protocol"] == protocol]
             for row, others in differences.items():
@@ -105,13 +106,9 @@ def _tested(scores: pd.DataFrame, rows: Mapping[str, Sequence[str]]) -> pd.DataF
     """Scores of test windows on [0, 1] of the arms of the rows."""
     paper.check_scores(scores, METRICS, "lau2025")
     named = {arm for arms in rows.values() for arm in arms}
-    return scores[(scores["scale"] == "observed") & (scores["role"] == "test") & scores["arm"].isin(named)]
-
-
-def _views(scores: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
-    if scores.empty:
-        return iter([(("", ""), scores)])
-    return iter(scores.groupby(["sample", "degradation"], sort=False))
+    scores = scores[(scores["scale"] == "observed") & (scores["role"] == "test") & scores["arm"].isin(named)]
+    paper.check_windows(scores, "lau2025", "1")
+    return scores
 
 
 # ---------------------------------------------------------------- tables to read
@@ -164,9 +161,9 @@ def _gains_part(rows: pd.DataFrame) -> Part:
     groups = [(tables.heading(metric, style), ["difference"]) for metric, style in styles]
     title = "What the sequence adds to Table 1: paired differences"
     note = (
-        f"Row minus other on the same windows, with the 95 % interval over {paper.span(*_counts(rows))} resampled "
-        f"windows; sample {rows['sample'].iloc[0]}, low map “{rows['degradation'].iloc[0]}”. The report gives no such "
-        "number. An interval says nothing of other seeds or genomes."
+        f"Row minus other on the same {MAPS.unit}s, with the 95 % interval over {paper.span(*_counts(rows))} resampled "
+        f"{MAPS.unit}s; sample {rows['sample'].iloc[0]}, low map “{rows['degradation'].iloc[0]}”. The report gives no "
+        "such number. An interval says nothing of other seeds or genomes."
     )
     return Table(title, ["model", "against", "protocol"], groups, lines, note), styles
 

@@ -1,7 +1,7 @@
 """What the tables of several papers share: their printed numbers, cells, and renderings in Markdown and LaTeX."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -55,6 +55,24 @@ def check_scores(scores: pd.DataFrame, metrics: Sequence[str], paper: str) -> No
         raise InputError(f"scores.tsv: column protocol: {sorted(unknown)} is not one of {list(PROTOCOLS[1:])}")
 
 
+def check_windows(scores: pd.DataFrame, paper: str, table: str) -> None:
+    """Raises InputError for arms of a table whose windows, start_bp to end_bp, have not one size."""
+    sizes_bp = (scores["end_bp"] - scores["start_bp"]).groupby(scores["arm"], sort=False).max()
+    if sizes_bp.nunique() > 1:
+        arms = [sizes_bp.idxmin(), sizes_bp.idxmax()]
+        raise InputError(
+            f"config: {paper}: Table {table} holds {arms[0]!r}, of windows of {sizes_bp.min():,} bp, and {arms[1]!r}, "
+            f"of {sizes_bp.max():,} bp, whose scores are not of the same windows; give the arms one window_bins"
+        )
+
+
+def views(scores: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    """Scores by sample and low map; one empty view where there is none, so that the paper's numbers still stand."""
+    if scores.empty:
+        return iter([(("", ""), scores)])
+    return iter(scores.groupby(["sample", "degradation"], sort=False))
+
+
 def one_arm(runs: pd.DataFrame, paper: str, table: str, row: str, protocol: str) -> str:
     """The arm of a cell, empty without one. Raises InputError for two of one protocol in a row."""
     arms = sorted(set(runs["arm"]))
@@ -106,6 +124,11 @@ def gain_cell(row, style: Format) -> Cell:
 
 def span(low: int, high: int) -> str:
     return f"{low}" if low == high else f"{low}–{high}"
+
+
+def subject(names: Sequence[str]) -> str:
+    """Table I; Tables I and II."""
+    return f"Table{'s' if len(names) > 1 else ''} {tables.listed(list(names))}" if names else ""
 
 
 # ---------------------------------------------------------------- tables to read

@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import yaml
+from jsonschema import Draft202012Validator
+
 from trifold.errors import InputError
 from trifold.log import redact
 
@@ -71,6 +74,41 @@ class Line:
     assembly: str
     status: str
     retrieved: str
+
+
+def rows(path: str | os.PathLike, schema: str | os.PathLike) -> dict[str, dict]:
+    """datasets.tsv: name of a file or set -> its row.
+
+    schema: what a row must be. Raises InputError for a row that it refuses, and for a name that stands there twice.
+    """
+    with open(path, newline="") as handle:
+        table = list(csv.DictReader(handle, delimiter="\t"))
+    _check_rows(table, path, schema)
+    named = {row["file"]: row for row in table}
+    if len(named) < len(table):
+        names = [row["file"] for row in table]
+        twice = sorted({name for name in named if names.count(name) > 1})
+        raise InputError(f"{path}: file: {', '.join(twice)} stands there twice; delete or rename a row")
+    return named
+
+
+def check(lines: Iterable["Line"], path: str | os.PathLike, schema: str | os.PathLike) -> None:
+    """Raise InputError for a line of the lock that its schema refuses; path: of the lock, for the message."""
+    _check_rows([asdict(line) for line in lines], path, schema)
+
+
+def _check_rows(table: list[dict], path: str | os.PathLike, schema: str | os.PathLike) -> None:
+    if not table:
+        return
+    # One validator serves all rows.
+    validator = Draft202012Validator(yaml.safe_load(Path(schema).read_text()))
+    for number, row in enumerate(table, start=2):
+        for error in validator.iter_errors(row):
+            column = "/".join(map(str, error.absolute_path)) or "columns"
+            raise InputError(
+                f"{path}: line {number} ({row.get('file')}): {column}: {error.message}; {Path(schema).name} says what "
+                "may stand there"
+            )
 
 
 COLUMNS = [field.name for field in fields(Line)]

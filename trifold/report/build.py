@@ -10,12 +10,13 @@ import pandas as pd
 
 from trifold.genome import Region
 from trifold.io.cool import Band
+from trifold.io.tables import read_table
 from trifold.plan import Evaluation
 from trifold.report import figures, gallery, logged, page, samples, tables
 from trifold.report.sections import Section
 
-# Columns of names are read as text, because a chromosome, a sample, a fold or an arm may be called 1.
-_TEXT = dict.fromkeys(("chrom", "sample", "fold", "arm", "degradation"), str)
+# Columns of names are read as text, because a sample, a fold or an arm may be called 1.
+TEXT = dict.fromkeys(("sample", "fold", "arm", "degradation"), str)
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class ReportData:
     def read(cls, folder: Path, histories: Sequence[Mapping]) -> "ReportData":
         """`folder` holds the tables; `histories` rows of arm, fold, seed and the path of a history.csv."""
         read = {
-            name: pd.read_csv(folder / f"{name}.tsv", sep="\t", dtype=_TEXT)
+            name: read_table(folder / f"{name}.tsv", dtype=TEXT)
             for name in ("scores", "comparisons", "regions", "distance")
         }
         runs = [
@@ -141,7 +142,7 @@ def draw(
     """
     arms, geometry = config["arms"], config["geometry"]
     first = examples[shown[0].degradation]
-    tiles = pd.read_csv(first / "tiles.tsv", sep="\t", dtype={"chrom": str})
+    tiles = read_table(first / "tiles.tsv")
     regions = gallery.choose(tiles, np.load(first / "deep_oe.npy", mmap_mode="r"), config["report"]["gallery_windows"])
     panels = []
     for degradation, path in low.items():

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from trifold.plan import track_files
+
 SIMULATED, DOWNLOADED, OWN = "simulated", "downloaded", "a file of one's own"
 _PREFIX = "simulated/"
 # Columns of resources/datasets.tsv that say what a download is, in the order of the page.
@@ -30,7 +32,10 @@ def _inputs(config: Mapping) -> list[tuple[str, list[str]]]:
         inputs.append((f"contacts of {sample}", _named(settings["contacts"])))
         inputs += [(f"low map “{name}” of {sample}", _named(path)) for name, path in settings.get("low", {}).items()]
         inputs.append((f"noise-free map of {sample}", _named(settings.get("truth"))))
-        inputs += [(f"track {name} of {sample}", _named(paths)) for name, paths in settings.get("tracks", {}).items()]
+        inputs += [
+            (f"track {name} of {sample}", track_files(track)) for name, track in settings.get("tracks", {}).items()
+        ]
+    inputs.append(("blacklist of the tracks", _named(config.get("tracks", {}).get("blacklist"))))
     inputs += [
         (f"own map {name}", _named(settings["contacts"])) for name, settings in config.get("enhance", {}).items()
     ]

@@ -9,7 +9,7 @@ import numpy as np
 
 from trifold.errors import InputError
 from trifold.genome import Region
-from trifold.io.cool import Band, open_map
+from trifold.io.cool import Band, extent, open_map
 from trifold.report.gallery import read_map
 
 DEEP = "deep"
@@ -145,7 +145,7 @@ def busiest(low: str | Path, enhanced: str | Path, window_bins: int) -> Region |
         if size < 2:
             continue
         band = Band.read(low, chrom, size)
-        lo, hi = fine.extent(chrom)
+        lo, hi = extent(fine, chrom)
         known = np.isfinite(fine.bins()["weight"][lo:hi].to_numpy(float))
         i, d = np.indices((size, size))
         inside = (d > 0) & (i + d < size)

@@ -10,7 +10,8 @@ class Task:
 
     name      as arms name it
     source    where its samples come from: "examples", windows on the diagonal; "pairs", windows about pairs of bins
-    data      module of its data set: `training_sets(arm, given, network, seed)` and what `statistics` a model keeps
+    data      module of its data set: `statistics_of(arm, geometry, given)`, what a model keeps of its data, and
+              `training_sets(arm, given, network, statistics, seed)`, its training and validation samples
     learner   (loss, predicts) -> module and class of the Lightning module that holds the loss
     scoring   module with `score(out, ...)`; None: it is not scored
     criterion column of the history by which an epoch is the best, and 1 where more of it is better, -1 where less

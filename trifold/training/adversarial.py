@@ -54,8 +54,9 @@ class Adversarial(Regression):
         protocol: str,
         seed: int = 0,
         arm: str = "model",
+        **named,
     ):
-        super().__init__(model, settings, seed=seed, arm=arm)
+        super().__init__(model, settings, seed=seed, arm=arm, **named)
         self.automatic_optimization = False
         self.protocol, self.pixel = protocol, losses.PIXEL[settings.loss]
         self.weights = loss_terms.term_weights(settings.loss, protocol, settings.loss_weights, networks, arm)

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import yaml
-from torch.utils.data import Dataset
 
+from trifold.data.samples import Samples
 from trifold.models import weights
 from trifold.models.blocks import Architecture
 
 
-def fit(model: Architecture, train: Dataset, out: Path, arm: dict, version: str) -> None:
+def fit(model: Architecture, train: Samples, out: Path, arm: dict, version: str) -> None:
     """Fit a model to its training samples; weights.safetensors and config.yaml into the folder `out`.
 
     arm: settings that are frozen beside the weights, with its `name`.

@@ -30,7 +30,6 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
 
 import lightning as L
 import torch
@@ -40,10 +39,11 @@ from lightning.pytorch.accelerators import CUDAAccelerator
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Sampler
 from torch.utils.tensorboard import SummaryWriter
 
 from trifold.config import WHERE, Training
+from trifold.data.samples import Samples
 from trifold.errors import InputError
 from trifold.models import weights
 from trifold.training import processes
@@ -55,14 +55,6 @@ log = logging.getLogger(__name__)
 COLUMNS = ("epoch", "train_loss", "validation_loss", "validation_pearson", "learning_rate")
 # What a checkpoint calls the state of `Record`.
 RECORD = "record"
-
-
-class Samples(Protocol):
-    """A data set of known length; `set_epoch(epoch)` and `collate(batch)` are used where it has them."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> Any: ...
 
 
 class EpochOrder(Sampler):
@@ -93,8 +85,7 @@ class Windows(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         trainer = self._trainer()
-        if set_epoch := getattr(self.train, "set_epoch", None):
-            set_epoch(trainer.current_epoch)
+        self.train.set_epoch(trainer.current_epoch)
         place = trainer.global_rank, trainer.world_size
         return self._loader(self.train, EpochOrder(len(self.train), self.seed, trainer.current_epoch, *place))
 
@@ -109,10 +100,9 @@ class Windows(L.LightningDataModule):
 
     def _loader(self, data: Samples, sampler: Sequence[int] | Sampler) -> DataLoader:
         return DataLoader(
-            cast(Dataset, data),  # the class is asked for, its methods are used
+            data,
             sampler=sampler,
-            # A data set that makes whole batches says how they are put together.
-            collate_fn=getattr(data, "collate", None),
+            collate_fn=data.collate,
             batch_size=self.batch_size,
             num_workers=self.workers,
         )
@@ -127,6 +117,7 @@ class Record(Checkpoint):
     def __init__(self, folder: Path, learner: Regression, identity: dict):
         self.folder, self.learner = folder, learner
         self.first: int | None = None  # epoch of this start
+        self.writer: SummaryWriter | None = None  # of the process that writes
         # What a checkpoint must agree with to be resumed.
         self.state = {"identity": identity, "history": [], "best": None, "best_epoch": -1, "done": False}
 
@@ -163,7 +154,7 @@ class Record(Checkpoint):
         trainer.should_stop = trainer.should_stop or stalled
         partial = self.folder / ".last.ckpt.partial"
         trainer.save_checkpoint(partial)
-        if trainer.is_global_zero:
+        if self.writer is not None:
             os.replace(partial, self.folder / "last.ckpt")
             seconds = time.monotonic() - self.started
             for name in (*COLUMNS[1:], *module.columns):
@@ -183,7 +174,7 @@ class Record(Checkpoint):
                 log.info("%s", estimate(epoch, settings.epochs, module.head_epochs, seconds))
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        if trainer.is_global_zero and hasattr(self, "writer"):
+        if self.writer is not None:
             self.writer.close()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
@@ -317,8 +308,8 @@ def fit(
     """Train a model and write weights.safetensors (of the best epoch by the learner's `criterion`), last.safetensors,
     config.yaml, history.csv and tensorboard/ into `out`. All but the last are the same bytes for the same inputs.
 
-    train, validation: windows as dicts of arrays (docs/architecture.md, batch); `set_epoch(epoch)` is called at each
-    epoch's start where a data set has it. checkpoint_folder: outlives `out`; remove it once `out` is in place.
+    train, validation: windows as dicts of arrays (docs/architecture.md, batch). checkpoint_folder: outlives `out`;
+    remove it once `out` is in place.
     settings.batch_size and, on a node, the job's threads are shared by all processes; `training.processes` starts
     settings.devices × settings.nodes of them, and the first one writes. Gradients are clipped after the backward pass,
     by their global norm; the released Kriukov2021 code clips before it, which does nothing: clip_gradient_norm 0 is

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -56,6 +57,7 @@ def train(
     out, resolved, folders = Path(out), arms.of_settings(arm), Given.of_settings(given)
     data = import_module(parts["data"])
     statistics = data.statistics_of(resolved, geometry, folders)
+    check_starts([*backbones.values(), *([pretrained] if pretrained else [])], statistics)
     frozen = _frozen(resolved, statistics["geometry"], backbones)
     torch.manual_seed(seed)
     model = stored.build_arm(frozen, statistics["geometry"], statistics)
@@ -68,12 +70,25 @@ def train(
         closed.fit(model, train_set, out, frozen, version)
     else:
         settings = placed(resolved.training, where)
-        networks = {role: stored.load_arm(folder)[0] for role, folder in loss_networks.items()}
+        bin_bp = statistics["geometry"]["bin_bp"]
+        networks = {role: stored.load_arm(folder, bin_bp)[0] for role, folder in loss_networks.items()}
         learner = _learner(parts, model, settings, seed, resolved, networks)
         job = Job(frozen, seed, version, where["accelerator"], threads)
         fit(learner, train_set, validation_set, settings, job, Path(checkpoints), out)
     if processes.world()[0] == 0:
         (out / "statistics.json").write_text(json.dumps(statistics, indent=1) + "\n")
+
+
+def check_starts(folders: Iterable[str | os.PathLike], statistics: dict) -> None:
+    """Raise InputError for a model that was made on maps or tracks of other bins than those of a training."""
+    for folder in folders:
+        stored.check_bins(folder, stored.read_config(folder), statistics["geometry"]["bin_bp"])
+        theirs = stored.read_statistics(folder).get("track_bp")
+        if theirs != statistics.get("track_bp", theirs) and theirs is not None:
+            raise InputError(
+                f"{folder}: a model of tracks in bins of {theirs} bp, and tracks/bin_bp is {statistics['track_bp']}; "
+                "set it to that, or train the model again on these bins"
+            )
 
 
 def _frozen(arm: Arm, geometry: dict, backbones: dict[str, str | os.PathLike]) -> dict:
@@ -94,6 +109,4 @@ def _learner(
     module, name = parts["learner"]
     learner = getattr(import_module(module), name)
     given = {"networks": networks, "protocol": arm.protocol} if learner.looks_through_networks else {}
-    made = learner(model, settings, seed=seed, arm=arm.name, **given)
-    made.criterion = tuple(parts["criterion"])
-    return made
+    return learner(model, settings, seed=seed, arm=arm.name, criterion=tuple(parts["criterion"]), **given)

@@ -26,8 +26,8 @@ class Multimodal(Regression):
     `validation_pearson` is over all values of the validation set (NaN for pre-training).
     """
 
-    def __init__(self, model: Architecture, settings: Training, *, seed: int = 0, arm: str = "model"):
-        super().__init__(model, settings, seed=seed, arm=arm)
+    def __init__(self, model: Architecture, settings: Training, **named):
+        super().__init__(model, settings, **named)
         self.terms: tuple[str, ...] = model.terms
         self.columns = self.terms or (("validation_auroc",) if model.target == "label" else ())
 

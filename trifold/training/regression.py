@@ -81,18 +81,26 @@ class Regression(L.LightningModule):
     own. With `settings.layer_decay` below 1 the model says how fast its parameters learn (`layer_rates`). After an
     epoch `metrics` holds train_loss, validation_loss, validation_pearson (mean over windows), the largest learning_rate
     of the last step, and what `columns` names besides.
+    criterion: by which of these numbers an epoch's weights are the best, and 1 where more of it is better, -1 where
+    less.
     """
 
     columns: tuple[str, ...] = ()
     # Whether its loss looks through trained networks.
     looks_through_networks: ClassVar[bool] = False
-    # By which number an epoch's weights are the best, and whether more of it is better (1) or less (-1).
-    criterion: tuple[str, int] = ("validation_loss", -1)
 
-    def __init__(self, model: Architecture, settings: Training, *, seed: int = 0, arm: str = "model"):
+    def __init__(
+        self,
+        model: Architecture,
+        settings: Training,
+        *,
+        seed: int = 0,
+        arm: str = "model",
+        criterion: tuple[str, int] = ("validation_loss", -1),
+    ):
         super().__init__()
         self.model = model
-        self.settings, self.seed, self.arm = settings, seed, arm
+        self.settings, self.seed, self.arm, self.criterion = settings, seed, arm, criterion
         self.pixel = settings.loss
         if settings.loss == "mse_ssim" and model.predicts and model.target != "observed":
             raise InputError(

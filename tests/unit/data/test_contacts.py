@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from trifold.data.contacts import balance, merge, prepare, renumber, whole_rows
+from trifold.data.balance import balance
+from trifold.data.contacts import merge, prepare, prepare_or_copy, renumber, whole_rows
 from trifold.errors import InputError
 from trifold.io.cool import open_map, write_cool
 
@@ -107,6 +108,21 @@ def test_prepared_map(raw, target, matrix):
     np.fill_diagonal(balanced, 0)
     good = np.arange(101) != 17
     np.testing.assert_allclose(np.nansum(balanced, axis=1)[good], 1, atol=0.01)
+
+
+def test_values_that_are_balanced_already_keep_their_weights(tmp_path, raw, target, matrix):
+    """As `enhance` writes them; counts, and fractions without a weight, are prepared, the latter in vain."""
+    prepare_or_copy(raw, target, 1_000, GENOME, balance=OPTIONS)
+    prepare(raw, tmp_path / "expected.cool", 1_000, GENOME, balance=OPTIONS)
+    np.testing.assert_array_equal(dense(target, balanced=True), dense(tmp_path / "expected.cool", balanced=True))
+    weight = np.where(np.arange(len(matrix)) == 5, np.nan, 1.0)
+    write_cool(tmp_path / "made.cool", GENOME, 1_000, [pixels_of(matrix / 7)], weight)
+    prepare_or_copy(tmp_path / "made.cool", copied := tmp_path / "copied.cool", 1_000)
+    np.testing.assert_array_equal(dense(copied), matrix / 7)
+    np.testing.assert_array_equal(open_map(copied).bins()["weight"][:], weight)
+    write_cool(tmp_path / "bare.cool", GENOME, 1_000, [pixels_of(matrix / 7)])
+    with pytest.raises(InputError, match="counts are not whole numbers"):
+        prepare_or_copy(tmp_path / "bare.cool", tmp_path / "never.cool", 1_000)
 
 
 def test_cis_only_where_there_is_no_trans(tmp_path, matrix, target):

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from small import resolved
 from torch.utils.data import DataLoader
+from track_files import write_track
 
 from trifold.data import dataset, sequence
 from trifold.data.augment import Augmentation
@@ -32,6 +33,11 @@ class Genome:
 
 class Track:
     """A track whose values are its coordinates, in bins of 5 bp; nothing is known of bp 20-30 nor of bp 40-45."""
+
+    bin_bp = 5
+
+    def weights(self, chrom, start_bp, end_bp):
+        return self.window(chrom, start_bp, end_bp)[1].astype(np.float32)
 
     def window(self, chrom, start_bp, end_bp):
         starts = np.arange(start_bp, end_bp, 5)
@@ -141,11 +147,9 @@ def test_with_stores_on_disk(two, tmp_path):
     (tmp_path / "genome.fa").write_text(f">chr1\n{decode(codes)}\n")
     genome, track = tmp_path / "sequence", tmp_path / "track"
     genome.mkdir()
-    track.mkdir()
     sequence.prepare([tmp_path / "genome.fa"], genome, bin_bp=BIN)
     values, valid = Track().window("chr1", 0, 300)
-    np.save(track / "bins.npy", np.where(valid, values, np.nan).astype(np.float32))
-    (track / "chromosomes.tsv").write_text("name\tlength_bp\tbin_bp\nchr1\t300\t5\n")
+    write_track(track, np.where(valid, values, np.nan), {"chr1": 300}, 5)
     stored = {"sequence": SequenceStore(genome), "tracks": [[TrackStore(track)]]}
     settings = {"inputs": EVERYTHING["inputs"], "target": "oe", "augmentation": Augmentation(True, 3), "seed": 1}
     data = pickle.loads(pickle.dumps(WindowDataset(two[0][0], "train", **settings, **stored)))
@@ -207,9 +211,7 @@ def test_strands_of_an_assay_change_places_on_the_other_strand(two):
 def test_sets_of_an_arm_on_whole_maps(two, tmp_path):
     """What it reads, how its tracks are binned, which strands are a pair; validation windows stand as they are."""
     folders, track = two[0], tmp_path / "track"
-    track.mkdir()
-    np.save(track / "bins.npy", np.arange(0, 400, 5).astype(np.float16))
-    (track / "chromosomes.tsv").write_text("name\tlength_bp\tbin_bp\nchr1\t400\t5\n")
+    write_track(track, np.arange(0, 400, 5), {"chr1": 400}, 5)
     given = Given(("alpha", "beta"), examples=tuple(folders), tracks=((track, track), (track, track)))
     arm = resolved(("alpha", "beta"), image={"architecture": "vehicle"})["image"]
     training = {**arm.training, "reverse_complement": True, "shift_bp": 0, "stride_bins": 2 * W}

@@ -15,7 +15,8 @@ from trifold.data import examples, normalise, splits
 from trifold.data.contacts import prepare
 from trifold.data.degrade import degrade
 from trifold.errors import InputError
-from trifold.io.cool import chromsizes, open_map, write_cool
+from trifold.genome import by_chromosome
+from trifold.io.cool import Band, chromsizes, open_map, write_cool
 
 SIZES = {"chr1": 120_000, "chr2": 80_500}
 GEOMETRY = Geometry(1_000, 16, {"train": 8, "validation": 16, "test": 16}, max_bad_bins=0.25, max_n_bins=1)
@@ -130,6 +131,31 @@ def test_statistics_are_of_the_training_regions(inputs, tmp_path):
     assert fewer["low"]["factor"] == statistics["low"]["factor"]
     for name in ("observed", "expected", "oe", "observed_deep"):
         assert fewer[name] == statistics[name]
+
+
+@pytest.mark.parametrize("block_pixels", [40, 1_000_000])
+def test_expected_is_the_same_in_whatever_blocks(inputs, monkeypatch, block_pixels):
+    regions = pd.DataFrame({"chrom": "chr1", "start_bp": [0, 70_000], "end_bp": [50_000, 120_000]})
+    band = Band.read(inputs / "deep.cool", "chr1", 16)
+    monkeypatch.setattr(examples, "STACK_PIXELS", block_pixels)
+    expected = examples.Expected(16)
+    expected.add(band, regions)
+    total = np.zeros(16)
+    for lo, hi in ((0, 50), (70, 120)):
+        i, d = np.ogrid[: hi - lo, :16]
+        inside = (i + d < hi - lo) & np.isfinite(band.balanced[lo:hi])
+        total += np.where(inside, band.balanced[lo:hi], 0.0).sum(axis=0)
+    np.testing.assert_array_equal(expected.total, total)
+
+
+@pytest.mark.parametrize("starts", [[0, 4, 8, 12, 14], [0, 9], [14]])
+def test_a_pixel_counts_as_often_as_it_stands_in_windows(starts):
+    number, windows = examples.occurrences(np.array(starts), 30, 16, 16), np.zeros((30, 30), dtype=int)
+    for start in starts:
+        windows[start : start + 16, start : start + 16] += 1
+    for d in range(16):
+        np.testing.assert_array_equal(number[: 30 - d, d], np.diagonal(windows, d) * (2 if d else 1))
+        assert (number[30 - d :, d] == 0).all()
 
 
 def test_global_expected_reaches_the_targets(inputs, tmp_path):
@@ -254,7 +280,7 @@ def test_d14_a_pixel_counts_from_the_second_diagonal_on(valid, refused):
     ("floor", "ceiling", "words"), [(np.nan, 1.0, "observed/floor is nan"), (0.5, 0.5, "are both 0.5")]
 )
 def test_d14_statistics_that_give_no_scale_are_refused(inputs, tmp_path, monkeypatch, floor, ceiling, words):
-    monkeypatch.setattr(normalise, "training_scale", lambda windows: {"floor": floor, "ceiling": ceiling})
+    monkeypatch.setattr(normalise, "scale_of", lambda histogram: {"floor": floor, "ceiling": ceiling})
     monkeypatch.setattr(normalise, "observed", lambda pixels, counts, *_: (np.zeros(pixels.shape), None))
     with pytest.raises(InputError, match=f"deep.cool: its training windows give no scale .*{words}"):
         build(inputs, tmp_path)
@@ -292,7 +318,10 @@ def test_y7_low_and_deep_maps_of_the_same_reads_have_one_scale(mirror, tmp_path)
         low = examples.Maps(tmp_path / "low.cool", 2_000 * k, 64 // k)
         factors = {}
         for role, of_role in regions.groupby("role"):
-            expected = examples.expected_by_distance(deep, of_role)
-            factors[role] = examples.factor_of_low(low, of_role, expected, k)
+            expected, of_low = examples.Expected(64), examples.Expected(64 // k)
+            for chrom, here in by_chromosome(of_role):
+                expected.add(deep.on(chrom), here)
+                of_low.add(low.on(chrom), here)
+            factors[role] = examples.factor_of_low(of_low, expected, k)
         assert factors["train"] / k == pytest.approx(excess, rel=0.01)
         assert factors["test"] == pytest.approx(factors["train"], rel=0.01)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from cooltools.lib import numutils
+from scipy.ndimage import correlate1d
 
 from trifold.config import ObservedRecipe, OERecipe
 from trifold.data import normalise
@@ -164,6 +165,30 @@ def test_smoothing_kernel(sigma, taps):
     assert (kernel > 0).sum() == taps**2
     assert kernel.sum() == pytest.approx(1)
     assert kernel[10, 11] / kernel[10, 10] == pytest.approx(np.exp(-0.5 / sigma**2))
+
+
+@pytest.mark.parametrize("size", [5, 21])
+def test_smoothing_is_scipys_bit_for_bit(size):
+    """Windows narrower than the kernel too."""
+    windows = np.random.default_rng(7).normal(size=(3, size, size))
+    taps = np.exp(-0.5 * (np.arange(-3, 4) / 0.8) ** 2)
+    taps /= taps.sum()
+    expected = windows
+    for axis in (1, 2):
+        expected = correlate1d(expected, taps, axis=axis, mode="constant")
+    np.testing.assert_array_equal(normalise.smooth(windows, 0.8), expected)
+
+
+def test_a_histogram_counts_values_as_often_as_it_is_told():
+    random = np.random.default_rng(3)
+    values = np.where(random.random((50, 40)) < 0.2, 0, random.lognormal(size=(50, 40)))
+    values[0, :7] = np.nan
+    times = random.integers(0, 5, values.shape)
+    told, repeated = normalise.Histogram(), normalise.Histogram()
+    told.add(values, times)
+    repeated.add(np.repeat(values.ravel(), times.ravel()))
+    assert told.zeros == repeated.zeros
+    np.testing.assert_array_equal(told.positive, repeated.positive)
 
 
 @pytest.mark.parametrize("factor", [1, 2, 3, 4])

@@ -8,6 +8,7 @@ import pytest
 import torch
 from small import resolved
 from torch.utils.data import DataLoader
+from track_files import write_track
 
 from trifold.data import pair_dataset
 from trifold.data.bands import CountStore
@@ -47,9 +48,8 @@ def make_sample(folder, name: str, seed: int) -> Sample:
         lines.append(f"{chrom}\t{N_BINS}\t{N_DIAGONALS}")
     (root / "bands/chromosomes.tsv").write_text("\n".join(lines) + "\n")
     for number, track in enumerate(("atac", "dnase")):
-        np.save(root / track / "bins.npy", tracks_of(seed + number).ravel())
-        sizes = "".join(f"{chrom}\t{N_BINS * BIN_BP}\t{TRACK_BP}\n" for chrom in ("chr1", "chr2"))
-        (root / track / "chromosomes.tsv").write_text("name\tlength_bp\tbin_bp\n" + sizes)
+        sizes = dict.fromkeys(("chr1", "chr2"), N_BINS * BIN_BP)
+        write_track(root / track, tracks_of(seed + number), sizes, TRACK_BP)
     table = pd.DataFrame(
         [
             ("chr1", 40, 60, 1, "train"),
@@ -281,3 +281,18 @@ def test_refuses_what_leaves_nothing(sample):
         dataset(sample, "cage")
     with pytest.raises(IndexError, match="sample 4 of 4"):
         dataset(sample)[4]
+
+
+def test_t7_a_track_without_a_tested_chromosome_is_refused(tmp_path, sample, caplog):
+    """Of windows that are learned from it is said; the network reads 0 there."""
+    values = tracks_of(1).reshape(2, -1).copy()
+    values[1] = np.nan
+    sizes = dict.fromkeys(("chr1", "chr2"), N_BINS * BIN_BP)
+    write_track(sample.tracks[0], values, sizes, TRACK_BP)
+    with pytest.raises(InputError, match="the track has no value on chr2, which hold test samples; give a file"):
+        dataset(sample, roles=("test",))
+    assert len(dataset(sample, roles=("train",)))
+    assert caplog.text == ""
+    assert len(dataset(sample, roles=("validation",)))
+    assert "the track has no value on chr2, which hold validation samples" in caplog.text
+    assert len(dataset(sample, roles=("test",), reads={"map"})), "who reads no track needs none"

@@ -6,6 +6,7 @@ import pandas as pd
 import pyBigWig
 import pytest
 from scipy.stats import gaussian_kde
+from track_files import write_track
 
 from trifold.data import bands, pairs, splits, tracks
 from trifold.data.bands import BandStore
@@ -321,8 +322,8 @@ def test_loops_of_several_files_renamed_and_up_to_a_length(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("chr1\t1\t2\n", "not a readable BEDPE"),
-        ("chr1\ta\tb\tchr1\tc\td\n", "not a readable BEDPE"),
+        ("chr1\t1\t2\n", "line 1 has 3 columns, not chrom1, start1, end1, chrom2, start2, end2; give a BEDPE"),
+        ("chr1\ta\tb\tchr1\t5\td\n", "line 1: start1 is 'a', not a whole number"),
         ("chr1\t0\t9\tchr1\t5000\t9999\n", "no loop of 20,000 to 2,000,000 bp within a chromosome"),
         ("", "no loop of 20,000 to 2,000,000 bp within a chromosome"),
     ],
@@ -334,7 +335,7 @@ def test_refuses_other_files(tmp_path, text, message):
 
 
 def test_refuses_a_missing_file(tmp_path):
-    with pytest.raises(InputError, match=r"a\.bedpe: not a readable BEDPE"):
+    with pytest.raises(InputError, match=r"a\.bedpe: no such file"):
         pairs.read_loops(tmp_path / "a.bedpe")
 
 
@@ -464,7 +465,9 @@ def test_says_where_negatives_are_missing(tmp_path, caplog):
 def test_refuses_what_cannot_be_chosen_from(stores, loops):
     with pytest.raises(InputError, match="the protocol 'paper' is not known"):
         pairs.choose_pairs(loops, stores, protocol="paper", seed=0)
-    with pytest.raises(InputError, match="loops: none on chr1, chr2, chr4; name chromosomes as the map does"):
+    with pytest.raises(
+        InputError, match="loops: 1 match no chromosome; there are chr1, chr2, chr4; name chromosomes as the map does"
+    ):
         pairs.choose_pairs({"1": loops["chr1"]}, stores, protocol="published", seed=0)
     too_far = {"chr1": np.array([(30, 171), (40, 60)])}
     with pytest.raises(InputError, match=r"chr1\.npy: the window about \(30, 171\) leaves .* write a wider band"):
@@ -541,10 +544,26 @@ def test_counts_and_factors_serve_windows_of_any_side(tmp_path, window_bins):
 
 def track_store(folder, values: np.ndarray, bin_bp: int, track_bp: int) -> TrackStore:
     """A track of chr1, as the workflow keeps it."""
-    folder.mkdir()
-    np.save(folder / "bins.npy", values)
-    (folder / "chromosomes.tsv").write_text(f"name\tlength_bp\tbin_bp\nchr1\t{len(values) * track_bp}\t{track_bp}\n")
-    return TrackStore(folder)
+    return write_track(folder, values, {"chr1": len(values) * track_bp}, track_bp)
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_t4_a_chromosome_and_its_windows_are_read_alike(tmp_path, log):
+    """A log2-ratio track with values at and below -1, tiny ones and missing ones: the same numbers, all finite."""
+    values = np.random.default_rng(4).normal(0, 1.5, 400)
+    values[[3, 50, 90, 120, 200]] = -1, -1.5, 1e-8, np.nan, 6e-8
+    tracks = [track_store(tmp_path / "ratio", values, 40, 20)]
+    whole = pairs.signals(tracks, "chr1", 200, bin_bp=40, log=log)
+    places = np.array([[30, 60], [24, 24], [100, 150]])
+    windows = pairs.segments(tracks, "chr1", places, bin_bp=40, window_bins=48, log=log)
+    expected = [np.concatenate([whole[2 * (x - 24) : 2 * (x + 24)] for x in pair]) for pair in places]
+    np.testing.assert_array_equal(windows, expected)
+    kept = values.astype(np.float16).astype(np.float32)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        said = np.log2(kept + 1) if log else kept
+    np.testing.assert_allclose(whole[:, 0], np.where(np.isfinite(said), said, 0), rtol=1e-6)
+    assert whole[120, 0] == 0 and (whole[[3, 50], 0] == 0).all() == log
+    assert kept[90] == 0 and kept[200] == np.float32(2**-24)  # what float16 makes of 1e-8 and 6e-8
 
 
 @pytest.mark.parametrize("window_bins", [48, 64])

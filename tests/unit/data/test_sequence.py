@@ -1,4 +1,5 @@
 import gzip
+import json
 import pickle
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -37,7 +38,10 @@ def small(tmp_path, folder):
 
 def test_files(small, folder):
     store, report = small
-    assert sorted(path.name for path in folder.iterdir()) == ["chromosomes.tsv", "codes.npy", "n_bins.npz"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *("chromosomes.tsv", "codes.npy", "n_bins.npz", "summary.json")
+    ]
+    assert json.loads((folder / "summary.json").read_text()) == report
     np.testing.assert_array_equal(np.load(folder / "codes.npy"), encode("ACGTACGTNNGGGCC"))
     assert (folder / "chromosomes.tsv").read_text() == "name\tlength_bp\nchr1\t10\nchr2\t5\n"
     assert list(read_chromosomes(folder / "chromosomes.tsv").items()) == [("chr1", 10), ("chr2", 5)]
@@ -50,6 +54,8 @@ def test_files(small, folder):
         "renamed": {},
         "excluded": ["chrM"],
         "pieces": [],
+        "bases": 15,
+        "n_share": 2 / 15,
     }
 
 
@@ -186,3 +192,18 @@ def test_gm12878_window(folder, mirror):
     with np.load(folder / "n_bins.npz") as bins:
         np.testing.assert_array_equal(bins["chr22"], ~np.logical_and.reduceat(known, np.arange(0, len(known), 10_000)))
         assert (~bins["chr22"]).sum() == 489
+
+
+def test_t1_names_that_match_nothing(tmp_path, caplog):
+    """A table of names of which none is the FASTA's is refused; an exclusion that misses its chromosome is said."""
+    (tmp_path / "genome.fa").write_text(">1\nACGT\n>MT\nAC\n>X\nA\n")
+    with pytest.raises(
+        InputError, match=r"genome/rename: .*genome\.fa: chr1, chrMT match no chromosome; there are 1, MT"
+    ):
+        sequence.prepare(tmp_path / "genome.fa", tmp_path, 4, rename={"chr1": "one", "chrMT": "M"})
+    names = {"exclude": ["chrM", "chrY", "X"], "rename": {"1": "chr1", "2": "chr2"}}
+    report = sequence.prepare(tmp_path / "genome.fa", tmp_path, 4, **names)
+    assert list(report["chromosomes"]) == ["chr1", "MT"]
+    assert "genome.fa: 2 match no chromosome; there are 1, MT, X" in caplog.text
+    assert "has no chrM, and MT stays in; name it so" in caplog.text
+    assert "chrY" not in caplog.text

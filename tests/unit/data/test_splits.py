@@ -84,7 +84,7 @@ def test_published_split_of_kriukov2021(repository):
         ("chr1\t500\t500\ttrain\n", "is empty or leaves"),
         ("chr1\t-5\t500\ttrain\n", "is empty or leaves"),
         ("chr1\t0\t500\tlearn\n", "unknown role"),
-        ("chr1\t0\t500\n", "unknown role"),
+        ("chr1\t0\t500\n", "needs four columns"),
         ("chr1\t0\tend\ttrain\n", "needs four columns"),
     ],
 )

@@ -1,3 +1,5 @@
+import gzip
+
 import numpy as np
 import pyBigWig
 import pysam
@@ -31,16 +33,19 @@ def bases(length_bp, intervals):
 def test_means_by_hand(tmp_path):
     """Bins of 10: whole, half covered, none, and a short last one."""
     path = write_bigwig(tmp_path / "a.bw", {"chr1": 34}, [("chr1", 0, 5, 1), ("chr1", 5, 10, 3), ("chr1", 12, 14, 5)])
-    means = bigwig.binned_means(path, "chr1", 34, 10)
+    means, bases = bigwig.binned_means(path, "chr1", 34, 10)
     assert means.dtype == np.float32
     np.testing.assert_array_equal(means, np.float32([2, 5, np.nan, np.nan]))
+    assert bases.tolist() == [10, 2, 0, 0]
 
 
 def test_means_where_uncovered_is_zero(tmp_path):
     path = write_bigwig(tmp_path / "a.bw", {"chr1": 34}, [("chr1", 0, 5, 1), ("chr1", 5, 10, 3), ("chr1", 12, 14, 5)])
-    means = bigwig.binned_means(path, "chr1", 34, 10, uncovered_is_zero=True)
+    means, bases = bigwig.binned_means(path, "chr1", 34, 10, uncovered_is_zero=True)
     np.testing.assert_array_equal(means, np.float32([2, 1, 0, 0]))
-    assert np.isnan(bigwig.binned_means(path, "chr2", 34, 10, uncovered_is_zero=True)).all(), "nothing is said of chr2"
+    assert bases.tolist() == [10, 10, 10, 4]
+    means, bases = bigwig.binned_means(path, "chr2", 34, 10, uncovered_is_zero=True)
+    assert np.isnan(means).all() and not bases.any(), "nothing is said of chr2"
 
 
 @pytest.mark.parametrize("bin_bp", [1, 7, 128, 5000, 100_000])
@@ -55,13 +60,13 @@ def test_means_against_bases(tmp_path, monkeypatch, bin_bp, chunk_bp):
     for start_bp in range(0, 20_003, bin_bp):
         here = values[start_bp : start_bp + bin_bp]
         expected.append(here[~np.isnan(here)].mean(dtype=float) if not np.isnan(here).all() else np.nan)
-    np.testing.assert_allclose(bigwig.binned_means(path, "chr1", 20_003, bin_bp), expected, rtol=1e-6)
+    np.testing.assert_allclose(bigwig.binned_means(path, "chr1", 20_003, bin_bp)[0], expected, rtol=1e-6)
 
 
 def test_not_the_zoom_levels(mirror):
     """pyBigWig's summaries of the same bins are approximate; its exact ones are ours."""
     path, bin_bp = mirror / "yeast_netseq_plus.bw", 2000
-    means = bigwig.binned_means(path, "chrII", 813_184, bin_bp)
+    means, _ = bigwig.binned_means(path, "chrII", 813_184, bin_bp)
     whole = 813_184 // bin_bp
     with pyBigWig.open(str(path)) as handle:
         exact = handle.stats("chrII", 0, whole * bin_bp, nBins=whole, exact=True)
@@ -73,7 +78,7 @@ def test_not_the_zoom_levels(mirror):
 
 def test_absent_chromosome(tmp_path):
     path = write_bigwig(tmp_path / "a.bw", {"chr1": 34}, [("chr1", 0, 5, 1)])
-    assert np.isnan(bigwig.binned_means(path, "chr2", 100, 10)).all()
+    assert np.isnan(bigwig.binned_means(path, "chr2", 100, 10)[0]).all()
 
 
 def test_no_bigwig(tmp_path):
@@ -167,50 +172,86 @@ def overlaps(reads, chrom, bin_bp, fragment_bp):
     return np.cumsum(counts)[:-1]
 
 
-def test_rpgc_closed_form(sorted_bam, reads, tmp_path):
-    """Every bin is scale x overlapping reads, scale = effective size / (mapped x read length); no read is 0."""
-    size, bin_bp = 65_000, 50
-    bigwig.coverage(sorted_bam, tmp_path / "a.bw", effective_genome_size=size, bin_bp=bin_bp)
-    scale = size / (len(reads) * READ_BP)
+def test_coverage_closed_form(sorted_bam, reads, tmp_path):
+    """Every bin is scale x overlapping reads; no read is 0."""
+    bigwig.coverage(sorted_bam, tmp_path / "a.bw", scale=0.25, bin_bp=50)
     for chrom, length_bp in SIZES.items():
-        means = bigwig.binned_means(tmp_path / "a.bw", chrom, length_bp, bin_bp)
-        np.testing.assert_allclose(means, scale * overlaps(reads, chrom, bin_bp, READ_BP), rtol=1e-5)
-        assert (means == 0).any()
+        means, bases = bigwig.binned_means(tmp_path / "a.bw", chrom, length_bp, 50)
+        np.testing.assert_allclose(means, 0.25 * overlaps(reads, chrom, 50, READ_BP), rtol=1e-5)
+        assert (means == 0).any() and bases.sum() == length_bp
+        assert bigwig.total(tmp_path / "a.bw", chrom) == pytest.approx((means * bases).sum(), rel=1e-6)
+    assert bigwig.total(tmp_path / "a.bw", "chr9") == 0
 
 
-def test_rpgc_extended_filtered_and_ignored(sorted_bam, reads, tmp_path):
-    """Fragments of 200 bp, reads of low quality out, chr2 out of the scale; two processes give the same bytes."""
-    options = {"bin_bp": 10, "extend": 200, "min_mapping_quality": 20, "ignore_chromosomes": ["chr2"]}
+def test_coverage_extended_and_filtered(sorted_bam, reads, tmp_path):
+    """Fragments of 200 bp, reads of low quality out; two processes give the same bytes."""
+    options = {"scale": 2.0, "bin_bp": 10, "extend_bp": 200, "min_mapping_quality": 20}
     for threads in (1, 2):
-        target = tmp_path / f"{threads}.bw"
-        bigwig.coverage(sorted_bam, target, effective_genome_size=40_000, threads=threads, **options)
+        bigwig.coverage(sorted_bam, tmp_path / f"{threads}.bw", threads=threads, **options)
     assert (tmp_path / "1.bw").read_bytes() == (tmp_path / "2.bw").read_bytes()
     kept = [read for read in reads if read[3] >= 20]
-    scale = 40_000 / (sum(read[0] == "chr1" for read in kept) * 200)
-    covered = 0
     for chrom, length_bp in SIZES.items():
-        means = bigwig.binned_means(tmp_path / "1.bw", chrom, length_bp, 10)
-        np.testing.assert_allclose(means, scale * overlaps(kept, chrom, 10, 200), rtol=1e-5)
-        covered += means.sum() * 10 if chrom == "chr1" else 0
-    # The mean is (fragment + bin - 1) / fragment where bins and fragments do not start together.
-    assert covered / 40_000 == pytest.approx(209 / 200, rel=0.002)
+        means, _ = bigwig.binned_means(tmp_path / "1.bw", chrom, length_bp, 10)
+        np.testing.assert_allclose(means, 2 * overlaps(kept, chrom, 10, 200), rtol=1e-5)
 
 
 def test_blacklisted_bases_have_no_value(sorted_bam, tmp_path):
     (tmp_path / "black.bed").write_text("chr1\t10000\t20000\n")
-    bigwig.coverage(sorted_bam, tmp_path / "a.bw", effective_genome_size=65_000, blacklist=tmp_path / "black.bed")
-    means = bigwig.binned_means(tmp_path / "a.bw", "chr1", 40_000, 1000)
+    bigwig.coverage(sorted_bam, tmp_path / "a.bw", scale=1.0, blacklist=tmp_path / "black.bed")
+    means, bases = bigwig.binned_means(tmp_path / "a.bw", "chr1", 40_000, 1000)
     np.testing.assert_array_equal(np.flatnonzero(np.isnan(means)), np.arange(10, 20))
+    np.testing.assert_array_equal(np.flatnonzero(bases == 0), np.arange(10, 20))
 
 
-def test_failures(sorted_bam, tmp_path):
-    options = {"effective_genome_size": 65_000}
-    with pytest.raises(InputError, match=r"tracks/blacklist.*no such file"):
-        bigwig.coverage(sorted_bam, tmp_path / "a.bw", blacklist=tmp_path / "absent.bed", **options)
-    (tmp_path / "no.bed").write_text("# regions\nchr1:1-2\n")
-    with pytest.raises(InputError, match=r"no\.bed: line 2 is not BED"):
-        bigwig.coverage(sorted_bam, tmp_path / "a.bw", blacklist=tmp_path / "no.bed", **options)
-    with pytest.raises(InputError, match="tracks/extend_reads: 5000"):
-        bigwig.coverage(sorted_bam, tmp_path / "a.bw", extend=5000, **options)
+def test_deeptools_own_words(sorted_bam, tmp_path):
     with pytest.raises(RuntimeError, match=r"absent\.bam' does not exist"):
-        bigwig.coverage(tmp_path / "absent.bam", tmp_path / "a.bw", **options)
+        bigwig.coverage(tmp_path / "absent.bam", tmp_path / "a.bw", scale=1.0)
+
+
+# ---------------------------------------------------------------- tracks of other programs
+
+VALUES = [("chr1", 0, 5, 1.5), ("chr1", 5, 12, 3.0), ("chr2", 2, 4, 8.0)]
+BEDGRAPH = "".join(f"{chrom}\t{start}\t{end}\t{value}\n" for chrom, start, end, value in VALUES)
+
+
+@pytest.mark.parametrize("name", ["a.BW", "a.BigWig", "a.bw.gz", "a.bedGraph", "a.bg.gz", "a.bdg"])
+def test_t10_formats_of_tracks(tmp_path, name):
+    """Whatever a file is called, its bytes say what it is; the values are the same."""
+    path = tmp_path / name
+    if name.lower().startswith(("a.bw", "a.bigw")):
+        write_bigwig(tmp_path / "made.bw", {"chr1": 34, "chr2": 20}, VALUES)
+        content = (tmp_path / "made.bw").read_bytes()
+    else:
+        content = ("track type=bedGraph name=x\n# words\nchrom start end value\n" + BEDGRAPH).encode()
+    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    assert bigwig.kind_of(path) == ("bigwig" if "w" in name.lower() else "bedgraph")
+    bigwig.take(path, tmp_path / "taken.bw", {"z1": 34, "chr2": 20}, {"chr1": "z1"})
+    assert bigwig.chromsizes(tmp_path / "taken.bw") == {"z1": 34, "chr2": 20}
+    with pyBigWig.open(str(tmp_path / "taken.bw")) as handle:
+        assert handle.intervals("z1") == ((0, 5, 1.5), (5, 12, 3.0))
+        assert handle.intervals("chr2") == ((2, 4, 8.0),)
+    assert sorted(each.name for each in tmp_path.iterdir() if "unpacked" in each.name) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (BEDGRAPH + "chr2\t3\t9\t1\n", "two values on chr2:3"),
+        (BEDGRAPH + "chr2\t9\t21\t1\n", "leaves the chromosome"),
+        (BEDGRAPH + "chr2\t9\t12\tmany\n", "not a bedGraph"),
+        ("chr1 peak\nchr2 peak\nchr3 peak\n", "no value in its first lines"),
+        ("<html>\n", "not a whole track"),
+    ],
+)
+def test_t10_bedgraphs_that_are_none(tmp_path, text, message):
+    (tmp_path / "a.bedGraph").write_text(text)
+    with pytest.raises(InputError, match=rf"a\.bedGraph: .*{message}"):
+        bigwig.take(tmp_path / "a.bedGraph", tmp_path / "taken.bw", {"chr1": 34, "chr2": 20})
+
+
+def test_kinds_of_files(tmp_path, sorted_bam, mirror):
+    assert bigwig.kind_of(sorted_bam) == "bam"
+    assert bigwig.kind_of(mirror / "fly_S2_proseq_plus.bw") == "bigwig"
+    (tmp_path / "peaks.bb").write_bytes(b"\xeb\xf2\x89\x87" + bytes(100))
+    with pytest.raises(InputError, match="a bigBed, not a bigWig; give the signal"):
+        bigwig.kind_of(tmp_path / "peaks.bb")

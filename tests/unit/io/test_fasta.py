@@ -81,6 +81,37 @@ def test_no_fasta(tmp_path, text, message):
         pass
 
 
+def test_t10_text_that_is_called_gz(tmp_path):
+    (tmp_path / "genome.fa.gz").write_text(TEXT)
+    (tmp_path / "scratch").mkdir()
+    assert read(tmp_path / "genome.fa.gz", tmp_path / "scratch")["two"] == [2, 2, 2, 1, 1]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        (">a\nACGT \nACGT \nAC\n", "a"),  # of every line alike: the index takes them for bases
+        (">b x \nACGT\nACGT\n>a\nACGT\t\nACGT\t\n", "a"),
+        (">a\nACGT\nACGT \nACGT\n", r"the sequence \(line 3\)"),
+        (">a\nACGT\nACGT\nAC \n", "a"),
+        (">a\r\nACGT \r\nACGT \r\n", "a"),
+    ],
+)
+def test_t10_blanks_at_line_ends_are_the_fastas_fault(tmp_path, text, where, packed):
+    path = tmp_path / "genome.fa"
+    path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    (tmp_path / "scratch").mkdir()
+    with pytest.raises(InputError, match=rf"genome\.fa: lines of {where} end with blanks, which would count as bases"):
+        read(path, tmp_path / "scratch")
+
+
+def test_blanks_in_names_are_none_of_the_sequence(tmp_path):
+    (tmp_path / "genome.fa").write_text(">a some words \nACGT\n\n>b\t\nAC\n")
+    (tmp_path / "scratch").mkdir()
+    assert read(tmp_path / "genome.fa", tmp_path / "scratch") == {"a": [0, 1, 2, 3], "b": [0, 1]}
+
+
 def test_missing(tmp_path):
     with pytest.raises(InputError, match="no such file"), fasta.open_fasta(tmp_path / "absent.fa", tmp_path):
         pass

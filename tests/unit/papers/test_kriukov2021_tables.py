@@ -137,7 +137,7 @@ def test_a_missing_arm_is_a_dash_and_not_a_gap():
     missing = cell(frame, "Ours", "mse", "corrected")
     assert (missing["arm"], missing["n_seeds"], missing["n_windows"]) == ("", 0, 0)
     assert math.isnan(missing["mean"])
-    table = kriukov2021.formatted(frame)[0]
+    table = kriukov2021.parts(frame)[0][0]
     names, cells = table.rows[-1]
     assert names == ["Ours", "Test"]
     assert [one.value for one in cells[:3]] == ["0.283", "–", "–"]
@@ -146,7 +146,7 @@ def test_a_missing_arm_is_a_dash_and_not_a_gap():
 def test_the_papers_numbers_stand_without_any_score():
     frame = kriukov2021.table2(OBSERVED[:0], TABLE2, PUBLISHED)
     assert cell(frame, "Downsampled", "mse", "paper")["mean"] == 0.0024
-    assert kriukov2021.formatted(frame)[0].note.startswith("No arm of this table was scored.")
+    assert kriukov2021.parts(frame)[0][0].note.startswith("No arm of this table was scored.")
 
 
 def test_rows_without_a_model_stand_under_both_protocols():
@@ -161,7 +161,7 @@ def test_the_papers_scc_stands_beside_its_own_form_only():
     frame = kriukov2021.table2(OBSERVED, TABLE2, PUBLISHED)
     assert cell(frame, "img-to-img", "scc_kriukov2021", "paper")["mean"] == 0.569
     assert set(frame.query("metric in ['scc_hicrep', 'scc_hicreppy']")["protocol"]) == {"published", "corrected"}
-    groups = kriukov2021.formatted(frame)[0].groups
+    groups = kriukov2021.parts(frame)[0][0].groups
     assert [heading.split(" ×")[0] for heading, _ in groups[-3:]] == [
         "SCC (Kriukov 2021) ↑", "SCC (HiCRep) ↑", "SCC (hicreppy) ↑",
     ]  # fmt: skip
@@ -175,7 +175,7 @@ def test_table_3_takes_each_row_from_its_split():
     assert cell(frame, "Random", "mse", "corrected")["mean"] == 0.2
     assert cell(frame, "Chromosome", "mse", "corrected")["mean"] == pytest.approx(0.4)
     assert cell(frame, "Random", "pearson", "paper", "Train")["mean"] == 0.850
-    note = kriukov2021.formatted(frame)[0].note
+    note = kriukov2021.parts(frame)[0][0].note
     assert note.startswith("Test regions: chr5:0-2,000,000 (Random); chr8:0-2,000,000 (Chromosome). Windows:")
 
 
@@ -197,7 +197,7 @@ def test_a_model_without_a_map_counts_once_beside_several_low_maps():
 
 def test_every_sample_and_low_map_has_a_table_of_its_own():
     frame = kriukov2021.table2(pd.concat([OBSERVED, OBSERVED.assign(degradation="lower")]), TABLE2, PUBLISHED)
-    first, second = kriukov2021.formatted(frame)
+    first, second = (table for table, _ in kriukov2021.parts(frame))
     assert "low map “low”" in first.note
     assert "low map “lower”" in second.note
     assert first.rows == second.rows
@@ -218,11 +218,35 @@ def test_scores_without_a_column_or_with_a_strange_protocol_are_refused():
         kriukov2021.table1(SCORES.assign(protocol="original"), TABLE1, PUBLISHED)
 
 
+def test_arms_of_windows_of_two_sizes_in_a_table_are_refused():
+    narrow = windows("image", [0.1], scale="observed")
+    narrow["end_bp"] -= WINDOW_BP // 2
+    both = pd.concat([OBSERVED[OBSERVED["arm"] == "identity"], narrow])
+    named = r"Table II holds 'image', of windows of 500,000 bp, and 'identity', of 1,000,000 bp.* one window_bins"
+    with pytest.raises(InputError, match=f"config: kriukov2021: {named}"):
+        kriukov2021.table2(both, TABLE2, PUBLISHED)
+    # An arm that no row names may have other windows.
+    assert (
+        cell(kriukov2021.table2(both, {"Downsampled": ["identity"]}, PUBLISHED), "Downsampled", "mse", "corrected")[
+            "n_windows"
+        ]
+        == 2
+    )
+
+
 # ---------------------------------------------------------------- renderings
 
 
+def markdown(frame):
+    return paper.markdown([table for table, _ in kriukov2021.parts(frame)])
+
+
+def tex(frame):
+    return paper.tex(kriukov2021.parts(frame))
+
+
 def test_the_note_names_regions_windows_seeds_and_both_data():
-    note = kriukov2021.formatted(kriukov2021.table1(SCORES, TABLE1, PUBLISHED))[0].note
+    note = kriukov2021.parts(kriukov2021.table1(SCORES, TABLE1, PUBLISHED))[0][0].note
     assert note == (
         "Test regions: chr8:0-2,000,000. Windows: Train 1, Test 1–2. Seeds: 1–2; ± is the standard deviation over "
         "seeds. The paper's numbers are of mouse Micro-C (mm10) at 5 kb; published and corrected are of the sample "
@@ -241,7 +265,7 @@ def test_overlapping_windows_are_one_region():
 
 def test_the_papers_digits_follow_the_scale_of_the_column():
     """MSE is shown in thousandths; the paper's numbers keep the digits that were printed."""
-    table = kriukov2021.formatted(kriukov2021.table2(OBSERVED, TABLE2, PUBLISHED))[0]
+    table = kriukov2021.parts(kriukov2021.table2(OBSERVED, TABLE2, PUBLISHED))[0][0]
     assert table.groups[1] == ("MSE ↓ ×10⁻³", ["paper", "published", "corrected"])
     assert [one[:2] for one in table.rows[0][1][3:6]] == [("2.4", ""), ("30.00", ""), ("40.00", "")]
     assert table.rows[1][1][5][:2] == ("20.00", "± 7.07")
@@ -252,13 +276,13 @@ def test_no_value_is_marked_as_best():
     cells = [one for table in kriukov2021.section(frames).tables for _, own in table.rows for one in own]
     assert not any(one.best or one.difference for one in cells)
     for frame in frames:
-        body = kriukov2021.to_markdown(frame).split("\n\n", 1)[1]
+        body = markdown(frame).split("\n\n", 1)[1]
         assert "**" not in body
-        assert r"\textbf" not in kriukov2021.to_tex(frame)
+        assert r"\textbf" not in tex(frame)
 
 
 def test_markdown():
-    text = kriukov2021.to_markdown(kriukov2021.table1(SCORES, TABLE1, PUBLISHED))
+    text = markdown(kriukov2021.table1(SCORES, TABLE1, PUBLISHED))
     assert text.startswith(
         "**Table I of Kriukov et al. 2021: sequence models**\n\n| model | set | MAE ↓ paper | MAE ↓ published |"
     )
@@ -268,7 +292,7 @@ def test_markdown():
 
 
 def test_tex():
-    text = kriukov2021.to_tex(kriukov2021.table2(OBSERVED, TABLE2, PUBLISHED))
+    text = tex(kriukov2021.table2(OBSERVED, TABLE2, PUBLISHED))
     assert r"\multicolumn{3}{c}{MSE $\downarrow$ $\times 10^{-3}$}" in text
     assert r"\cmidrule(lr){5-7}" in text
     assert r"\cmidrule(lr){19-20}" in text  # one column of names, five metrics of three, two of two
@@ -279,7 +303,7 @@ def test_tex():
     assert set(text) - set(map(chr, range(128))) <= set("“”")
     rows = [line for line in text.splitlines() if line.startswith(("Downsampled", "img-to-img", "Hybrid"))]
     assert [line.count("&") for line in rows] == [19, 19, 19]
-    first = kriukov2021.to_tex(kriukov2021.table1(SCORES, TABLE1, PUBLISHED))
+    first = tex(kriukov2021.table1(SCORES, TABLE1, PUBLISHED))
     assert first.count(r"\midrule") == 2  # under the head and between the two models
 
 
@@ -290,8 +314,8 @@ def test_write_gives_three_files_and_the_numbers_come_back(tmp_path):
     back = pd.read_csv(paths[0], sep="\t", dtype={"printed": str})
     np.testing.assert_allclose(back["mean"], frame["mean"])
     assert back["printed"].fillna("").tolist() == frame["printed"].tolist()
-    assert paths[1].read_text() == kriukov2021.to_markdown(frame)
-    assert paths[2].read_text() == kriukov2021.to_tex(frame)
+    assert paths[1].read_text() == markdown(frame)
+    assert paths[2].read_text() == tex(frame)
 
 
 # ---------------------------------------------------------------- the page

@@ -118,6 +118,16 @@ def test_two_arms_of_a_protocol_and_missing_columns_are_refused(scores):
         lau2025.table1(scores.drop(columns="ssim"), ROWS, PUBLISHED)
 
 
+def test_arms_of_windows_of_two_sizes_are_refused(scores):
+    scores.loc[scores["arm"] == "seq", "end_bp"] += 100
+    for make in (
+        lambda: lau2025.table1(scores, ROWS, PUBLISHED),
+        lambda: lau2025.gains(scores, ROWS, DIFFERENCES, 10, 1),
+    ):
+        with pytest.raises(InputError, match=r"Table 1 holds '.*', of windows of 100 bp, and 'seq', of 200 bp"):
+            make()
+
+
 def test_renderings_hold_every_number(scores, tmp_path):
     frame = lau2025.table1(scores, ROWS, PUBLISHED)
     gains = lau2025.gains(scores, ROWS, DIFFERENCES, 500, 1)

@@ -68,6 +68,15 @@ def test_an_arm_of_another_task_is_refused(arms, tables, figures, place):
         rows.shown(section(tables, figures), arms)
 
 
+def test_a_table_of_scores_holds_windows_of_one_size(arms):
+    """Other systems come with scores of windows that are their own affair; whole chromosomes have no windows."""
+    both = {"A": ["loop", "theirs"], "B": ["wide"]}
+    with pytest.raises(InputError, match=r"table3: 'loop' reads windows of 50 bins and 'wide' of 100, .* one window"):
+        rows.shown(section({"table3": both}), arms)
+    assert rows.shown(section({"tables2": both}), arms)["tables2"] == both
+    assert rows.shown(section({"table3": {"A": ["loop", "theirs"]}}), arms)["table3"] == {"A": ["loop", "theirs"]}
+
+
 def test_loops_are_looked_for_where_an_arm_was_trained_and_not_of_other_systems(arms):
     names = ["loop", "theirs"]
     assert plan.scored(arms, names) == [

@@ -123,7 +123,8 @@ def test_two_runs_of_a_protocol_and_missing_columns_are_refused(maps):
     with pytest.raises(InputError, match=r"columns \['train_samples'\] are missing"):
         mixhic2025.table("2", maps.drop(columns="train_samples"), ROWS["2"], PUBLISHED)
     with pytest.raises(InputError, match=r"counts.tsv: columns \['protocol'\] are missing"):
-        mixhic2025.table1(pd.DataFrame(columns=["sample", "kind", "label", "before", "after"]), [], PUBLISHED)
+        columns = ["sample", "window_bins", "kind", "label", "before", "after"]
+        mixhic2025.table1(pd.DataFrame(columns=columns), [], PUBLISHED)
 
 
 @pytest.fixture
@@ -208,7 +209,8 @@ def counts():
         ("corrected", "alpha", "chr1", "train", "loop", "negative", 30, 9),
         ("corrected", "alpha", "chr1", "train", "cage", "window", 7, 6),
     ]
-    return pd.DataFrame(rows, columns=["protocol", "sample", "chrom", "role", "kind", "label", "before", "after"])
+    columns = ["protocol", "sample", "chrom", "role", "kind", "label", "before", "after"]
+    return pd.DataFrame(rows, columns=columns).assign(window_bins=50)
 
 
 def test_table_1_sums_chromosomes_and_pre_training_samples(counts):
@@ -234,6 +236,16 @@ def test_table_1_sums_chromosomes_and_pre_training_samples(counts):
     assert [own for _, own in table.groups] == [["paper", "published", "corrected"]] * 3
     cells = {tuple(names): [each.value for each in cells] for names, cells in table.rows}
     assert cells["pre-training", "Total"] == ["1828401", "25", "10", "1275948", "17", "9", "69.8", "68.0", "90.0"]
+
+
+def test_table_1_counts_windows_of_one_size(counts, tmp_path, repository):
+    """Data sets that differ in their windows alone: none of them is taken for a fold of the other."""
+    for window_bins in (50, 100):
+        counts.assign(window_bins=window_bins).to_csv(tmp_path / f"{window_bins}.tsv", sep="\t", index=False)
+    paths = [tmp_path / "50.tsv", tmp_path / "100.tsv"]
+    given = {"rows": {}, "against": None, "pretraining": [], "maps": {}, "predictions": [], "comparison": {}}
+    with pytest.raises(InputError, match=r"Table 1 counts windows of 50 and of 100 bins, .* one window_bins"):
+        mixhic2025.make("1", paths, repository / "papers/mixhic2025/published.tsv", **given)
 
 
 @pytest.fixture

@@ -56,6 +56,30 @@ def test_a_spoilt_lock(tmp_path):
         lock.read(tmp_path / "lock.tsv")
 
 
+def test_the_table_is_read_by_its_schema(tmp_path, repository, datasets_row):
+    path, schema = tmp_path / "datasets.tsv", repository / "resources/schemas/datasets.schema.yaml"
+    row = datasets_row(file="own.bed", sha256="0" * 64, bytes="5", status="pinned", assay="peaks", origin="a portal")
+
+    def write(*table):
+        path.write_text("\n".join(["\t".join(row), *("\t".join(line.values()) for line in table)]) + "\n")
+
+    write(row, row | {"file": "b.bed"})
+    assert lock.rows(path, schema) == {"own.bed": row, "b.bed": row | {"file": "b.bed"}}
+    write(row, row | {"file": "b.bed", "bytes": "1.5"})
+    with pytest.raises(InputError, match=r"datasets.tsv: line 3 \(b.bed\): bytes: '1.5' .*datasets.schema.yaml"):
+        lock.rows(path, schema)
+    write(row, row)
+    with pytest.raises(InputError, match=r"datasets.tsv: file: own.bed stands there twice"):
+        lock.rows(path, schema)
+
+
+def test_the_lock_is_checked_by_its_schema(repository):
+    schema = repository / "resources/schemas/datasets.lock.schema.yaml"
+    lock.check([LINE, *SET], "lock.tsv", schema)
+    with pytest.raises(InputError, match=r"lock.tsv: line 2 \(a.mcool\): url: 'ftp://p.org/a'"):
+        lock.check([replace(LINE, url="ftp://p.org/a")], "lock.tsv", schema)
+
+
 def test_what_is_wanted(rows):
     whole = lock.wanted("a.mcool", rows, [LINE, *SET])
     assert (whole["url"], whole["bytes"], whole["md5"], whole["sha256"]) == ("https://p.org/a", "12", MD5, "")

@@ -3,9 +3,8 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-from torch.utils.data import Dataset
-
 from trifold.config import Training
+from trifold.data.samples import Samples
 from trifold.models.blocks import Architecture
 from trifold.tasks import TASKS
 from trifold.training import job
@@ -22,8 +21,8 @@ def learner_of(model: Architecture, settings: Training, seed: int, arm: dict, ne
 
 def fit_model(
     model: Architecture,
-    train: Dataset,
-    validation: Dataset,
+    train: Samples,
+    validation: Samples,
     settings: Training,
     folder: Path,
     *,

@@ -8,9 +8,9 @@ import torch
 from fitted import fit_model
 from test_fit import SETTINGS, STATISTICS, digests, history, interrupt
 from torch import nn
-from torch.utils.data import Dataset
 
 from trifold.config import Geometry
+from trifold.data.samples import Samples
 from trifold.errors import InputError
 from trifold.models import registry, weights
 from trifold.training.adversarial import Adversarial
@@ -40,7 +40,7 @@ GAN = replace(
 )
 
 
-class Windows(Dataset):
+class Windows(Samples):
     """Windows whose targets are on all scales, with one bin that is not valid; `die_at` = (epoch, item) interrupts."""
 
     def __init__(self, count: int, seed: int, die_at: tuple[int, int] | None = None):

@@ -8,9 +8,9 @@ import torch
 from fitted import fit_model
 from scipy.stats import pearsonr
 from test_fit import SETTINGS, STATISTICS, digests, history, interrupt
-from torch.utils.data import Dataset
 
 from trifold.config import Geometry
+from trifold.data.samples import Samples
 from trifold.models import registry, weights
 
 GEOMETRY = Geometry(bin_bp=16, window_bins=24, stride_bins={}, max_bad_bins=0.25, max_n_bins=0)
@@ -21,7 +21,7 @@ OPTIONS = {
 COUNTS = {"counts": {"low_max": 10.0, "deep_max": 100.0}}
 
 
-class Maps(Dataset):
+class Maps(Samples):
     """Nothing but deep maps and which bins are valid; `die_at` = (epoch, item) interrupts."""
 
     def __init__(self, count: int, seed: int, die_at: tuple[int, int] | None = None):

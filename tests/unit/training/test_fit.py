@@ -17,9 +17,9 @@ import pytest
 import torch
 import yaml
 from fitted import fit_model
-from torch.utils.data import Dataset
 
 from trifold.config import WHERE, Geometry, Training, placed
+from trifold.data.samples import Samples
 from trifold.errors import InputError
 from trifold.models import registry, weights
 from trifold.training.fit import EpochOrder, duration, estimate
@@ -57,7 +57,7 @@ HERE = {"workers": 0, "devices": 1, "nodes": 1}
 BYTES = ("weights.safetensors", "last.safetensors", "config.yaml", "history.csv")
 
 
-class Windows(Dataset):
+class Windows(Samples):
     """Random windows with an augmentation that depends on the epoch; `die_at` = (epoch, item) kills the process."""
 
     def __init__(self, count: int, seed: int, die_at: tuple[int, int] | None = None, how=None):

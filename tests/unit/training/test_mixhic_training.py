@@ -13,9 +13,10 @@ import yaml
 from fitted import fit_model, learner_of
 from scipy.stats import pearsonr
 from test_fit import SETTINGS as ADAM
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from trifold.config import Geometry
+from trifold.data.samples import Samples
 from trifold.errors import InputError
 from trifold.metrics.classification import auroc
 from trifold.models import mixhic, registry, stored, weights
@@ -38,7 +39,7 @@ NETWORK = {"embed_dim": 4, "heads": 2, "depth": 1}
 BYTES = ("weights.safetensors", "last.safetensors", "config.yaml", "history.csv")
 
 
-class Pairs(Dataset):
+class Pairs(Samples):
     """Random samples of every task, with noise by the epoch; `die_at` = (epoch, item) breaks the training."""
 
     def __init__(self, count: int, seed: int, die_at: tuple[int, int] | None = None):

@@ -242,5 +242,5 @@ def without_backbones(name: str, maps: Maps) -> dict[str, np.ndarray]:
     """
     if missing := [part for part in _SILENCED if part not in maps.without]:
         raise InputError(f"config: kriukov2021/figures/zeroed: {name!r} has no backbone {missing[0]!r}; name a hybrid")
-    silenced = {name: maps.without[part][0] for part, name in _SILENCED.items()}
+    silenced = {label: maps.without[part][0] for part, label in _SILENCED.items()}
     return {"target": maps.target[0], "both backbones": maps.prediction[0], **silenced}

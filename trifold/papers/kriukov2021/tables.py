@@ -9,7 +9,7 @@ form `scc_kriukov2021` (see trifold.metrics.scc); the two other forms stand besi
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,8 +83,8 @@ def table1(
     each protocol. `published` is `read_published`. fold None takes every fold.
 
     mean is over seeds of the mean over windows, sd over seeds (NaN with one); scores that are not finite are left out.
-    A row without a score stays, with n_seeds 0 and mean NaN. Raises InputError for a missing column and for two arms
-    of one protocol in a row.
+    A row without a score stays, with n_seeds 0 and mean NaN. Raises InputError for a missing column, for two arms of
+    one protocol in a row, and for arms of windows that are not of one size.
     """
     return _tabulate("I", scores, {row: _Selection(arms, fold) for row, arms in rows.items()}, published)
 
@@ -109,6 +109,7 @@ def _tabulate(
     paper.check_scores(scores, layout.metrics, "kriukov2021")
     named = {arm for selection in rows.values() for arm in selection.arms}
     scores = scores[(scores["scale"] == layout.scale) & scores["arm"].isin(named)]
+    paper.check_windows(scores, "kriukov2021", table)
     if not layout.reads_map:
         # A model that reads no map has the same scores for every low map, so they are taken from the first alone.
         first = scores.groupby("arm")["degradation"].transform("first")
@@ -116,7 +117,7 @@ def _tabulate(
     of_table = published[published["table"] == table]
     printed = of_table.set_index(["row", "set", "metric"])["value"].to_dict()
     lines = []
-    for (sample, degradation), of_view in _views(scores):
+    for (sample, degradation), of_view in paper.views(scores):
         for row, selection in rows.items():
             of_row = selection.of(of_view)
             # The test regions are those of all rows of a fold together, because an arm may have fewer windows.
@@ -138,13 +139,6 @@ def _tabulate(
     return frame.astype({"n_seeds": "Int64", "n_windows": "Int64", "mean": float, "sd": float})
 
 
-def _views(scores: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
-    """Scores by sample and low map; one empty view where there is none, so that the paper's numbers still stand."""
-    if scores.empty:
-        return iter([(("", ""), scores)])
-    return iter(scores.groupby(["sample", "degradation"], sort=False))
-
-
 def _mean_over_seeds(runs: pd.DataFrame, metric: str) -> tuple[int, int, float, float]:
     """n_seeds, n_windows, mean and sd of one cell."""
     runs = runs[np.isfinite(runs[metric].astype(float))]
@@ -155,17 +149,16 @@ def _mean_over_seeds(runs: pd.DataFrame, metric: str) -> tuple[int, int, float, 
 # ---------------------------------------------------------------- tables to read
 
 
-def formatted(frame: pd.DataFrame) -> list[Table]:
-    """The frame as a person reads it, one table per sample and low map: rows x (metric x protocol)."""
-    return [_formatted(rows)[0] for rows in _parts(frame)]
+Part = tuple[Table, list[tuple[str, Format]]]
 
 
-def _parts(frame: pd.DataFrame) -> list[pd.DataFrame]:
-    return [rows for _, rows in frame.groupby(["sample", "degradation"], sort=False)]
+def parts(frame: pd.DataFrame) -> list[Part]:
+    """The frame as a person reads it, one table per sample and low map, rows x (metric x protocol), and (metric,
+    format) of its groups of columns."""
+    return [_part(rows) for _, rows in frame.groupby(["sample", "degradation"], sort=False)]
 
 
-def _formatted(rows: pd.DataFrame) -> tuple[Table, list[tuple[str, Format]]]:
-    """One table, and (metric, format) of its groups of columns."""
+def _part(rows: pd.DataFrame) -> Part:
     table = rows["table"].iloc[0]
     layout = LAYOUTS[table]
     groups, lines, styles = paper.arrange(rows, layout.metrics, ["row", "set"])
@@ -197,24 +190,9 @@ def _note(rows: pd.DataFrame) -> str:
     )
 
 
-def to_markdown(frame: pd.DataFrame) -> str:
-    """A Markdown table per sample and low map between its title and its note."""
-    return paper.markdown(formatted(frame))
-
-
-def to_tex(frame: pd.DataFrame) -> str:
-    """A booktabs table per sample and low map."""
-    return paper.tex([_formatted(rows) for rows in _parts(frame)])
-
-
 def write(frame: pd.DataFrame, stem: str, folder: str | Path) -> list[Path]:
     """Write `<stem>.tsv` (the tidy frame), `<stem>.md` and `<stem>.tex` (to read) into a folder."""
-    folder = Path(folder)
-    paths = [folder / f"{stem}.{suffix}" for suffix in ("tsv", "md", "tex")]
-    frame.to_csv(paths[0], sep="\t", index=False, float_format="%.8g")
-    paths[1].write_text(to_markdown(frame), encoding="utf-8")
-    paths[2].write_text(to_tex(frame), encoding="utf-8")
-    return paths
+    return paper.write(frame, parts(frame), folder, stem)
 
 
 def read(path: str | Path) -> pd.DataFrame:
@@ -228,7 +206,6 @@ def read(path: str | Path) -> pd.DataFrame:
 def section(frames: Sequence[pd.DataFrame]) -> Section:
     """The page's section: the tables of the frames in their order."""
     names = list(dict.fromkeys(name for frame in frames for name in frame["table"]))
-    subject = f"Table{'s' if len(names) > 1 else ''} {' and '.join(filter(None, [', '.join(names[:-1]), names[-1]]))}"
     text = (
         "The paper's numbers as printed, beside arms that repeat its released code bug for bug (published) and arms "
         "that do what its text means (corrected). A dash is a number that the paper or this experiment does not have."
@@ -236,7 +213,7 @@ def section(frames: Sequence[pd.DataFrame]) -> Section:
     return Section(
         "kriukov2021",
         "Kriukov et al. 2021",
-        subject,
+        paper.subject(names),
         [text],
-        [part for frame in frames for part in formatted(frame)],
+        [table for frame in frames for table, _ in parts(frame)],
     )

@@ -17,8 +17,6 @@ from trifold.papers.mixhic2025 import figures as mixhic
 from trifold.papers.mixhic2025.figures import LoopMap
 from trifold.report import figures
 
-# Bands are opened for windows of some size; any will do, because no window is cut here.
-WINDOW_BINS = 2
 # Most bins of the map in Figure S1; fewer where the band is narrower.
 MAP_BINS = 400
 # Figures of scores; names are those of the config.
@@ -99,7 +97,7 @@ def draw(
         validations = pd.concat(tables, ignore_index=True)
         figures.save(mixhic.figure3(validations, rows, tolerance_bins * bin_bp), folder / "figure3")
         chroms = splits.chromosomes_of(regions, "test")
-        stores = {chrom: store for chrom, store in open_bands(bands, WINDOW_BINS).items() if chrom in chroms}
+        stores = {chrom: store for chrom, store in open_bands(bands).items() if chrom in chroms}
         listed = read_loops(seen, bin_bp, max_bins=max_loop_bins, rename=rename)
         of_first_sample = [search for search in searches if search["sample"] == searches[0]["sample"]]
         figures.save(mixhic.figure_s1(loop_maps(of_first_sample, rows, stores, listed, bin_bp)), folder / "figures1")

@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from trifold.errors import InputError
 from trifold.genome import Region
+from trifold.papers import paper
 from trifold.report.figures import CONTACTS, INK, LEARNED, MUTED, Ticks, blank, plain_number, styled
 from trifold.report.tables import METRICS
 
@@ -269,8 +270,7 @@ def _curves(axes: Axes, frame: pd.DataFrame, x: str, colours: Mapping[str, str])
 
 def _spread(frame: pd.DataFrame) -> str:
     low, high = frame["n_seeds"].min(), frame["n_seeds"].max()
-    seeds = f"{low}" if low == high else f"{low}–{high}"
-    return f"means over seeds ({seeds}); bars: one standard deviation" if high > 1 else "one seed"
+    return f"means over seeds ({paper.span(low, high)}); bars: one standard deviation" if high > 1 else "one seed"
 
 
 def _legend(

@@ -20,11 +20,15 @@ SHOWN = {
 }
 
 
+# Tables of scores on windows, which all arms of a table must share.
+WINDOWED = ("table2", "table3", "table4")
+
+
 def shown(section: dict, arms: dict[str, Arm]) -> dict[str, dict[str, list[str]]]:
     """Rows of every table and labels of every figure with the arms that this experiment has for them.
 
     section: `mixhic2025` of the configuration. A row without any is left out. Raises InputError for an arm of another
-    task.
+    task, and for windows of two sizes in a table of their scores.
     """
     rows = {**section["tables"], **section["figures"]}
     arms_of: dict[str, dict[str, list[str]]] = {}
@@ -41,6 +45,8 @@ def shown(section: dict, arms: dict[str, Arm]) -> dict[str, dict[str, list[str]]
                     )
             if used := [arm.name for arm in present if _stands(arm, within)]:
                 arms_of[name][row] = used
+        if name in WINDOWED:
+            _check_windows(name, [arms[arm] for used in arms_of[name].values() for arm in used])
     return arms_of
 
 
@@ -56,6 +62,15 @@ def against(section: dict, arms_of: dict[str, dict[str, list[str]]]) -> dict[str
         if row in arms_of[table]:
             chosen[table] = row
     return chosen
+
+
+def _check_windows(name: str, shown_arms: list[Arm]) -> None:
+    scored = sorted((arm for arm in shown_arms if not arm.scores), key=lambda arm: arm.window_bins)
+    if scored and (first := scored[0]).window_bins != (last := scored[-1]).window_bins:
+        raise InputError(
+            f"config: mixhic2025/tables/{name}: {first.name!r} reads windows of {first.window_bins} bins and "
+            f"{last.name!r} of {last.window_bins}, so they are not tested on the same; give both one window_bins"
+        )
 
 
 def _stands(arm: Arm, within: bool) -> bool:

@@ -25,6 +25,7 @@ from trifold.papers import paper
 from trifold.papers.paper import PROTOCOLS
 from trifold.report.sections import Section, Table
 from trifold.report.tables import Format
+from trifold.tasks import TASKS
 
 PAPERS_SAMPLES = ("GM12878", "K562")
 TOTAL = "Total"
@@ -84,9 +85,9 @@ def make(
     printed = paper.read_published(published)
     if name == "1":
         counts = [pd.read_csv(path, sep="\t") for path in paths]
-        empty = pd.DataFrame(columns=["protocol", "sample", "chrom", "kind", "label", "before", "after"])
-        # The numbers depend on the protocol and the sample alone, so every fold that reads them repeats them.
-        once = pd.concat(counts or [empty]).drop_duplicates(["protocol", "sample", "chrom", "kind", "label"])
+        counted = ["protocol", "sample", "window_bins", "chrom", "kind", "label"]
+        # The numbers depend on these alone, so every fold that reads them repeats them.
+        once = pd.concat(counts or [pd.DataFrame(columns=[*counted, "before", "after"])]).drop_duplicates(counted)
         return _with_maps(table1(once, pretraining, printed), "row", maps)
     if name == "s2":
         tables = [pd.read_csv(path, sep="\t", dtype={"sample": str}) for path in paths]
@@ -113,11 +114,16 @@ def table1(counts: pd.DataFrame, pretraining: Sequence[str], published: pd.DataF
 
     `counts`: counts.tsv of every sample and protocol, with a column protocol; `pretraining`: samples that any
     pre-training reads. `sample` holds what is counted ("pretrain", "loop positive", …), `row` the sample; metric
-    before, after, or share (%).
+    before, after, or share (%). Raises InputError for a missing column, and for windows of two sizes.
     """
-    needed = ["protocol", "sample", "kind", "label", "before", "after"]
+    needed = ["protocol", "sample", "window_bins", "kind", "label", "before", "after"]
     if missing := [name for name in needed if name not in counts]:
         raise InputError(f"counts.tsv: columns {missing} are missing; make the samples of mixhic2025 again")
+    if len(sizes := sorted(set(counts["window_bins"]))) > 1:
+        raise InputError(
+            f"config: mixhic2025: Table 1 counts windows of {' and of '.join(map(str, sizes))} bins, which are not "
+            "cleaned alike; give all arms on pairs one window_bins"
+        )
     counts = counts.assign(
         what=counts["kind"].where(counts["kind"] == "pretrain", counts["kind"] + " " + counts["label"])
     )
@@ -271,13 +277,10 @@ def _frame(lines: list[dict]) -> pd.DataFrame:
 _RESAMPLES: dict[str, Callable[[Mapping[str, np.ndarray]], Resamples]] = {
     "window": lambda arrays: multimodal.map_resamples(arrays["prediction"], arrays["target"], arrays["x"], arrays["y"]),
     "loop": lambda arrays: multimodal.loop_resamples(arrays["label"], arrays["prediction"]),
-    "cage": lambda arrays: multimodal.cage_resamples(arrays["prediction"], arrays["target"], _tss(arrays["target"])),
+    "cage": lambda arrays: multimodal.cage_resamples(
+        arrays["prediction"], arrays["target"], multimodal.tss_bin(arrays["target"].shape[1])
+    ),
 }
-
-
-def _tss(target: np.ndarray) -> np.ndarray:
-    """The bin that holds the TSS a window is about, as where the windows are scored."""
-    return np.arange(target.shape[1]) == target.shape[1] // 4
 
 
 def by_run(predictions: Sequence[Mapping]) -> dict[tuple[str, str], list[str]]:
@@ -396,6 +399,11 @@ def _counts_part(frame: pd.DataFrame) -> Part:
     return Table(_TITLE.format("1", layout.title), ["what", "sample"], groups, lines, note), styles
 
 
+def _units(name: str) -> str:
+    """What the scores of a table are of, and are resampled by."""
+    return f"{TASKS[LAYOUTS[name].task].unit}s"
+
+
 def _scores_part(rows: pd.DataFrame) -> Part:
     name, sample = rows["table"].iloc[0], rows["sample"].iloc[0]
     layout = LAYOUTS[name]
@@ -423,9 +431,7 @@ def _note(rows: pd.DataFrame) -> str:
         return f"No run of this table was scored. {source}.{extra}"
     seeds = paper.span(scored["n_seeds"].min(), scored["n_seeds"].max())
     counts = scored.loc[scored["metric"].isin(("auroc", "scc_hicrep", "pearson_tss")), "n"].dropna()
-    windows = (
-        f" {'Pairs' if name == '3' else 'Windows'}: {paper.span(counts.min(), counts.max())}." if len(counts) else ""
-    )
+    windows = f" {_units(name).capitalize()}: {paper.span(counts.min(), counts.max())}." if len(counts) else ""
     different = " Published and corrected may hold different windows: compare within a column."
     tested = next((f"{sample} ({map_name})" for map_name in rows["map"] if map_name), sample)
     return (
@@ -445,7 +451,7 @@ def _differences_part(rows: pd.DataFrame) -> Part:
     groups = [(paper.heading(metric, style), ["difference"]) for metric, style in styles]
     windows = paper.span(rows["n_windows"].min(), rows["n_windows"].max())
     note = (
-        f"Row minus {against} on the same {'pairs' if name == '3' else 'windows'} of {sample}, means over seeds, with "
+        f"Row minus {against} on the same {_units(name)} of {sample}, means over seeds, with "
         f"the 95 % interval over {windows} of them, resampled. Neighbours are resampled as if they were independent; "
         "an interval says nothing of other seeds or genomes."
     )
@@ -489,8 +495,7 @@ def section(frames: Sequence[pd.DataFrame], comparisons: Sequence[Table] = ()) -
         "The paper's numbers as printed, beside runs that repeat its released code (published) and runs that do what "
         "its text means (corrected). A dash is a number that the paper or this experiment does not have."
     )
-    subject = f"Table{'s' if len(names) > 1 else ''} {_listed(names)}" if names else ""
-    subjects = [subject, "comparisons of runs" if comparisons else ""]
+    subjects = [paper.subject(names), "comparisons of runs" if comparisons else ""]
     return Section(
         "mixhic2025",
         "Yang et al. 2025",
@@ -498,7 +503,3 @@ def section(frames: Sequence[pd.DataFrame], comparisons: Sequence[Table] = ()) -
         [text],
         [*(part for frame in frames for part, _ in parts(frame)), *comparisons],
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
