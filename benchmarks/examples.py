@@ -93,7 +93,7 @@ def plain_oe(balanced: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return gaussian_filter(filled, OE.sigma_bins, mode="constant", radius=3)
 
 
-def plain_observed(balanced: np.ndarray, counts: np.ndarray, scale: dict, factor: int) -> np.ndarray:
+def plain_observed(balanced: np.ndarray, counts: np.ndarray, scale: dict, factor: float) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         grained = adaptive_coarsegrain(balanced.copy(), counts.astype(float), OBSERVED.cutoff, OBSERVED.max_levels)
     grained /= factor
@@ -101,7 +101,7 @@ def plain_observed(balanced: np.ndarray, counts: np.ndarray, scale: dict, factor
     return interp_nan(np.clip(value, 0, 1))
 
 
-def plain(folder: Path, windows: pd.DataFrame, scale: dict) -> dict[str, np.ndarray]:
+def plain(folder: Path, windows: pd.DataFrame, statistics: dict) -> dict[str, np.ndarray]:
     """The maps of every window, each fetched and normalised on its own."""
     maps = {"deep": cooler.Cooler(str(folder / "deep.cool")), "low": cooler.Cooler(str(folder / "low.cool"))}
     made = {"deep_oe": [], "deep_observed": [], "low_observed": []}
@@ -109,8 +109,8 @@ def plain(folder: Path, windows: pd.DataFrame, scale: dict) -> dict[str, np.ndar
         region = (window.chrom, window.start_bp, window.end_bp)
         deep, low = ([clr.matrix(balance=kind).fetch(region) for kind in (True, False)] for clr in maps.values())
         made["deep_oe"].append(plain_oe(*deep))
-        made["deep_observed"].append(plain_observed(*deep, scale, 1))
-        made["low_observed"].append(plain_observed(*low, scale, COARSEN))
+        made["deep_observed"].append(plain_observed(*deep, statistics["observed"], 1))
+        made["low_observed"].append(plain_observed(*low, statistics["observed"], statistics["low"]["factor"]))
     return {name: np.array(stack, dtype=np.float32) for name, stack in made.items()}
 
 
@@ -127,13 +127,13 @@ def main() -> None:
         make_inputs(folder, 40_000_000)
         prepare_maps(folder)
         # Once on few windows: both sides compile with numba on their first call.
-        scale = build(folder, 1_000)["observed"]
+        statistics = build(folder, 1_000)
         windows = pd.read_csv(folder / "examples/tiles.tsv", sep="\t")
-        plain(folder, windows[:1], scale)
+        plain(folder, windows[:1], statistics)
 
-        scale, ours_s = timed(build, folder, 20)
+        statistics, ours_s = timed(build, folder, 20)
         windows = pd.read_csv(folder / "examples/tiles.tsv", sep="\t")
-        reference, plain_s = timed(plain, folder, windows, scale["observed"])
+        reference, plain_s = timed(plain, folder, windows, statistics)
         difference = max(
             np.abs(np.load(folder / f"examples/{key}.npy") - maps).max() for key, maps in reference.items()
         )

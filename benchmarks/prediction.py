@@ -54,8 +54,9 @@ def make_model(options: dict) -> Architecture:
 
 
 @torch.inference_mode()
-def plain(model: torch.nn.Module, low_map: Path, scale: dict, width_bins: int) -> np.ndarray:
+def plain(model: torch.nn.Module, low_map: Path, statistics: dict, width_bins: int) -> np.ndarray:
     """(bins, width_bins): the blended band on the balanced scale, every tile on its own."""
+    scale, factor = statistics["observed"], statistics["low"]["factor"]
     clr, crop = cooler.Cooler(str(low_map)), model.crop_bins
     bins, size = LENGTH_BP // BIN_BP, WINDOW_BINS - 2 * crop
     taper = np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2
@@ -63,7 +64,7 @@ def plain(model: torch.nn.Module, low_map: Path, scale: dict, width_bins: int) -
     for start in range(0, bins - WINDOW_BINS + 1, STRIDE_BINS):
         region = ("chr1", start * BIN_BP, (start + WINDOW_BINS) * BIN_BP)
         balanced, counts = (clr.matrix(balance=balance).fetch(region) for balance in (True, False))
-        low = torch.from_numpy(plain_observed(balanced, counts, scale, COARSEN).astype(np.float32))[None, None]
+        low = torch.from_numpy(plain_observed(balanced, counts, scale, factor).astype(np.float32))[None, None]
         x = F.interpolate(low, scale_factor=COARSEN, mode="bilinear")
         output = model({"map": x})[0, 0].double().numpy()
         tile = scale["floor"] * (scale["ceiling"] / scale["floor"]) ** ((output + output.T) / 2)
@@ -115,7 +116,7 @@ def measure() -> dict:
         sources = Sources(GEOMETRY, RECIPES, statistics, folder / "low.cool", COARSEN)
         predictor = Predictor(model, sources, STRIDE_BINS, BATCH, "cpu", "32-true")
         ours, our_s = timed(whole_band, predictor)
-        theirs, their_s = timed(plain, model, folder / "low.cool", statistics["observed"], ours.shape[1])
+        theirs, their_s = timed(plain, model, folder / "low.cool", statistics, ours.shape[1])
     np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=0)
     windows = 1 + (LENGTH_BP // BIN_BP - WINDOW_BINS) // STRIDE_BINS
     return {
