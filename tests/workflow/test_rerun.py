@@ -278,7 +278,7 @@ def test_words_re_run_nothing(copy_of_finished):
 def test_t12_where_jobs_run_re_runs_nothing(copy_of_finished):
     copy_of_finished.edit("config.yaml", "accelerator: cpu ", "accelerator: auto ")
     copy_of_finished.edit("config.yaml", "workers: 0 ", "workers: 1 ")
-    copy_of_finished.edit("config.yaml", "{train: 1, predict: 1}", "{train: 2, predict: 1}")
+    copy_of_finished.edit("config.yaml", "{balance: 1, train: 1, predict: 1}", "{balance: 2, train: 2, predict: 1}")
     copy_of_finished.edit("config.yaml", "devices: 1 ", "devices: 2 ")
     assert copy_of_finished.jobs() == {}
 
