@@ -66,6 +66,8 @@ class ObservedRecipe:
     scale "window": each window's own minimum and maximum (as published);
     "global": one floor and one ceiling from the training regions, the same for low and deep (corrected).
     variant "lau2025": log10(x + 1) and min-max of each window alone, missing pixels 0; nothing is coarse-grained.
+    low_scale "rows": balanced rows sum to 1 at each bin width, so values of bins k times as wide are taken as k times
+    as large; "fitted": as large as the training regions say (`data.normalise.low_factor`).
     low_span "published": a low window has as many bins as the deep one and starts where it starts, so it covers k times
     its span, as Lau 2025's do.
     """
@@ -75,6 +77,7 @@ class ObservedRecipe:
     max_levels: int
     variant: str = "kriukov2021"
     low_span: str = "window"
+    low_scale: str = "rows"
 
     def low_bins(self, window_bins: int, coarsen: int) -> int:
         """Side of a low window, in its own bins."""

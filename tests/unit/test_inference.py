@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 
 import cooler
 import numpy as np
@@ -184,6 +185,18 @@ def test_band_mean_is_the_weighted_mean_of_dense_tiles():
 
 
 # ---------------------------------------------------------------- whole chromosomes
+
+
+def test_y7_a_fitted_factor_takes_the_place_of_the_coarsening(low, tmp_path):
+    """A low map whose values are 2.5 times the deep ones, of bins twice as wide."""
+    fitted = replace(GLOBAL, observed=replace(GLOBAL.observed, low_scale="fitted"))
+    statistics = {**STATISTICS, "low": {"factor": 2.5}}
+    rows = matrix_of(run(Nearest(), tmp_path / "rows", low[0], statistics=statistics), "chr2")
+    found = matrix_of(run(Nearest(), tmp_path / "fitted", low[0], recipes=fitted, statistics=statistics), "chr2")
+    # Values at the ends of the scale are clipped.
+    inner = (rows > 1e-4) & (rows < 0.9)
+    assert inner.sum() > 500
+    np.testing.assert_allclose(found[inner], rows[inner] * K / 2.5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("recipes", [GLOBAL, WINDOW], ids=["global", "window"])

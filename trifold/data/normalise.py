@@ -459,14 +459,14 @@ def observed(
 
 
 def low_factor(recipe: ObservedRecipe, facts: dict) -> float:
-    """By how much balanced values of the low map are larger than the deep map's, from statistics.json.
+    """By how much balanced values of the low map are taken to be larger than the deep map's, from statistics.json.
 
-    Balanced rows sum to 1 at each bin width, so a bin k times as wide holds k times the value of a deep one. As
-    published it is k. On a global scale it is what the training regions say, since rows sum to 1 without the diagonals
-    that balancing leaves out, which are k times as many base pairs in bins k times as wide; and since a map may have
-    contacts between chromosomes where the other has none. Folders of earlier versions have k.
+    "rows": balanced rows sum to 1 at each bin width, so a bin k times as wide holds k times the value of a deep one.
+    "fitted": what the training regions say. Rows sum to 1 without the diagonals that balancing leaves out, which are k
+    times as many base pairs in bins k times as wide, and one map may have contacts between chromosomes and the other
+    none; so the factor is larger than k (yeast: by 12 % at k = 2, 23 % at k = 4).
     """
-    return facts["low"].get("factor", facts["coarsen"]) if recipe.scale == "global" else facts["coarsen"]
+    return facts["low"]["factor"] if recipe.low_scale == "fitted" else facts["coarsen"]
 
 
 class Histogram:

@@ -59,7 +59,8 @@ def build(
 @pytest.mark.parametrize("stack_windows", [1, 3, 1_000])
 def test_arrays_are_the_windows_one_by_one(inputs, tmp_path, monkeypatch, scale, stack_windows):
     monkeypatch.setattr(examples, "STACK_PIXELS", stack_windows * 16**2)
-    recipe = ObservedRecipe(scale, cutoff=2, max_levels=8)
+    low_scale = "fitted" if scale == "global" else "rows"
+    recipe = ObservedRecipe(scale, cutoff=2, max_levels=8, low_scale=low_scale)
     tiles, arrays, statistics = build(inputs, tmp_path, observed=recipe)
     assert statistics["tiles"] == {"train": 9, "validation": 2, "test": 5}
     for name, shape in SHAPES.items():
