@@ -85,8 +85,9 @@ def extents(regions: "pd.DataFrame") -> Iterator[tuple[int, int]]:
 # ---------------------------------------------------------------- names
 
 
-def some_of(names: Sequence[str], most: int = 25) -> str:
-    """The first names of a list, and how many more there are."""
+def some_of(names: Iterable[str], most: int = 12) -> str:
+    """Names for a message: the first few, and how many more there are."""
+    names = list(names)
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 

@@ -38,8 +38,8 @@ from trifold.data.normalise import CountsScale, Log10Scale, ObservedScale, conta
 from trifold.data.sequence import SequenceStore, bins_with_n
 from trifold.data.tracks import TrackStore, check_chromosomes, read_tracks
 from trifold.errors import InputError
-from trifold.genome import n_bins
-from trifold.io.cool import Band, Pixels, open_map, predicted_weight, some_of, write_cool, write_weight
+from trifold.genome import n_bins, some_of
+from trifold.io.cool import Band, Pixels, open_map, predicted_weight, write_cool, write_weight
 from trifold.io.formats import write_formats
 from trifold.models.blocks import Architecture
 from trifold.models.ready import Ready

@@ -24,6 +24,7 @@ import numba
 import numpy as np
 
 from trifold.errors import InputError
+from trifold.genome import some_of
 from trifold.io import cool
 
 logger = logging.getLogger(__name__)
@@ -396,7 +397,7 @@ def _checked(made: Correction, clr: cooler.Cooler, min_nnz: int, called: str) ->
         differ = f"differ by {np.nanmax(spread[failed]):.1%}" if np.isfinite(spread[failed]).any() else "are no numbers"
         where = ""
         if made.attributes["cis_only"]:
-            where = f" of {cool.some_of(clr.chromnames[span] for span in np.flatnonzero(failed))}"
+            where = f" of {some_of(clr.chromnames[span] for span in np.flatnonzero(failed))}"
         problem = (
             f"after {steps} iterations the row sums{where} still {differ}, where {ROW_SUM_SPREAD:.1%} is wanted and "
             f"{LARGEST_SPREAD:.0%} accepted"
@@ -447,24 +448,3 @@ def rows_sum_to_one(path: str | os.PathLike, weight: np.ndarray, ignore_diags: i
         if len(sums) < LEAST_BINS or _share(pixels.row_sums, weight) < LEAST_CONTACTS:
             return False
     return bool(abs(sums.mean() - 1) < ROW_SUM_TOLERANCE and sums.std() < ROW_SUM_TOLERANCE)
-
-
-def row_sums_by_distance(path: str | os.PathLike, n_diags: int, rows: np.ndarray | None = None) -> np.ndarray:
-    """(n_diags,): what the mean row of a balanced map holds at 0 ... n_diags - 1 bins from the diagonal, on both sides.
-
-    rows  (n_bins,) bool, the rows to average over, such as those of training regions; None: all. Bad bins never count
-    From ignore_diags on, all distances (and contacts between chromosomes) sum to 1. The pixel table is read once.
-    """
-    clr = cooler.Cooler(os.fspath(path))
-    weight = clr.bins()["weight"][:].to_numpy(dtype=np.float64)
-    good = np.isfinite(weight) if rows is None else np.isfinite(weight) & rows
-    stops = np.array([cool.extent(clr, name)[1] for name in clr.chromnames])
-    factor, sums = np.nan_to_num(weight), np.zeros(n_diags)
-    for pixels in cool.read_pixels(clr):
-        distance = pixels["bin2_id"] - pixels["bin1_id"]
-        cis = np.searchsorted(stops, pixels["bin1_id"], "right") == np.searchsorted(stops, pixels["bin2_id"], "right")
-        inside = (distance < n_diags) & cis
-        bin1, bin2, count, distance = *(pixels[name][inside] for name in cool.COLUMNS), distance[inside]
-        ends = good[bin1].astype(float) + (good[bin2] & (distance > 0))
-        sums += np.bincount(distance, count * factor[bin1] * factor[bin2] * ends, n_diags)
-    return sums / max(int(good.sum()), 1)

@@ -17,7 +17,7 @@ import numpy as np
 from trifold.data import invariants
 from trifold.data.balance import BALANCE, balance, rows_sum_to_one
 from trifold.errors import InputError
-from trifold.genome import check_first_letters, check_renamed, n_bins
+from trifold.genome import check_first_letters, check_renamed, n_bins, some_of
 from trifold.io import cool, hic, kinds
 from trifold.io.cool import Pixels
 
@@ -166,7 +166,7 @@ def chosen(source: str | os.PathLike, wanted: str | Iterable[str] | None) -> lis
         raise InputError("chromosomes: an empty list; name some, or leave it out to have all")
     present = open_raw(source, resolutions(source)[0]).chromsizes
     if unknown := [name for name in wanted if name not in present]:
-        raise InputError(f"{source}: no chromosome {unknown[0]}; it has {cool.some_of(present)}")
+        raise InputError(f"{source}: no chromosome {unknown[0]}; it has {some_of(present)}")
     return wanted
 
 
@@ -252,8 +252,8 @@ def _match_chromosomes(
         raise InputError(
             f"{raw.path}: the map's chromosomes {', '.join(wanted)} are not those of the genome, {', '.join(genome)}; "
             "use `rename` beside this map ({map's name: genome's name}) or genome/exclude",
-            f"{raw.path}: the map's chromosomes {cool.some_of(wanted)} are not those of the FASTA, "
-            f"{cool.some_of(genome)}; give the FASTA of the map's assembly, with the map's names",
+            f"{raw.path}: the map's chromosomes {some_of(wanted)} are not those of the FASTA, "
+            f"{some_of(genome)}; give the FASTA of the map's assembly, with the map's names",
         )
     if differing := [name for name in common if sizes[name] != genome[name]]:
         lengths = ", ".join(f"{name} {sizes[name]:,} bp against {genome[name]:,}" for name in differing)

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
+from trifold.data.balance import ROW_SUM_TOLERANCE
 from trifold.errors import InputError
 from trifold.io.cool import Pixels
 
 SIGMAS = 6.0  # how far a thinned map may be from what thinning expects, in standard deviations
-ROW_SUM_TOLERANCE = 0.05  # how far the mean of the balanced row sums may be from 1
 CIS_SHARES = 0.02  # difference of two maps' cis shares that is said
 
 

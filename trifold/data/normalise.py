@@ -327,7 +327,10 @@ def oe_steps(
     Neither is cropped: models crop their targets. `expected` (W,) is used where the recipe says "global".
     """
     akita = recipe.variant == "akita"
-    steps = {"clipped": clip_at_diagonal_2(balanced)[0]} if akita else {}
+    steps: dict[str, np.ndarray] = {}
+    ceiling = np.ones(len(balanced))
+    if akita:
+        steps["clipped"], ceiling = clip_at_diagonal_2(balanced)
     cg = adaptive_coarsegrain(steps.get("clipped", balanced), counts, recipe.cutoff, recipe.max_levels)
     whole = recipe.expected == "global"
     oe_map = divide_by_expected(cg, _needed(expected, "expected") if whole else local_expected(cg))
@@ -337,7 +340,7 @@ def oe_steps(
             logarithm = np.log(oe_map)
         steps["logclip"] = np.clip(logarithm, -recipe.clip, recipe.clip, out=logarithm)
         # Without a contact nothing is more or less than expected: not the floor, which would be learned.
-        empty = diagonal_2_ceiling(balanced)[2]
+        empty = ceiling <= 0
         if empty.any():
             nothing = empty[:, None, None] & np.isfinite(steps["logclip"])
             steps["logclip"] = np.where(nothing, 0.0, steps["logclip"])

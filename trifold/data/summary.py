@@ -17,7 +17,7 @@ import pandas as pd
 from trifold.data import contacts, invariants
 from trifold.genome import extents, n_bins
 from trifold.io import kinds
-from trifold.io.cool import CHUNK_PIXELS, COLUMNS, Band, Pixels, dataset, open_map, opened, read_pixels, weight_facts
+from trifold.io.cool import CHUNK_PIXELS, COLUMNS, Band, Pixels, dataset, open_map, opened, row_sums, weight_facts
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ def write(folder: Path, report: Mapping, called: str | os.PathLike, deep: Path |
     before and after. Raises InputError where rows do not sum to 1, or the file does not hold what was written.
     """
     path = folder / "map.cool"
-    facts = {**summarise(path), "row_sums": row_sums(path)}
+    facts = {**summarise(path), "row_sums": balanced_rows(path)}
     invariants.check_stored(called, report["contacts"], facts["contacts"])
     invariants.check_rows(called, facts["row_sums"])
     counted = ("contacts_read", "contacts_left_out", "contacts_deep", "thin", "coarsen", "contacts")
@@ -153,16 +153,11 @@ def write(folder: Path, report: Mapping, called: str | os.PathLike, deep: Path |
     return facts
 
 
-def row_sums(path: Path) -> dict[str, float]:
+def balanced_rows(path: Path) -> dict[str, float]:
     """Mean and standard deviation of the rows of good bins of a balanced map, beyond the diagonals left out."""
     clr = open_map(path)
     weight = clr.bins()["weight"][:].to_numpy()
-    factor, sums = np.nan_to_num(weight), np.zeros(len(weight))
-    left_out = int(weight_facts(clr).get("ignore_diags", 0))
-    for pixels in read_pixels(clr):
-        bin1, bin2 = pixels["bin1_id"], pixels["bin2_id"]
-        value = pixels["count"] * factor[bin1] * factor[bin2] * (bin2 - bin1 >= left_out)
-        sums += np.bincount(bin1, value, len(sums)) + np.bincount(bin2, value * (bin1 != bin2), len(sums))
+    sums = row_sums(clr, np.nan_to_num(weight), int(weight_facts(clr).get("ignore_diags", 0)))
     rows = sums[np.isfinite(weight)]
     return {"mean": float(rows.mean()), "sd": float(rows.std())}
 

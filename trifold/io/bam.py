@@ -62,16 +62,12 @@ def check_genome(
     absent = [name for name in chromsizes if name not in sizes]
     if not common or sum(chromsizes[name] for name in absent) > max_absent * sum(chromsizes.values()):
         raise InputError(
-            f"{path}: lacks {_some(absent)} of the genome; its own chromosomes are {_some(list(sizes))}; use "
-            "`rename` of its sample ({file's name: genome's name}), or give data aligned to the genome's assembly"
+            f"{path}: lacks {some_of(absent, SHOWN)} of the genome; its own chromosomes are {some_of(sizes, SHOWN)}; "
+            "use `rename` of its sample ({file's name: genome's name}), or give data aligned to the genome's assembly"
         )
     if absent:
-        logger.warning("%s: no data for %s", path, _some(absent))
+        logger.warning("%s: no data for %s", path, some_of(absent, SHOWN))
     return absent
-
-
-def _some(names: Sequence[str]) -> str:
-    return some_of(names, SHOWN)
 
 
 def is_paired(path: str | os.PathLike, reads: int = 10_000) -> bool:

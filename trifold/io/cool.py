@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 from trifold.errors import InputError
-from trifold.genome import n_bins
+from trifold.genome import n_bins, some_of
 from trifold.io import kinds
 
 Pixels = dict[str, np.ndarray]
@@ -76,12 +76,6 @@ def _held(file: str) -> str:
     if {"intervals", "matrix"} <= set(names):
         return ", but a matrix of HiCExplorer; `hicConvertFormat` makes a .cool of it"
     return f" (it holds {some_of(names) or 'nothing'}); give a .cool, .mcool or .hic map"
-
-
-def some_of(names: Iterable[str], most: int = 12) -> str:
-    """Names for a message: the first few, and how many more there are."""
-    names = list(names)
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def resolutions(path: str | os.PathLike) -> dict[int, str]:
@@ -143,7 +137,8 @@ def in_order_of(path: str | os.PathLike, genome: Mapping[str, int]) -> dict[str,
 
     Files about one map are read side by side, and tools (HiGlass) lay chromosomes out in the order of the file.
     """
-    return {**chromsizes_of(path), **{name: size for name, size in genome.items() if name not in chromsizes_of(path)}}
+    sizes = chromsizes_of(path)
+    return sizes | {name: length_bp for name, length_bp in genome.items() if name not in sizes}
 
 
 def opened(clr: cooler.Cooler, mode: str = "r") -> AbstractContextManager[h5py.Group]:
@@ -202,6 +197,32 @@ def bin_places(clr: cooler.Cooler) -> np.ndarray | None:
     if len(np.unique(places)) < len(places):
         raise InputError(f"{clr.uri}: a bin stands twice in its bin table; make the map anew (`cooler cload`)")
     return places
+
+
+def _bins_in_order(clr: cooler.Cooler, chrom: str) -> bool:
+    """Whether the bin table has, where a chromosome begins, all its bins in order."""
+    (lo, hi), bin_bp, length_bp = extent(clr, chrom), bin_width(clr), chromsizes(clr)[chrom]
+    with _readable(clr.uri), opened(clr) as group:
+        names, starts, ends = (dataset(group, f"bins/{name}")[lo:hi] for name in ("chrom", "start", "end"))
+    wanted = np.arange(hi - lo) * bin_bp
+    return (
+        np.array_equal(starts, wanted)
+        and np.array_equal(ends, np.minimum(wanted + bin_bp, length_bp))
+        and bool((names == clr.chromnames.index(chrom)).all())
+    )
+
+
+def row_sums(clr: cooler.Cooler, weight: np.ndarray, ignore_diags: int) -> np.ndarray:
+    """Row sums (n_bins,) of a weighted map beyond the first diagonals, as a balance counts them: the main one once.
+
+    weight  (n_bins,) finite; a bad bin's is 0
+    """
+    sums = np.zeros(len(weight))
+    for pixels in read_pixels(clr):
+        bin1, bin2 = pixels["bin1_id"], pixels["bin2_id"]
+        value = np.where(bin2 - bin1 >= ignore_diags, pixels["count"] * weight[bin1] * weight[bin2], 0.0)
+        sums += np.bincount(bin1, value, len(sums)) + np.bincount(bin2, np.where(bin1 != bin2, value, 0.0), len(sums))
+    return sums
 
 
 def checked_pixels(chunks: Iterable[Pixels], number: int, called: str | os.PathLike) -> Iterator[Pixels]:
@@ -263,9 +284,9 @@ class Band:
             raise InputError(f"{path}: no chromosome {chrom}; it has {', '.join(clr.chromnames)}")
         if balance and "weight" not in clr.bins().columns:
             raise InputError(f"{path}: no `weight` column; balance the map first (`cooler balance`)")
-        if bin_places(clr) is not None:
-            raise InputError(f"{path}: its bin table lacks bins, or has them in another order; make it with all bins")
         lo, hi = extent(clr, chrom)
+        if not _bins_in_order(clr, chrom):
+            raise InputError(f"{path}: its bin table lacks bins, or has them in another order; make it with all bins")
         counts, cis, seen = np.zeros((hi - lo, width_bins)), np.zeros(hi - lo), np.zeros(hi - lo, dtype=bool)
         for pixels in read_pixels(clr, chunk_pixels, chrom):
             on_chrom = pixels["bin2_id"] < hi

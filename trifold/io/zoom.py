@@ -11,22 +11,12 @@ from pathlib import Path
 import cooler
 import numpy as np
 
-from trifold.io.cool import bin_width, predicted_weight, read_pixels, undate, weight_facts, write_weight
+from trifold.io.cool import bin_width, predicted_weight, row_sums, undate, weight_facts, write_weight
 
 # Zoom levels are added until the longest chromosome has fewer bins: the tile of a genome browser.
 OVERVIEW_BINS = 256
 ZOOM_CHUNK_PIXELS = 5_000_000
 LEAST_SHARE = 0.1  # of its z that a row of a zoom level is taken to have beyond the ignored diagonals
-
-
-def _row_sums(clr: cooler.Cooler, weight: np.ndarray, ignore_diags: int) -> np.ndarray:
-    """Row sums (n_bins,) of a weighted map beyond the first diagonals, as a balance counts them: the main one once."""
-    sums = np.zeros(len(weight))
-    for pixels in read_pixels(clr):
-        bin1, bin2 = pixels["bin1_id"], pixels["bin2_id"]
-        value = np.where(bin2 - bin1 >= ignore_diags, pixels["count"] * weight[bin1] * weight[bin2], 0.0)
-        sums += np.bincount(bin1, value, len(sums)) + np.bincount(bin2, np.where(bin1 != bin2, value, 0.0), len(sums))
-    return sums
 
 
 def _row_sum(near: np.ndarray, level: np.ndarray, number: np.ndarray, zoom: int) -> float:
@@ -66,7 +56,7 @@ def write_zoom_levels(cool: Path, mcool: Path, metadata: dict | None = None, ass
     )
     ignore_diags = int(weight_facts(base)["ignore_diags"])
     known = np.concatenate(predicted).astype(float)
-    near = np.split(_row_sums(base, known, ignore_diags), np.cumsum([len(p) for p in predicted])[:-1])
+    near = np.split(row_sums(base, known, ignore_diags), np.cumsum([len(p) for p in predicted])[:-1])
     for zoom in zooms[1:]:
         uri = f"{mcool}::resolutions/{bin_width(base) * zoom}"
         first_children = [np.arange(0, len(p), zoom) for p in predicted]
@@ -75,7 +65,7 @@ def write_zoom_levels(cool: Path, mcool: Path, metadata: dict | None = None, ass
             for parts, kind in ((predicted, np.int64), (near, np.float64))
         )
         made_up = zoom / np.maximum(number, 1)
-        level = _row_sums(cooler.Cooler(uri), made_up, ignore_diags)
+        level = row_sums(cooler.Cooler(uri), made_up, ignore_diags)
         scale = _row_sum(held, level, number, zoom)
         write_weight(uri, np.where(number > 0, made_up / np.sqrt(scale), np.nan), predicted_weight(ignore_diags))
     undate(mcool)

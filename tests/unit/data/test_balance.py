@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from trifold.config import Degradation
-from trifold.data.balance import balance, iterative_correction, row_sums_by_distance, rows_sum_to_one
+from trifold.data.balance import balance, iterative_correction, rows_sum_to_one
 from trifold.data.contacts import prepare
 from trifold.data.degrade import degrade
 from trifold.errors import InputError
@@ -176,22 +176,6 @@ def test_m7_of_a_kept_weight_only_the_chromosomes_left_are_described(tmp_path, m
     made, kept = (cooler.Cooler(f"{tmp_path}/{name}.cool")._load_attrs("bins/weight") for name in ("map", "kept"))
     np.testing.assert_array_equal(kept["scale"], made["scale"][1:])
     assert kept["ignore_diags"] == 2
-
-
-def test_row_sums_by_distance(tmp_path, matrix):
-    clr = write_dense(tmp_path / "map.cool", matrix, SIZES)
-    balance(tmp_path / "map.cool")
-    balanced = clr.matrix(balance=True)[:]
-    balanced[:60, 60:] = balanced[60:, :60] = np.nan
-    apart = np.abs(np.subtract.outer(range(100), range(100)))
-    rows = np.arange(100) % 3 == 0
-    for chosen in (np.ones(100, bool), rows):
-        good = chosen & np.isfinite(clr.bins()["weight"][:].to_numpy())
-        expected = [np.nansum(np.where(apart == d, balanced, 0)[good]) / good.sum() for d in range(30)]
-        np.testing.assert_allclose(row_sums_by_distance(tmp_path / "map.cool", 30, chosen), expected)
-    np.testing.assert_allclose(
-        row_sums_by_distance(tmp_path / "map.cool", 30)[7], np.nansum(np.where(apart == 7, balanced, 0)) / 99
-    )
 
 
 # ---------------------------------------------------------------- what is no balance

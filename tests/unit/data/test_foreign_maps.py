@@ -161,6 +161,23 @@ def test_m1_values_that_are_no_counts_are_placed_too(tmp_path, matrix):
     np.testing.assert_array_equal(np.flatnonzero(np.isnan(weight)), np.arange(20, 30))
     with pytest.raises(InputError, match=r"predicted.cool: its bin table lacks bins"):
         cool.Band.read(path, "chr1", 5)
+    # The other chromosome has all its bins, and its band is that of the map placed by coordinates.
+    whole = cool.Band.read(tmp_path / "copy.cool", "chr2", 5)
+    np.testing.assert_array_equal(cool.Band.read(path, "chr2", 5).counts, whole.counts)
+
+
+@pytest.mark.parametrize("absent", [range(3), range(50, 55), range(60, 65), range(80, 85)])
+def test_m1_a_band_needs_all_bins_of_its_chromosome(tmp_path, matrix, absent):
+    kept = np.setdiff1d(np.arange(101), absent)
+    path = tmp_path / "map.cool"
+    cooler.create_cooler(str(path), table(kept), pixels_of(matrix[np.ix_(kept, kept)]), ordered=True)
+    lacking, other = ("chr1", "chr2") if absent[0] < 60 else ("chr2", "chr1")
+    with pytest.raises(InputError, match="map.cool: its bin table lacks bins"):
+        cool.Band.read(path, lacking, 5, balance=False)
+    inside = slice(0, 60) if other == "chr1" else slice(60, 101)
+    counts = cool.Band.read(path, other, 5, balance=False).counts
+    for d in range(5):
+        np.testing.assert_array_equal(counts[: len(counts) - d, d], np.diagonal(matrix[inside, inside], d))
 
 
 def test_m1_a_program_map_in_another_order_of_chromosomes(tmp_path, matrix):
