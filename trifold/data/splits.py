@@ -9,14 +9,14 @@ kinds
 """
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from trifold.errors import InputError
 from trifold.genome import extents
-from trifold.io.tables import read_bed, write_bed
+from trifold.io import bed
+from trifold.io.tables import write_bed
 
 ROLES = ("train", "validation", "test")
 COLUMNS = ["chrom", "start_bp", "end_bp", "role"]
@@ -25,13 +25,7 @@ REMEDY = "needs four columns: chrom, start, end, role (train, validation or test
 
 def read(path: str | os.PathLike) -> pd.DataFrame:
     """Regions of a BED file: chrom, start_bp, end_bp, role; lines that start with # are left out."""
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such file; a BED of regions {REMEDY}")
-    try:
-        table = read_bed(path, (0, 3), COLUMNS)
-        return table.astype({"start_bp": "int64", "end_bp": "int64"})
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{path}: {REMEDY} ({error})") from error
+    return bed.read_table(path, COLUMNS, f"a BED of regions {REMEDY}")[COLUMNS]
 
 
 def chromosomes_of(path: str | os.PathLike, role: str) -> list[str]:

@@ -12,8 +12,8 @@ from trifold.data.sequence import SequenceStore
 from trifold.data.tracks import TrackStore
 from trifold.errors import InputError
 from trifold.genome import N_CODE, Region
+from trifold.io import bed
 from trifold.io.cool import Band
-from trifold.io.tables import read_bed
 
 
 @dataclass(frozen=True)
@@ -139,8 +139,9 @@ def gc_content(codes: np.ndarray, bin_bp: int) -> np.ndarray:
 
 def read_motifs(path: str | Path, region: Region) -> list[tuple[int, int, str]]:
     """Oriented motifs of a BED6 file that touch the region: (start_bp, end_bp, strand)."""
-    bed = read_bed(path, [0])
-    if bed.shape[1] < 6 or not bed[5].isin(["+", "-"]).all():
-        raise InputError(f"{path}: column 6: motifs need a strand, + or -; give a BED file with six columns")
-    in_region = bed[(bed[0] == region.chrom) & (bed[1] < region.end_bp) & (bed[2] > region.start_bp)]
-    return list(in_region[[1, 2, 5]].itertuples(index=False, name=None))
+    remedy = "give a BED file with six columns"
+    motifs = bed.read_table(path, bed.BED, remedy, optional=("name", "score", "strand"))
+    if not motifs["strand"].isin(["+", "-"]).all():
+        raise InputError(f"{path}: column 6: motifs need a strand, + or -; {remedy}")
+    inside = (motifs["chrom"] == region.chrom) & (motifs["start"] < region.end_bp) & (motifs["end"] > region.start_bp)
+    return list(motifs.loc[inside, ["start", "end", "strand"]].itertuples(index=False, name=None))
