@@ -1,6 +1,9 @@
 """Splits: each kind, the published one, and every way a BED can be wrong."""
 
+import gzip
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from trifold.data import splits
@@ -59,6 +62,14 @@ def test_written_regions_read_back(tmp_path):
 def test_chromosomes_of_a_role(tmp_path):
     (tmp_path / "regions.bed").write_text("chr2\t0\t9\ttest\nchr1\t0\t5\ttest\nchr2\t20\t30\ttest\nchr3\t0\t9\ttrain\n")
     assert splits.chromosomes_of(tmp_path / "regions.bed", "test") == ["chr2", "chr1"]
+
+
+def test_a_bed_may_be_packed_and_have_a_header(tmp_path):
+    text = "chrom\tstart\tend\trole\nchr1\t0\t500\ttest\nchr2 0 500 train\n"
+    with gzip.open(tmp_path / "regions.txt", "wt") as handle:
+        handle.write(text)
+    expected = pd.DataFrame([("chr1", 0, 500, "test"), ("chr2", 0, 500, "train")], columns=splits.COLUMNS)
+    pd.testing.assert_frame_equal(splits.read(tmp_path / "regions.txt"), expected)
 
 
 def test_published_split_of_kriukov2021(repository):
