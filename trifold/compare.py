@@ -63,7 +63,8 @@ def compare(
         scale = _observed_scale(pair["deep"], sizes, geometry)
         scored = {"prediction": pair["prediction"]}
         if low_map:
-            scored["low"] = _upsampled(low_map, folder, geometry, coarsen, scale, sizes)
+            factor = _low_factor(low_map, pair["deep"], geometry, coarsen, sizes)
+            scored["low"] = _upsampled(low_map, folder, geometry, coarsen, scale, factor, sizes)
             _share_bins(scored["low"], pair["prediction"])
         return _tables(scored, pair["deep"], low_map or pair["deep"], sizes, geometry, scale, str(deep))
 
@@ -138,13 +139,31 @@ def _observed_scale(deep: Path, sizes: dict[str, int], geometry: Geometry) -> di
         raise InputError(f"{deep}: no contact in the windows to score; give a map with more contacts") from error
 
 
+def _low_factor(low: Path, deep: Path, geometry: Geometry, coarsen: int, sizes: dict[str, int]) -> float:
+    """By how much balanced values of the low map are larger than the deep map's, over the chromosomes scored."""
+    widths = {low: coarsen, deep: 1}
+    means = {path: examples.Expected(geometry.window_bins // width) for path, width in widths.items()}
+    for path, width in widths.items():
+        maps = examples.Maps(path, geometry.bin_bp * width, geometry.window_bins // width)
+        for chrom, length_bp in sizes.items():
+            means[path].add(maps.on(chrom), pd.DataFrame({"chrom": [chrom], "start_bp": 0, "end_bp": length_bp}))
+    return examples.factor_of_low(means[low], means[deep], coarsen)
+
+
 def _upsampled(
-    low: Path, folder: Path, geometry: Geometry, coarsen: int, scale: dict[str, float], sizes: dict[str, int]
+    low: Path,
+    folder: Path,
+    geometry: Geometry,
+    coarsen: int,
+    scale: dict[str, float],
+    factor: float,
+    sizes: dict[str, int],
 ) -> Path:
     """The low map as the row `identity` of an experiment has it."""
     network = registry.build("identity", geometry, {}, {}).eval()
     facts = {"arm": "identity", "architecture": "identity"}
-    model = Ready(network, geometry, CORRECTED, coarsen, {"observed": scale}, facts=facts)
+    statistics = {"observed": scale, "coarsen": coarsen, "low": {"factor": factor}}
+    model = Ready(network, geometry, CORRECTED, coarsen, statistics, facts=facts)
     (target := folder / "low").mkdir()
     enhance(model, target, chromsizes=sizes, low_map=low, device="cpu")
     return target / "map.cool"

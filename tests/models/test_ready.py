@@ -15,7 +15,7 @@ from trifold.models.ready import CORRECTED
 GEOMETRY = Geometry(10_000, 32, {"train": 8}, 0.25, 0)
 MEASURED = ("ratio", "low_max", "deep_max", "low_q999", "deep_q999", "low_per_balanced", "deep_per_balanced")
 COUNTS = dict.fromkeys(MEASURED, 9.0)
-LOW = {"bin_bp": 20_000, "coarsen": 2, "contacts_per_bin": 70.0}
+LOW = {"bin_bp": 20_000, "coarsen": 2, "factor": 2.2, "contacts_per_bin": 70.0}
 STATISTICS = {
     "geometry": asdict(GEOMETRY),
     "recipes": asdict(CORRECTED),

@@ -43,7 +43,12 @@ def write_model(folder, contacts_per_bin, geometry=GEOMETRY, coarsen=1):
         "geometry": asdict(geometry),
         "recipes": asdict(CORRECTED),
         "coarsen": coarsen,
-        "low": {"bin_bp": geometry.bin_bp * coarsen, "coarsen": coarsen, "contacts_per_bin": contacts_per_bin},
+        "low": {
+            "bin_bp": geometry.bin_bp * coarsen,
+            "coarsen": coarsen,
+            "factor": float(coarsen),
+            "contacts_per_bin": contacts_per_bin,
+        },
         "observed": {"floor": 1e-4, "ceiling": 0.3},
     }
     torch.manual_seed(3)

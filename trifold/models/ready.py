@@ -23,7 +23,7 @@ from trifold.models.blocks import Architecture
 # How windows are normalised where nothing else is said: the defaults of the schema's recipes/corrected.
 CORRECTED = Recipes(
     OERecipe("akita", cutoff=2, max_levels=8, clip=2.0, sigma_bins=0.8, expected="local"),
-    ObservedRecipe("global", cutoff=2, max_levels=8),
+    ObservedRecipe("global", cutoff=2, max_levels=8, low_scale="fitted"),
     CountsRecipe("balanced"),
 )
 # A published network sees windows of several of its own sides: overlapping windows then hide the borders of its tiles.
@@ -106,6 +106,8 @@ def _scales(network: Architecture, recipes: Recipes) -> list[str]:
         needed += balanced if recipes.counts.bias == "balanced" else ["counts/ratio"]
     elif (reads_map and recipes.observed.scale == "global") or (not reads_map and network.target == "observed"):
         needed += ["observed/floor", "observed/ceiling"]
+    if reads_map and network.target == "observed" and recipes.observed.low_scale == "fitted":
+        needed.append("low/factor")
     return needed
 
 
