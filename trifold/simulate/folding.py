@@ -17,6 +17,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import oaconvolve
 from scipy.sparse import dia_array
 
+from trifold.data.balance import balance as balance_map
 from trifold.io.cool import undate
 from trifold.simulate.genome import Chromosome, Settings, stream
 
@@ -28,7 +29,6 @@ BRIDGING = 4.0  # ... and their weight
 BRIDGE_BINS = 16  # how far from its two anchors a loop brings bins together
 COMPARTMENT_BLUR_BINS = 3.0
 IGNORED_DIAGONALS = 2  # as cooler balances
-ROW_SUM_SPREAD = 1e-3  # of the balanced maps
 CHUNK_PIXELS = 20_000_000
 H5_OPTIONS = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 
@@ -259,23 +259,12 @@ def write_truth(
     _create(path, bins.assign(weight=weight), pixels, np.float64)
 
 
-def _first_weights(clr: cooler.Cooler) -> np.ndarray:
-    """The inverse roots of the row sums: from here cooler's correction takes ten rounds instead of a hundred, and its
-    tolerance, an absolute variance, is relative to rows that sum to about 1."""
-    bin1, bin2, count = (clr.pixels()[name][:].to_numpy() for name in ("bin1_id", "bin2_id", "count"))
-    count = count * (bin2 - bin1 >= IGNORED_DIAGONALS)
-    n_bins = len(clr.bins())
-    sums = np.bincount(bin1, count, n_bins) + np.bincount(bin2, count, n_bins)
-    return np.divide(1, np.sqrt(sums), out=np.zeros(n_bins), where=sums > 0)
-
-
 def write_mcool(path: Path, bins: pd.DataFrame, pixels: pd.DataFrame, resolutions: list[int]) -> None:
-    """Raw counts at every resolution (bp), each balanced by cooler's own iterative correction."""
+    """Raw counts at every resolution (bp), each balanced by iterative correction."""
     base = path.with_suffix(".base.cool")
     _create(base, bins, pixels, np.int32)
     cooler.zoomify_cooler(str(base), str(path), resolutions, CHUNK_PIXELS, h5opts=H5_OPTIONS)
     base.unlink()
     for resolution in resolutions:
-        clr = cooler.Cooler(f"{path}::/resolutions/{resolution}")
-        cooler.balance_cooler(clr, x0=_first_weights(clr), tol=ROW_SUM_SPREAD**2, store=True, chunksize=CHUNK_PIXELS)
+        balance_map(f"{path}::/resolutions/{resolution}")
     undate(path)
