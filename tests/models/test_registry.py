@@ -15,6 +15,7 @@ from trifold.models import registry, weights
 from trifold.models.blocks import crop, pixel_mask
 from trifold.models.hicfoundation import MaskedAutoencoder
 from trifold.tasks import TASKS
+from trifold.training.batch_norm import Layer, following
 from trifold.training.regression import pixel_loss
 
 GEOMETRY = Geometry(bin_bp=32, window_bins=24, stride_bins={}, max_bad_bins=0.25, max_n_bins=0)
@@ -324,3 +325,18 @@ def test_refuses_exchanged_backbones():
 def test_refuses_sequences_of_another_length():
     with pytest.raises(InputError, match="768 bp"):
         make("akita", "corrected", GEOMETRY)({"sequence": torch.zeros(1, 700, dtype=torch.uint8)})
+
+
+@every_learned_model
+def test_y10_batch_norm_is_declared(name, task, protocol, geometry):
+    """Of the layers that follow the data in training: those of a corrected hybrid's backbones do not."""
+    model = make(name, protocol, geometry, task)
+    if name == "hicfoundation-seq" and protocol == "published":  # which has none, in the sequence's part of "corrected"
+        assert not following(model)
+    elif name == "hybrid" and protocol == "published":  # whose backbones are trained with the rest, as released
+        assert following(model) and not model.has_batch_norm
+    else:
+        assert model.has_batch_norm == bool(following(model))
+    assert all(
+        isinstance(layer, Layer) for layer in model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)
+    )

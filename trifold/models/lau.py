@@ -155,6 +155,8 @@ class HiCFoundationSequence(HiCFoundation):
     anew (by torch's global generator), in eval mode one permutation serves all.
     """
 
+    has_batch_norm = True
+
     def __init__(
         self,
         geometry: Geometry,

@@ -4,10 +4,11 @@ Convolutions of stride 2 down to a few pixels, a Gaussian latent vector, the sam
 pixels to 3 (Kriukov et al.), seven 257 (Highsmith & Cheng). It only serves a loss: `encode_map` gives the mean of the
 latent vector, which VEHiCLE compares between a prediction and its target.
 
-Both protocols are the released networks. In evaluation the reconstruction is that of the latent mean; the released
-validation draws from the latent distribution there too. The latent vector has 200 entries; what Kriukov et al. call
-its dimension, 4608, is that of the layer before it. Their script weighs the Kullback-Leibler term by 1e-6, the settings
-shipped beside their weights by 1e-5.
+Both protocols are the released networks; running statistics of batch norm are as the steps leave them in "published",
+taken anew from training windows in "corrected" (`training.regression`). In evaluation the reconstruction is that of the
+latent mean; the released validation draws from the latent distribution there too. The latent vector has 200 entries;
+what Kriukov et al. call its dimension, 4608, is that of the layer before it. Their script weighs the Kullback-Leibler
+term by 1e-6, the settings shipped beside their weights by 1e-5.
 """
 
 from itertools import pairwise
@@ -70,6 +71,7 @@ class VAE(blocks.Architecture):
     """
 
     context = ("statistics",)
+    has_batch_norm = True
 
     def __init__(
         self,

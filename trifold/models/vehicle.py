@@ -9,6 +9,8 @@ divided by it, as in Highsmith & Cheng ("quantile").
 - "corrected" departs from both papers: the symmetrised output is added to the logit of the input,
   ``sigmoid(logit(clamp(x)) + y)``, and the last layer starts at zero. Training starts at the no-model row and learns a
   correction, instead of first learning to copy the input through twenty layers.
+- "published" keeps batch norm's running statistics as its steps leave them, with the released momentum; in "corrected"
+  they are taken anew from training windows (`training.regression`).
 - Highsmith & Cheng take the 99.9 % quantile of each chromosome's whole matrix, test chromosomes included; here, in both
   protocols, it is that of the training regions' pixels.
 """
@@ -62,6 +64,7 @@ class Generator(blocks.Architecture):
     """
 
     context = ("protocol", "statistics")
+    has_batch_norm = True
 
     def __init__(
         self,
