@@ -21,7 +21,7 @@ from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import blocks
 from trifold.models.checkpoint import GM12878_REPLICATE, MICRO_C, Checkpoint
-from trifold.models.quantile import TARGETS, clipped, quantiles
+from trifold.models.quantile import BY_QUANTILE, clipped, quantiles
 
 # Read by trifold.architectures from the source.
 ARCHITECTURES = {
@@ -35,6 +35,7 @@ ARCHITECTURES = {
         "options": {"channels": None, "latent": 200, "crop_bins": 6, "kl_weight": 1e-6, "normalisation": "observed"},
         "kinds": {"channels": "list"},
         "choices": {"normalisation": ["observed", "quantile"]},
+        "when": BY_QUANTILE,
     },
 }
 CHECKPOINTS = {
@@ -86,7 +87,7 @@ class VAE(blocks.Architecture):
     ):
         super().__init__()
         self.quantiles = quantiles(normalisation, statistics)
-        self.target = TARGETS[normalisation]
+        self.target = "counts" if self.quantiles else "observed"
         self.crop_bins, self.kl_weight = crop_bins, kl_weight
         self.side = geometry.window_bins - 2 * crop_bins
         if channels is None:

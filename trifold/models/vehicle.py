@@ -25,7 +25,7 @@ from trifold.errors import InputError
 from trifold.models import blocks
 from trifold.models.checkpoint import GM12878_REPLICATE, MICRO_C, Checkpoint
 from trifold.models.generator import CROP_BINS, LOGIT_MARGIN, ResidualBlock, initialise
-from trifold.models.quantile import TARGETS, clipped, quantiles
+from trifold.models.quantile import BY_QUANTILE, clipped, quantiles
 
 # Read by trifold.architectures from the source.
 ARCHITECTURES = {
@@ -44,6 +44,7 @@ ARCHITECTURES = {
         },
         "kinds": {"final_channels": "list", "residual": "bool"},
         "choices": {"activation": ["sigmoid", "tanh"], "normalisation": ["observed", "quantile"]},
+        "when": BY_QUANTILE,
     },
 }
 CHECKPOINTS = {
@@ -81,7 +82,7 @@ class Generator(blocks.Architecture):
     ):
         super().__init__()
         self.quantiles = quantiles(normalisation, statistics)
-        self.target = TARGETS[normalisation]
+        self.target = "counts" if self.quantiles else "observed"
         self.activation = ACTIVATIONS[activation]
         self.residual = protocol == "corrected" if residual is None else residual
         widths = [channels, *(final_channels or (2 * channels, 2 * channels, 4 * channels, 4 * channels)), 1]
