@@ -47,6 +47,7 @@ class Traits:
     options             hyper-parameter -> default, as published; None: the protocol decides
     kinds               of options whose default is None: int, float, bool, list or word
     choices             of options that are words: the words
+    published_only      option -> values that "corrected" does not take
     by_protocol         option -> protocol -> what None stands for, where `when` asks
     when                option -> value -> fields that differ with it
     inherits            options that are those of the arm it starts from, where they are not given
@@ -72,6 +73,7 @@ class Traits:
     options: dict = field(default_factory=dict)
     kinds: dict = field(default_factory=dict)
     choices: dict = field(default_factory=dict)
+    published_only: dict[str, list] = field(default_factory=dict)
     by_protocol: dict[str, dict] = field(default_factory=dict)
     when: dict[str, dict[str, dict]] = field(default_factory=dict)
     inherits: tuple[str, ...] = ()
@@ -245,7 +247,9 @@ def _is_a(kind: type, value) -> bool:
     return isinstance(value, int | float) if kind is float else isinstance(value, kind)
 
 
-def check_options(architecture: str, options: dict, place: str, task: str = "maps") -> None:
+def check_options(
+    architecture: str, options: dict, place: str, task: str = "maps", protocol: str = "published"
+) -> None:
     """Raise InputError, naming the `place` of the options in the config, for one the architecture does not take."""
     taken = traits(architecture, task)
     known = taken.options
@@ -267,6 +271,10 @@ def check_options(architecture: str, options: dict, place: str, task: str = "map
             raise InputError(f"{place}/{name}: {value} is too small; the default is {default}")
         if name in taken.choices and value not in taken.choices[name]:
             raise InputError(f"{place}/{name}: {value!r} is not one of {', '.join(taken.choices[name])}")
+        if protocol != "published" and value in taken.published_only.get(name, ()):
+            raise InputError(
+                f"{place}/{name}: {value!r} is for protocol: published; leave it out, or set that protocol"
+            )
 
 
 def windows_of(architecture: str, options: dict) -> tuple[int, int]:

@@ -229,7 +229,7 @@ def _resolve(config: dict, name: str, resolved: dict[str, Arm], above: tuple[str
     known = {**traits_of(before).options, **before.options} if before else {}
     inherited = {option: known[option] for option in traits.inherits if option in known}
     options = {**shared.get("options", {}), **inherited, **given.get("options", {})}
-    check_options(given["architecture"], options, f"{place}/options", task)
+    check_options(given["architecture"], options, f"{place}/options", task, protocol)
     training = {**config["training"], **traits.training.get(protocol, {}), **shared.get("training", {})}
     training |= given.get("training", {})
     if unknown := set(training) - {field.name for field in fields(Training)}:

@@ -142,7 +142,7 @@ def test_y15_the_depth_of_the_map_decides(parity):
 
 @pytest.mark.parametrize("encoding", ["window", "contacts"])
 def test_y15_encodings_are_of_the_released_network(encoding):
-    with pytest.raises(InputError, match=f"option encoding '{encoding}' is for protocol published"):
+    with pytest.raises(InputError, match=f"options/encoding: '{encoding}' is for protocol: published; leave it out"):
         make("hicfoundation", "corrected", GEOMETRY, encoding=encoding)
 
 

@@ -62,6 +62,7 @@ VIT = {
     "gradient_checkpointing": False,
 }
 ENCODINGS = ["map", "window", "contacts"]
+AS_RELEASED = ["window", "contacts"]
 ENCODING = {"published": "contacts", "corrected": "map"}
 ON_CONTACTS = {"target": "counts", "inputs": ["map", "total"]}
 ARCHITECTURES = {
@@ -73,6 +74,7 @@ ARCHITECTURES = {
         "options": {"encoding": None, "freeze_encoder": None, **VIT},
         "kinds": {"encoding": "word", "freeze_encoder": "bool"},
         "choices": {"encoding": ENCODINGS},
+        "published_only": {"encoding": AS_RELEASED},
         "by_protocol": {"encoding": ENCODING},
         "when": {"encoding": {"contacts": ON_CONTACTS}},
     },
@@ -355,11 +357,6 @@ class HiCFoundation(blocks.Architecture):
         rows = check_sizes(geometry, patch_size, width=(width, heads), decoder_width=(decoder_width, decoder_heads))
         self.published, self.patch_size = protocol == "published", patch_size
         self.encoding = ENCODING[protocol] if encoding is None else encoding
-        if not self.published and self.encoding != "map":
-            raise InputError(
-                f"config: the option encoding {self.encoding!r} is for protocol published; leave it out, or set "
-                "protocol: published"
-            )
         if self.encoding == "contacts":
             self.inputs, self.target = self.inputs | {"total"}, "counts"
         self.checkpointing = gradient_checkpointing
@@ -412,8 +409,8 @@ class HiCFoundation(blocks.Architecture):
         return rgb(x, own_maximum=self.encoding == "window")
 
     def contacts(self, batch: dict[str, Tensor]) -> Tensor | None:
-        """What the count token says, (B,); None where nobody says."""
-        return batch["total"] if self.encoding == "contacts" else None
+        """What the count token says, (B,); None where nobody says. Its logarithm is taken, so there is one at least."""
+        return batch["total"].clamp(min=1) if self.encoding == "contacts" else None
 
     def encode(self, target: Tensor) -> Tensor:
         if self.encoding != "contacts":

@@ -24,6 +24,7 @@ from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import blocks
 from trifold.models.hicfoundation import (
+    AS_RELEASED,
     DECODER_EPS,
     ENCODINGS,
     ON_CONTACTS,
@@ -53,6 +54,7 @@ ARCHITECTURES = {
         },
         "kinds": {"encoding": "word", "freeze_encoder": "bool"},
         "choices": {"encoding": ENCODINGS, "control": ["none", "shuffled"]},
+        "published_only": {"encoding": AS_RELEASED},
         "by_protocol": {"encoding": SEQ_ENCODING},
         "when": {"encoding": {"contacts": {**ON_CONTACTS, "inputs": ["map", "total", "sequence"]}}},
     },

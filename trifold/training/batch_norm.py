@@ -84,15 +84,15 @@ def recompute(
         return
     with _modes_kept(model), ExitStack() as hooks:
         model.eval()
-        for each in moments:
-            each.layer.train()
-            each.layer.track_running_stats = False  # torch's own rule would move them meanwhile
-            hooks.enter_context(each.layer.register_forward_pre_hook(each.add))
+        for tally in moments:
+            tally.layer.train()
+            tally.layer.track_running_stats = False  # torch's own rule would move them meanwhile
+            hooks.enter_context(tally.layer.register_forward_pre_hook(tally.add))
         try:
             for batch in batches:
                 predict(batch)
         finally:
-            for each in moments:
-                each.layer.track_running_stats = True
-    for each in moments:
-        each.settle(total)
+            for tally in moments:
+                tally.layer.track_running_stats = True
+    for tally in moments:
+        tally.settle(total)
