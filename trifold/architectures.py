@@ -32,7 +32,7 @@ class Traits:
     """What is known of an architecture.
 
     network, module     name of its class, and of the module that holds it
-    inputs              of "sequence", "map", "tracks", "bias"
+    inputs              of "sequence", "map", "tracks", "bias", "total" (contacts of the whole low map)
     target              "oe", "observed" or "counts"; of a pair "label", "map" or "cage"
     fitter              "gradient"; "closed form", from the training samples at once; "none"; "program", of others
     predicts            False: a network of a loss, trained but never scored
@@ -47,6 +47,9 @@ class Traits:
     options             hyper-parameter -> default, as published; None: the protocol decides
     kinds               of options whose default is None: int, float, bool, list or word
     choices             of options that are words: the words
+    published_only      option -> values that "corrected" does not take
+    by_protocol         option -> protocol -> what None stands for, where `when` asks
+    when                option -> value -> fields that differ with it
     inherits            options that are those of the arm it starts from, where they are not given
     window_bins         side of its windows, bins, where it is not the experiment's
     training            protocol -> settings of its training, in place of the experiment's
@@ -70,6 +73,9 @@ class Traits:
     options: dict = field(default_factory=dict)
     kinds: dict = field(default_factory=dict)
     choices: dict = field(default_factory=dict)
+    published_only: dict[str, list] = field(default_factory=dict)
+    by_protocol: dict[str, dict] = field(default_factory=dict)
+    when: dict[str, dict[str, dict]] = field(default_factory=dict)
     inherits: tuple[str, ...] = ()
     window_bins: int | None = None
     training: dict[str, dict] = field(default_factory=dict)
@@ -160,6 +166,8 @@ def _declared(path: Path) -> dict[str, Traits]:
         parts = {place: entry}
         if isinstance(entry, dict) and isinstance(entry.get("tasks", {}), dict):
             parts |= {f"{place}: tasks: {task}": part for task, part in entry.get("tasks", {}).items()}
+            for option, values in entry.get("when", {}).items():
+                parts |= {f"{place}: when: {option}: {value}": part for value, part in values.items()}
         for where, part in parts.items():
             if not isinstance(part, dict) or not isinstance(part.get("tasks", {}), dict):
                 raise InputError(f"{where}: no mapping; write fields of {sorted(names)} and their values")
@@ -214,6 +222,17 @@ def traits(architecture: str, task: str = "maps") -> Traits:
     return ARCHITECTURES[architecture].at(task)
 
 
+def with_options(architecture: str, options: dict, protocol: str, task: str = "maps") -> Traits:
+    """What an architecture is in a task with options, which override its defaults."""
+    known = traits(architecture, task)
+    for option, values in known.when.items():
+        value = {**known.options, **options}[option]
+        value = known.by_protocol[option][protocol] if value is None else value
+        if differing := values.get(value):
+            known = replace(known, **_cleaned(differing))
+    return known
+
+
 # ---------------------------------------------------------------- options and windows
 
 _KINDS = {"int": int, "float": float, "bool": bool, "list": list, "word": str}
@@ -228,7 +247,9 @@ def _is_a(kind: type, value) -> bool:
     return isinstance(value, int | float) if kind is float else isinstance(value, kind)
 
 
-def check_options(architecture: str, options: dict, place: str, task: str = "maps") -> None:
+def check_options(
+    architecture: str, options: dict, place: str, task: str = "maps", protocol: str = "published"
+) -> None:
     """Raise InputError, naming the `place` of the options in the config, for one the architecture does not take."""
     taken = traits(architecture, task)
     known = taken.options
@@ -250,6 +271,10 @@ def check_options(architecture: str, options: dict, place: str, task: str = "map
             raise InputError(f"{place}/{name}: {value} is too small; the default is {default}")
         if name in taken.choices and value not in taken.choices[name]:
             raise InputError(f"{place}/{name}: {value!r} is not one of {', '.join(taken.choices[name])}")
+        if protocol != "published" and value in taken.published_only.get(name, ()):
+            raise InputError(
+                f"{place}/{name}: {value!r} is for protocol: published; leave it out, or set that protocol"
+            )
 
 
 def windows_of(architecture: str, options: dict) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -151,6 +152,11 @@ class Sources:
     tracks: Sequence[TrackStore] = ()
     track_bp: int | None = None  # bin of the tracks; None: that of the map
 
+    @cached_property
+    def whole(self) -> dict[str, float]:
+        """Contacts of the whole low map, and the length they lie on, as in the examples."""
+        return summary.whole(_needed(self.low_map, "map"), self.geometry.window_bp // 2)
+
 
 class ChromosomeInputs:
     """Batches of the windows of one chromosome, and the bins on which the model has nothing to read.
@@ -193,7 +199,7 @@ class ChromosomeInputs:
         if self._target == "counts":
             recipe, facts = sources.recipes.counts, sources.statistics["counts"]
             weights = self._weights(starts, self._band.weight)
-            return contacts(balanced, counts, recipe, facts["low_per_balanced"], k), CountsScale.of(
+            return contacts(balanced, counts, recipe, facts.get("low_per_balanced"), k), CountsScale.of(
                 weights, recipe, facts, k
             )
         facts = {"low": {}, **sources.statistics, "coarsen": k}
@@ -218,6 +224,9 @@ class ChromosomeInputs:
             coarse, scale = self._maps(starts)
             batch["map_coarse"] = coarse[:, None]
             batch["map"] = upsample(coarse, window_bins // coarse.shape[-1])[:, None]
+        if "total" in self._inputs:
+            of_map = sources.whole["cis_contacts"], sources.whole["cis_bp"]
+            batch["total"], batch["total_bp"] = (np.full(len(starts), value, dtype=np.float32) for value in of_map)
         if "bias" in self._inputs:
             mean = sources.statistics["low_bias"]["mean_log_weight"]
             batch["bias"] = np.nan_to_num(log_bias(self._weights(starts, self._band.weight), mean))
@@ -503,7 +512,8 @@ def _needed(value: T | None, name: str) -> T:
 
 def _check_inputs(model: Architecture, sources: Sources) -> None:
     low_map = sources.low_map
-    available = {"map": low_map, "bias": low_map, "sequence": sources.sequence, "tracks": len(sources.tracks)}
+    available = dict.fromkeys(("map", "bias", "total"), low_map)
+    available |= {"sequence": sources.sequence, "tracks": len(sources.tracks)}
     if lacking := sorted(name for name in model.inputs if not available[name]):
         raise InputError(f"the model reads {', '.join(lacking)}, and none was given; name it in the config")
     if model.target == "observed" and sources.recipes.observed.scale == "window" and "map" not in model.inputs:

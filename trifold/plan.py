@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import NamedTuple
 
 from trifold import loss_terms
-from trifold.architectures import ARCHITECTURES, Traits, check_options
+from trifold.architectures import ARCHITECTURES, Traits, check_options, with_options
 from trifold.arm import Arm
 from trifold.config import WHERE, Training
 from trifold.errors import InputError
@@ -16,8 +16,8 @@ _OF_PAIRS = ("fraction", "noise", "log_tracks", "hold_out")
 
 
 def traits_of(arm: Arm) -> Traits:
-    """What the architecture of an arm is in its task."""
-    return ARCHITECTURES[arm.architecture].at(arm.task)
+    """What the architecture of an arm is in its task, with its options."""
+    return with_options(arm.architecture, arm.options, arm.protocol, arm.task)
 
 
 def task_of(arm: Arm) -> Task:
@@ -229,7 +229,7 @@ def _resolve(config: dict, name: str, resolved: dict[str, Arm], above: tuple[str
     known = {**traits_of(before).options, **before.options} if before else {}
     inherited = {option: known[option] for option in traits.inherits if option in known}
     options = {**shared.get("options", {}), **inherited, **given.get("options", {})}
-    check_options(given["architecture"], options, f"{place}/options", task)
+    check_options(given["architecture"], options, f"{place}/options", task, protocol)
     training = {**config["training"], **traits.training.get(protocol, {}), **shared.get("training", {})}
     training |= given.get("training", {})
     if unknown := set(training) - {field.name for field in fields(Training)}:
@@ -536,9 +536,7 @@ def protocols_read(arms: dict[str, Arm]) -> list[str]:
 def reads_counts(arms: dict[str, Arm], dataset: str) -> bool:
     """Whether an arm of the data set reads or predicts contacts."""
     return any(
-        traits_of(arm).target == "counts" or arm.options.get("normalisation") == "quantile"
-        for arm in arms.values()
-        if arm.dataset == dataset and task_of(arm).whole_maps
+        traits_of(arm).target == "counts" for arm in arms.values() if arm.dataset == dataset and task_of(arm).whole_maps
     )
 
 

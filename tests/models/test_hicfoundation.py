@@ -31,9 +31,9 @@ def close(found: torch.Tensor, expected: np.ndarray, tolerance: float = 1e-5) ->
     return np.abs(found.numpy() - expected).max() < tolerance
 
 
-def tiny(data) -> hicfoundation.HiCFoundation:
+def tiny(data, **options) -> hicfoundation.HiCFoundation:
     """The released fine-tuning model of the parity files, weights loaded strictly."""
-    model = registry.build("hicfoundation", TINY, SIZES, {}, protocol="published").eval()
+    model = registry.build("hicfoundation", TINY, SIZES | options, {}, protocol="published").eval()
     model.load_state_dict(stored(data))
     return model
 
@@ -75,11 +75,75 @@ def test_parity_of_the_input_image(parity):
 
 
 @torch.no_grad()
-def test_parity_of_forward(parity):
+def test_parity_of_a_window_over_its_own_maximum(parity):
     """The whole architecture is image, encoder with 1e9 contacts, decoder: here of counts0."""
     data = parity("enhancement/hicfoundation_tiny_task3")
-    y = tiny(data)({"map": torch.from_numpy(data["counts0"])[None, None]})
+    y = tiny(data, encoding="window")({"map": torch.from_numpy(data["counts0"])[None, None]})
     assert close(y[0], data["y_count_none"][:1])
+
+
+def as_released(data, genome_bp: float = 3.1e9) -> dict[str, torch.Tensor]:
+    """counts1, which the released code reads as its inference does: cut at 100, without the diagonal; its 1.2e9
+    contacts are a third of one per base pair of a genome as long as man's."""
+    counts, total = torch.from_numpy(data["counts1"])[None, None], torch.from_numpy(data["total_count"])[1:]
+    return {"map": counts, "total": total, "total_bp": torch.full_like(total, genome_bp)}
+
+
+@torch.no_grad()
+def test_y15_parity_of_the_released_input(parity):
+    """Image, encoder and output of contacts as they are; by the window's own maximum and 1e9 contacts the encoder is
+    off by 1.39, the output by 0.73 of 3.00."""
+    data = parity("enhancement/hicfoundation_tiny_task3")
+    batch, model = as_released(data), tiny(data)
+    image = model.images(batch)
+    assert close(image, data["x"][1:])
+    assert close(model.vit_backbone(image, batch["total"]), data["encoder_out"][1:])
+    assert close(model(batch)[0], data["y"][1:])
+    before = hicfoundation.rgb(batch["map"], own_maximum=True)
+    tokens = model.vit_backbone(before)
+    assert np.abs(tokens.numpy() - data["encoder_out"][1:]).max() == pytest.approx(1.395, abs=0.005)
+    y = model.to_map(model.decode_tokens(tokens))[:, 0]
+    assert np.abs(y.numpy() - data["y"][1:]).max() == pytest.approx(0.727, abs=0.005)
+
+
+def test_y15_parity_of_the_released_output(parity):
+    data = parity("enhancement/hicfoundation_tiny_task3")
+    y, counts = tensors(data, "y", "y_as_counts")
+    model = tiny(data)
+    torch.testing.assert_close(model.decode(y), counts, rtol=1e-5, atol=1e-5)
+    deep = torch.tensor([0.0, 1.0, 20.0, 999.0, 1000.0, 5000.0])
+    torch.testing.assert_close(model.decode(model.encode(deep)), deep.clamp(max=1000), rtol=1e-5, atol=1e-4)
+    assert model.encode(deep)[-1] == 1
+
+
+def test_y15_shares_of_contacts():
+    """By hand: the diagonal counts for nothing, 100 and more are 1; of a map deeper than a contact per base pair
+    nothing is cut, and the largest is 1. An empty window stays empty."""
+    counts = torch.tensor([[500.0, 9.0, 99.0], [9.0, 3.0, 400.0], [99.0, 400.0, 0.0]]).repeat(3, 1, 1, 1)
+    counts[2] = counts[2].diagonal(dim1=-2, dim2=-1).diag_embed()
+    found = hicfoundation.shares(counts, torch.tensor([False, True, True]))
+    log = np.log10
+    cut = np.array([[0, 1, 2], [1, 0, log(101)], [2, log(101), 0]]) / log(101)
+    uncut = np.array([[0, 1, 2], [1, 0, log(401)], [2, log(401), 0]]) / log(401)
+    np.testing.assert_allclose(found[:, 0], [cut, uncut, np.zeros((3, 3))], rtol=1e-6)
+
+
+@torch.no_grad()
+def test_y15_the_depth_of_the_map_decides(parity):
+    """Of a genome of 1e9 bp the same contacts are more than one per base pair."""
+    data = parity("enhancement/hicfoundation_tiny_task3")
+    model = tiny(data)
+    batch = as_released(data, 1e9)
+    without = batch["map"].masked_fill(torch.eye(64, dtype=torch.bool), 0)
+    torch.testing.assert_close(model.images(batch), hicfoundation.rgb(without, own_maximum=True))
+    y = model(batch)
+    assert not torch.allclose(y, model(batch | {"total": batch["total"] * 3}), atol=1e-3)
+
+
+@pytest.mark.parametrize("encoding", ["window", "contacts"])
+def test_y15_encodings_are_of_the_released_network(encoding):
+    with pytest.raises(InputError, match=f"options/encoding: '{encoding}' is for protocol: published; leave it out"):
+        make("hicfoundation", "corrected", GEOMETRY, encoding=encoding)
 
 
 @torch.no_grad()

@@ -8,13 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from trifold.architectures import ARCHITECTURES, crop_of, windows_of
+from trifold.architectures import ARCHITECTURES, crop_of, windows_of, with_options
 from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import registry, weights
 from trifold.models.blocks import crop, pixel_mask
 from trifold.models.hicfoundation import MaskedAutoencoder
 from trifold.tasks import TASKS
+from trifold.training.batch_norm import Layer, following
 from trifold.training.regression import pixel_loss
 
 GEOMETRY = Geometry(bin_bp=32, window_bins=24, stride_bins={}, max_bad_bins=0.25, max_n_bins=0)
@@ -100,6 +101,8 @@ def make_batch(geometry: Geometry, windows: int = 2, coarsen: int = 2) -> dict[s
         "oe": symmetric(w) * 2 - 1,
         "bias": torch.randn(windows, w, generator=generator),
         "counts": (90 * symmetric(w)).round(),
+        "total": torch.full((windows,), 5e7),
+        "total_bp": torch.full((windows,), 1e8),
     }
 
 
@@ -136,10 +139,14 @@ def loss_of(model, batch, task: str = "maps") -> torch.Tensor:
     return pixel_loss(model(batch), target, pixel_mask(batch["valid"], model.target, model.crop_bins), "mse")
 
 
+# Entries of a batch that come with another.
+READ_WITH = {"map_coarse": "map", "total_bp": "total"}
+
+
 def read_by(model, geometry: Geometry, task: str) -> dict[str, torch.Tensor]:
     """Of a batch what a model reads: its inputs; a network of a loss reads the target; a row where its windows lie."""
     reads = {*model.inputs, "pair"} if model.predicts or not TASKS[task].whole_maps else {model.target}
-    return {key: own for key, own in batch_of(model, geometry, task).items() if key.removesuffix("_coarse") in reads}
+    return {key: own for key, own in batch_of(model, geometry, task).items() if READ_WITH.get(key, key) in reads}
 
 
 @every_model
@@ -178,6 +185,30 @@ def test_a_class_is_what_its_module_declares(name, task):
     assert (network.learned, network.predicts) == (traits.learned, traits.predicts)
     undecided = {option for option, default in traits.options.items() if default is None}
     assert set(traits.kinds) == undecided and set(traits.choices) <= set(traits.options)
+
+
+OTHERWISE = [
+    ("vehicle", protocol, {"normalisation": "quantile"}, {"map"}, "counts") for protocol in registry.PROTOCOLS
+] + [
+    ("vae", "published", {"normalisation": "quantile"}, set(), "counts"),
+    ("hicfoundation", "published", {}, {"map", "total"}, "counts"),
+    ("hicfoundation", "published", {"encoding": "window"}, {"map"}, "observed"),
+    ("hicfoundation", "corrected", {}, {"map"}, "observed"),
+    ("hicfoundation-seq", "published", {}, {"map", "sequence"}, "observed"),
+    ("hicfoundation-seq", "published", {"encoding": "contacts"}, {"map", "sequence", "total"}, "counts"),
+]
+
+
+@pytest.mark.parametrize(("name", "protocol", "options", "inputs", "target"), OTHERWISE)
+def test_y15_the_plan_knows_what_options_change(name, protocol, options, inputs, target):
+    known, model = with_options(name, options, protocol), make(name, protocol, GEOMETRY, **options)
+    assert (known.inputs, known.target) == (model.inputs, model.target) == (inputs, target)
+
+
+@every_model
+def test_a_network_is_what_the_plan_knows(name, task, protocol, geometry):
+    known, model = with_options(name, {}, protocol, task), make(name, protocol, geometry, task)
+    assert (known.inputs, known.target) == (model.inputs, model.target)
 
 
 # What no option says: windows and tracks of MIX-HIC, which `make` takes from the statistics, and what a class tells its
@@ -324,3 +355,18 @@ def test_refuses_exchanged_backbones():
 def test_refuses_sequences_of_another_length():
     with pytest.raises(InputError, match="768 bp"):
         make("akita", "corrected", GEOMETRY)({"sequence": torch.zeros(1, 700, dtype=torch.uint8)})
+
+
+@every_learned_model
+def test_y10_batch_norm_is_declared(name, task, protocol, geometry):
+    """Of the layers that follow the data in training: those of a corrected hybrid's backbones do not."""
+    model = make(name, protocol, geometry, task)
+    if name == "hicfoundation-seq" and protocol == "published":  # which has none, in the sequence's part of "corrected"
+        assert not following(model)
+    elif name == "hybrid" and protocol == "published":  # whose backbones are trained with the rest, as released
+        assert following(model) and not model.has_batch_norm
+    else:
+        assert model.has_batch_norm == bool(following(model))
+    assert all(
+        isinstance(layer, Layer) for layer in model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)
+    )

@@ -53,7 +53,6 @@ CHOSEN: dict[str, tuple[str, float | str | None] | None] = {
 # What is large beside what it checks, and what no test reads.
 LEFT_OUT = {
     "enhancement/deephic_generator": ["ssim_*"],
-    "enhancement/hicfoundation_tiny_task3": ["y_as_counts", "counts1"],
     "enhancement/scc": ["*/smooth_h1_a"],
     "multimodal/mixhic_cage_d8": ["*_norope/*/mid/seq_upsampleTrans", "*/infer_map/mid/seq_upsampleTrans"],
     "multimodal/mixhic_pretrain_d8": [

@@ -109,6 +109,10 @@ class Net(torch.nn.Module):
             f'\nARCHITECTURES = {{"a": {{{FIELDS}, "tasks": {{"maps": {{"size": 1}}}}}}}}\n',
             r"a: tasks: maps: no field \['size'\]",
         ),
+        (
+            f'\nARCHITECTURES = {{"a": {{{FIELDS}, "when": {{"side": {{3: {{"size": 1}}}}}}}}}}\n',
+            r"a: when: side: 3: no field \['size'\]",
+        ),
     ],
 )
 def test_a_declaration_that_cannot_be_read_is_said_in_a_line(tmp_path, text, said):

@@ -1,3 +1,4 @@
+import json
 import logging
 import shutil
 import subprocess
@@ -5,7 +6,7 @@ import sys
 import threading
 import time
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import cooler
 import numpy as np
@@ -22,6 +23,7 @@ from trifold.errors import InputError
 from trifold.inference import ABSENT, BandMean, ChromosomeInputs, Sources, blend_weights, predict, tile_starts
 from trifold.io import zoom
 from trifold.io.cool import predicted_weight, weight_facts, write_cool, write_weight
+from trifold.models import hicfoundation, published, ready, registry, stored
 from trifold.models.blocks import Architecture
 
 BIN, W, K = 100, 32, 2
@@ -234,6 +236,46 @@ def test_contacts_come_back_on_the_deep_scale(low, tmp_path, bias):
         expected = (balanced[chrom] / K).repeat(K, 0).repeat(K, 1)[:n, :n]
         inside = distance(n) <= W - W // 4
         np.testing.assert_allclose(matrix_of(clr, chrom)[inside], expected[inside], rtol=2e-5)
+
+
+def test_y15_released_weights_read_the_contacts_of_the_whole_map(low, tmp_path, monkeypatch):
+    """From the published file to whole maps: what HiCFoundation's encoder gets, of the first tile by hand."""
+    name, options = "weights_hicfoundation_resolution.pth.tar", {"patch_size": 8, "width": 16, "depth": 1, "heads": 2}
+    options |= {"decoder_width": 16, "decoder_depth": 1, "decoder_heads": 2}
+    known = published.checkpoint(name)._replace(options=options, expects={"bin_bp": BIN, "window_bins": W})
+    monkeypatch.setitem(published.checkpoints(), name, known)
+    torch.manual_seed(0)
+    network = registry.build("hicfoundation", GEOMETRY, options, {}, protocol="published")
+    torch.save({"model": network.state_dict()}, tmp_path / name)
+    statistics = {"geometry": asdict(GEOMETRY), "recipes": asdict(recipes(bias="raw")), "coarsen": K}
+    statistics |= {"low": {"contacts_per_bin": 9.0}, "counts": {"ratio": 7.0}}
+    (tmp_path / "statistics.json").write_text(json.dumps(statistics))
+    arm = {"architecture": "hicfoundation", "protocol": "published", "options": {}, "backbones": {}, "weights": name}
+    (folder := tmp_path / "model").mkdir()
+    read = {"geometry": asdict(GEOMETRY), "checkpoint": tmp_path / name, "examples": tmp_path, "version": "v"}
+    stored.import_checkpoint(folder, name="released", arm=arm, **read)
+    model = ready.of_folder(folder)
+    assert model.reads == {"map", "total"}
+
+    path, _ = low
+    given = []
+    model.network.vit_backbone.register_forward_pre_hook(lambda _, inputs: given.append(inputs))
+    settings = {"recipes": model.recipes, "statistics": model.statistics, "chromosomes": ["chr1"]}
+    clr = run(model.network, tmp_path / "out", path, **settings)
+    counts = {chrom: cooler.Cooler(str(path)).matrix(balance=False).fetch(chrom) for chrom in SIZES}
+    # Each contact once; chr3 has more than half a window too.
+    total = sum(np.triu(matrix).sum() for matrix in counts.values())
+    assert all((totals == total).all() for _, totals in given)
+    assert total > BIN * K * sum(map(len, counts.values()))  # more than one per base pair: nothing is cut
+    tile = counts["chr1"][: W // K, : W // K].astype(np.float32)
+    tile[7] = tile[:, 7] = 0
+    pixels = torch.nn.functional.interpolate(torch.from_numpy(tile / K**2)[None, None], (W, W), mode="bilinear")
+    x = torch.log10(pixels.masked_fill(torch.eye(W, dtype=torch.bool), 0) + 1)
+    shares = x / x.max()
+    # White to red, as in hicfoundation.rgb, of which a parity test holds the colours.
+    torch.testing.assert_close(given[0][0][:1], hicfoundation.rgb(shares, own_maximum=False), rtol=1e-4, atol=1e-4)
+    predicted = matrix_of(clr, "chr1")
+    assert np.nanmax(predicted) > 0 and (np.nan_to_num(predicted) >= 0).all()
 
 
 class Beginning(Model):

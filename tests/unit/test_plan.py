@@ -108,6 +108,19 @@ def test_contacts_are_written_where_an_arm_reads_them(config, arm):
     assert not plan.reads_counts(plan.resolve(config), "published")
 
 
+def test_y15_released_hicfoundation_reads_contacts(config):
+    arm = {"architecture": "hicfoundation", "protocol": "published"}
+    for options, contacts in (({}, True), ({"encoding": "window"}, False), ({"encoding": "contacts"}, True)):
+        config["arms"] = {"released": {**arm, "options": options}}
+        config["evaluate"]["comparison"]["reference_arms"] = []
+        assert plan.reads_counts(plan.resolve(config), "published") == contacts
+    config["arms"]["released"]["protocol"] = "corrected"
+    with pytest.raises(
+        InputError, match="config: arms/released/options/encoding: 'contacts' is for protocol: published"
+    ):
+        plan.resolve(config)
+
+
 def test_a_data_set_is_a_protocol_and_a_window_of_its_own(config):
     config["arms"]["released"] = {"architecture": "vehicle", "protocol": "published"}
     config["arms"]["wide"] = {"architecture": "vehicle", "window_bins": 128}

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from trifold.data import assemblies
-from trifold.data.summary import Depth, summarise
+from trifold.data.summary import Depth, summarise, whole
 from trifold.errors import InputError
 from trifold.genome import by_chromosome
 from trifold.io.cool import Band, write_cool
@@ -74,6 +74,14 @@ def test_an_empty_map_is_zero(tmp_path):
     write_cool(tmp_path / "empty.cool", SIZES, 1_000, [])
     found = summarise(tmp_path / "empty.cool")
     assert (found["contacts"], found["contacts_per_bin"], found["by_distance"]) == (0, 0.0, [])
+
+
+def test_y15_contacts_of_whole_chromosomes(path, counts):
+    """Each counted once, at any distance; chr2 has 20 bins, the last of which is half a bin."""
+    cis = np.where(OF_CHROM[:, None] == OF_CHROM, counts, 0)
+    assert whole(path, 20_000) == {"cis_contacts": cis.sum(), "cis_bp": 50_000}
+    assert whole(path, 20_001) == {"cis_contacts": cis[:30].sum(), "cis_bp": 30_000}
+    assert whole(path, 30_001) == {"cis_contacts": 0, "cis_bp": 0}
 
 
 def depth(path, regions):

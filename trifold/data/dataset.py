@@ -53,7 +53,8 @@ class WindowDataset(Samples):
     folders: dataset directories, one per sample, concatenated; tracks: per folder, a store per track.
     inputs: of "sequence"; "map" (gives `map` and `map_coarse`; with upsample=False `map_coarse` alone); "tracks" (gives
     `tracks` and `tracks_valid`, means over bins of `track_bp`, by default those of the map); "bias" (gives `bias` and
-    `low_valid`). target: "oe", "observed" or "counts" (then `map` holds contacts too). strands: pairs of tracks, by
+    `low_valid`); "total" (gives `total`, the contacts of the whole low map, and `total_bp`, the length they lie on).
+    target: "oe", "observed" or "counts" (then `map` holds contacts too). strands: pairs of tracks, by
     their numbers, that are the two strands of one assay. augmentation None: windows as they are. stride_bins: only
     windows that start at a multiple of it.
     `tiles` holds the windows in order: the columns of tiles.tsv, the number of the folder and the row in it.
@@ -84,6 +85,7 @@ class WindowDataset(Samples):
         self.epoch, self.strands = 0, strands
         self._arrays: dict[tuple[int, str], np.ndarray] = {}
         self._check_stores()
+        self._totals = [self._total(folder) for folder in self.folders] if "total" in self.inputs else []
         self.tiles = self._read_tiles(role)
         if "tracks" in self.inputs and role == "test":
             for number, stores in enumerate(tracks):
@@ -111,6 +113,13 @@ class WindowDataset(Samples):
                     f"{self.folders[0]}; samples of one training need the same: make the examples again"
                 )
         return shapes[0][:2]
+
+    def _total(self, folder: Path) -> dict[str, torch.Tensor]:
+        """The contacts of the whole low map, and the length they lie on, bp."""
+        low = json.loads((folder / "statistics.json").read_text()).get("low", {})
+        if "cis_contacts" not in low:
+            raise InputError(f"{folder}/statistics.json: low/cis_contacts is missing; make the examples again")
+        return {"total": torch.tensor(low["cis_contacts"]), "total_bp": torch.tensor(low["cis_bp"])}
 
     def _check_reversible(self) -> None:
         """Low windows that start with the target and run past it end elsewhere on the other strand."""
@@ -198,4 +207,5 @@ class WindowDataset(Samples):
         if "map" in self.inputs and self.upsample:
             coarse = window["map_coarse"]
             window["map"] = upsample(coarse, self.window_bins // coarse.shape[-1])
-        return {key: torch.from_numpy(array) for key, array in window.items()} | {"index": torch.tensor(index)}
+        whole = self._totals[folder] if self._totals else {}
+        return {key: torch.from_numpy(array) for key, array in window.items()} | whole | {"index": torch.tensor(index)}

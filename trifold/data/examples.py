@@ -404,7 +404,7 @@ def build(
     low_cool         its degraded map at `geometry.bin_bp * coarsen`
     sequence_folder  holds n_bins.npz: chromosome -> (n_bins,) bool, bin holds an N; None: no bin does
     regions_bed      regions of the fold
-    with_counts      write the contacts too
+    with_counts      write the contacts too, and how many the whole low map has
     Where the recipe's low windows are wider than the deep ones, what runs past the end of a chromosome is 0.
     Raises InputError for maps of other bins, regions without windows, and a role whose windows have no valid pixel.
     """
@@ -486,6 +486,7 @@ def build(
             "coarsen": coarsen,
             "factor": factor,
             "contacts_per_bin": contacts_per_bin,
+            **(summary.whole(low_cool, geometry.window_bp // 2) if with_counts else {}),
         },
         "tiles": {role: int((windows["role"] == role).sum()) for role in splits.ROLES},
         "observed": scale,

@@ -17,7 +17,21 @@ import pandas as pd
 from trifold.data import contacts, invariants
 from trifold.genome import extents, n_bins
 from trifold.io import kinds
-from trifold.io.cool import CHUNK_PIXELS, COLUMNS, Band, Pixels, dataset, open_map, opened, row_sums, weight_facts
+from trifold.io.cool import (
+    CHUNK_PIXELS,
+    COLUMNS,
+    Band,
+    Pixels,
+    bin_width,
+    chromsizes,
+    dataset,
+    extent,
+    open_map,
+    opened,
+    read_pixels,
+    row_sums,
+    weight_facts,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -166,6 +180,21 @@ def read(path: Path) -> dict:
     """The summary of a prepared map: read from `summary.json` beside it, or computed where there is none."""
     beside = path.with_name("summary.json")
     return json.loads(beside.read_text()) if beside.is_file() else summarise(path)
+
+
+def whole(path: str | os.PathLike, least_bp: int) -> dict[str, float]:
+    """Contacts within the chromosomes of a map that have bins for at least `least_bp`, each counted once, at any
+    distance, and the length of those bins: {"cis_contacts", "cis_bp"}."""
+    clr = open_map(path)
+    bin_bp = bin_width(clr)
+    bins = {chrom: n_bins(length_bp, bin_bp) for chrom, length_bp in chromsizes(clr).items()}
+    long = {chrom: number for chrom, number in bins.items() if number * bin_bp >= least_bp}
+    total = 0.0
+    for chrom in long:
+        end = extent(clr, chrom)[1]
+        for pixels in read_pixels(clr, chrom=chrom):
+            total += float(np.nansum(pixels["count"][pixels["bin2_id"] < end], dtype=np.float64))
+    return {"cis_contacts": total, "cis_bp": float(sum(long.values()) * bin_bp)}
 
 
 def _whole(value: float) -> int | float:

@@ -11,6 +11,8 @@ Deviations, by protocol:
 - "corrected" follows Akita: eps 1e-3, He initialisation, residual branches that start at zero, element-wise dropout.
   The affine stays (it lets the network work on standardised targets) with the mean and sd of its own training regions;
   the clip acts on predictions only, where it cannot stop a gradient.
+- "published" keeps batch norm's running statistics as its steps leave them, with the released momentum; in "corrected"
+  they are taken anew from training windows (`training.regression`).
 - Akita crops before the dense layer; here, as in Kriukov2021, after it: the same numbers.
 """
 

@@ -80,6 +80,8 @@ class AlignedMap(blocks.Architecture):
     their distance; image_channels, residual_blocks: the image network, as `vehicle`'s.
     """
 
+    has_batch_norm = True
+
     def __init__(
         self,
         geometry: Geometry,

@@ -47,6 +47,8 @@ class Architecture(nn.Module):
     has_layer_rates: ClassVar[bool] = False
     has_encoder: ClassVar[bool] = False
     start_file: str = "weights.safetensors"
+    # Whether it has batch norm, in either protocol, outside of its backbones; tests/models/test_registry.py compares.
+    has_batch_norm: ClassVar[bool] = False
     # Whether there are parameters that no step reaches, which several processes must be told.
     has_idle_parameters: bool = False
     # Names of the terms of a loss that `total` adds up.

@@ -12,7 +12,9 @@ Contacts are cut at an upper bound and divided by it, low and deep map each by i
   0.004), so no affordable crop removes them: convolutions mirror the map at its border, and 6 bins are cropped, which
   leaves the pixels that the other image models predict.
 
-Layers and initial weights (torch's own) are the released ones in both.
+Layers and initial weights (torch's own) are the released ones in both. As in every network with batch norm, "published"
+keeps its running statistics as the steps leave them; in "corrected" they are taken anew from training windows
+(`training.regression`).
 """
 
 from typing import Literal
@@ -81,6 +83,7 @@ class Generator(blocks.Architecture):
     """
 
     context = ("protocol", "statistics")
+    has_batch_norm = True
 
     def __init__(
         self,

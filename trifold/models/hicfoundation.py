@@ -8,22 +8,34 @@ fine-tuning; none of them prefixed in pre-training).
 Kept by both protocols, or a released encoder would not fit: LayerNorm eps 1e-6 in the encoder and all of
 pre-training, 1e-5 in the fine-tuning decoder; sin-cos positions, trained in the fine-tuning encoder, fixed elsewhere,
 given to patches only; ones added to the count token in the decoder; the count's frequencies 10000^(-k / 2D), which an
-operator's precedence made out of 10000^(-2k / D); a total of 1e9 contacts, what the released code assumes where no
-total is given.
+operator's precedence made out of 10000^(-2k / D).
+
+What is read and predicted, option `encoding`:
+
+- "contacts" ("published"), the released inference: contacts per pixel, the main diagonal set to 0, cut at 100, log10 of
+  one more over log10(101); of maps with more than one contact per base pair uncut, over the window's own maximum. The
+  count token is of all contacts of the low map, counted once, on chromosomes of half a window or more. The target is
+  log10 of one more than contacts cut at 1000, over log10(1001), which the released way back implies.
+- "window", the released data set of the fine-tuning, and Lau 2025's: log10(x + 1) over the window's own maximum, and
+  the count token of 1e9 contacts, what the released code assumes where no total is given. The target is the map.
+- "map" ("corrected"): the map on [0, 1] as it is, low and deep being on one scale, and 1e9 contacts.
 
 Deviations, by protocol:
 
-- "published" reads the window as log10(x + 1) over its own maximum, gives the last layer's numbers as they are, not
-  symmetric, and carries timm's classification layer, which nothing uses. An all-zero window, NaN in the released code,
-  is an empty image here. `patch_embed.*` repeats `vit_backbone.patch_embed.*` in released files: read, never written.
-- "corrected" reads the map as it is, low and deep being on one scale, and adds the symmetrised output to the logit of
-  the input, ``sigmoid(logit(clamp(x)) + y)``, with a last layer that starts at zero: training starts at its input.
-- Pre-training, "published": the mask noise of a window on the diagonal is noise + noiseᵀ, so that diagonal patches
-  (2u, u uniform) stay visible more often than others (u + u'). "corrected" mirrors the upper triangle: all alike.
-- Pre-training, both: maps on [0, 1] hold no contacts, so the count to predict is log10(sum of the window + 1); the
-  weight alpha is 1 unless set.
+- "published" gives the last layer's numbers as they are, not symmetric, and carries timm's classification layer, which
+  nothing uses. An all-zero window, NaN in the released code, is an empty image here. Contacts are 0 on bins without a
+  balancing weight, shared among the pixels of a wider bin, and stay where the released code drops up to 0.01 of them.
+  `patch_embed.*` repeats `vit_backbone.patch_embed.*` in released files: read, never written.
+- "corrected" adds the symmetrised output to the logit of the input, ``sigmoid(logit(clamp(x)) + y)``, with a last
+  layer that starts at zero: training starts at its input.
+- Pre-training, "published": windows are read as by "window"; the mask noise of a window on the diagonal is
+  noise + noiseᵀ, so that diagonal patches (2u, u uniform) stay visible more often than others (u + u'). "corrected"
+  reads the map and mirrors the upper triangle: all alike.
+- Pre-training, both: maps on [0, 1] hold no contacts, so the total is 1e9 and the count to predict is log10(sum of the
+  window + 1); the weight alpha is 1 unless set.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -49,14 +61,22 @@ VIT = {
     "decoder_heads": 16,
     "gradient_checkpointing": False,
 }
+ENCODINGS = ["map", "window", "contacts"]
+AS_RELEASED = ["window", "contacts"]
+ENCODING = {"published": "contacts", "corrected": "map"}
+ON_CONTACTS = {"target": "counts", "inputs": ["map", "total"]}
 ARCHITECTURES = {
     "hicfoundation": {
         "network": "HiCFoundation",
         "inputs": ["map"],
         "target": "observed",
         "window_step": "patch_size",
-        "options": {"freeze_encoder": None, **VIT},
-        "kinds": {"freeze_encoder": "bool"},
+        "options": {"encoding": None, "freeze_encoder": None, **VIT},
+        "kinds": {"encoding": "word", "freeze_encoder": "bool"},
+        "choices": {"encoding": ENCODINGS},
+        "published_only": {"encoding": AS_RELEASED},
+        "by_protocol": {"encoding": ENCODING},
+        "when": {"encoding": {"contacts": ON_CONTACTS}},
     },
     "hicfoundation-mae": {
         "network": "MaskedAutoencoder",
@@ -83,6 +103,8 @@ IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ENCODER_EPS, DECODER_EPS = 1e-6, 1e-5
 # Contacts of the whole map, where nobody says.
 DEFAULT_TOTAL = 1e9
+# Contacts at which the released code cuts the low map and the deep one.
+LOW_CLIP, DEEP_CLIP = 100.0, 1000.0
 # Outputs of the unused classification layer in the released weights.
 CLASSES = 1000
 # Input values are kept this far from 0 and 1: the logit stays finite, the sigmoid's slope usable.
@@ -104,6 +126,18 @@ def rgb(maps: Tensor, *, own_maximum: bool) -> Tensor:
         maps = maps / maps.amax((1, 2, 3), keepdim=True).clamp(min=torch.finfo(maps.dtype).tiny)
     channels = torch.ones_like(maps), 1 - maps, 1 - maps
     return torch.cat([(c - mean) / sd for c, mean, sd in zip(channels, IMAGENET_MEAN, IMAGENET_SD)], dim=1)
+
+
+def shares(contacts: Tensor, uncut: Tensor) -> Tensor:
+    """Contacts (B, 1, W, W) of windows on the diagonal -> [0, 1], as the released inference reads them.
+
+    uncut: bool (B,), of maps so deep that nothing is cut.
+    """
+    uncut = uncut[:, None, None, None]
+    x = contacts.masked_fill(torch.eye(contacts.shape[-1], dtype=torch.bool, device=contacts.device), 0)
+    x = torch.log10(torch.where(uncut, x, x.clamp(max=LOW_CLIP)) + 1)
+    largest = x.amax((1, 2, 3), keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
+    return x / torch.where(uncut, largest, math.log10(LOW_CLIP + 1))
 
 
 def colours(images: Tensor) -> Tensor:
@@ -290,10 +324,12 @@ def check_sizes(geometry: Geometry, patch_size: int, **widths: tuple[int, int]) 
 
 @blocks.declared(ARCHITECTURES["hicfoundation"])
 class HiCFoundation(blocks.Architecture):
-    """`map` (B, 1, W, W) on [0, 1] -> (B, 1, W, W); W a multiple of patch_size.
+    """`map` (B, 1, W, W) -> (B, 1, W, W); W a multiple of patch_size.
 
-    Sizes default to ViT-L/16. freeze_encoder True trains the decoder alone; None is False here.
-    gradient_checkpointing: activations of one block at a time, for one more forward pass.
+    encoding: "map" and "window" read maps on [0, 1]; "contacts" reads contacts and `total`, those of the whole low map
+    (B,), with `total_bp` (B,), the length they lie on, and predicts in units of log10(1001). None follows the protocol;
+    "corrected" has "map" alone. freeze_encoder True trains the decoder alone; None is False here. Sizes default to
+    ViT-L/16. gradient_checkpointing: activations of one block at a time, for one more forward pass.
     """
 
     context = ("protocol",)
@@ -312,6 +348,7 @@ class HiCFoundation(blocks.Architecture):
         decoder_width: int,
         decoder_depth: int,
         decoder_heads: int,
+        encoding: str | None,
         freeze_encoder: bool | None,
         gradient_checkpointing: bool,
         encoder: Callable[..., TokenEncoder] = Encoder,
@@ -319,6 +356,9 @@ class HiCFoundation(blocks.Architecture):
         super().__init__()
         rows = check_sizes(geometry, patch_size, width=(width, heads), decoder_width=(decoder_width, decoder_heads))
         self.published, self.patch_size = protocol == "published", patch_size
+        self.encoding = ENCODING[protocol] if encoding is None else encoding
+        if self.encoding == "contacts":
+            self.inputs, self.target = self.inputs | {"total"}, "counts"
         self.checkpointing = gradient_checkpointing
         self.decoder_pos_embed = fixed(positions(rows, decoder_width))
         self.vit_backbone = encoder(
@@ -361,13 +401,34 @@ class HiCFoundation(blocks.Architecture):
         """Decoder tokens -> (B, 1, W, W)."""
         return unpatchify(self.decoder_map(decoded[:, self.vit_backbone.leading :]), self.patch_size, 1)
 
+    def images(self, batch: dict[str, Tensor]) -> Tensor:
+        """The low map as the encoder sees it, (B, 3, W, W)."""
+        x = batch["map"]
+        if self.encoding == "contacts":
+            return rgb(shares(x, batch["total"] > batch["total_bp"]), own_maximum=False)
+        return rgb(x, own_maximum=self.encoding == "window")
+
+    def contacts(self, batch: dict[str, Tensor]) -> Tensor | None:
+        """What the count token says, (B,); None where nobody says. Its logarithm is taken, so there is one at least."""
+        return batch["total"].clamp(min=1) if self.encoding == "contacts" else None
+
+    def encode(self, target: Tensor) -> Tensor:
+        if self.encoding != "contacts":
+            return target
+        return torch.log10(target.clamp(max=DEEP_CLIP) + 1) / math.log10(DEEP_CLIP + 1)
+
+    def decode(self, output: Tensor) -> Tensor:
+        if self.encoding != "contacts":
+            return output
+        return (10 ** (output * math.log10(DEEP_CLIP + 1)) - 1).clamp(min=0)
+
     def decoded(self, images: Tensor, batch: dict[str, Tensor]) -> Tensor:
         """Decoder tokens of a batch."""
-        return self.decode_tokens(self.vit_backbone(images))
+        return self.decode_tokens(self.vit_backbone(images, self.contacts(batch)))
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
         x = batch["map"]
-        y = self.to_map(self.decoded(rgb(x, own_maximum=self.published), batch))
+        y = self.to_map(self.decoded(self.images(batch), batch))
         if self.published:
             return y
         return torch.sigmoid(torch.logit(x.clamp(LOGIT_MARGIN, 1 - LOGIT_MARGIN)) + blocks.symmetrise(y))

@@ -8,6 +8,8 @@ own maximum, test chromosomes included; here, in both protocols, it is that of t
   are the same as without tiles but for the borders that the inner, padded convolutions see. The released code predicts
   the upper triangle and mirrors it; here the whole map is predicted, and need not be symmetric.
 - "corrected": the released network on the whole window, its output symmetrised.
+- "published" keeps batch norm's running statistics as its steps leave them, with the released momentum; in "corrected"
+  they are taken anew from training windows (`training.regression`).
 """
 
 import math

@@ -23,9 +23,20 @@ from torch import Tensor, nn
 from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import blocks
-from trifold.models.hicfoundation import DECODER_EPS, VIT, Encoder, HiCFoundation, TokenEncoder, initialise
+from trifold.models.hicfoundation import (
+    AS_RELEASED,
+    DECODER_EPS,
+    ENCODINGS,
+    ON_CONTACTS,
+    VIT,
+    Encoder,
+    HiCFoundation,
+    TokenEncoder,
+    initialise,
+)
 
 # Read by trifold.architectures from the source.
+SEQ_ENCODING = {"published": "window", "corrected": "map"}
 ARCHITECTURES = {
     "hicfoundation-seq": {
         "network": "HiCFoundationSequence",
@@ -33,6 +44,7 @@ ARCHITECTURES = {
         "target": "observed",
         "window_step": "patch_size",
         "options": {
+            "encoding": None,
             "freeze_encoder": None,
             "sequence_channels": [64, 128, 256],
             "sequence_bp": 131072,
@@ -40,8 +52,11 @@ ARCHITECTURES = {
             "control": "none",
             **VIT,
         },
-        "kinds": {"freeze_encoder": "bool"},
-        "choices": {"control": ["none", "shuffled"]},
+        "kinds": {"encoding": "word", "freeze_encoder": "bool"},
+        "choices": {"encoding": ENCODINGS, "control": ["none", "shuffled"]},
+        "published_only": {"encoding": AS_RELEASED},
+        "by_protocol": {"encoding": SEQ_ENCODING},
+        "when": {"encoding": {"contacts": {**ON_CONTACTS, "inputs": ["map", "total", "sequence"]}}},
     },
 }
 
@@ -147,6 +162,7 @@ class SequenceTokenEncoder(TokenEncoder):
 class HiCFoundationSequence(HiCFoundation):
     """`map` (B, 1, W, W) on [0, 1] and `sequence` (B, W·bin_bp) -> (B, 1, W, W).
 
+    encoding: as `HiCFoundation`; "published" has "window" unless it says otherwise, as Lau 2025 released it.
     freeze_encoder None follows the protocol: True in "published", False in "corrected". sequence_channels: widths of
     the three convolutions. sequence_bp ("published"): bases read at the centre. sequence_pool ("corrected"): max
     pooling after the first two convolutions; its square divides the bases of a patch.
@@ -155,6 +171,8 @@ class HiCFoundationSequence(HiCFoundation):
     anew (by torch's global generator), in eval mode one permutation serves all.
     """
 
+    has_batch_norm = True
+
     def __init__(
         self,
         geometry: Geometry,
@@ -162,6 +180,7 @@ class HiCFoundationSequence(HiCFoundation):
         protocol: str,
         decoder_width: int,
         decoder_heads: int,
+        encoding: str | None,
         freeze_encoder: bool | None,
         sequence_channels: list[int],
         sequence_bp: int,
@@ -180,6 +199,7 @@ class HiCFoundationSequence(HiCFoundation):
             protocol=protocol,
             decoder_width=decoder_width,
             decoder_heads=decoder_heads,
+            encoding=SEQ_ENCODING[protocol] if encoding is None else encoding,
             freeze_encoder=published if freeze_encoder is None else freeze_encoder,
             encoder=partial(SequenceTokenEncoder, channels=sequence_channels) if published else Encoder,
             **sizes,
@@ -208,7 +228,7 @@ class HiCFoundationSequence(HiCFoundation):
             read = codes[:, start : start + self.read_bp]
             if self.shuffled:
                 read = torch.take_along_dim(read, self._permutations(read), dim=1)
-            return self.decode_tokens(self.vit_backbone(images, None, read))
+            return self.decode_tokens(self.vit_backbone(images, self.contacts(batch), read))
         tokens, present = self.sequence_encoder(codes)  # (B, rows, decoder_width), (B, rows)
         if self.shuffled:
             order = self._permutations(present)

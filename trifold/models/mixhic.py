@@ -16,10 +16,12 @@ between paper and code; what of it lies here, each a switch that can be set alon
 - "published": transformers over the tracks attend across the samples of the batch, not along the genome; a learnable
   temperature; ten epochs of the contrastive term alone; rotary positions in the CAGE models only; inferred tokens as
   the linear layer gives them; the decoder upsamples before it attends; x along the columns of the predicted map; and
-  layers that nothing uses, so that checkpoints and parameter counts agree. Linear layers start with sd 0.02.
+  layers that nothing uses, so that checkpoints and parameter counts agree. Linear layers start with sd 0.02. Batch
+  norm's running statistics are as the steps leave them.
 - "corrected": attention along the sequence; temperature 0.07; all terms from the first epoch; no rotary positions;
   inferred tokens as long as those they stand for; the decoder attends, then upsamples; x along the rows; no idle layer.
-  Linear layers start with 0.02 √(128 / D): narrow ones with the published sd lose the map beside their biases.
+  Linear layers start with 0.02 √(128 / D): narrow ones with the published sd lose the map beside their biases. Batch
+  norm's running statistics are taken anew from training windows (`training.regression`).
 
 Both: `depth` reaches both encoders of every network, where the released tasks keep two layers for the tracks.
 """
@@ -486,6 +488,7 @@ class Network(Architecture):
 
     context = ("protocol", "statistics")
     has_encoder = True
+    has_batch_norm = True
     has_idle_parameters = True
     channels_last = False
 

@@ -4,8 +4,8 @@ from torch import Tensor
 
 from trifold.models import blocks
 
-# Scale of the maps a network reads and predicts, by its normalisation.
-TARGETS = {"observed": "observed", "quantile": "counts"}
+# Read by trifold.architectures from the source: `when` of a network with the option.
+BY_QUANTILE = {"normalisation": {"quantile": {"target": "counts"}}}
 
 
 def quantiles(normalisation: str, statistics: dict) -> dict[str, float] | None:

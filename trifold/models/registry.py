@@ -47,7 +47,7 @@ def build(
     network = kind(architecture, task)
     if protocol not in PROTOCOLS:
         _refuse("protocol", protocol, PROTOCOLS)
-    check_options(architecture, options, "options", task)
+    check_options(architecture, options, "options", task, protocol)
     given = {"statistics": statistics, "backbones": backbones, "protocol": protocol}
     context = {name: given[name] for name in network.context}
     model = network.make(geometry, **context, **{**traits(architecture, task).options, **options})

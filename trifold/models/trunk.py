@@ -70,6 +70,7 @@ class SequenceToMap(blocks.Architecture):
     """
 
     context = ("protocol", "statistics")
+    has_batch_norm = True
 
     def __init__(
         self,

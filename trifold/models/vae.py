@@ -4,10 +4,11 @@ Convolutions of stride 2 down to a few pixels, a Gaussian latent vector, the sam
 pixels to 3 (Kriukov et al.), seven 257 (Highsmith & Cheng). It only serves a loss: `encode_map` gives the mean of the
 latent vector, which VEHiCLE compares between a prediction and its target.
 
-Both protocols are the released networks. In evaluation the reconstruction is that of the latent mean; the released
-validation draws from the latent distribution there too. The latent vector has 200 entries; what Kriukov et al. call
-its dimension, 4608, is that of the layer before it. Their script weighs the Kullback-Leibler term by 1e-6, the settings
-shipped beside their weights by 1e-5.
+Both protocols are the released networks; running statistics of batch norm are as the steps leave them in "published",
+taken anew from training windows in "corrected" (`training.regression`). In evaluation the reconstruction is that of the
+latent mean; the released validation draws from the latent distribution there too. The latent vector has 200 entries;
+what Kriukov et al. call its dimension, 4608, is that of the layer before it. Their script weighs the Kullback-Leibler
+term by 1e-6, the settings shipped beside their weights by 1e-5.
 """
 
 from itertools import pairwise
@@ -20,7 +21,7 @@ from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import blocks
 from trifold.models.checkpoint import GM12878_REPLICATE, MICRO_C, Checkpoint
-from trifold.models.quantile import TARGETS, clipped, quantiles
+from trifold.models.quantile import BY_QUANTILE, clipped, quantiles
 
 # Read by trifold.architectures from the source.
 ARCHITECTURES = {
@@ -34,6 +35,7 @@ ARCHITECTURES = {
         "options": {"channels": None, "latent": 200, "crop_bins": 6, "kl_weight": 1e-6, "normalisation": "observed"},
         "kinds": {"channels": "list"},
         "choices": {"normalisation": ["observed", "quantile"]},
+        "when": BY_QUANTILE,
     },
 }
 CHECKPOINTS = {
@@ -70,6 +72,7 @@ class VAE(blocks.Architecture):
     """
 
     context = ("statistics",)
+    has_batch_norm = True
 
     def __init__(
         self,
@@ -84,7 +87,7 @@ class VAE(blocks.Architecture):
     ):
         super().__init__()
         self.quantiles = quantiles(normalisation, statistics)
-        self.target = TARGETS[normalisation]
+        self.target = "counts" if self.quantiles else "observed"
         self.crop_bins, self.kl_weight = crop_bins, kl_weight
         self.side = geometry.window_bins - 2 * crop_bins
         if channels is None:

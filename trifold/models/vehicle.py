@@ -9,6 +9,8 @@ divided by it, as in Highsmith & Cheng ("quantile").
 - "corrected" departs from both papers: the symmetrised output is added to the logit of the input,
   ``sigmoid(logit(clamp(x)) + y)``, and the last layer starts at zero. Training starts at the no-model row and learns a
   correction, instead of first learning to copy the input through twenty layers.
+- "published" keeps batch norm's running statistics as its steps leave them, with the released momentum; in "corrected"
+  they are taken anew from training windows (`training.regression`).
 - Highsmith & Cheng take the 99.9 % quantile of each chromosome's whole matrix, test chromosomes included; here, in both
   protocols, it is that of the training regions' pixels.
 """
@@ -23,7 +25,7 @@ from trifold.errors import InputError
 from trifold.models import blocks
 from trifold.models.checkpoint import GM12878_REPLICATE, MICRO_C, Checkpoint
 from trifold.models.generator import CROP_BINS, LOGIT_MARGIN, ResidualBlock, initialise
-from trifold.models.quantile import TARGETS, clipped, quantiles
+from trifold.models.quantile import BY_QUANTILE, clipped, quantiles
 
 # Read by trifold.architectures from the source.
 ARCHITECTURES = {
@@ -42,6 +44,7 @@ ARCHITECTURES = {
         },
         "kinds": {"final_channels": "list", "residual": "bool"},
         "choices": {"activation": ["sigmoid", "tanh"], "normalisation": ["observed", "quantile"]},
+        "when": BY_QUANTILE,
     },
 }
 CHECKPOINTS = {
@@ -62,6 +65,7 @@ class Generator(blocks.Architecture):
     """
 
     context = ("protocol", "statistics")
+    has_batch_norm = True
 
     def __init__(
         self,
@@ -78,7 +82,7 @@ class Generator(blocks.Architecture):
     ):
         super().__init__()
         self.quantiles = quantiles(normalisation, statistics)
-        self.target = TARGETS[normalisation]
+        self.target = "counts" if self.quantiles else "observed"
         self.activation = ACTIVATIONS[activation]
         self.residual = protocol == "corrected" if residual is None else residual
         widths = [channels, *(final_channels or (2 * channels, 2 * channels, 4 * channels, 4 * channels)), 1]

@@ -3,7 +3,8 @@
 A step is one of the generator, then one of the discriminator against maps the generator makes anew, as released with
 VEHiCLE, Kriukov et al. 2021 and HiCSR; DeepHiC's released loop takes them the other way round and does not run on
 current torch. Both networks are in training mode throughout, so the discriminator's batch-norm statistics follow every
-map it sees. HiCSR and DeepHiC were trained on tiles: their discriminators and feature networks see maps cut into those.
+map it sees; with which ones the generator is validated and kept, `regression` says. HiCSR and DeepHiC were trained on
+tiles: their discriminators and feature networks see maps cut into those.
 
 Deviations, by protocol:
 
@@ -51,14 +52,14 @@ class Adversarial(Regression):
         settings: Training,
         networks: dict[str, Architecture],
         *,
-        protocol: str,
         seed: int = 0,
         arm: str = "model",
+        protocol: str = "corrected",
         **named,
     ):
-        super().__init__(model, settings, seed=seed, arm=arm, **named)
+        super().__init__(model, settings, seed=seed, arm=arm, protocol=protocol, **named)
         self.automatic_optimization = False
-        self.protocol, self.pixel = protocol, losses.PIXEL[settings.loss]
+        self.pixel = losses.PIXEL[settings.loss]
         self.weights = loss_terms.term_weights(settings.loss, protocol, settings.loss_weights, networks, arm)
         if settings.loss == "deephic" and "perceptual" not in self.weights | settings.loss_weights:
             log.warning("arm %r: no loss network 'vgg' is given: trained without the perceptual term", arm)

@@ -11,8 +11,8 @@ dropout, batch norm or missing bins that is the gradient of one process up to ro
 
 - A process's share counts as much as another's, however many of its pixels are valid; where the windows do not divide
   by P the last shares are filled up with windows of the epoch's start.
-- Batch norm normalises by the process's own share (of batch_size / P windows); its running statistics are averaged over
-  the processes before each validation.
+- Batch norm normalises by the process's own share (of batch_size / P windows). Its running statistics are, before each
+  validation, those of the shares of all processes ("corrected"), or averaged over them ("published").
 - Dropout draws differently in every process, so differently from one.
 """
 

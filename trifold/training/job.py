@@ -108,5 +108,6 @@ def _learner(
         )
     module, name = parts["learner"]
     learner = getattr(import_module(module), name)
-    given = {"networks": networks, "protocol": arm.protocol} if learner.looks_through_networks else {}
-    return learner(model, settings, seed=seed, arm=arm.name, criterion=tuple(parts["criterion"]), **given)
+    given = {"networks": networks} if learner.looks_through_networks else {}
+    named = {"arm": arm.name, "protocol": arm.protocol, "criterion": tuple(parts["criterion"])}
+    return learner(model, settings, seed=seed, **named, **given)

@@ -67,6 +67,7 @@ class Multimodal(Regression):
     # ---------------------------------------------------------------- validation
 
     def on_validation_epoch_start(self) -> None:
+        super().on_validation_epoch_start()
         self._validation_sums = self._sums(7)  # loss, samples, and of all values n, p, t, pp, tt, pt but for n
         self._values = self._sums(1)
         self._scores: list[Tensor] = []

@@ -1,27 +1,39 @@
 """Pixel regression: one Lightning module for every architecture that maps a window to a map.
 
-The other modules (`adversarial`, `autoencoder`) share its seeds, schedules, sums over an epoch and error messages.
+The other modules (`adversarial`, `autoencoder`, `multimodal`) share its seeds, schedules, sums over an epoch, batch
+norm's statistics and error messages.
+
+Deviations, by protocol, of every network with batch norm:
+
+- "published" validates and keeps the running statistics that the steps leave behind, with the released momentum.
+- "corrected" takes them anew before each validation, and so before weights are kept, from training windows
+  (`batch_norm`): the first `STATISTICS_BATCHES` batches of the epoch, augmented as in training.
 """
 
 import math
 from collections.abc import Callable, Iterable
-from typing import ClassVar
+from itertools import islice
+from typing import ClassVar, cast
 
 import lightning as L
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler, OptimizerLRSchedulerConfig
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from trifold.config import Training
 from trifold.errors import InputError
 from trifold.models.blocks import Architecture, crop, pixel_mask
 from trifold.models.similarity import mse_ssim_loss
+from trifold.training import batch_norm
 
 OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 # Akita's momentum, for the optimiser it was found for.
 SGD_MOMENTUM = 0.99575
 # Cosine schedule: share of the steps that warm up, and where the rate ends.
 WARM_UP, FLOOR = 0.05, 0.05
+# Of an epoch, those that batch norm's statistics are taken from: enough for means of channels, and a bound on the time.
+STATISTICS_BATCHES = 64
 
 
 def seed_of(*parts: int) -> int:
@@ -82,7 +94,7 @@ class Regression(L.LightningModule):
     epoch `metrics` holds train_loss, validation_loss, validation_pearson (mean over windows), the largest learning_rate
     of the last step, and what `columns` names besides.
     criterion: by which of these numbers an epoch's weights are the best, and 1 where more of it is better, -1 where
-    less.
+    less. protocol: whether batch norm's statistics are taken anew ("corrected") or left behind ("published").
     """
 
     columns: tuple[str, ...] = ()
@@ -96,10 +108,11 @@ class Regression(L.LightningModule):
         *,
         seed: int = 0,
         arm: str = "model",
+        protocol: str = "corrected",
         criterion: tuple[str, int] = ("validation_loss", -1),
     ):
         super().__init__()
-        self.model = model
+        self.model, self.protocol = model, protocol
         self.settings, self.seed, self.arm, self.criterion = settings, seed, arm, criterion
         self.pixel = settings.loss
         if settings.loss == "mse_ssim" and model.predicts and model.target != "observed":
@@ -125,6 +138,10 @@ class Regression(L.LightningModule):
         return torch.zeros(count, dtype=torch.float64, device=self.device)
 
     # ---------------------------------------------------------------- training
+
+    def on_fit_start(self) -> None:
+        # Lightning trains in whatever mode parts are in; a network says which of its parts stay in evaluation mode.
+        self.model.train()
 
     def on_train_epoch_start(self) -> None:
         if self.head_epochs:
@@ -190,6 +207,21 @@ class Regression(L.LightningModule):
             for buffer in self.buffers():
                 if buffer.is_floating_point():
                     buffer.copy_(self.trainer.strategy.reduce(buffer.clone(), reduce_op="mean"))
+        if self.model.has_batch_norm and self.protocol == "corrected":
+            self._recompute_batch_norm()
+
+    def _recompute_batch_norm(self) -> None:
+        """Statistics of the epoch's first training windows, those of all processes, in place of what the steps left."""
+        strategy = self.trainer.strategy
+        loader = cast(DataLoader, self.trainer.train_dataloader)
+        # A loader draws from the generator when it starts; nothing else may come out differently for it.
+        with torch.random.fork_rng(devices=[]), self.trainer.precision_plugin.val_step_context():
+            batch_norm.recompute(
+                self.model,
+                (strategy.batch_to_device(batch) for batch in islice(loader, STATISTICS_BATCHES)),
+                self.model,
+                lambda sums: strategy.reduce(sums, reduce_op="sum"),
+            )
 
     def validation_step(self, batch: dict[str, Tensor], step: int) -> None:
         prediction, target, mask = self._compare(batch)

@@ -107,6 +107,22 @@ def test_map_is_upsampled_bilinearly(two):
     assert "map" not in WindowDataset(folders[0], "test", inputs=["map"], target="oe", upsample=False)[0]
 
 
+def test_y15_every_window_has_the_contacts_of_its_low_map(two):
+    folders, _ = two
+    read = {"inputs": ["map", "total"], "target": "counts"}
+    with pytest.raises(InputError, match=r"a/statistics\.json: low/cis_contacts is missing; make the examples again"):
+        WindowDataset(folders, "train", **read)
+    for folder, contacts in zip(folders, (5e7, 3e6)):
+        statistics = json.loads((folder / "statistics.json").read_text())
+        low = {"cis_contacts": contacts, "cis_bp": 1.5e6}
+        (folder / "statistics.json").write_text(json.dumps(statistics | {"low": low}))
+    data = WindowDataset(folders, "train", **read)
+    batch = data.collate([data[index] for index in range(4)])
+    assert batch["total"].tolist() == [5e7, 5e7, 3e6, 3e6]
+    assert batch["total_bp"].tolist() == [1.5e6] * 4
+    assert batch["total"].dtype == torch.float32
+
+
 def test_contacts_are_read_where_the_target_is_contacts(two):
     folders, (a, _) = two
     window = WindowDataset(folders[0], "test", inputs=["map"], target="counts")[0]

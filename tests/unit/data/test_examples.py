@@ -188,6 +188,9 @@ def test_contacts_and_the_way_back(inputs, tmp_path, bias):
         name: sum(np.where(np.isfinite(balanced[name][i]), windows[name][i], 0).sum() for i in trains) for name in maps
     }
     assert facts["ratio"] == pytest.approx(counted["deep"] / counted["low"])
+    whole = [np.triu(maps["low"][0].matrix(balance=False).fetch(chrom)).sum() for chrom in SIZES]
+    assert statistics["low"]["cis_contacts"] == sum(whole)
+    assert statistics["low"]["cis_bp"] == 202_000  # in bins of 2 kb
     assert 2 < facts["ratio"] < 8
     for name, (_, k) in maps.items():
         per_balanced = counted[name] / sum(k * np.nansum(balanced[name][i]) for i in trains)

@@ -12,7 +12,12 @@ from fitted import fit_model
 from safetensors.torch import load_file
 from test_adversarial import Windows as GanWindows
 from test_adversarial import make as make_gan
+from test_batch_norm import agree, by_hand, statistics
 from test_fit import AKITA, GENERATOR, GEOMETRY, SETTINGS, STATISTICS, Windows, digests, history, interrupt
+from test_mixhic_training import SETTINGS as PAIR_SETTINGS
+from test_mixhic_training import Pairs
+from test_mixhic_training import make as make_pairs
+from torch.utils.data import DataLoader
 
 from trifold.errors import InputError
 from trifold.log import kept
@@ -35,11 +40,11 @@ def make(name: str, options: dict):
     return model
 
 
-def train(folder: Path, name: str, options: dict, settings, die_at=None):
+def train(folder: Path, name: str, options: dict, settings, die_at=None, protocol="corrected"):
     model = make(name, options)
     windows = Windows(10, 1, die_at, interrupt)
     # Three validation windows: two processes have unlike numbers of batches.
-    fit_model(model, windows, Windows(3, 2), settings, folder, arm={"name": name}, threads=2)
+    fit_model(model, windows, Windows(3, 2), settings, folder, arm={"name": name, "protocol": protocol}, threads=2)
     return model
 
 
@@ -49,6 +54,9 @@ def train_all(folder: str, devices: int) -> None:
     models = {
         "plain": train(folder / "plain", "hicfoundation", VIT, replace(PLAIN, devices=devices)),
         "step": train(folder / "step", "akita", AKITA, replace(ONE_STEP, devices=devices)),
+        "released": train(
+            folder / "released", "akita", AKITA, replace(ONE_STEP, devices=devices), protocol="published"
+        ),
     }
     if devices > 1:
         settings, broken = replace(PLAIN, devices=devices), folder / "broken"
@@ -61,6 +69,10 @@ def train_all(folder: str, devices: int) -> None:
         windows = GanWindows(8, 1), GanWindows(3, 2)
         fit_model(gan, *windows, settings, folder / "gan", arm=arm, threads=2, networks=networks)
         models["gan"] = gan
+        pairs, arm = make_pairs("loop", "published"), {"name": "loop", "task": "loop", "protocol": "published"}
+        settings = replace(PAIR_SETTINGS, epochs=1, devices=devices)
+        fit_model(pairs, Pairs(8, 1), Pairs(5, 2), settings, folder / "pairs", arm=arm, threads=2)
+        models["pairs"] = pairs
     for name, model in models.items():
         torch.save(model.state_dict(), folder / f"{name}-{rank}.pt")
 
@@ -92,7 +104,7 @@ def test_two_processes_train_what_one_trains(one, two):
         assert our == pytest.approx(their, rel=1e-4)
 
 
-@pytest.mark.parametrize("name", ["plain", "step", "gan"])
+@pytest.mark.parametrize("name", ["plain", "step", "released", "gan", "pairs"])
 def test_processes_end_with_the_same_weights(two, name):
     first, second = (torch.load(two / f"{name}-{rank}.pt", weights_only=True) for rank in (0, 1))
     assert first.keys() == second.keys()
@@ -100,9 +112,19 @@ def test_processes_end_with_the_same_weights(two, name):
         assert value.equal(second[key]), key
 
 
-def test_batch_norm_sees_its_own_share_and_its_statistics_are_averaged(one, two):
+def test_y10_statistics_are_those_of_all_shares(two):
+    """After a step of all ten windows, five in each process: layers normalise by their share."""
+    state, model = load_file(two / "step/out/last.safetensors"), make("akita", AKITA)
+    model.load_state_dict(state)
+    windows = Windows(10, 1)
+    windows.set_epoch(0)
+    shares = [DataLoader(windows, 5, sampler=EpochOrder(10, 7, 0, rank, 2)) for rank in (0, 1)]
+    agree(statistics(state), by_hand(model, [batch for share in shares for batch in share]))
+
+
+def test_published_batch_norm_sees_its_own_share_and_its_statistics_are_averaged(one, two):
     """After a step of all ten windows: means of equal shares average to the mean, variances do not to the variance."""
-    ours, theirs = (load_file(folder / "step/out/last.safetensors") for folder in (two, one))
+    ours, theirs = (load_file(folder / "released/out/last.safetensors") for folder in (two, one))
     mean, variance = (f"trunk.0.bn.running_{moment}" for moment in ("mean", "var"))
     torch.testing.assert_close(ours[mean], theirs[mean], rtol=1e-4, atol=1e-7)
     torch.testing.assert_close(ours[variance], theirs[variance], rtol=1e-2, atol=0)
