@@ -213,17 +213,33 @@ def _bins_in_order(clr: cooler.Cooler, chrom: str) -> bool:
     )
 
 
-def row_sums(clr: cooler.Cooler, weight: np.ndarray, ignore_diags: int) -> np.ndarray:
-    """Row sums (n_bins,) of a weighted map beyond the first diagonals, as a balance counts them: the main one once.
+class RowSums:
+    """Row sums (n_bins,) of a stream of weighted pixels beyond the first diagonals, as a balance counts them: the main
+    one once.
 
     weight  (n_bins,) finite; a bad bin's is 0
     """
-    sums = np.zeros(len(weight))
-    for pixels in read_pixels(clr):
-        bin1, bin2 = pixels["bin1_id"], pixels["bin2_id"]
-        value = np.where(bin2 - bin1 >= ignore_diags, pixels["count"] * weight[bin1] * weight[bin2], 0.0)
-        sums += np.bincount(bin1, value, len(sums)) + np.bincount(bin2, np.where(bin1 != bin2, value, 0.0), len(sums))
-    return sums
+
+    def __init__(self, weight: np.ndarray, ignore_diags: int):
+        self._weight, self._ignore_diags, self.sums = weight, ignore_diags, np.zeros(len(weight))
+
+    def of(self, chunks: Iterable[Pixels]) -> Iterator[Pixels]:
+        """The same pixels."""
+        weight, number = self._weight, len(self.sums)
+        for pixels in chunks:
+            bin1, bin2 = pixels["bin1_id"], pixels["bin2_id"]
+            value = np.where(bin2 - bin1 >= self._ignore_diags, pixels["count"] * weight[bin1] * weight[bin2], 0.0)
+            off_diagonal = np.where(bin1 != bin2, value, 0.0)
+            self.sums += np.bincount(bin1, value, number) + np.bincount(bin2, off_diagonal, number)
+            yield pixels
+
+
+def row_sums(clr: cooler.Cooler, weight: np.ndarray, ignore_diags: int) -> np.ndarray:
+    """`RowSums` of a whole map."""
+    rows = RowSums(weight, ignore_diags)
+    for _ in rows.of(read_pixels(clr)):
+        pass
+    return rows.sums
 
 
 def checked_pixels(chunks: Iterable[Pixels], number: int, called: str | os.PathLike) -> Iterator[Pixels]:
