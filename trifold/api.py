@@ -395,7 +395,7 @@ def info(map: Source, resolution: int | None = None, exact: bool = False) -> dic
     """What a map holds: assembly, bin widths and the numbers of `trifold.data.summary.summarise`.
 
     map: .cool, .mcool, .hic or the URI of a cooler. resolution: the bin width whose pixels are counted, bp; None is
-    10 kb or the next wider one. exact: count every pixel; otherwise a cooler of more than 5,000,000 is sampled, and
+    10 kb or the next wider one. exact: count every pixel; otherwise a map of more than 5,000,000 is sampled, and
     `read_share` says how many of its pixels were read.
     assembly: what the file says, otherwise guessed from the lengths of its chromosomes, None where nothing fits.
 

@@ -4,6 +4,7 @@ import shutil
 
 import cooler
 import h5py
+import hictkpy
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from trifold.data import assemblies
 from trifold.data.summary import Depth, summarise, whole
 from trifold.errors import InputError
 from trifold.genome import by_chromosome
+from trifold.io import hic
 from trifold.io.cool import Band, write_cool
 
 SIZES = {"chr1": 30_000, "chr2": 19_500}
@@ -143,6 +145,51 @@ def test_a_map_that_states_no_sum_is_estimated(large, tmp_path):
         del file.attrs["sum"]
     found = summarise(tmp_path / "map.cool", most_pixels=12_000)
     assert found["contacts"] == pytest.approx(summarise(large)["contacts"], rel=0.05)
+
+
+@pytest.fixture(scope="module")
+def large_hic(large, tmp_path_factory):
+    """The same map as a .hic, with bins of 100 kb too."""
+    path, clr = tmp_path_factory.mktemp("hic") / "map.hic", cooler.Cooler(str(large))
+    writer = hictkpy.hic.FileWriter(path, dict(clr.chromsizes), [1_000, 100_000])
+    writer.add_pixels(clr.pixels()[:].astype({"bin1_id": "Int64", "bin2_id": "Int64", "count": "Float32"}))
+    writer.finalize()
+    return path
+
+
+def test_a_large_hic_is_sampled_and_says_so(large, large_hic, monkeypatch):
+    """Contacts are those of its widest bins; of the others no more than some rows are read."""
+    exact, widths, rows = summarise(large), [], []
+    read_pixels, read_rows = hic.read_pixels, hic.read_rows
+
+    def all_rows(path, bin_bp):
+        widths.append(bin_bp)
+        return read_pixels(path, bin_bp)
+
+    def some_rows(path, bin_bp, wanted):
+        rows.extend(wanted)
+        return read_rows(path, bin_bp, wanted)
+
+    monkeypatch.setattr(hic, "read_pixels", all_rows)
+    monkeypatch.setattr(hic, "read_rows", some_rows)
+    sampled = summarise(large_hic, 1_000, most_pixels=60_000)
+    assert widths == [100_000]
+    assert sampled.pop("read_share") == sum(stop - first for _, first, stop in rows) / 3_000 < 0.2
+    for name in ("bin_bp", "chromosomes", "length_bp", "contacts", "cis_contacts", "bins"):
+        assert sampled[name] == exact[name]
+    assert sampled["contacts_per_bin"] == pytest.approx(exact["contacts_per_bin"], rel=0.02)
+    near = {distance: density for distance, density in exact["by_distance"] if distance < 30_000}
+    found = dict(sampled["by_distance"])
+    assert [found[distance] for distance in near] == pytest.approx(list(near.values()), rel=0.1)
+
+
+def test_a_hic_is_counted_whole_where_it_is_small_or_has_no_wide_bins(large, large_hic, tmp_path):
+    exact = {**summarise(large), "bad_bins": None}
+    assert summarise(large_hic, 1_000) == summarise(large_hic, 1_000, most_pixels=10_000_000) == exact
+    assert "read_share" not in summarise(large_hic, 100_000, most_pixels=100)
+    # Bins of 100 kb could hold 465 pixels.
+    assert "read_share" not in summarise(large_hic, 1_000, most_pixels=464)
+    assert "read_share" in summarise(large_hic, 1_000, most_pixels=465)
 
 
 def test_d16_a_cooler_uri_is_one_map_of_its_file(path, tmp_path):

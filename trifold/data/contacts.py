@@ -103,20 +103,51 @@ class Raw:
         return sum(n_bins(length_bp, self.bin_bp) for length_bp in self.chromsizes.values())
 
 
-@dataclass(frozen=True)
 class _Scan:
-    """What one pass over a pixel table counts."""
+    """What a stream of the pixels of a map counts, as far as it was read.
 
-    pixels: int
-    duplicates: int
-    sorted_rows: bool  # bin1_id never falls
-    occupied: frozenset[str]  # chromosomes with a pixel
-    largest: int  # the largest count
-    contacts: int  # of all pixels together
+    duplicates   pixels that stand in the table before
+    sorted_rows  bin1_id never falls
+    largest      the largest count; contacts: of all pixels together
+    """
+
+    def __init__(self, raw: Raw):
+        self._raw = raw
+        self._edges = np.cumsum([0] + [n_bins(length, raw.bin_bp) for length in raw.chromsizes.values()])
+        self._seen = np.zeros(self._edges[-1], dtype=bool)
+        self.duplicates, self.sorted_rows, self._last, self.largest, self.contacts = 0, True, -1, 0, 0
 
     @property
     def clean(self) -> bool:
         return self.duplicates == 0 and self.sorted_rows
+
+    @property
+    def occupied(self) -> frozenset[str]:
+        """Chromosomes with a pixel."""
+        spans = zip(self._raw.chromsizes, self._edges, self._edges[1:])
+        return frozenset(name for name, lo, hi in spans if self._seen[lo:hi].any())
+
+    def most(self, factor: int) -> int:
+        """What no count is above where `factor` x `factor` pixels, and those that stand twice, are summed."""
+        return min(self.largest * factor**2 if self.clean else self.contacts, self.contacts)
+
+    def pixels(self) -> Iterator[Pixels]:
+        """The pixels of the map in whole rows, counts as int64. Raises InputError for counts that are no counts."""
+        for rows in whole_rows(self._raw.chunks()):
+            bin1, bin2 = (rows[name].astype(np.int64, copy=False) for name in ("bin1_id", "bin2_id"))
+            counts = _whole(rows["count"], self._raw.path)
+            self.largest, self.contacts = max(self.largest, int(counts.max())), self.contacts + int(counts.sum())
+            key = bin1 * self._edges[-1] + bin2
+            if not (np.diff(key) > 0).all():
+                self.duplicates += len(key) - len(np.unique(key))
+            self.sorted_rows &= bool(bin1[0] >= self._last and (np.diff(bin1) >= 0).all())
+            self._last = bin1[-1]
+            self._seen[bin1] = self._seen[bin2] = True
+            yield {"bin1_id": bin1, "bin2_id": bin2, "count": counts}
+
+
+class _UnsoundError(Exception):
+    """A pixel table that must be sorted or summed before it is written."""
 
 
 def resolutions(source: str | os.PathLike) -> list[int]:
@@ -211,27 +242,6 @@ def _whole(counts: np.ndarray, path: Path) -> np.ndarray:
     raise InputError(f"{path}: counts {problem}; give the raw counts, not a normalised or predicted map")
 
 
-def _scan(raw: Raw) -> _Scan:
-    """Read every pixel once. Raises InputError for counts that are no counts."""
-    edges = np.cumsum([0] + [n_bins(length, raw.bin_bp) for length in raw.chromsizes.values()])
-    seen = np.zeros(edges[-1], dtype=bool)
-    pixels, duplicates, sorted_rows, last = 0, 0, True, -1
-    largest, contacts = 0, 0
-    for rows in whole_rows(raw.chunks()):
-        bin1, bin2 = (rows[name].astype(np.int64) for name in ("bin1_id", "bin2_id"))
-        counts = _whole(rows["count"], raw.path)
-        largest, contacts = max(largest, int(counts.max())), contacts + int(counts.sum())
-        key = bin1 * edges[-1] + bin2
-        if not (np.diff(key) > 0).all():
-            duplicates += len(key) - len(np.unique(key))
-        sorted_rows &= bool(bin1[0] >= last and (np.diff(bin1) >= 0).all())
-        last = bin1[-1]
-        pixels += len(key)
-        seen[bin1] = seen[bin2] = True
-    occupied = [name for name, lo, hi in zip(raw.chromsizes, edges, edges[1:]) if seen[lo:hi].any()]
-    return _Scan(pixels, duplicates, sorted_rows, frozenset(occupied), largest, contacts)
-
-
 def _match_chromosomes(
     raw: Raw, occupied: Iterable[str], genome: dict[str, int], exclude: Iterable[str], rename: dict[str, str]
 ) -> tuple[dict[str, int], list[str]]:
@@ -307,68 +317,109 @@ def prepare(
     Raises InputError for a file, bin width, count, chromosome or assembly that cannot be used.
     """
     path, rename, options = Path(source), rename or {}, {**BALANCE, **(balance or {})}
-    repairs = []
     raw = open_raw(path, _choose_resolution(path, bin_bp))
-    scan = _scan(raw)
-    duplicates = scan.duplicates
-    if not scan.clean:
-        unsorted = "bins in another order" if raw.moved else "unsorted rows"
-        named = [f"{duplicates} duplicate pixels"] * bool(duplicates) + [unsorted] * (not scan.sorted_rows)
-        defects = " and ".join(named)
-        base = open_raw(path, min(width for width in resolutions(path) if bin_bp % width == 0))
-        if base.bin_bp < raw.bin_bp and (base_scan := _scan(base)).clean:
-            repairs.append(f"{defects} at {raw.bin_bp} bp: coarsened anew from {base.bin_bp} bp, which is sound")
-            raw, scan = base, base_scan
-        else:
-            repairs.append(f"{defects} at {raw.bin_bp} bp: sorted, duplicates summed")
-    elif raw.bin_bp < bin_bp:
-        repairs.append(f"no map of {bin_bp} bp in the file: coarsened from {raw.bin_bp} bp")
-    if raw.absent:
-        repairs.append(
-            f"the bin table lacks {raw.absent} of {raw.bins} bins of {raw.bin_bp} bp: pixels placed by coordinates"
-        )
-    sizes, names = _match_chromosomes(raw, scan.occupied, chromsizes or raw.chromsizes, exclude, rename)
-    if dropped := [name for name in sizes if name not in names]:
-        logger.info("%s: dropped %s", path, ", ".join(dropped))
-
-    factor = bin_bp // raw.bin_bp
-    new_ids = renumber(sizes, raw.bin_bp, factor, names)
-    weight, made = _stored_weight(raw, options) if not repairs else (None, {})
+    genome = chromsizes or raw.chromsizes
+    sizes, names = _match_chromosomes(raw, (), genome, exclude, rename)
     report = {
         "source": Path(cool.split_uri(path)[0]).name,
         "source_bin_bp": raw.bin_bp,
         "bin_bp": bin_bp,
-        "duplicate_pixels": duplicates,
-        "dropped": dropped,
+        "duplicate_pixels": 0,
+        "dropped": [name for name in sizes if name not in names],
         "renamed": {old: new for old, new in rename.items() if old in raw.chromsizes},
-        "repairs": repairs,
+        "repairs": [],
     }
     if group := cool.split_uri(path)[1].strip("/"):
         report["group"] = group
-    for repair in repairs:
+
+    def write(raw: Raw, pixels: Iterable[Pixels], repairs: list[str], **stored) -> invariants.LeftOut:
+        """The pixels as `target`; what was left out of them."""
+        report["source_bin_bp"], report["repairs"] = raw.bin_bp, [*repairs]
+        if raw.absent:
+            report["repairs"].append(
+                f"the bin table lacks {raw.absent} of {raw.bins} bins of {raw.bin_bp} bp: pixels placed by coordinates"
+            )
+        new_ids = renumber(sizes, raw.bin_bp, bin_bp // raw.bin_bp, names)
+        left_out = invariants.LeftOut(new_ids)
+        cool.write_cool(
+            target,
+            {name: sizes[name] for name in names},
+            bin_bp,
+            merge(left_out.of(pixels), new_ids),
+            metadata={"prepared": report},
+            assembly=assembly,
+            **stored,
+        )
+        return left_out
+
+    try:
+        raw, scan, left_out = _write_checked(raw, bin_bp, report, write)
+        _match_chromosomes(raw, scan.occupied, genome, exclude, rename)
+    except BaseException:
+        Path(target).unlink(missing_ok=True)
+        raise
+    for repair in report["repairs"]:
         logger.warning("%s: %s", path, repair)
-    left_out = invariants.LeftOut(new_ids)
-    whole = ({**chunk, "count": chunk["count"].astype(np.int64)} for chunk in raw.chunks())
-    # Pixels that are summed hold no more than all contacts of the map.
-    largest = min(scan.largest * factor**2 if scan.clean else scan.contacts, scan.contacts)
-    cool.write_cool(
-        target,
-        {name: sizes[name] for name in names},
-        bin_bp,
-        merge(left_out.of(whole), new_ids),
-        metadata={"prepared": report},
-        assembly=assembly,
-        ordered=scan.sorted_rows,
-        largest=largest,
-    )
+    if report["dropped"]:
+        logger.info("%s: dropped %s", path, ", ".join(report["dropped"]))
+    weight, made = _stored_weight(raw, options) if not report["repairs"] else (None, {})
     if weight is not None:
         present = np.isin(list(sizes), names)
         made = {name: value[present] if np.shape(value) == present.shape else value for name, value in made.items()}
-        weight = weight[new_ids >= 0]
+        weight = weight[renumber(sizes, raw.bin_bp, 1, names) >= 0]
     kept = {"contacts_read": scan.contacts, "contacts_left_out": left_out.contacts}
     report |= kept | _finish(target, weight, made, options, path, threads)
     invariants.check_contacts(path, report["contacts_read"], report["contacts_left_out"], report["contacts"])
     return report
+
+
+def _write_checked(
+    raw: Raw, bin_bp: int, report: dict, write: Callable[..., invariants.LeftOut]
+) -> tuple[Raw, _Scan, invariants.LeftOut]:
+    """Check the pixels of a map while `write` writes them: one reading, where they are sound.
+
+    Those that are not come from narrower bins of the file that are, or are sorted and summed. Returns the map that was
+    written, and what was counted and left out of it; `duplicate_pixels` of the report are those of the first map.
+    """
+
+    def at_once(raw: Raw, repairs: list[str]) -> tuple[_Scan, invariants.LeftOut | None]:
+        """Nothing is written where pixels are not sound, or counts need more than four bytes."""
+        scan = _Scan(raw)
+        pixels, left_out = scan.pixels(), None
+
+        def sound() -> Iterator[Pixels]:
+            for chunk in pixels:
+                if not scan.clean:
+                    raise _UnsoundError
+                yield chunk
+
+        try:
+            left_out = write(raw, sound(), repairs)
+        except (_UnsoundError, OverflowError):
+            for _ in pixels:  # what is wrong is said of all of them
+                pass
+        return scan, left_out if scan.most(bin_bp // raw.bin_bp) <= cool.INT32_MAX else None
+
+    repairs = []
+    if raw.bin_bp < bin_bp:
+        repairs = [f"no map of {bin_bp} bp in the file: coarsened from {raw.bin_bp} bp"]
+    scan, left_out = at_once(raw, repairs)
+    report["duplicate_pixels"] = scan.duplicates
+    if not scan.clean:
+        unsorted = "bins in another order" if raw.moved else "unsorted rows"
+        named = [f"{scan.duplicates} duplicate pixels"] * bool(scan.duplicates) + [unsorted] * (not scan.sorted_rows)
+        defects = f"{' and '.join(named)} at {raw.bin_bp} bp"
+        repairs = [f"{defects}: sorted, duplicates summed"]
+        base = open_raw(raw.path, min(width for width in resolutions(raw.path) if bin_bp % width == 0))
+        if base.bin_bp < raw.bin_bp:
+            anew = [f"{defects}: coarsened anew from {base.bin_bp} bp, which is sound"]
+            base_scan, of_base = at_once(base, anew)
+            if base_scan.clean:
+                raw, scan, left_out, repairs = base, base_scan, of_base, anew
+    if left_out is None:
+        largest = scan.most(bin_bp // raw.bin_bp)
+        left_out = write(raw, _Scan(raw).pixels(), repairs, ordered=scan.sorted_rows, largest=largest)
+    return raw, scan, left_out
 
 
 def copy(

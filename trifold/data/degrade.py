@@ -18,6 +18,7 @@ from trifold.data.contacts import merge, renumber
 from trifold.errors import InputError
 from trifold.io.cool import (
     CHUNK_PIXELS,
+    INT32_MAX,
     Pixels,
     bin_width,
     chromsizes,
@@ -63,6 +64,10 @@ def degrade(
     if degradation.coarsen > 1:
         chunks = merge(chunks, renumber(sizes, bin_bp, degradation.coarsen))
     settings = {"coarsen": degradation.coarsen, "thin": degradation.thin, "seed": degradation.seed}
+    # No count is above all of them together: only where these are beyond int32 is the largest looked for.
+    largest = int(clr.info["sum"])
+    if largest > INT32_MAX:
+        largest = largest_count(clr) * degradation.coarsen**2
     write_cool(
         target,
         sizes,
@@ -70,7 +75,7 @@ def degrade(
         chunks,
         metadata={"degraded": settings},
         assembly=clr.info.get("genome-assembly"),
-        largest=largest_count(clr) * degradation.coarsen**2,
+        largest=largest,
     )
     contacts = {"contacts_deep": deep.contacts, "contacts": int(open_map(target).info["sum"])}
     logger.info("%s: %d of %d contacts", called, contacts["contacts"], contacts["contacts_deep"])

@@ -178,23 +178,25 @@ class _Contacts:
         self.source, self.factor, self.recipe = source, factor, recipe
         self.raw, self.balanced, self.largest, self.histogram = 0.0, 0.0, 0.0, normalise.Histogram()
 
-    def _pixels(self, chrom: str, windows: pd.DataFrame) -> Iterator[tuple[np.ndarray, ...]]:
-        """Balanced values, counts and how often they occur, of the pixels that stand in windows of a chromosome."""
+    def _pixels(self, chrom: str, windows: pd.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, int]]:
+        """Balanced values, counts and how often they occur, of the valid pixels that stand in windows of a chromosome;
+        and how often pixels that are not valid do."""
         band, starts = self.source.on(chrom), windows["start_bp"].to_numpy() // self.source.bin_bp
         n_bins, width_bins = band.counts.shape
         times = occurrences(starts, n_bins, width_bins, self.source.window_bins)
         for rows in _blocks(n_bins, width_bins):
-            there = times[rows] > 0
+            there = times[rows]
             if there.any():
-                yield band.balanced_rows(rows)[there], band.counts[rows][there], times[rows][there]
+                balanced = band.balanced_rows(rows)
+                valid = np.isfinite(balanced) & (there > 0)
+                yield balanced[valid], band.counts[rows][valid], there[valid], int(there.sum() - there[valid].sum())
 
     def count(self, chrom: str, windows: pd.DataFrame) -> None:
         """Add the contacts and the balanced sum of windows of a chromosome; `per_balanced` is their ratio."""
-        for balanced, counts, times in self._pixels(chrom, windows):
-            valid = np.isfinite(balanced)
-            self.raw += float(counts[valid] @ times[valid])
+        for balanced, counts, times, _ in self._pixels(chrom, windows):
+            self.raw += float(counts @ times)
             # A balanced value v of bins k times as wide is v / k on all k x k pixels of the deep map's bins: k · v.
-            self.balanced += float(balanced[valid] @ times[valid]) * self.factor
+            self.balanced += float(balanced @ times) * self.factor
 
     @property
     def per_balanced(self) -> float:
@@ -206,10 +208,11 @@ class _Contacts:
 
     def add(self, chrom: str, windows: pd.DataFrame) -> None:
         """Add contacts per pixel, once all are counted, for their largest value and their quantile."""
-        for balanced, counts, times in self._pixels(chrom, windows):
+        for balanced, counts, times, missing in self._pixels(chrom, windows):
             values = self.contacts(balanced, counts)
-            self.largest = max(self.largest, float(values.max()))
+            self.largest = max(self.largest, float(values.max(initial=0.0)))
             self.histogram.add(values, times)
+            self.histogram.zeros += missing  # a pixel that is not valid is 0
 
 
 def _contact_facts(tallies: dict[str, _Contacts]) -> dict[str, float]:
@@ -260,16 +263,12 @@ def _learn(
     expected, histogram, depth = Expected(geometry.window_bins), normalise.Histogram(), summary.Depth()
     coarsen = tallies["low"].factor
     of_low, logs, recipe = Expected(geometry.window_bins // coarsen), [], recipes.observed
-    # A window is symmetric: its upper triangle says it all, and pixels off the diagonal count twice.
-    i, j = np.triu_indices(geometry.window_bins)
-    upper, times = i * geometry.window_bins + j, np.where(i < j, 2, 1)
     for chrom, chrom_regions in by_chromosome(regions):
         here = windows[windows["chrom"] == chrom]
         expected.add(deep.on(chrom), chrom_regions)
         for _, stack in stacks(here, geometry):
             grained = normalise.adaptive_coarsegrain(*deep.windows(chrom, stack), recipe.cutoff, recipe.max_levels)
-            of_stack = grained.reshape(len(grained), -1)[:, upper]
-            histogram.add(of_stack, np.broadcast_to(times, of_stack.shape))
+            histogram.add_symmetric(grained)
         logs += _log_weights(low, chrom, chrom_regions)
         depth.add(low.on(chrom), chrom_regions)
         of_low.add(low.on(chrom), chrom_regions)
@@ -472,8 +471,8 @@ def build(
                 arrays["low_observed"].append(low_observed)
                 arrays["valid"].append(~(bad[chrom] | with_n[chrom])[bins])
                 trains = (stack["role"] == "train").to_numpy()
-                moments["oe"].add(oe[trains])
-                moments["observed_deep"].add(observed[trains])
+                for name, values in (("oe", oe), ("observed_deep", observed)):
+                    moments[name].add(values if trains.all() else values[trains])
     if recipes.oe.variant == "akita":
         _check_ceilings(deep_cool, windows, *np.concatenate(ceilings, axis=1))
     windows.to_csv(out / "tiles.tsv", sep="\t", index=False)

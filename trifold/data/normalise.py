@@ -16,7 +16,7 @@ Deviations from them:
 - Lau 2025's clip of the logarithm at 100 (input) and 1000 (target) is left out: no balanced value comes near it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
@@ -68,16 +68,16 @@ def _refine(coarse_values, coarse_valid, values, counts, valid, cutoff, half):
 @numba.njit(cache=True, nogil=True)
 def _coarsegrain_windows(balanced, counts, cutoff, max_levels, side, out):
     size = balanced.shape[1]
-    # Three maps a level, the same for all windows; what pads the finest to a power of two stays 0.
-    pyramid = [(np.zeros((side, side)), np.zeros((side, side)), np.zeros((side, side)))]
-    while len(pyramid) <= max_levels and pyramid[-1][0].shape[0] > MIN_SHAPE:
-        half = pyramid[-1][0].shape[0] // 2
-        pyramid.append((np.zeros((half, half)), np.zeros((half, half)), np.zeros((half, half))))
-    # Bins of the window at a level, the last one perhaps in part; beyond them nothing is counted or averaged.
-    extents = [size]
-    while len(extents) < len(pyramid):
-        extents.append((extents[-1] + 1) // 2)
-    values, contacts, valid = pyramid[0]
+    # The same memory for all windows; what pads the finest maps to a power of two stays 0. Flags of pixels take a byte:
+    # moving these maps is what takes the time.
+    values, contacts, valid = np.zeros((side, side)), np.zeros((side, side)), np.zeros((side, side), dtype=np.uint8)
+    # Three maps of sums a level, and the bins of the window there, the last of them perhaps in part; beyond them
+    # nothing is counted or averaged.
+    levels, extents = [], []
+    while len(levels) < max_levels and side > MIN_SHAPE:
+        side //= 2
+        levels.append((np.zeros((side, side)), np.zeros((side, side)), np.zeros((side, side))))
+        extents.append((size + (1 << len(levels)) - 1) >> len(levels))
     for window in range(balanced.shape[0]):
         for i in range(size):
             for j in range(size):
@@ -85,13 +85,16 @@ def _coarsegrain_windows(balanced, counts, cutoff, max_levels, side, out):
                 finite = np.isfinite(value)
                 values[i, j] = value if finite else 0.0
                 contacts[i, j] = counts[window, i, j] if finite else 0.0
-                valid[i, j] = 1.0 if finite else 0.0
-        for level in range(1, len(pyramid)):
-            finer, coarser = pyramid[level - 1], pyramid[level]
-            _halve(finer[0], finer[1], finer[2], coarser[0], coarser[1], coarser[2], extents[level])
-        for level in range(len(pyramid) - 1, 0, -1):
-            coarser, finer = pyramid[level], pyramid[level - 1]
-            _refine(coarser[0], coarser[2], finer[0], finer[1], finer[2], cutoff, extents[level])
+                valid[i, j] = finite
+        if len(levels):
+            _halve(values, contacts, valid, levels[0][0], levels[0][1], levels[0][2], extents[0])
+            for level in range(1, len(levels)):
+                finer, coarser = levels[level - 1], levels[level]
+                _halve(finer[0], finer[1], finer[2], coarser[0], coarser[1], coarser[2], extents[level])
+            for level in range(len(levels) - 1, 0, -1):
+                coarser, finer = levels[level], levels[level - 1]
+                _refine(coarser[0], coarser[2], finer[0], finer[1], finer[2], cutoff, extents[level])
+            _refine(levels[0][0], levels[0][2], values, contacts, valid, cutoff, extents[0])
         for i in range(size):
             for j in range(size):
                 out[window, i, j] = values[i, j] if valid[i, j] else np.nan
@@ -156,12 +159,15 @@ def _needed(value: T | None, name: str) -> T:
     return value
 
 
-def divide_by_expected(windows: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Observed/expected with an expected per diagonal, (W,) or (n, W); an expected of 0 or NaN divides nothing."""
+def divide_by_expected(windows: np.ndarray, expected: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Observed/expected with an expected per diagonal, (W,) or (n, W); an expected of 0 or NaN divides nothing.
+
+    out  where the result goes, as of NumPy's functions; `windows` itself is allowed
+    """
     divisor, size = np.where(expected > 0, expected, 1.0), windows.shape[1]
     # Row i of a window is divided by the divisors of the distances i ... 0 ... size - 1 - i: a stretch of this vector.
     mirrored = np.concatenate([divisor[..., :0:-1], divisor], axis=-1)
-    return windows / sliding_window_view(mirrored, size, axis=-1)[..., ::-1, :]
+    return np.divide(windows, sliding_window_view(mirrored, size, axis=-1)[..., ::-1, :], out=out)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -221,7 +227,7 @@ def _smooth_windows(windows, half_taps, out):
     n, size = windows.shape[:2]
     radius = len(half_taps) - 1
     # A row of zeros above and below stands for those outside; a padded row likewise.
-    zeros, padded = np.zeros(size), np.zeros(size + 2 * radius)
+    zeros, padded, row = np.zeros(size), np.zeros(size + 2 * radius), np.zeros(size)
     middle = padded[radius : radius + size]
     for window in range(n):
         values = windows[window]
@@ -232,26 +238,26 @@ def _smooth_windows(windows, half_taps, out):
                 above = values[i - offset] if i >= offset else zeros
                 below = values[i + offset] if i + offset < size else zeros
                 _add_pair(above, below, half_taps[offset], middle)
-            row = out[window, i]
             _weigh(middle, half_taps[0], row)
             for offset in range(radius, 0, -1):
                 left = padded[radius - offset : radius - offset + size]
                 right = padded[radius + offset : radius + offset + size]
                 _add_pair(left, right, half_taps[offset], row)
+            out[window, i] = row
 
 
-def smooth(windows: np.ndarray, sigma_bins: float) -> np.ndarray:
+def smooth(windows: np.ndarray, sigma_bins: float, dtype: type = np.float64) -> np.ndarray:
     """Gaussian smoothing, zeros outside the window; the kernel is 8 sigma wide, rounded up to odd (0.8: 7 x 7).
 
     Equal to two passes of `scipy.ndimage.correlate1d`, bit for bit.
     """
     if sigma_bins == 0:
-        return windows
+        return windows.astype(dtype, copy=False)
     radius = int(np.ceil(8 * sigma_bins)) // 2
     taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma_bins) ** 2)
     taps /= taps.sum()
     windows = np.ascontiguousarray(windows, np.float64)
-    out = np.empty(windows.shape)
+    out = np.empty(windows.shape, dtype)
     _smooth_windows(windows, taps[radius:], out)
     return out
 
@@ -284,14 +290,25 @@ def diagonal_2_ceiling(balanced: np.ndarray) -> tuple[np.ndarray, np.ndarray, np
     target would be the floor: there it is the median of the positive pixels of the nearest diagonal from 2 on that has
     one. A window without a contact from diagonal 2 on has the ceiling 0, and no observed/expected.
     """
-    ceiling = np.zeros(len(balanced))
-    diagonal = np.diagonal(balanced, 2, axis1=1, axis2=2)
-    seen = np.isfinite(diagonal).any(axis=1)
-    ceiling[seen] = np.nanmedian(diagonal[seen], axis=1)
+    ceiling = _medians(np.diagonal(balanced, 2, axis1=1, axis2=2))
     elsewhere = ceiling <= 0
     for window in np.flatnonzero(elsewhere):
         ceiling[window] = _positive_median(balanced[window])
     return ceiling, elsewhere, ceiling <= 0
+
+
+@numba.njit(cache=True, nogil=True)
+def _medians(rows):
+    """Median of every row of (n, m) without its NaN, (n,); 0 where all are NaN.
+
+    NumPy's nanmedian goes by way of masked arrays, which is slow for many short rows.
+    """
+    medians = np.zeros(len(rows))
+    for number in range(len(rows)):
+        values = np.sort(rows[number][~np.isnan(rows[number])])
+        if len(values):
+            medians[number] = (values[(len(values) - 1) // 2] + values[len(values) // 2]) / 2
+    return medians
 
 
 def _positive_median(window: np.ndarray) -> float:
@@ -309,48 +326,72 @@ def clip_at_diagonal_2(balanced: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns the windows and the values they were clipped at, (n,).
     """
     ceiling, _, _ = diagonal_2_ceiling(balanced)
-    clipped = np.clip(balanced, 0, ceiling[:, None, None])
-    set_diagonals(clipped, ceiling)
-    # Clipping keeps NaN; what was written over it on the three diagonals is NaN again.
-    for i, j in _near_diagonals(balanced.shape[1]):
-        clipped[:, i, j] = np.where(np.isnan(balanced[:, i, j]), np.nan, clipped[:, i, j])
+    clipped = np.empty(balanced.shape)
+    _clip_windows(balanced, ceiling, clipped)
     return clipped, ceiling
 
 
+@numba.njit(cache=True, nogil=True)
+def _clip_windows(balanced, ceiling, clipped):
+    """Clip to [0, ceiling], diagonals -1, 0, 1 to the ceiling; NaN stays NaN."""
+    n, size = balanced.shape[:2]
+    for window in range(n):
+        highest = ceiling[window]
+        for i in range(size):
+            row, out = balanced[window, i], clipped[window, i]
+            for j in range(size):
+                value = 0.0 if row[j] < 0 else row[j]
+                out[j] = highest if value > highest else value
+            for j in range(max(i - 1, 0), min(i + 2, size)):
+                if not np.isnan(row[j]):
+                    out[j] = highest
+
+
 def oe_steps(
-    balanced: np.ndarray, counts: np.ndarray, recipe: OERecipe, expected: np.ndarray | None = None
-) -> dict[str, np.ndarray]:
-    """Every step of an observed/expected target by name, in order, each (n, W, W) float64; the last is the target.
+    balanced: np.ndarray,
+    counts: np.ndarray,
+    recipe: OERecipe,
+    expected: np.ndarray | None = None,
+    dtype: type = np.float64,
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Every step of an observed/expected target, its name and (n, W, W) float64, in order; the last is the target, of
+    `dtype`.
 
     akita: clipped, coarsegrained, obsexp, logclip, interp (then diagonals -1, 0, 1 set to 0), smoothed
     kriukov2021: coarsegrained, obsexp, log, interp, smoothed, clipped
-    Neither is cropped: models crop their targets. `expected` (W,) is used where the recipe says "global".
+    A step may be made in the place of the one before it, so who wants to keep it copies it before the next. Targets are
+    not cropped: models crop theirs. `expected` (W,) is used where the recipe says "global".
     """
-    akita = recipe.variant == "akita"
-    steps: dict[str, np.ndarray] = {}
-    ceiling = np.ones(len(balanced))
+    akita, ceiling = recipe.variant == "akita", np.ones(len(balanced))
     if akita:
-        steps["clipped"], ceiling = clip_at_diagonal_2(balanced)
-    cg = adaptive_coarsegrain(steps.get("clipped", balanced), counts, recipe.cutoff, recipe.max_levels)
+        balanced, ceiling = clip_at_diagonal_2(balanced)
+        yield "clipped", balanced
+    values = adaptive_coarsegrain(balanced, counts, recipe.cutoff, recipe.max_levels)
+    yield "coarsegrained", values
     whole = recipe.expected == "global"
-    oe_map = divide_by_expected(cg, _needed(expected, "expected") if whole else local_expected(cg))
-    steps |= {"coarsegrained": cg, "obsexp": oe_map}
+    divide_by_expected(values, _needed(expected, "expected") if whole else local_expected(values), out=values)
+    yield "obsexp", values
     if akita:
         with np.errstate(divide="ignore"):
-            logarithm = np.log(oe_map)
-        steps["logclip"] = np.clip(logarithm, -recipe.clip, recipe.clip, out=logarithm)
+            np.log(values, out=values)
+        np.clip(values, -recipe.clip, recipe.clip, out=values)
         # Without a contact nothing is more or less than expected: not the floor, which would be learned.
-        empty = ceiling <= 0
-        if empty.any():
-            nothing = empty[:, None, None] & np.isfinite(steps["logclip"])
-            steps["logclip"] = np.where(nothing, 0.0, steps["logclip"])
-        steps["interp"] = interpolate(steps["logclip"])
-        set_diagonals(steps["interp"], 0.0)
-        return steps | {"smoothed": smooth(steps["interp"], recipe.sigma_bins)}
-    steps["log"] = np.log(np.where(oe_map == 0, 1.0, oe_map))
-    steps["interp"] = interpolate(steps["log"])
-    steps["smoothed"] = smooth(steps["interp"], recipe.sigma_bins)
-    return steps | {"clipped": np.clip(steps["smoothed"], -recipe.clip, recipe.clip)}
+        for window in np.flatnonzero(ceiling <= 0):
+            values[window, np.isfinite(values[window])] = 0.0
+        yield "logclip", values
+        _interpolate_in_place(values)
+        set_diagonals(values, 0.0)
+        yield "interp", values
+        yield "smoothed", smooth(values, recipe.sigma_bins, dtype)
+        return
+    values[values == 0] = 1.0
+    np.log(values, out=values)
+    yield "log", values
+    _interpolate_in_place(values)
+    yield "interp", values
+    values = smooth(values, recipe.sigma_bins)
+    yield "smoothed", values
+    yield "clipped", np.clip(values, -recipe.clip, recipe.clip).astype(dtype, copy=False)
 
 
 def oe(balanced: np.ndarray, counts: np.ndarray, recipe: OERecipe, expected: np.ndarray | None = None) -> np.ndarray:
@@ -359,11 +400,36 @@ def oe(balanced: np.ndarray, counts: np.ndarray, recipe: OERecipe, expected: np.
     balanced, counts  (n, W, W)
     expected          (W,) balanced means per diagonal; needed where `recipe.expected` is "global"
     """
-    *_, target = oe_steps(balanced, counts, recipe, expected).values()
-    return target.astype(np.float32)
+    *_, (_, target) = oe_steps(balanced, counts, recipe, expected, np.float32)
+    return target
 
 
 # ---------------------------------------------------------------- observed on [0, 1]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _over_floor(windows, floor, offset, out):
+    """max(x + offset, floor) / floor, window by window; NaN stays NaN."""
+    n, size = windows.shape[:2]
+    for window in range(n):
+        lowest, added = floor[window], offset[window]
+        for i in range(size):
+            for j in range(windows.shape[2]):
+                value = windows[window, i, j] + added
+                out[window, i, j] = (lowest if value < lowest else value) / lowest
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _clip_to_unit(windows, span):
+    """x / span clipped to [0, 1], in place; NaN stays NaN."""
+    n, size = windows.shape[:2]
+    for window in range(n):
+        of_window = span[window]
+        for i in range(size):
+            for j in range(windows.shape[2]):
+                value = windows[window, i, j] / of_window
+                value = 0.0 if value < 0 else value
+                windows[window, i, j] = 1.0 if value > 1 else value
 
 
 @dataclass(frozen=True)
@@ -379,14 +445,16 @@ class ObservedScale:
 
     def forward(self, balanced: np.ndarray) -> np.ndarray:
         """[0, 1] from balanced values (n, W, W); NaN stays NaN, a scale without a span gives 0."""
-        floor, ceiling, offset = (field[:, None, None] for field in (self.floor, self.ceiling, self.offset))
-        span = np.log(ceiling / floor)
-        values = balanced + offset
-        np.maximum(values, floor, out=values)
-        values /= floor
+        balanced = np.asarray(balanced, np.float64)
+        floor, ceiling, offset = (
+            np.ascontiguousarray(np.broadcast_to(field, len(balanced)), np.float64)
+            for field in (self.floor, self.ceiling, self.offset)
+        )
+        span, values = np.log(ceiling / floor), np.empty(balanced.shape)
+        _over_floor(balanced, floor, offset, values)
         np.log(values, out=values)
-        values /= np.where(span > 0, span, 1.0)
-        return np.clip(values, 0.0, 1.0, out=values)
+        _clip_to_unit(values, np.where(span > 0, span, 1.0))
+        return values
 
     def inverse(self, values: np.ndarray) -> np.ndarray:
         """Balanced values (n, W, W) float64 from values on [0, 1]."""
@@ -452,7 +520,8 @@ def observed(
         # that leads back is of the divided values, because predictions are on the scale of the deep map.
         return own_scale(filled, recipe).forward(filled).astype(np.float32), own_scale(filled / factor, recipe)
     cg = adaptive_coarsegrain(balanced, counts, recipe.cutoff, recipe.max_levels)
-    cg /= factor
+    if factor != 1:
+        cg /= factor
     if recipe.scale == "global":
         limits = _needed(scale, "scale")
         chosen = ObservedScale(*(np.array([value]) for value in (limits["floor"], limits["ceiling"], 0.0)))
@@ -472,6 +541,25 @@ def low_factor(recipe: ObservedRecipe, facts: dict) -> float:
     return facts["low"]["factor"] if recipe.low_scale == "fitted" else facts["coarsen"]
 
 
+@numba.njit(cache=True, nogil=True)
+def _positive_upper(windows, values, times):
+    """The positive pixels of the upper triangles of windows, and how often a window has them: 2 off its diagonal.
+
+    Returns how many, and how often a pixel is 0.
+    """
+    number, zeros, size = 0, 0, windows.shape[1]
+    for window in range(len(windows)):
+        for i in range(size):
+            for j in range(i, size):
+                value, occurs = windows[window, i, j], 1 if i == j else 2
+                if value > 0:
+                    values[number], times[number] = value, occurs
+                    number += 1
+                elif value == 0:
+                    zeros += occurs
+    return number, zeros
+
+
 class Histogram:
     """Quantiles of values >= 0 that come in parts, from a histogram of ln x: exact to 0.1 % of x."""
 
@@ -485,11 +573,22 @@ class Histogram:
         """Count values, as many `times` as an array of the same shape says; NaN is left out."""
         positive, zero = values > 0, values == 0
         self.zeros += int(zero.sum() if times is None else times[zero].sum())
-        index = np.log(values[positive])
+        self._tally(values[positive], None if times is None else times[positive])
+
+    def add_symmetric(self, windows: np.ndarray) -> None:
+        """Count the pixels of symmetric windows (n, W, W): of their upper triangles, those off the diagonal twice."""
+        size = windows.shape[1]
+        room = len(windows) * size * (size + 1) // 2
+        values, times = np.empty(room), np.empty(room, dtype=np.int64)
+        number, zeros = _positive_upper(windows, values, times)
+        self.zeros += zeros
+        self._tally(values[:number], times[:number])
+
+    def _tally(self, positive: np.ndarray, times: np.ndarray | None) -> None:
+        index = np.log(positive)
         index -= self.LOWEST
         index /= self.STEP
-        number = None if times is None else times[positive]
-        self.positive += np.bincount(index.astype(np.int64), number, len(self.positive)).astype(np.int64)
+        self.positive += np.bincount(index.astype(np.int64), times, len(self.positive)).astype(np.int64)
 
     def quantile(self, share: float, *, zeros: bool = False) -> float:
         """The value below which a `share` of the positive values lies; `zeros`: of all values.

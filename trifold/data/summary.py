@@ -7,7 +7,7 @@ workflow writes its summary as `summary.json`.
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +16,13 @@ import pandas as pd
 
 from trifold.data import contacts, invariants
 from trifold.genome import extents, n_bins
-from trifold.io import kinds
+from trifold.io import hic, kinds
 from trifold.io.cool import (
     CHUNK_PIXELS,
     COLUMNS,
     Band,
     Pixels,
+    RowSums,
     bin_width,
     chromsizes,
     dataset,
@@ -29,7 +30,6 @@ from trifold.io.cool import (
     open_map,
     opened,
     read_pixels,
-    row_sums,
     weight_facts,
 )
 
@@ -45,7 +45,7 @@ class _Counted:
 
     contacts     of the whole map; cis: within chromosomes
     by_diagonal  (bins of the longest chromosome,) cis contacts at every distance, of the rows that were read
-    rows, seen   (bins,) bool: rows that were read and have a cis contact; bins that have one
+    rows, seen   (bins,) bool: rows that were read and have a cis contact; bins that have one, or how probably they do
     read_share   of the pixels
     """
 
@@ -60,9 +60,12 @@ class _Counted:
 def summarise(source: str | os.PathLike, bin_bp: int | None = None, most_pixels: int | None = None) -> dict:
     """Numbers of one map: a .cool, an .mcool or .hic with `bin_bp`, or the URI of a cooler.
 
-    most_pixels: of a cooler with more, about so many are read, in stretches of whole rows spread evenly over the
-    genome; then `read_share` says how many of the pixels these were, `contacts` is what the file states, bins with a
-    contact are taken from the index, and the other numbers are estimates. None reads all pixels.
+    most_pixels: of a map with more, about so many are read, in stretches of whole rows spread evenly over the genome;
+    then `read_share` says how many of the pixels these were, and what must be counted is estimated. `contacts` is what
+    a cooler states, and bins with a contact are taken from its index. A .hic states neither: both kinds of contacts are
+    those of its widest bins, which are read whole, and of its rows at most as many are read as could hold so many
+    pixels (`read_share`: of the rows). A .hic whose widest bins are those asked for, or narrow, is read whole. None
+    reads all pixels.
 
     bin_bp             bin width, bp
     chromosomes        how many; length_bp: their length together
@@ -76,9 +79,15 @@ def summarise(source: str | os.PathLike, bin_bp: int | None = None, most_pixels:
     raw = contacts.open_raw(source, bin_bp)
     sizes = [n_bins(length_bp, raw.bin_bp) for length_bp in raw.chromsizes.values()]
     counted = None
-    if most_pixels is not None and not (kinds.is_hic(source) or raw.moved or raw.absent):
+    if most_pixels is not None and kinds.is_hic(source):
+        counted = _sample_hic(source, raw, sizes, most_pixels)
+    elif most_pixels is not None and not (raw.moved or raw.absent):
         counted = _sample(source, raw.bin_bp, sizes, most_pixels)
-    counted = counted or _count(raw, sizes)
+    return _facts(raw, sizes, counted or _count(raw.chunks(), sizes))
+
+
+def _facts(raw: contacts.Raw, sizes: list[int], counted: _Counted) -> dict:
+    """`summarise` of a map whose pixels were counted; sizes: bins of its chromosomes."""
     weight, edges = raw.weight(), np.cumsum(sizes)[:-1]
     facts = {
         "bin_bp": raw.bin_bp,
@@ -104,11 +113,11 @@ def _cis(pixels: Pixels, chrom_of: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
     return bin1[cis], bin2[cis], count[cis], float(count.sum())
 
 
-def _count(raw: contacts.Raw, sizes: list[int]) -> _Counted:
+def _count(chunks: Iterable[Pixels], sizes: list[int]) -> _Counted:
     """Every pixel of a map; sizes: bins of its chromosomes."""
     chrom_of = np.repeat(np.arange(len(sizes)), sizes)
     total, by_diagonal, seen = 0.0, np.zeros(max(sizes)), np.zeros(len(chrom_of), dtype=bool)
-    for pixels in raw.chunks():
+    for pixels in chunks:
         bin1, bin2, count, all_contacts = _cis(pixels, chrom_of)
         total += all_contacts
         by_diagonal += np.bincount(np.abs(bin2 - bin1), count, len(by_diagonal))
@@ -146,16 +155,59 @@ def _sample(source: str | os.PathLike, bin_bp: int, sizes: list[int], most_pixel
     return _Counted(total, round(cis), by_diagonal, sampled & filled, filled, read / number)
 
 
+def _sample_hic(source: str | os.PathLike, raw: contacts.Raw, sizes: list[int], most_pixels: int) -> _Counted | None:
+    """Some rows of a .hic, within their chromosomes; None where it may have no more than `most_pixels`, or where its
+    contacts are not to be had from bins that are much wider."""
+    widest = contacts.open_raw(source, contacts.resolutions(source)[-1])
+    if widest.bin_bp == raw.bin_bp or _most_pixels([widest.bins]) > most_pixels:
+        return None
+    wide_sizes = [n_bins(length_bp, widest.bin_bp) for length_bp in widest.chromsizes.values()]
+    whole = _count(widest.chunks(), wide_sizes)
+    # A pixel has a contact or more.
+    if min(whole.contacts, _most_pixels([sum(sizes)])) <= most_pixels:
+        return None
+    chrom_of, edges = np.repeat(np.arange(len(sizes)), sizes), np.cumsum([0, *sizes])
+    share = most_pixels / max(min(whole.cis, _most_pixels(sizes)), 1)
+    long = max(1, int(len(chrom_of) * share) // STRETCHES)
+    sampled, filled = np.zeros(len(chrom_of), dtype=bool), np.zeros(len(chrom_of), dtype=bool)
+    for first in np.unique(np.arange(STRETCHES) * len(chrom_of) // STRETCHES):
+        sampled[first : first + long] = True
+    rows = []
+    for name, lo, hi in zip(raw.chromsizes, edges, edges[1:]):
+        borders = np.flatnonzero(np.diff(sampled[lo:hi], prepend=False, append=False))
+        rows += [(name, int(first), int(stop)) for first, stop in borders.reshape(-1, 2)]
+    by_diagonal = np.zeros(max(sizes))
+    for pixels in hic.read_rows(source, raw.bin_bp, rows):
+        bin1, bin2, count, _ = _cis(pixels, chrom_of)
+        by_diagonal += np.bincount(bin2 - bin1, count, len(by_diagonal))
+        filled[bin1] = True
+    # Of the rows that were not read, as many are taken to have a contact as of those that were.
+    seen = np.where(sampled, filled, filled[sampled].mean())
+    return _Counted(whole.contacts, whole.cis, by_diagonal, filled, seen, float(sampled.mean()))
+
+
+def _most_pixels(sizes: list[int]) -> int:
+    """Pixels of the upper triangles of so many bins."""
+    return sum(number * (number + 1) // 2 for number in sizes)
+
+
 def write(folder: Path, report: Mapping, called: str | os.PathLike, deep: Path | None = None) -> dict:
     """`summary.json` of the prepared map in a folder, beside its map.cool; returns what it holds.
 
     report: of `contacts.prepare` or `degrade.degrade`; called: what the map is called in messages; deep: the deep map
     of a low map that was measured, whose cis share is compared. Beside the numbers of `summarise` there are
-    `cis_share`, `row_sums` (mean and sd of the balanced rows of good bins) and `checked`: what must hold of contacts
-    before and after. Raises InputError where rows do not sum to 1, or the file does not hold what was written.
+    `cis_share`, `row_sums` (mean and sd of the balanced rows of good bins, beyond the diagonals left out) and
+    `checked`: what must hold of contacts before and after. The file is read once for all of them. Raises InputError
+    where rows do not sum to 1, or the file does not hold what was written.
     """
     path = folder / "map.cool"
-    facts = {**summarise(path), "row_sums": balanced_rows(path)}
+    raw, clr = contacts.open_raw(path), open_map(path)
+    sizes = [n_bins(length_bp, raw.bin_bp) for length_bp in raw.chromsizes.values()]
+    weight = clr.bins()["weight"][:].to_numpy()
+    rows = RowSums(np.nan_to_num(weight), int(weight_facts(clr).get("ignore_diags", 0)))
+    facts = _facts(raw, sizes, _count(rows.of(raw.chunks()), sizes))
+    good = rows.sums[np.isfinite(weight)]
+    facts["row_sums"] = {"mean": float(good.mean()), "sd": float(good.std())}
     invariants.check_stored(called, report["contacts"], facts["contacts"])
     invariants.check_rows(called, facts["row_sums"])
     counted = ("contacts_read", "contacts_left_out", "contacts_deep", "thin", "coarsen", "contacts")
@@ -165,15 +217,6 @@ def write(folder: Path, report: Mapping, called: str | os.PathLike, deep: Path |
         logger.warning("%s: %s", called, advice)
     (folder / "summary.json").write_text(json.dumps(facts, indent=1) + "\n")
     return facts
-
-
-def balanced_rows(path: Path) -> dict[str, float]:
-    """Mean and standard deviation of the rows of good bins of a balanced map, beyond the diagonals left out."""
-    clr = open_map(path)
-    weight = clr.bins()["weight"][:].to_numpy()
-    sums = row_sums(clr, np.nan_to_num(weight), int(weight_facts(clr).get("ignore_diags", 0)))
-    rows = sums[np.isfinite(weight)]
-    return {"mean": float(rows.mean()), "sd": float(rows.std())}
 
 
 def read(path: Path) -> dict:

@@ -14,9 +14,10 @@ from typing import cast
 
 import cooler
 import h5py
+import numba
 import numpy as np
 import pandas as pd
-from numpy.lib.stride_tricks import as_strided, sliding_window_view
+from numpy.lib.stride_tricks import sliding_window_view
 
 from trifold.errors import InputError
 from trifold.genome import n_bins, some_of
@@ -27,6 +28,7 @@ COLUMNS = ("bin1_id", "bin2_id", "count")
 CHUNK_PIXELS = 2_000_000
 UNDATED = "1970-01-01T00:00:00.000000"
 INT32_MAX = int(np.iinfo(np.int32).max)
+TILE = 16  # bins, of a window that is transposed
 
 
 def split_uri(path: str | os.PathLike) -> tuple[str, str]:
@@ -78,19 +80,15 @@ def _held(file: str) -> str:
     return f" (it holds {some_of(names) or 'nothing'}); give a .cool, .mcool or .hic map"
 
 
-def resolutions(path: str | os.PathLike) -> dict[int, str]:
-    """Bin width (bp) -> cooler URI of every map in a .cool or .mcool, finest first; of a URI, its maps.
-
-    Raises InputError for a missing, truncated or foreign file, bins of varying width, a square (not symmetric) map, or
-    several maps of one bin width (.scool), with the list to choose from.
-    """
+def _maps(path: str | os.PathLike) -> dict[int, cooler.Cooler]:
+    """Bin width (bp) -> map of a .cool or .mcool, finest first; errors are those of `resolutions`."""
     file, groups = split_uri(path)[0], _groups(path)
     with _readable(path):
         maps = [cooler.Cooler(f"{file}::{group}") for group in groups]
-        uris = {clr.binsize and int(clr.binsize): clr.uri for clr in maps}
+        of_width = {clr.binsize and int(clr.binsize): clr for clr in maps}
         square = any(clr.storage_mode != "symmetric-upper" for clr in maps)
-    widths = {width: map_uri for width, map_uri in uris.items() if width is not None}
-    if None in uris or square:
+    widths = {width: clr for width, clr in of_width.items() if width is not None}
+    if None in of_width or square:
         raise InputError(f"{path}: needs bins of one width and symmetric-upper storage; make it with `cooler cload`")
     if len(widths) < len(maps):
         choices = some_of(f"{file}::{group}" for group in groups)
@@ -99,14 +97,23 @@ def resolutions(path: str | os.PathLike) -> dict[int, str]:
     return dict(sorted(widths.items()))
 
 
+def resolutions(path: str | os.PathLike) -> dict[int, str]:
+    """Bin width (bp) -> cooler URI of every map in a .cool or .mcool, finest first; of a URI, its maps.
+
+    Raises InputError for a missing, truncated or foreign file, bins of varying width, a square (not symmetric) map, or
+    several maps of one bin width (.scool), with the list to choose from.
+    """
+    return {width: clr.uri for width, clr in _maps(path).items()}
+
+
 def open_map(path: str | os.PathLike, bin_bp: int | None = None) -> cooler.Cooler:
     """The map of one bin width in a .cool or .mcool; `bin_bp` None is allowed where there is only one."""
-    present = resolutions(path)
+    present = _maps(path)
     if bin_bp is None and len(present) == 1:
         bin_bp = next(iter(present))
     if bin_bp not in present:
         raise InputError(f"{path}: bin_bp {bin_bp} is not in the file; it has {', '.join(map(str, present))}")
-    return cooler.Cooler(present[bin_bp])
+    return present[bin_bp]
 
 
 def bin_width(clr: cooler.Cooler) -> int:
@@ -154,18 +161,12 @@ def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
     return member
 
 
-def read_pixels(clr: cooler.Cooler, chunk_pixels: int = CHUNK_PIXELS, chrom: str | None = None) -> Iterator[Pixels]:
-    """The pixel table as stored, chunk by chunk; with `chrom`, only the rows whose bin1 lies on it.
-
-    Raises InputError where the file turns out to be damaged.
-    """
+def read_pixels(clr: cooler.Cooler, chunk_pixels: int = CHUNK_PIXELS) -> Iterator[Pixels]:
+    """The pixel table as stored, chunk by chunk. Raises InputError where the file turns out to be damaged."""
     with _readable(clr.uri), opened(clr) as group:
         table = {name: dataset(group, f"pixels/{name}") for name in COLUMNS}
-        start, end = 0, len(table["bin1_id"])
-        if chrom is not None:
-            start, end = (int(dataset(group, "indexes/bin1_offset")[edge]) for edge in extent(clr, chrom))
-        for lo in range(start, end, chunk_pixels):
-            yield {name: column[lo : min(lo + chunk_pixels, end)] for name, column in table.items()}
+        for lo in range(0, len(table["bin1_id"]), chunk_pixels):
+            yield {name: column[lo : lo + chunk_pixels] for name, column in table.items()}
 
 
 def bin_places(clr: cooler.Cooler) -> np.ndarray | None:
@@ -212,17 +213,33 @@ def _bins_in_order(clr: cooler.Cooler, chrom: str) -> bool:
     )
 
 
-def row_sums(clr: cooler.Cooler, weight: np.ndarray, ignore_diags: int) -> np.ndarray:
-    """Row sums (n_bins,) of a weighted map beyond the first diagonals, as a balance counts them: the main one once.
+class RowSums:
+    """Row sums (n_bins,) of a stream of weighted pixels beyond the first diagonals, as a balance counts them: the main
+    one once.
 
     weight  (n_bins,) finite; a bad bin's is 0
     """
-    sums = np.zeros(len(weight))
-    for pixels in read_pixels(clr):
-        bin1, bin2 = pixels["bin1_id"], pixels["bin2_id"]
-        value = np.where(bin2 - bin1 >= ignore_diags, pixels["count"] * weight[bin1] * weight[bin2], 0.0)
-        sums += np.bincount(bin1, value, len(sums)) + np.bincount(bin2, np.where(bin1 != bin2, value, 0.0), len(sums))
-    return sums
+
+    def __init__(self, weight: np.ndarray, ignore_diags: int):
+        self._weight, self._ignore_diags, self.sums = weight, ignore_diags, np.zeros(len(weight))
+
+    def of(self, chunks: Iterable[Pixels]) -> Iterator[Pixels]:
+        """The same pixels."""
+        weight, number = self._weight, len(self.sums)
+        for pixels in chunks:
+            bin1, bin2 = pixels["bin1_id"], pixels["bin2_id"]
+            value = np.where(bin2 - bin1 >= self._ignore_diags, pixels["count"] * weight[bin1] * weight[bin2], 0.0)
+            off_diagonal = np.where(bin1 != bin2, value, 0.0)
+            self.sums += np.bincount(bin1, value, number) + np.bincount(bin2, off_diagonal, number)
+            yield pixels
+
+
+def row_sums(clr: cooler.Cooler, weight: np.ndarray, ignore_diags: int) -> np.ndarray:
+    """`RowSums` of a whole map."""
+    rows = RowSums(weight, ignore_diags)
+    for _ in rows.of(read_pixels(clr)):
+        pass
+    return rows.sums
 
 
 def checked_pixels(chunks: Iterable[Pixels], number: int, called: str | os.PathLike) -> Iterator[Pixels]:
@@ -245,6 +262,51 @@ def placed_pixels(chunks: Iterable[Pixels], places: np.ndarray) -> Iterator[Pixe
     for chunk in chunks:
         bin1, bin2 = places[chunk["bin1_id"]], places[chunk["bin2_id"]]
         yield {"bin1_id": np.minimum(bin1, bin2), "bin2_id": np.maximum(bin1, bin2), "count": chunk["count"]}
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_rows(stored, bin2, count, table, cis, seen):
+    """Add pixels to what `Band` holds of a chromosome, bins counted from its first one.
+
+    Row i has the pixels `stored[i]` to `stored[i + 1]`, those of them that are given. Returns False where a pixel is
+    none of the upper triangle.
+    """
+    n_bins, width = table.shape
+    for i in range(n_bins):
+        for at in range(max(stored[i], 0), min(stored[i + 1], len(bin2))):
+            j = bin2[at]
+            if j < i:
+                return False
+            if j >= n_bins:
+                continue
+            cis[i] += count[at]
+            if count[at] > 0:
+                seen[i] = seen[j] = True
+            if j - i < width:
+                table[i, j - i] += count[at]
+    return True
+
+
+@numba.njit(cache=True, nogil=True)
+def _cut(table, weight, starts, counts, balanced):
+    """Square windows of a band into counts and balanced values, (n, size, size); see `Band.windows`."""
+    n, size = counts.shape[:2]
+    for window in range(n):
+        of_window, first = counts[window], starts[window]
+        weights = weight[first : first + size]
+        for top in range(0, size, TILE):
+            rows = range(top, min(top + TILE, size))
+            for i in rows:
+                for j in range(i, size):
+                    of_window[i, j] = table[first + i, j - i]
+            # Below the diagonal the window is its transpose, in tiles that stay near the processor.
+            for left in range(0, top + 1, TILE):
+                for i in rows:
+                    for j in range(left, min(left + TILE, i)):
+                        of_window[i, j] = of_window[j, i]
+            for i in rows:
+                for j in range(size):
+                    balanced[window, i, j] = of_window[i, j] * weights[i] * weights[j]
 
 
 @dataclass(frozen=True)
@@ -277,7 +339,8 @@ class Band:
     ) -> "Band":
         """Read a band; pixels stored twice are summed. `balance=False` gives every bin the weight 1.
 
-        Raises InputError where the chromosome or (with `balance`) the `weight` column is missing, or bins are.
+        Raises InputError where the chromosome or (with `balance`) the `weight` column is missing, or bins are, and
+        where the index is not that of the pixels.
         """
         clr = open_map(path, bin_bp)
         if chrom not in clr.chromnames:
@@ -288,15 +351,17 @@ class Band:
         if not _bins_in_order(clr, chrom):
             raise InputError(f"{path}: its bin table lacks bins, or has them in another order; make it with all bins")
         counts, cis, seen = np.zeros((hi - lo, width_bins)), np.zeros(hi - lo), np.zeros(hi - lo, dtype=bool)
-        for pixels in read_pixels(clr, chunk_pixels, chrom):
-            on_chrom = pixels["bin2_id"] < hi
-            bin1, bin2 = pixels["bin1_id"][on_chrom] - lo, pixels["bin2_id"][on_chrom] - lo
-            count = pixels["count"][on_chrom].astype(np.float64)
-            cis += np.bincount(bin1, count, len(cis))
-            seen[bin1[count > 0]] = seen[bin2[count > 0]] = True
-            offset = bin2 - bin1
-            inside = offset < width_bins
-            np.add.at(counts.reshape(-1), (bin1 * width_bins + offset)[inside], count[inside])
+        with _readable(clr.uri), opened(clr) as group:
+            column, count = (dataset(group, f"pixels/{name}") for name in ("bin2_id", "count"))
+            # The index says which row a pixel is of, and the column `bin1_id`, the slowest to read, need not be.
+            stored = dataset(group, "indexes/bin1_offset")[lo : hi + 1].astype(np.int64)
+            sound = bool((np.diff(stored) >= 0).all()) and stored[-1] <= len(column)
+            for start in range(stored[0], stored[-1] if sound else 0, chunk_pixels):
+                chunk = slice(start, min(start + chunk_pixels, stored[-1]))
+                bin2 = column[chunk].astype(np.int64, copy=False) - lo
+                sound &= _add_rows(stored - start, bin2, count[chunk].astype(np.float64), counts, cis, seen)
+        if not sound:
+            raise InputError(f"{path}: its index is not that of its pixels; make it anew with `cooler load`")
         weight = clr.bins()["weight"][lo:hi].to_numpy(dtype=np.float64) if balance else np.ones(hi - lo)
         return cls(chrom, bin_width(clr), counts, weight, cis, seen)
 
@@ -330,16 +395,8 @@ class Band:
         if starts.size and starts.max() + size > n_bins:
             table = np.concatenate([table, np.zeros((size, width))])
             weight = np.append(weight, np.full(size, np.nan))
-        counts, below = np.empty((len(starts), size, size)), np.tri(size, k=-1, dtype=bool)
-        pixels, step = np.ascontiguousarray(table).ravel(), table.itemsize
-        for number, start in enumerate(starts):
-            # Pixel (i, j) lies at (start + i) * width + j - i: the upper triangle is a view of the band.
-            upper = as_strided(pixels[start * width :], (size, size), ((width - 1) * step, step), writeable=False)
-            np.copyto(counts[number], upper)
-            np.copyto(counts[number], upper.T, where=below)
-        weight = weight[starts[:, None] + np.arange(size)]
-        balanced = counts * weight[:, :, None]
-        balanced *= weight[:, None, :]
+        counts, balanced = np.empty((len(starts), size, size)), np.empty((len(starts), size, size))
+        _cut(np.ascontiguousarray(table), weight, starts, counts, balanced)
         return counts, balanced
 
 

@@ -12,7 +12,7 @@ bins. What the file is stands behind all that, where readers of the format do no
 import json
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ import pandas as pd
 
 from trifold.errors import InputError
 from trifold.io import kinds
-from trifold.io.cool import CHUNK_PIXELS, Pixels, chromsizes_of, extent, write_cool
+from trifold.io.cool import CHUNK_PIXELS, COLUMNS, Pixels, chromsizes_of, extent, write_cool
 from trifold.io.cool import read_pixels as read_cooler
 from trifold.io.cool import resolutions as levels_of
 
@@ -69,31 +69,52 @@ def read_pixels(path: str | os.PathLike, bin_bp: int, block_bins: int = BLOCK_BI
 
     Bin ids number the bins of `chromsizes` in order, as in a cooler.
     """
-    sizes = chromsizes(path)
-    with _readable(path):
-        file = _open(path)[bin_bp]
-    names = list(sizes)
-    first_bin = dict(zip(names, np.cumsum([0] + [-(-sizes[name] // bin_bp) for name in names])))
+    table = _Table(path, bin_bp)
+    names = list(table.sizes)
     for order, row_chrom in enumerate(names):
-        for start_bp in range(0, sizes[row_chrom], block_bins * bin_bp):
-            # In hictk's words for a region of a BED, as a name may hold a colon.
-            rows = f"{row_chrom}\t{start_bp}\t{min(start_bp + block_bins * bin_bp, sizes[row_chrom])}"
-            parts = []
-            for column_chrom in names[order:]:
-                # On the chromosome of the rows, columns left of the block lie below the diagonal.
-                origin_bp = start_bp if column_chrom == row_chrom else 0
-                columns = f"{column_chrom}\t{origin_bp}\t{sizes[column_chrom]}"
-                with _readable(path):
-                    block = file.fetch(rows, columns, count_type="float64", query_type="BED").to_coo()
-                bin1 = block.row.astype(np.int64) + start_bp // bin_bp + first_bin[row_chrom]
-                bin2 = block.col.astype(np.int64) + origin_bp // bin_bp + first_bin[column_chrom]
-                upper = bin1 <= bin2
-                parts.append((bin1[upper], bin2[upper], block.data[upper]))
+        for first in range(0, table.sizes[row_chrom], block_bins):
+            parts = [table.block(row_chrom, first, first + block_bins, name) for name in names[order:]]
             bin1, bin2, count = (np.concatenate(column) for column in zip(*parts))
             order_of_pixels = np.lexsort((bin2, bin1))
             for lo in range(0, len(bin1), CHUNK_PIXELS):
                 chosen = order_of_pixels[lo : lo + CHUNK_PIXELS]
                 yield {"bin1_id": bin1[chosen], "bin2_id": bin2[chosen], "count": count[chosen]}
+
+
+def read_rows(path: str | os.PathLike, bin_bp: int, rows: Iterable[tuple[str, int, int]]) -> Iterator[Pixels]:
+    """The pixels of some rows within their chromosome, numbered as in `read_pixels`, not sorted.
+
+    rows  (chromosome, first of its bins, stop), ...: a chunk for every one of them
+    """
+    table = _Table(path, bin_bp)
+    for chrom, first, stop in rows:
+        yield dict(zip(COLUMNS, table.block(chrom, first, stop, chrom)))
+
+
+class _Table:
+    """The pixels of one bin width. sizes: chromosome -> its bins."""
+
+    def __init__(self, path: str | os.PathLike, bin_bp: int):
+        self._path, self._bin_bp, self._lengths_bp = path, bin_bp, chromsizes(path)
+        with _readable(path):
+            self._file = _open(path)[bin_bp]
+        self.sizes = {name: -(-length_bp // bin_bp) for name, length_bp in self._lengths_bp.items()}
+        self._first_bin = dict(zip(self.sizes, np.cumsum([0, *self.sizes.values()])))
+
+    def block(self, row_chrom: str, first: int, stop: int, column_chrom: str) -> tuple[np.ndarray, ...]:
+        """bin1, bin2, count of the upper triangle: rows of one chromosome, columns of it or of a later one."""
+        # On the chromosome of the rows, columns left of the block lie below the diagonal.
+        origin = first if column_chrom == row_chrom else 0
+        # In hictk's words for a region of a BED, as a name may hold a colon.
+        row_length_bp, column_length_bp = self._lengths_bp[row_chrom], self._lengths_bp[column_chrom]
+        rows = f"{row_chrom}\t{first * self._bin_bp}\t{min(stop * self._bin_bp, row_length_bp)}"
+        columns = f"{column_chrom}\t{origin * self._bin_bp}\t{column_length_bp}"
+        with _readable(self._path):
+            block = self._file.fetch(rows, columns, count_type="float64", query_type="BED").to_coo()
+        bin1 = block.row.astype(np.int64) + first + self._first_bin[row_chrom]
+        bin2 = block.col.astype(np.int64) + origin + self._first_bin[column_chrom]
+        upper = bin1 <= bin2
+        return bin1[upper], bin2[upper], block.data[upper]
 
 
 # ---------------------------------------------------------------- writing

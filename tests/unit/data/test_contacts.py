@@ -1,16 +1,20 @@
 """Preparing maps: what is repaired, what is kept, what is refused."""
 
 import logging
+from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 
 import cooler
 import numpy as np
 import pandas as pd
 import pytest
 
+from trifold.data import summary
 from trifold.data.balance import balance
 from trifold.data.contacts import merge, prepare, prepare_or_copy, renumber, whole_rows
 from trifold.errors import InputError
+from trifold.io import cool
 from trifold.io.cool import open_map, write_cool
 
 GENOME = {"chr1": 60_000, "chr2": 40_500, "chrM": 3_000}
@@ -158,6 +162,46 @@ def test_finer_map_is_coarsened_and_said(raw, target, matrix):
     assert report["repairs"] == ["no map of 3000 bp in the file: coarsened from 1000 bp"]
     off_diagonal = ~np.eye(35, dtype=bool)
     np.testing.assert_array_equal(dense(target)[off_diagonal], coarsened(matrix, 3, [0, 60, 101, 104])[off_diagonal])
+
+
+@pytest.fixture
+def readings(monkeypatch):
+    """How often columns of pixel tables are opened for reading, by file and column."""
+    number, dataset = Counter(), cool.dataset
+
+    def counted(group, name):
+        number[Path(group.file.filename).name, name] += 1
+        return dataset(group, name)
+
+    monkeypatch.setattr(cool, "dataset", counted)
+    return number
+
+
+@pytest.mark.parametrize("bin_bp", [1_000, 2_000])
+def test_a_sound_map_is_read_once(raw, target, readings, bin_bp):
+    """What was written is read once for balancing, and once for all that is said and checked of it."""
+    report = prepare(raw, target, bin_bp, GENOME, balance=OPTIONS)
+    assert readings["raw.cool", "pixels/count"] == readings["raw.cool", "pixels/bin1_id"] == 1
+    assert readings["map.cool", "pixels/count"] == 1
+    summary.write(target.parent, report, raw)
+    assert readings["map.cool", "pixels/count"] == 2
+
+
+def test_a_map_that_must_be_repaired_is_read_twice(tmp_path, matrix, target, readings):
+    write_broken(tmp_path / "raw.cool", doubled(pixels_of(matrix)))
+    prepare(tmp_path / "raw.cool", target, 1_000, GENOME, balance=OPTIONS)
+    assert readings["raw.cool", "pixels/count"] == 2
+
+
+def test_nothing_is_left_of_a_map_that_is_refused_while_it_is_written(tmp_path, matrix, target):
+    """The last count is no whole number."""
+    pixels = pixels_of(matrix)
+    pixels["count"] = pixels["count"].astype(float)
+    pixels["count"][-1] = 0.5
+    write_cool(tmp_path / "raw.cool", GENOME, 1_000, [pixels])
+    with pytest.raises(InputError, match="are not whole numbers"):
+        prepare(tmp_path / "raw.cool", target, 1_000, GENOME)
+    assert not target.exists()
 
 
 def test_hic_with_other_names(mirror, target):

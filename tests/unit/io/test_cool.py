@@ -1,6 +1,7 @@
 """Coolers: opening, bands and windows against dense fetches, writing, errors."""
 
 import cooler
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -117,6 +118,15 @@ def test_duplicate_pixels_are_summed_in_a_band(tmp_path):
     bins = cooler.binnify(pd.Series(SIZES), 1000)
     cooler.create_cooler(str(tmp_path / "d.cool"), bins, pixels, dupcheck=False, ordered=True)
     assert Band.read(tmp_path / "d.cool", "chr1", 2, balance=False).counts[0, 1] == 5
+
+
+@pytest.mark.parametrize("first_pixel", [1_000_000, 0])
+def test_a_band_is_refused_where_the_index_is_not_of_its_pixels(path, first_pixel):
+    """An index that falls, and one that gives row 8 the pixels of the rows before it."""
+    with h5py.File(path, "r+") as file:
+        file["indexes/bin1_offset"][1:9] = first_pixel
+    with pytest.raises(InputError, match=r"map.cool: its index is not that of its pixels"):
+        Band.read(path, "chr1", 5)
 
 
 def test_a_resolution_of_several(path, tmp_path):
