@@ -5,12 +5,13 @@ to the last, on bins that are good in the deep and in the low map, free of N, an
 ends. A prediction loses further pixels where it lacks bins, or where its band is narrower than the window. `edge_bins`
 and `max_distance_bins` of the scoring, set to what every arm predicts, make the pixels of all arms the same.
 
-Scales:
+Scales, to which one function (`to_scale`) takes prediction and target, so that a map against itself is perfect on all:
 - balanced: the maps as they are.
-- observed: ln between the floor and the ceiling of the training regions, on [0, 1].
-- oe: ln of a map over its own mean per diagonal in the windows of the region, within ±clip; a zero is -clip.
+- observed: coarse-grained, ln between the floor and the ceiling of the training regions, on [0, 1].
+- oe: ln observed/expected as the recipe makes it (clipped, coarse-grained, over the expected, interpolated, smoothed).
 
-The deep map has empty pixels: on the logarithmic scales the target is its coarse-grained map, made as in the examples.
+Empty pixels have no logarithm, which is why both are coarse-grained; the deep map's contacts decide where, for both
+maps alike. Pixels that either map lacks, or that lie beyond the last diagonal scored, are missing in both before that.
 For the SCC, pixels that are not scored are zero in both maps; it is not computed on O/E, where no decay with distance
 is left to adjust for. A test region as a whole is scored on its band where the scale is balanced, and on the pixels of
 its windows elsewhere, as these scales are only defined on windows.
@@ -33,6 +34,7 @@ from trifold.io.cool import Band, open_map
 from trifold.metrics import pixels, scc
 
 LABELS = ["degradation", "arm", "fold", "seed", "sample"]
+SCALES = ("balanced", "observed", "oe")
 _SCC = ["scc_hicrep", "scc_hicreppy", "scc_kriukov2021"]
 _PLACE = ["chrom", "start_bp", "end_bp"]
 _SCORES = ["n_pixels", "mae", "mse", "pearson", "spearman", *_SCC]
@@ -134,7 +136,7 @@ def score_maps(
             "that share good bins",
         )
     places = windows.places(regions, geometry)
-    for reference, scale, predicted, target in on_scales(windows, statistics, oe_recipe, observed_recipe):
+    for reference, scale, predicted, target in on_scales(windows, statistics, oe_recipe, observed_recipe, strata.width):
         names = {"reference": reference, "scale": scale}
         first, second, mask = (pixels.to_bands(values, strata.width) for values in (predicted, target, windows.mask))
         of_windows = places.join(pixels.per_window(first, second, mask))
@@ -283,48 +285,50 @@ def take_windows(
 # ---------------------------------------------------------------- scales
 
 
-def on_scales(
-    windows: Windows, statistics: dict, oe_recipe: OERecipe, observed_recipe: ObservedRecipe
-) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
-    """(reference, scale, prediction, target), the last two (n, W, W), for every reference and scale there is."""
-    balanced, counts = windows.balanced, windows.counts
-    references = [name for name in ("deep", "truth") if name in balanced]
-    for reference in references:
-        yield reference, "balanced", balanced["prediction"], balanced[reference]
+def to_scale(
+    scale: str,
+    balanced: np.ndarray,
+    counts: np.ndarray,
+    statistics: dict,
+    oe_recipe: OERecipe,
+    observed_recipe: ObservedRecipe,
+) -> np.ndarray:
+    """Windows (n, W, W) of a balanced map on a scale of `SCALES`: the one way there, of predictions and of targets.
 
-    recipe = replace(observed_recipe, scale="global")
-    deep, scale = normalise.observed(balanced["deep"], counts, recipe, statistics["observed"])
-    predicted = scale.forward(balanced["prediction"])
-    for reference in references:
-        yield reference, "observed", predicted, deep if reference == "deep" else scale.forward(balanced[reference])
-
-    expected = np.array(statistics["expected"]) if oe_recipe.expected == "global" else None
-    deep = normalise.oe(balanced["deep"], counts, oe_recipe, expected)
-    # A window of the deep map without a contact has no O/E to be compared with.
-    deep[normalise.diagonal_2_ceiling(balanced["deep"])[2]] = np.nan
-    predicted = log_oe(balanced["prediction"], windows.mask, windows.region, oe_recipe.clip)
-    for reference in references:
-        target = deep
-        if reference != "deep":
-            target = log_oe(balanced[reference], windows.mask, windows.region, oe_recipe.clip)
-        yield reference, "oe", predicted, target
-
-
-def log_oe(balanced: np.ndarray, mask: np.ndarray, region: np.ndarray, clip: float) -> np.ndarray:
-    """ln of a map over its own mean per diagonal, in [-clip, clip]; a zero is -clip, NaN stays NaN.
-
-    balanced, mask (n, W, W); the means are over the pixels of the mask in all windows of the same `region` (n,).
+    counts (n, W, W): contacts of the deep map, which decide what is pooled, whichever map it is.
     """
-    size = balanced.shape[1]
-    known = mask & np.isfinite(balanced)
-    sums, n = np.zeros((2, region.max() + 1, size))
-    np.add.at(sums, region, pixels.to_bands(np.where(known, balanced, 0), size).sum(axis=1))
-    np.add.at(n, region, pixels.to_bands(known, size).sum(axis=1))
-    mean = np.divide(sums, n, out=np.full(sums.shape, np.nan), where=n > 0)
-    distance = np.abs(np.subtract.outer(np.arange(size), np.arange(size)))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        values = np.clip(np.log(balanced / mean[region][:, distance]), -clip, clip)
-    return np.where(balanced == 0, -clip, values)
+    if scale == "balanced":
+        return balanced
+    if scale == "observed":
+        recipe = replace(observed_recipe, scale="global")
+        return normalise.observed(balanced, counts, recipe, statistics["observed"])[0]
+    expected = np.array(statistics["expected"]) if oe_recipe.expected == "global" else None
+    return normalise.oe(balanced, counts, oe_recipe, expected)
+
+
+def on_scales(
+    windows: Windows, statistics: dict, oe_recipe: OERecipe, observed_recipe: ObservedRecipe, width: int
+) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
+    """(reference, scale, prediction, target), the last two (n, W, W), for every reference and scale there is.
+
+    width: diagonals 0 ... width - 1 are scored; those beyond are missing in both maps where pixels are pooled.
+    """
+    size = windows.counts.shape[1]
+    near = pixels.upper_triangle(size, 1 - width, width - 1)
+    for reference in (name for name in ("deep", "truth") if name in windows.balanced):
+        pair = windows.balanced["prediction"], windows.balanced[reference]
+        # A window of the reference without a contact has no O/E to be compared with.
+        empty = normalise.diagonal_2_ceiling(pair[1])[2]
+        shared = near & np.isfinite(pair[0]) & np.isfinite(pair[1])
+        alike = [np.where(shared, balanced, np.nan) for balanced in pair]
+        for scale in SCALES:
+            maps = pair if scale == "balanced" else alike
+            predicted, target = (
+                to_scale(scale, balanced, windows.counts, statistics, oe_recipe, observed_recipe) for balanced in maps
+            )
+            if scale == "oe":
+                target[empty] = np.nan
+            yield reference, scale, predicted, target
 
 
 # ---------------------------------------------------------------- regions and files

@@ -203,6 +203,11 @@ def _interpolate_in_place(windows: np.ndarray) -> np.ndarray:
     return windows
 
 
+def _without_nan(logarithm: np.ndarray) -> np.ndarray:
+    """Logarithms of O/E, 0 where a pixel is missing and its bins are not: beyond the diagonals of a narrow map."""
+    return np.nan_to_num(logarithm, copy=False, posinf=np.inf, neginf=-np.inf)
+
+
 @numba.njit(cache=True, nogil=True)
 def _weigh(row, tap, out):
     for j in range(len(out)):
@@ -344,11 +349,11 @@ def oe_steps(
         if empty.any():
             nothing = empty[:, None, None] & np.isfinite(steps["logclip"])
             steps["logclip"] = np.where(nothing, 0.0, steps["logclip"])
-        steps["interp"] = interpolate(steps["logclip"])
+        steps["interp"] = _without_nan(interpolate(steps["logclip"]))
         set_diagonals(steps["interp"], 0.0)
         return steps | {"smoothed": smooth(steps["interp"], recipe.sigma_bins)}
     steps["log"] = np.log(np.where(oe_map == 0, 1.0, oe_map))
-    steps["interp"] = interpolate(steps["log"])
+    steps["interp"] = _without_nan(interpolate(steps["log"]))
     steps["smoothed"] = smooth(steps["interp"], recipe.sigma_bins)
     return steps | {"clipped": np.clip(steps["smoothed"], -recipe.clip, recipe.clip)}
 
