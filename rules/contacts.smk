@@ -56,6 +56,33 @@ rule degrade:
         "../workflow_scripts/degrade.py"
 
 
+# The reads of the deep map that the low map does not have: what arms are taught and scored by.
+rule hold_back:
+    input:
+        map="<results>/contacts/{sample}/deep/map.cool",
+    output:
+        collect(
+            "<results>/held-back/{{sample}}/{{degradation}}/{file}",
+            file=["artifact.json", "map.cool", "summary.json"],
+        ),
+    log:
+        "<logs>/hold_back/{sample}/{degradation}.log",
+    benchmark:
+        "<benchmarks>/hold_back/{sample}/{degradation}.jsonl"
+    conda:
+        "../envs/data.yaml"
+    threads: lookup("threads/balance", within=config)
+    resources:
+        mem_mb=gigabytes(8),
+        runtime=hours(4),
+    params:
+        degradation=lookup("degradations/{degradation}", within=config),
+        balance=lookup("balance", within=config),
+        code=code_version("hold_back.py"),
+    script:
+        "../workflow_scripts/hold_back.py"
+
+
 # A map that a user wants enhanced, prepared at the bin width of the arm's low maps. It keeps all its chromosomes, unless
 # the arm reads the genome's sequence: then it has those of the genome.
 use rule prepare_contacts as prepare_own_map with:

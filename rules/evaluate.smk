@@ -1,7 +1,7 @@
 rule evaluate:
     input:
         prediction="<results>/predictions/{arm}/fold-{fold}/seed-{seed}/{sample}/map.cool",
-        deep="<results>/contacts/{sample}/deep/map.cool",
+        deep=get_target,
         low="<results>/contacts/{sample}/{degradation}/map.cool",
         truth=get_truth,
         sequence=N_BINS,

@@ -24,7 +24,7 @@ rule split:
 
 rule examples:
     input:
-        deep="<results>/contacts/{sample}/deep/map.cool",
+        deep=get_target,
         low="<results>/contacts/{sample}/{degradation}/map.cool",
         sequence=N_BINS,
         regions="<results>/splits/{fold}/regions.bed",

@@ -44,6 +44,12 @@ def _check_samples(config: dict) -> None:
         for degradation in sample.get("low", {}):
             if degradation not in config["degradations"]:
                 _refuse(f"samples/{name}/low", degradation, config["degradations"])
+    for degradation, low in config["degradations"].items():
+        if low["thin"] == 1 and any(plan.holds_back(config, name, degradation) for name in config["samples"]):
+            raise InputError(
+                f"config: degradations/{degradation}/thin: 1 leaves every read of the deep map in the low map, none "
+                "to score against; keep one in two (thin: 2) or fewer, or say that both have them (share_reads: true)"
+            )
 
 
 def _check_tracks(config: dict) -> None:
@@ -254,8 +260,8 @@ def _inputs(config: dict) -> Iterator[tuple[str, str]]:
         for kind in ("contacts", "truth"):
             yield from entries(f"samples/{sample}/{kind}", entry.get(kind))
         yield from entries(f"samples/{sample}/loops", entry.get("loops"))
-        for name, named in entry.get("low", {}).items():
-            yield from entries(f"samples/{sample}/low/{name}", named)
+        for name, low in plan.measured_lows(entry).items():
+            yield from entries(f"samples/{sample}/low/{name}", low["contacts"])
         for name, track in entry.get("tracks", {}).items():
             yield from entries(f"samples/{sample}/tracks/{name}", plan.track_files(track))
     for name, entry in config["enhance"].items():
@@ -329,9 +335,11 @@ def check_maps(config: dict, arms: dict[str, Arm], locate) -> None:
 
     for name, sample in config["samples"].items():
         check_map(sample["contacts"], bin_bp, f"samples/{name}/contacts", "geometry/bin_bp")
-        for degradation, path in sample.get("low", {}).items():
+        for degradation, low in plan.measured_lows(sample).items():
             low_bp = bin_bp * config["degradations"][degradation]["coarsen"]
-            check_map(path, low_bp, f"samples/{name}/low/{degradation}", f"degradations/{degradation}/coarsen")
+            check_map(
+                low["contacts"], low_bp, f"samples/{name}/low/{degradation}", f"degradations/{degradation}/coarsen"
+            )
         if "truth" in sample:  # it is not prepared, but read as it is
             truth_bp = check_map(sample["truth"], bin_bp, f"samples/{name}/truth", "geometry/bin_bp")
             if truth_bp and bin_bp not in truth_bp:

@@ -41,6 +41,7 @@ class Degradation:
     coarsen: int = 1
     thin: float = 1.0
     seed: int = 1
+    share_reads: bool = False  # arms are taught and scored by the whole deep map, the low map's reads among the others
 
 
 @dataclass(frozen=True)

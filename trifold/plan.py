@@ -420,6 +420,21 @@ def track_files(track: str | list | dict) -> list[str]:
     return [files] if isinstance(files, str) else list(files)
 
 
+def measured_lows(sample: dict) -> dict[str, dict]:
+    """Low maps of a sample that were measured, by degradation: {contacts, reads_in_deep}."""
+    given = sample.get("low", {})
+    return {
+        name: {"reads_in_deep": False, **(low if isinstance(low, dict) else {"contacts": low})}
+        for name, low in given.items()
+    }
+
+
+def holds_back(config: dict, sample: str, degradation: str) -> bool:
+    """Whether arms are taught and scored by the reads that the low map does not have, and not by the whole deep map."""
+    made = degradation not in config["samples"][sample].get("low", {})
+    return made and not config["degradations"][degradation]["share_reads"]
+
+
 def track_settings(config: dict, sample: str, track: str) -> dict:
     """How a track is made: `tracks` of the configuration, but for what the track itself says, and without the
     blacklist, a file; with `uncovered` (zero, missing) in place of the list."""

@@ -111,10 +111,10 @@ def kriukov2021(first: np.ndarray, second: np.ndarray, max_bins: int | None = No
 
 def kriukov2021_bands(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """`kriukov2021` of bands (n, bins, width), over the diagonals of the band."""
-    return over_strata(*_kriukov2021_parts(first, second)[:2])
+    return over_strata(*_unfiltered_parts(first, second)[:2])
 
 
-def _kriukov2021_parts(first: np.ndarray, second: np.ndarray) -> _Parts:
+def _unfiltered_parts(first: np.ndarray, second: np.ndarray) -> _Parts:
     def score(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         n_bins = first.shape[1]
         first, second = (bands[:, :, :n_bins] for bands in (first, second))
@@ -153,7 +153,7 @@ def forms(
     parts = {
         "scc_hicrep": _hicrep_parts(first, second, h, min(max_bins + 1, width)),
         "scc_hicreppy": _hicreppy_parts(first, second, h, min(max_bins, width)),
-        "scc_kriukov2021": _kriukov2021_parts(first, second),
+        "scc_kriukov2021": _unfiltered_parts(first, second),
     }
     scored, scores = mask.any(axis=1), {}
     for form, (correlation, weight, flat) in parts.items():
