@@ -12,6 +12,7 @@ import yaml
 from trifold import loss_terms, plan
 from trifold.architectures import check_window, crop_of
 from trifold.arm import Arm
+from trifold.config import CEILINGS
 from trifold.errors import InputError
 from trifold.io import kinds, widths
 
@@ -28,6 +29,7 @@ def check(config: dict, arms: dict[str, Arm]) -> None:
     config  with the arms that are used, and no others; arms: the same arms, resolved
     """
     _check_samples(config)
+    _check_names(arms)
     _check_tracks(config)
     _check_genome(config, arms)
     _check_pairs(config, arms)
@@ -50,6 +52,12 @@ def _check_samples(config: dict) -> None:
                 f"config: degradations/{degradation}/thin: 1 leaves every read of the deep map in the low map, none "
                 "to score against; keep one in two (thin: 2) or fewer, or say that both have them (share_reads: true)"
             )
+
+
+def _check_names(arms: dict[str, Arm]) -> None:
+    for name in CEILINGS:
+        if name in arms:
+            raise InputError(f"config: arms/{name}: a row of the tables that is no arm has this name; rename the arm")
 
 
 def _check_tracks(config: dict) -> None:

@@ -141,6 +141,18 @@ def placed(training: dict, where: dict) -> Training:
     return from_dict(Training, {**training, **{name: where[name] for name in WHERE}})
 
 
+# Rows of tables that are no arms: how good a score can be (`trifold.ceiling`).
+CEILINGS = ("replicate", "noise-free")
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """How often the target's reads are divided into halves, which say how good a score can be."""
+
+    splits: int  # 0: no ceilings
+    seed: int
+
+
 @dataclass(frozen=True)
 class Scoring:
     """How one predicted map is scored."""

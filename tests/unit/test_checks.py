@@ -449,6 +449,11 @@ def test_bin_widths_of_real_maps(mirror):
     assert bin_widths(mirror / "test_chr22.hic")[:2] == [5000, 10000]
 
 
+def test_y3_the_names_of_ceilings_are_taken(config):
+    config["arms"]["replicate"] = {"architecture": "identity"}
+    refused(config, "config: arms/replicate: a row of the tables that is no arm has this name; rename the arm")
+
+
 def test_y2_a_map_that_is_not_thinned_says_that_it_shares_its_reads(config):
     config["degradations"]["low"]["thin"] = 1
     refused(config, "config: degradations/low/thin: 1 leaves every read")

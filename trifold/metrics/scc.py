@@ -132,21 +132,15 @@ def _unfiltered_parts(first: np.ndarray, second: np.ndarray) -> _Parts:
 # ---------------------------------------------------------------- parts
 
 
-def forms(
-    prediction: np.ndarray,
-    target: np.ndarray,
-    mask: np.ndarray,
-    h: int,
-    max_bins: int,
-    *,
-    as_released: bool = False,
-    step: Callable[[np.ndarray], np.ndarray] | None = None,
-) -> dict[str, np.ndarray]:
-    """Every form of the SCC of bands (n, bins, width), up to a distance of max_bins; what is not scored is zero.
+def strata(
+    prediction: np.ndarray, target: np.ndarray, mask: np.ndarray, h: int, max_bins: int, *, as_released: bool = False
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Of every form of the SCC correlation and weight of each diagonal, (n, diagonals), of bands (n, bins, width) up to
+    a distance of max_bins; what is not scored is zero. `over_strata` makes the SCC of them.
 
     A diagonal on which nothing is scored, or on which both maps are flat, weighs nothing, so that a map against itself
     has 1. as_released: those count as each form has it (hicrep and hicreppy: correlation 0; kriukov2021: 1, the main
-    diagonal 0). step: what correlations (n, diagonals) are put through before they are weighed.
+    diagonal 0).
     """
     first, second = (np.where(mask, bands, 0) for bands in (prediction, target))
     width = mask.shape[-1]
@@ -155,14 +149,20 @@ def forms(
         "scc_hicreppy": _hicreppy_parts(first, second, h, min(max_bins, width)),
         "scc_kriukov2021": _unfiltered_parts(first, second),
     }
-    scored, scores = mask.any(axis=1), {}
+    scored = np.any(mask, axis=1)  # (n, width)
+    of_forms = {}
     for form, (correlation, weight, flat) in parts.items():
         if not as_released:
             # hicrep leaves out pixels that are zero in both maps by itself.
-            counted = ~flat if form == "scc_hicrep" else ~flat & scored[:, : weight.shape[1]]
-            weight = weight * counted
-        scores[form] = over_strata(step(correlation) if step else correlation, weight)
-    return scores
+            weight = weight * (~flat if form == "scc_hicrep" else ~flat & scored[:, : weight.shape[1]])
+        of_forms[form] = correlation, weight
+    return of_forms
+
+
+def forms(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray, h: int, max_bins: int, **how) -> dict:
+    """Every form of the SCC, (n,); arguments as in `strata`."""
+    of_forms = strata(prediction, target, mask, h, max_bins, **how)
+    return {form: over_strata(*parts) for form, parts in of_forms.items()}
 
 
 def _parts(stacked: np.ndarray) -> _Parts:
