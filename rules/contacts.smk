@@ -47,7 +47,7 @@ rule degrade:
         mem_mb=gigabytes(8),
         runtime=hours(4),
     params:
-        degradation=lookup("degradations/{degradation}", within=config),
+        degradation=lambda wildcards: plan.degradation_of(config, wildcards.degradation),
         bin_bp=lookup("geometry/bin_bp", within=config),
         genome=get_reading,
         balance=lookup("balance", within=config),
@@ -76,7 +76,7 @@ rule hold_back:
         mem_mb=gigabytes(8),
         runtime=hours(4),
     params:
-        degradation=lookup("degradations/{degradation}", within=config),
+        degradation=lambda wildcards: plan.degradation_of(config, wildcards.degradation),
         balance=lookup("balance", within=config),
         code=code_version("hold_back.py"),
     script:

@@ -94,14 +94,26 @@ def get_measured_low_map(wildcards):
     return locate(measured[wildcards.degradation]["contacts"]) if wildcards.degradation in measured else []
 
 
+def get_drawn(wildcards):
+    """The low map that a seed draws; where the wildcards have no seed, the one that they name."""
+    seed = int(wildcards.seed) if "seed" in wildcards.keys() else 0
+    return plan.drawn(config, wildcards.sample, wildcards.degradation, seed) if seed else wildcards.degradation
+
+
 def get_target(wildcards):
     """The map that predictions from a low map are held against, and that corrected arms are taught by: the reads that
     the low map does not have, or the whole deep map where they are not held apart. Published data sets keep that."""
-    sample, degradation = wildcards.sample, wildcards.degradation
+    sample, degradation = wildcards.sample, get_drawn(wildcards)
     published = "dataset" in wildcards.keys() and DATASETS[wildcards.dataset]["protocol"] == "published"
     if published or not plan.holds_back(config, sample, degradation):
         return f"<results>/contacts/{sample}/deep/map.cool"
     return f"<results>/held-back/{sample}/{degradation}/map.cool"
+
+
+def get_scale(wildcards):
+    """Statistics of the training windows whose scale a map is scored on."""
+    fold = f"{wildcards.sample}/fold-{wildcards.fold}"
+    return f"<results>/examples/corrected/{get_drawn(wildcards)}/{fold}/statistics.json"
 
 
 def get_truth(wildcards):

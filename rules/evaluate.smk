@@ -2,11 +2,11 @@ rule evaluate:
     input:
         prediction="<results>/predictions/{arm}/fold-{fold}/seed-{seed}/{sample}/map.cool",
         deep=get_target,
-        low="<results>/contacts/{sample}/{degradation}/map.cool",
+        low=lambda wildcards: f"<results>/contacts/{wildcards.sample}/{get_drawn(wildcards)}/map.cool",
         truth=get_truth,
         sequence=N_BINS,
         regions="<results>/splits/{fold}/regions.bed",
-        statistics="<results>/examples/corrected/{degradation}/{sample}/fold-{fold}/statistics.json",
+        statistics=get_scale,
     output:
         collect(
             "<results>/metrics/{{degradation}}/{{arm}}/fold-{{fold}}/seed-{{seed}}/{{sample}}/{file}",

@@ -93,7 +93,8 @@ wildcard_constraints:
     file="|".join(DOWNLOADED).replace(".", r"\."),
     sample="|".join(config["samples"]),
     track="|".join({track for tracks in TRACKS.values() for track in tracks} or {"none"}),
-    degradation="|".join(config["degradations"]),
+    # With the seed that draws its reads, but for the first.
+    degradation=rf"({'|'.join(config['degradations'])})(\{plan.DRAW}\d+)?",
     fold="|".join(config["splits"]),
     arm="|".join(config["arms"]),
     protocol="published|corrected",

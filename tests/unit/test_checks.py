@@ -331,6 +331,8 @@ def test_what_learns_at_once_has_a_model_to_enhance_with(config, monkeypatch):
     fitted = replace(ARCHITECTURES["gaussian"], fitter="closed form")
     monkeypatch.setitem(ARCHITECTURES, "gaussian", fitted)
     config["enhance"] = {"mine": {"contacts": "mine.cool", "arm": "gaussian"}}
+    assert checks.enhanced(config, plan.resolve(config), "mine")["seed"] == 1  # the first of those that thin anew
+    config["seeds"] = [1]
     assert checks.enhanced(config, plan.resolve(config), "mine")["seed"] == 0
 
 
