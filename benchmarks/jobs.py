@@ -42,6 +42,7 @@ JOBS = {
     "encode_sequence": 1,
     "prepare_contacts": SAMPLES,
     "degrade": SAMPLES,
+    "hold_back": SAMPLES,
     "prepare_track": SAMPLES * TRACKS,
     "split": FOLDS,
     "examples": SAMPLES * FOLDS,
@@ -49,6 +50,7 @@ JOBS = {
     # Beside the trained arms two rows without a model.
     "predict": SAMPLES * (RUNS + 2 * FOLDS),
     "evaluate": SAMPLES * (RUNS + 2 * FOLDS),
+    "ceiling": SAMPLES * FOLDS,
     "tables": 1,
     "report": 1,
     "manifest": 1,

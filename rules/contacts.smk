@@ -47,13 +47,40 @@ rule degrade:
         mem_mb=gigabytes(8),
         runtime=hours(4),
     params:
-        degradation=lookup("degradations/{degradation}", within=config),
+        degradation=lambda wildcards: plan.degradation_of(config, wildcards.degradation),
         bin_bp=lookup("geometry/bin_bp", within=config),
         genome=get_reading,
         balance=lookup("balance", within=config),
         code=code_version("degrade.py"),
     script:
         "../workflow_scripts/degrade.py"
+
+
+# The reads of the deep map that the low map does not have: what arms are taught and scored by.
+rule hold_back:
+    input:
+        map="<results>/contacts/{sample}/deep/map.cool",
+    output:
+        collect(
+            "<results>/held-back/{{sample}}/{{degradation}}/{file}",
+            file=["artifact.json", "map.cool", "summary.json"],
+        ),
+    log:
+        "<logs>/hold_back/{sample}/{degradation}.log",
+    benchmark:
+        "<benchmarks>/hold_back/{sample}/{degradation}.jsonl"
+    conda:
+        "../envs/data.yaml"
+    threads: lookup("threads/balance", within=config)
+    resources:
+        mem_mb=gigabytes(8),
+        runtime=hours(4),
+    params:
+        degradation=lambda wildcards: plan.degradation_of(config, wildcards.degradation),
+        balance=lookup("balance", within=config),
+        code=code_version("hold_back.py"),
+    script:
+        "../workflow_scripts/hold_back.py"
 
 
 # A map that a user wants enhanced, prepared at the bin width of the arm's low maps. It keeps all its chromosomes, unless

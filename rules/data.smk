@@ -26,8 +26,8 @@ def reading(name, rename):
 def get_reading(wildcards):
     """How the deep map of a sample, or its measured low map, is read."""
     sample = config["samples"][wildcards.sample]
-    measured = sample.get("low", {}).get(wildcards.get("degradation"))
-    return reading(measured or sample["contacts"], sample.get("rename", {}))
+    measured = plan.measured_lows(sample).get(wildcards.get("degradation"))
+    return reading(measured["contacts"] if measured else sample["contacts"], sample.get("rename", {}))
 
 
 def locate(name):
@@ -90,8 +90,30 @@ def get_blacklist(wildcards):
 
 def get_measured_low_map(wildcards):
     """A low map that was measured, not made; nothing where there is none."""
-    measured = config["samples"][wildcards.sample].get("low", {})
-    return locate(measured[wildcards.degradation]) if wildcards.degradation in measured else []
+    measured = plan.measured_lows(config["samples"][wildcards.sample])
+    return locate(measured[wildcards.degradation]["contacts"]) if wildcards.degradation in measured else []
+
+
+def get_drawn(wildcards):
+    """The low map that a seed draws; where the wildcards have no seed, the one that they name."""
+    seed = int(wildcards.seed) if "seed" in wildcards.keys() else 0
+    return plan.drawn(config, wildcards.sample, wildcards.degradation, seed) if seed else wildcards.degradation
+
+
+def get_target(wildcards):
+    """The map that predictions from a low map are held against, and that corrected arms are taught by: the reads that
+    the low map does not have, or the whole deep map where they are not held apart. Published data sets keep that."""
+    sample, degradation = wildcards.sample, get_drawn(wildcards)
+    published = "dataset" in wildcards.keys() and DATASETS[wildcards.dataset]["protocol"] == "published"
+    if published or not plan.holds_back(config, sample, degradation):
+        return f"<results>/contacts/{sample}/deep/map.cool"
+    return f"<results>/held-back/{sample}/{degradation}/map.cool"
+
+
+def get_scale(wildcards):
+    """Statistics of the training windows whose scale a map is scored on."""
+    fold = f"{wildcards.sample}/fold-{wildcards.fold}"
+    return f"<results>/examples/corrected/{get_drawn(wildcards)}/{fold}/statistics.json"
 
 
 def get_truth(wildcards):
@@ -134,7 +156,7 @@ def get_named_data():
     genome = config["genome"].get("fasta", [])
     named = {genome} if isinstance(genome, str) else set(genome)
     for sample in config["samples"].values():
-        named |= {sample["contacts"], *sample.get("low", {}).values()}
+        named |= {sample["contacts"], *(low["contacts"] for low in plan.measured_lows(sample).values())}
         for track in sample.get("tracks", {}).values():
             named |= set(plan.track_files(track))
         named |= {sample["loops"]} if isinstance(sample.get("loops"), str) else set(sample.get("loops", ()))

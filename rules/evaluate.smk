@@ -1,12 +1,12 @@
 rule evaluate:
     input:
         prediction="<results>/predictions/{arm}/fold-{fold}/seed-{seed}/{sample}/map.cool",
-        deep="<results>/contacts/{sample}/deep/map.cool",
-        low="<results>/contacts/{sample}/{degradation}/map.cool",
+        deep=get_target,
+        low=lambda wildcards: f"<results>/contacts/{wildcards.sample}/{get_drawn(wildcards)}/map.cool",
         truth=get_truth,
         sequence=N_BINS,
         regions="<results>/splits/{fold}/regions.bed",
-        statistics="<results>/examples/corrected/{degradation}/{sample}/fold-{fold}/statistics.json",
+        statistics=get_scale,
     output:
         collect(
             "<results>/metrics/{{degradation}}/{{arm}}/fold-{{fold}}/seed-{{seed}}/{{sample}}/{file}",
@@ -30,6 +30,38 @@ rule evaluate:
         code=code_version("evaluate.py"),
     script:
         "../workflow_scripts/evaluate.py"
+
+
+# Rows that are no arms: what a replicate and the noise-free map would score, from halves of the target's reads.
+rule ceiling:
+    input:
+        deep=get_target,
+        low="<results>/contacts/{sample}/{degradation}/map.cool",
+        sequence=N_BINS,
+        regions="<results>/splits/{fold}/regions.bed",
+        statistics="<results>/examples/corrected/{degradation}/{sample}/fold-{fold}/statistics.json",
+    output:
+        collect(
+            "<results>/ceilings/{{degradation}}/fold-{{fold}}/{{sample}}/{file}",
+            file=["artifact.json", "windows.tsv", "regions.tsv", "distance.tsv"],
+        ),
+    log:
+        "<logs>/ceiling/{degradation}/fold-{fold}/{sample}.log",
+    benchmark:
+        "<benchmarks>/ceiling/{degradation}/fold-{fold}/{sample}.jsonl"
+    conda:
+        "../envs/data.yaml"
+    resources:
+        mem_mb=gigabytes(4),
+        runtime=hours(1),
+    params:
+        geometry=lookup("geometry", within=config),
+        recipes=lookup("recipes/corrected", within=config),
+        scoring=lookup("evaluate/scoring", within=config),
+        ceiling=lookup("evaluate/ceiling", within=config),
+        code=code_version("ceiling.py"),
+    script:
+        "../workflow_scripts/ceiling.py"
 
 
 # Windows of a data set in place of whole maps: what the tables of papers are made of.

@@ -24,7 +24,7 @@ rule split:
 
 rule examples:
     input:
-        deep="<results>/contacts/{sample}/deep/map.cool",
+        deep=get_target,
         low="<results>/contacts/{sample}/{degradation}/map.cool",
         sequence=N_BINS,
         regions="<results>/splits/{fold}/regions.bed",
@@ -56,7 +56,7 @@ rule examples:
         recipes=lambda wildcards: config["recipes"][DATASETS[wildcards.dataset]["protocol"]],
         # Contacts double the size of a data set, and only some arms read them.
         with_counts=lambda wildcards: plan.reads_counts(arms, wildcards.dataset),
-        coarsen=lookup("degradations/{degradation}/coarsen", within=config),
+        coarsen=lambda wildcards: plan.degradation_of(config, wildcards.degradation)["coarsen"],
         code=code_version("examples.py"),
     script:
         "../workflow_scripts/examples.py"

@@ -78,6 +78,10 @@ EVALUATED = [
         *dict.fromkeys(evaluation.degradation for evaluation in EVALUATIONS if evaluation.sample == sample),
     ]
 ]
+# Low map, fold and sample of what is evaluated: each has its ceilings, whatever the arms.
+CEILED = {
+    (run.degradation, run.fold, run.sample): None for run in EVALUATIONS if config["evaluate"]["ceiling"]["splits"] > 0
+}
 # Chromosomes and their order: the genome's where it has a sequence, else those of the first sample's map.
 CHROMOSOMES = f"<results>/{'sequence' if config['genome'].get('fasta') else 'genome'}/chromosomes.tsv"
 REFERENCE = next(iter(config["samples"]))
@@ -89,7 +93,8 @@ wildcard_constraints:
     file="|".join(DOWNLOADED).replace(".", r"\."),
     sample="|".join(config["samples"]),
     track="|".join({track for tracks in TRACKS.values() for track in tracks} or {"none"}),
-    degradation="|".join(config["degradations"]),
+    # With the seed that draws its reads, but for the first.
+    degradation=rf"({'|'.join(config['degradations'])})(\{plan.DRAW}\d+)?",
     fold="|".join(config["splits"]),
     arm="|".join(config["arms"]),
     protocol="published|corrected",

@@ -50,9 +50,10 @@ def get_tracks(arm, samples):
     return [f"<results>/tracks/{sample}/{track}/artifact.json" for sample in samples for track in arms[arm].tracks]
 
 
-def locate_examples(arm, dataset, sample, fold):
-    """A dataset directory of windows on the diagonal."""
-    return f"<results>/examples/{dataset}/{arms[arm].degradation}/{sample}/fold-{fold}/artifact.json"
+def locate_examples(arm, dataset, sample, wildcards):
+    """A dataset directory of windows on the diagonal, of the fold and of the reads that the seed draws."""
+    low = plan.drawn(config, sample, arms[arm].degradation, int(wildcards.seed))
+    return f"<results>/examples/{dataset}/{low}/{sample}/fold-{wildcards.fold}/artifact.json"
 
 
 def get_examples(wildcards):
@@ -60,7 +61,7 @@ def get_examples(wildcards):
     arm = arms[wildcards.arm]
     if not plan.task_of(arm).whole_maps:
         return []
-    return [locate_examples(arm.name, arm.dataset, sample, wildcards.fold) for sample in arm.samples]
+    return [locate_examples(arm.name, arm.dataset, sample, wildcards) for sample in arm.samples]
 
 
 def get_pairs(arm, samples, fold):
@@ -79,7 +80,8 @@ def get_low_map(wildcards):
     """The degraded map an arm reads; nothing for an arm that reads none."""
     arm = arms[wildcards.arm]
     reads = "map" in plan.traits_of(arm).inputs
-    return [f"<results>/contacts/{wildcards.sample}/{arm.degradation}/map.cool"] if reads else []
+    low = plan.drawn(config, wildcards.sample, arm.degradation, int(wildcards.seed))
+    return [f"<results>/contacts/{wildcards.sample}/{low}/map.cool"] if reads else []
 
 
 def get_statistics(wildcards):
@@ -87,7 +89,7 @@ def get_statistics(wildcards):
     if get_weights(wildcards):
         return []
     arm = arms[wildcards.arm]
-    record = locate_examples(arm.name, arm.dataset, wildcards.sample, wildcards.fold)
+    record = locate_examples(arm.name, arm.dataset, wildcards.sample, wildcards)
     return [f"{Path(record).parent}/statistics.json"]
 
 
@@ -95,7 +97,7 @@ def get_scored_examples(wildcards):
     """The data set that windows of an arm are scored on; nothing for a task on windows about pairs."""
     if not plan.task_of(arms[wildcards.arm]).whole_maps:
         return []
-    return [locate_examples(wildcards.arm, wildcards.dataset, wildcards.sample, wildcards.fold)]
+    return [locate_examples(wildcards.arm, wildcards.dataset, wildcards.sample, wildcards)]
 
 
 def get_window_scoring(wildcards):

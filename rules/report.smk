@@ -1,6 +1,7 @@
 rule tables:
     input:
         metrics=get_all_metrics,
+        ceilings=[f"<results>/ceilings/{low}/fold-{fold}/{sample}/artifact.json" for low, fold, sample in CEILED],
     output:
         "<results>/tables/artifact.json",
         collect("<results>/tables/{table}.tsv", table=["windows", "regions", "distance"]),

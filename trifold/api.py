@@ -355,7 +355,9 @@ def score(
 
     Returns `windows` (side by side along each chromosome), `regions` (whole chromosomes) and `distance`, each with the
     columns map ("prediction", "low"), scale (balanced, observed, oe) and the metrics; floor and ceiling of the scale
-    `observed` are those of the deep map. A chromosome's windows are in memory, all chromosomes at a time.
+    `observed` are those of the deep map. All maps come to a scale the same way, coarse-grained where the deep map has
+    few contacts, so the deep map against itself is perfect on each. A chromosome's windows are in memory, all
+    chromosomes at a time.
 
     >>> import trifold
     >>> tables = trifold.score("deep.cool", "deep.cool")

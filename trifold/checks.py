@@ -12,6 +12,7 @@ import yaml
 from trifold import loss_terms, plan
 from trifold.architectures import check_window, crop_of
 from trifold.arm import Arm
+from trifold.config import CEILINGS
 from trifold.errors import InputError
 from trifold.io import kinds, widths
 
@@ -28,6 +29,7 @@ def check(config: dict, arms: dict[str, Arm]) -> None:
     config  with the arms that are used, and no others; arms: the same arms, resolved
     """
     _check_samples(config)
+    _check_names(arms)
     _check_tracks(config)
     _check_genome(config, arms)
     _check_pairs(config, arms)
@@ -44,6 +46,18 @@ def _check_samples(config: dict) -> None:
         for degradation in sample.get("low", {}):
             if degradation not in config["degradations"]:
                 _refuse(f"samples/{name}/low", degradation, config["degradations"])
+    for degradation, low in config["degradations"].items():
+        if low["thin"] == 1 and any(plan.holds_back(config, name, degradation) for name in config["samples"]):
+            raise InputError(
+                f"config: degradations/{degradation}/thin: 1 leaves every read of the deep map in the low map, none "
+                "to score against; keep one in two (thin: 2) or fewer, or say that both have them (share_reads: true)"
+            )
+
+
+def _check_names(arms: dict[str, Arm]) -> None:
+    for name in CEILINGS:
+        if name in arms:
+            raise InputError(f"config: arms/{name}: a row of the tables that is no arm has this name; rename the arm")
 
 
 def _check_tracks(config: dict) -> None:
@@ -254,8 +268,8 @@ def _inputs(config: dict) -> Iterator[tuple[str, str]]:
         for kind in ("contacts", "truth"):
             yield from entries(f"samples/{sample}/{kind}", entry.get(kind))
         yield from entries(f"samples/{sample}/loops", entry.get("loops"))
-        for name, named in entry.get("low", {}).items():
-            yield from entries(f"samples/{sample}/low/{name}", named)
+        for name, low in plan.measured_lows(entry).items():
+            yield from entries(f"samples/{sample}/low/{name}", low["contacts"])
         for name, track in entry.get("tracks", {}).items():
             yield from entries(f"samples/{sample}/tracks/{name}", plan.track_files(track))
     for name, entry in config["enhance"].items():
@@ -329,9 +343,11 @@ def check_maps(config: dict, arms: dict[str, Arm], locate) -> None:
 
     for name, sample in config["samples"].items():
         check_map(sample["contacts"], bin_bp, f"samples/{name}/contacts", "geometry/bin_bp")
-        for degradation, path in sample.get("low", {}).items():
+        for degradation, low in plan.measured_lows(sample).items():
             low_bp = bin_bp * config["degradations"][degradation]["coarsen"]
-            check_map(path, low_bp, f"samples/{name}/low/{degradation}", f"degradations/{degradation}/coarsen")
+            check_map(
+                low["contacts"], low_bp, f"samples/{name}/low/{degradation}", f"degradations/{degradation}/coarsen"
+            )
         if "truth" in sample:  # it is not prepared, but read as it is
             truth_bp = check_map(sample["truth"], bin_bp, f"samples/{name}/truth", "geometry/bin_bp")
             if truth_bp and bin_bp not in truth_bp:

@@ -41,6 +41,7 @@ class Degradation:
     coarsen: int = 1
     thin: float = 1.0
     seed: int = 1
+    share_reads: bool = False  # arms are taught and scored by the whole deep map, the low map's reads among the others
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,18 @@ WHERE = ("workers", "devices", "nodes")
 def placed(training: dict, where: dict) -> Training:
     """The settings of a training, and of where it runs the fields that `WHERE` names."""
     return from_dict(Training, {**training, **{name: where[name] for name in WHERE}})
+
+
+# Rows of tables that are no arms: how good a score can be (`trifold.ceiling`).
+CEILINGS = ("replicate", "noise-free")
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """How often the target's reads are divided into halves, which say how good a score can be."""
+
+    splits: int  # 0: no ceilings
+    seed: int
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ to the last, on bins that are good in the deep and in the low map, free of N, an
 ends. A prediction loses further pixels where it lacks bins, or where its band is narrower than the window. `edge_bins`
 and `max_distance_bins` of the scoring, set to what every arm predicts, make the pixels of all arms the same.
 
-Scales:
+Scales, to which one function (`to_scale`) takes prediction and target, so that a map against itself is perfect on all:
 - balanced: the maps as they are.
-- observed: ln between the floor and the ceiling of the training regions, on [0, 1].
-- oe: ln of a map over its own mean per diagonal in the windows of the region, within ±clip; a zero is -clip.
+- observed: coarse-grained, ln between the floor and the ceiling of the training regions, on [0, 1].
+- oe: ln observed/expected as the recipe makes it (clipped, coarse-grained, over the expected, interpolated, smoothed).
 
-The deep map has empty pixels: on the logarithmic scales the target is its coarse-grained map, made as in the examples.
+Empty pixels have no logarithm, which is why both are coarse-grained; the deep map's contacts decide where, for both
+maps alike. Pixels that either map lacks, or that lie beyond the last diagonal scored, are missing in both before that.
 For the SCC, pixels that are not scored are zero in both maps; it is not computed on O/E, where no decay with distance
 is left to adjust for. A test region as a whole is scored on its band where the scale is balanced, and on the pixels of
 its windows elsewhere, as these scales are only defined on windows.
@@ -18,9 +19,10 @@ its windows elsewhere, as these scales are only defined on windows.
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -33,6 +35,7 @@ from trifold.io.cool import Band, open_map
 from trifold.metrics import pixels, scc
 
 LABELS = ["degradation", "arm", "fold", "seed", "sample"]
+SCALES = ("balanced", "observed", "oe")
 _SCC = ["scc_hicrep", "scc_hicreppy", "scc_kriukov2021"]
 _PLACE = ["chrom", "start_bp", "end_bp"]
 _SCORES = ["n_pixels", "mae", "mse", "pearson", "spearman", *_SCC]
@@ -79,10 +82,15 @@ def evaluate(
         where=regions,
     )
     for name, table in tables.items():
-        table = table.assign(**labels).reindex(columns=COLUMNS[name])
-        path = Path(out) / f"{name}.tsv"
-        # Rows are ordered and numbers have eight digits, so that the file has the same bytes on every machine.
-        table.to_csv(path, sep="\t", index=False, float_format="%.8g", na_rep="nan", lineterminator="\n")
+        write_table(table.assign(**labels), name, out)
+
+
+def write_table(table: pd.DataFrame, name: str, out: str | os.PathLike) -> None:
+    """One of the tables of `COLUMNS` as <name>.tsv in a folder."""
+    path = Path(out) / f"{name}.tsv"
+    # Rows are ordered and numbers have eight digits, so that the file has the same bytes on every machine.
+    how = {"sep": "\t", "index": False, "float_format": "%.8g", "na_rep": "nan", "lineterminator": "\n"}
+    table.reindex(columns=COLUMNS[name]).to_csv(path, **how)
 
 
 def score_maps(
@@ -110,14 +118,38 @@ def score_maps(
     """
     maps = {"prediction": prediction, "deep": deep} | ({"truth": truth} if truth else {})
     strata = Strata.of(scoring, geometry, prediction)
+
+    def read() -> Iterator[Chromosome]:
+        for chrom in dict.fromkeys(region.chrom for region in regions):
+            bands, good = read_bands(maps, low, chrom, geometry)
+            good["scored"] &= scored_bins(len(good["scored"]), with_n, chrom, scoring.edge_bins)
+            yield Chromosome(chrom, bands, good, bands["deep"])
+
+    recipes = Scaling(oe_recipe, observed_recipe, statistics)
+    return score_bands(read(), regions, geometry, strata, recipes, called=(prediction, deep, low, where))
+
+
+def score_bands(
+    chromosomes: Iterable["Chromosome"],
+    regions: list[Region],
+    geometry: Geometry,
+    strata: "Strata",
+    recipes: "Scaling",
+    *,
+    called: tuple[str | os.PathLike, ...],
+    finish: "Finish | None" = None,
+) -> dict[str, pd.DataFrame]:
+    """`score_maps` of bands that are there. called: prediction, deep map, low map and regions, for messages.
+
+    finish: what makes rows of pixel scores and of the parts of the SCC (`scc.strata`; None where there is none).
+    """
+    finish, (prediction, deep, low, where) = finish or with_scc, called
     stacks, tables = [], {"windows": [], "regions": [], "distance": []}
-    for chrom in dict.fromkeys(region.chrom for region in regions):
-        bands, good = read_bands(maps, low, chrom, geometry)
-        good["scored"] &= scored_bins(len(good["scored"]), with_n, chrom, scoring.edge_bins)
+    for chromosome in chromosomes:
         for index, region in enumerate(regions):
-            if region.chrom == chrom:
-                stacks.append(take_windows(bands, good, region, index, geometry, strata))
-                tables["regions"].append(_score_band(bands, good, region, geometry.bin_bp, strata))
+            if region.chrom == chromosome.name:
+                stacks.append(take_windows(chromosome, region, index, geometry, strata))
+                tables["regions"].append(_score_band(chromosome, region, geometry.bin_bp, strata, finish))
     windows = Windows.concatenate(stacks)
     if not len(windows.start_bp):
         raise InputError(
@@ -134,19 +166,28 @@ def score_maps(
             "that share good bins",
         )
     places = windows.places(regions, geometry)
-    for reference, scale, predicted, target in on_scales(windows, statistics, oe_recipe, observed_recipe):
+    for reference, scale, predicted, target in on_scales(windows, recipes, strata.width):
         names = {"reference": reference, "scale": scale}
         first, second, mask = (pixels.to_bands(values, strata.width) for values in (predicted, target, windows.mask))
-        of_windows = places.join(pixels.per_window(first, second, mask))
-        if scale != "oe":
-            of_windows = of_windows.assign(**strata.scc(first, second, mask))
+        parts = strata.scc(first, second, mask) if scale != "oe" else None
+        of_windows = finish(places.join(pixels.per_window(first, second, mask)), parts)
         tables["windows"].append(of_windows.assign(**names))
         if scale != "balanced":
-            tables["regions"].append(_pool(first, second, mask, windows.region, regions).assign(**names))
+            pooled = _pool(first, second, mask, windows.region, regions)
+            tables["regions"].append(finish(pooled, None).assign(**names))
         by_distance = pixels.per_distance(first, second, mask)
         by_distance["distance_bp"] = by_distance["distance_bins"] * geometry.bin_bp
-        tables["distance"].append(by_distance.assign(**names))
+        tables["distance"].append(finish(by_distance, None).assign(**names))
     return {name: _ordered(pd.concat(parts), COLUMNS[name][len(LABELS) :]) for name, parts in tables.items()}
+
+
+Parts = dict[str, tuple[np.ndarray, np.ndarray]]
+Finish = Callable[[pd.DataFrame, Parts | None], pd.DataFrame]
+
+
+def with_scc(table: pd.DataFrame, parts: Parts | None) -> pd.DataFrame:
+    """Pixel scores with the forms of the SCC beside them, where there are any."""
+    return table.assign(**{form: scc.over_strata(*of_form) for form, of_form in (parts or {}).items()})
 
 
 # ---------------------------------------------------------------- what is scored
@@ -183,9 +224,31 @@ class Strata:
         triangle = pixels.upper_triangle(valid.shape[1], self.min_diagonal, self.width - 1)
         return valid[:, :, None] & valid[:, None, :] & triangle
 
-    def scc(self, prediction: np.ndarray, target: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
-        """Every form of the SCC of bands (n, bins, width)."""
-        return scc.forms(prediction, target, mask, self.scc_h, self.scc_bins)
+    def scc(self, prediction: np.ndarray, target: np.ndarray, mask: np.ndarray) -> "Parts":
+        """`scc.strata` of bands (n, bins, width)."""
+        return scc.strata(prediction, target, mask, self.scc_h, self.scc_bins)
+
+
+class Chromosome(NamedTuple):
+    """One chromosome to be scored.
+
+    bands   "prediction", "deep" and "truth" (where it is known)
+    good    (n_bins,) bool: `deep` in the map that windows are chosen by, `scored` in all maps
+    pooled  the band whose counts decide what is pooled on logarithmic scales
+    """
+
+    name: str
+    bands: dict[str, Band]
+    good: dict[str, np.ndarray]
+    pooled: Band
+
+
+class Scaling(NamedTuple):
+    """What takes maps to the scales: recipes, and what the training regions say (`statistics`)."""
+
+    oe: OERecipe
+    observed: ObservedRecipe
+    statistics: dict
 
 
 def read_test_regions(path: str | os.PathLike) -> list[Region]:
@@ -239,7 +302,7 @@ class Windows:
 
     start_bp, region    (n,) where each starts, and which test region it lies in
     mask                (n, W, W) bool, the pixels scored: upper triangle only
-    counts              (n, W, W) contacts of the deep map
+    counts              (n, W, W) contacts of the deep map, which decide what is pooled
     balanced            name of the map -> (n, W, W), NaN on bad bins
     """
 
@@ -263,88 +326,75 @@ class Windows:
         return pd.DataFrame({"chrom": chroms, "start_bp": self.start_bp, "end_bp": ends_bp})
 
 
-def take_windows(
-    bands: dict[str, Band], good: dict[str, np.ndarray], region: Region, index: int, geometry: Geometry, strata: Strata
-) -> Windows:
+def take_windows(chromosome: Chromosome, region: Region, index: int, geometry: Geometry, strata: Strata) -> Windows:
     """The windows of one region, side by side from its first whole bin; those with too many bad deep bins left out."""
-    size, bin_bp = geometry.window_bins, geometry.bin_bp
+    good, size, bin_bp = chromosome.good, geometry.window_bins, geometry.bin_bp
     first = -(-region.start_bp // bin_bp)
     end = min(region.end_bp // bin_bp, len(good["deep"]))
     starts = np.arange(first, end - size + 1, size)
     inside = starts[:, None] + np.arange(size)
     starts = starts[np.mean(~good["deep"][inside], axis=1) <= geometry.max_bad_bins]
     inside = starts[:, None] + np.arange(size)
-    taken = {name: band.windows(starts, size) for name, band in bands.items()}
-    balanced = {name: values for name, (_, values) in taken.items()}
-    mask = strata.mask(good["scored"][inside])
-    return Windows(starts * bin_bp, np.full(len(starts), index), mask, taken["deep"][0], balanced)
+    balanced = {name: band.windows(starts, size)[1] for name, band in chromosome.bands.items()}
+    mask, (counts, _) = strata.mask(good["scored"][inside]), chromosome.pooled.windows(starts, size)
+    return Windows(starts * bin_bp, np.full(len(starts), index), mask, counts, balanced)
 
 
 # ---------------------------------------------------------------- scales
 
 
-def on_scales(
-    windows: Windows, statistics: dict, oe_recipe: OERecipe, observed_recipe: ObservedRecipe
-) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
-    """(reference, scale, prediction, target), the last two (n, W, W), for every reference and scale there is."""
-    balanced, counts = windows.balanced, windows.counts
-    references = [name for name in ("deep", "truth") if name in balanced]
-    for reference in references:
-        yield reference, "balanced", balanced["prediction"], balanced[reference]
+def to_scale(scale: str, balanced: np.ndarray, counts: np.ndarray, recipes: Scaling) -> np.ndarray:
+    """Windows (n, W, W) of a balanced map on a scale of `SCALES`: the one way there, of predictions and of targets.
 
-    recipe = replace(observed_recipe, scale="global")
-    deep, scale = normalise.observed(balanced["deep"], counts, recipe, statistics["observed"])
-    predicted = scale.forward(balanced["prediction"])
-    for reference in references:
-        yield reference, "observed", predicted, deep if reference == "deep" else scale.forward(balanced[reference])
-
-    expected = np.array(statistics["expected"]) if oe_recipe.expected == "global" else None
-    deep = normalise.oe(balanced["deep"], counts, oe_recipe, expected)
-    # A window of the deep map without a contact has no O/E to be compared with.
-    deep[normalise.diagonal_2_ceiling(balanced["deep"])[2]] = np.nan
-    predicted = log_oe(balanced["prediction"], windows.mask, windows.region, oe_recipe.clip)
-    for reference in references:
-        target = deep
-        if reference != "deep":
-            target = log_oe(balanced[reference], windows.mask, windows.region, oe_recipe.clip)
-        yield reference, "oe", predicted, target
-
-
-def log_oe(balanced: np.ndarray, mask: np.ndarray, region: np.ndarray, clip: float) -> np.ndarray:
-    """ln of a map over its own mean per diagonal, in [-clip, clip]; a zero is -clip, NaN stays NaN.
-
-    balanced, mask (n, W, W); the means are over the pixels of the mask in all windows of the same `region` (n,).
+    counts (n, W, W): contacts of the deep map, which decide what is pooled, whichever map it is.
     """
-    size = balanced.shape[1]
-    known = mask & np.isfinite(balanced)
-    sums, n = np.zeros((2, region.max() + 1, size))
-    np.add.at(sums, region, pixels.to_bands(np.where(known, balanced, 0), size).sum(axis=1))
-    np.add.at(n, region, pixels.to_bands(known, size).sum(axis=1))
-    mean = np.divide(sums, n, out=np.full(sums.shape, np.nan), where=n > 0)
-    distance = np.abs(np.subtract.outer(np.arange(size), np.arange(size)))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        values = np.clip(np.log(balanced / mean[region][:, distance]), -clip, clip)
-    return np.where(balanced == 0, -clip, values)
+    if scale == "balanced":
+        return balanced
+    statistics = recipes.statistics
+    if scale == "observed":
+        recipe = replace(recipes.observed, scale="global")
+        return normalise.observed(balanced, counts, recipe, statistics["observed"])[0]
+    expected = np.array(statistics["expected"]) if recipes.oe.expected == "global" else None
+    return normalise.oe(balanced, counts, recipes.oe, expected)
+
+
+def on_scales(windows: Windows, recipes: Scaling, width: int) -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
+    """(reference, scale, prediction, target), the last two (n, W, W), for every reference and scale there is.
+
+    width: diagonals 0 ... width - 1 are scored; those beyond are missing in both maps where pixels are pooled.
+    """
+    size = windows.counts.shape[1]
+    near = pixels.upper_triangle(size, 1 - width, width - 1)
+    for reference in (name for name in ("deep", "truth") if name in windows.balanced):
+        pair = windows.balanced["prediction"], windows.balanced[reference]
+        # A window of the reference without a contact has no O/E to be compared with.
+        empty = normalise.diagonal_2_ceiling(pair[1])[2]
+        shared = near & np.isfinite(pair[0]) & np.isfinite(pair[1])
+        alike = [np.where(shared, balanced, np.nan) for balanced in pair]
+        for scale in SCALES:
+            maps = pair if scale == "balanced" else alike
+            predicted, target = (to_scale(scale, balanced, windows.counts, recipes) for balanced in maps)
+            if scale == "oe":
+                target[empty] = np.nan
+            yield reference, scale, predicted, target
 
 
 # ---------------------------------------------------------------- regions and files
 
 
-def _score_band(
-    bands: dict[str, Band], good: dict[str, np.ndarray], region: Region, bin_bp: int, strata: Strata
-) -> pd.DataFrame:
+def _score_band(chromosome: Chromosome, region: Region, bin_bp: int, strata: Strata, finish: Finish) -> pd.DataFrame:
     """Scores of the band of a whole region on the balanced scale, one row per reference."""
     rows = slice(-(-region.start_bp // bin_bp), region.end_bp // bin_bp)
-    scored = good["scored"][rows]
+    scored = chromosome.good["scored"][rows]
     partners = np.concatenate([scored, np.zeros(strata.width - 1, dtype=bool)])
     mask = scored[:, None] & np.lib.stride_tricks.sliding_window_view(partners, strata.width)
     mask[:, : strata.min_diagonal] = False
-    balanced = {name: band.balanced[rows, : strata.width][None] for name, band in bands.items()}
+    balanced = {name: band.balanced[rows, : strata.width][None] for name, band in chromosome.bands.items()}
     tables = []
     for reference in (name for name in balanced if name != "prediction"):
         pair = (balanced["prediction"], balanced[reference], mask[None])
-        table = pixels.per_window(*pair).assign(**strata.scc(*pair), **region._asdict())
-        tables.append(table.assign(reference=reference, scale="balanced"))
+        table = pixels.per_window(*pair).assign(**region._asdict())
+        tables.append(finish(table, strata.scc(*pair)).assign(reference=reference, scale="balanced"))
     return pd.concat(tables)
 
 
@@ -360,6 +410,7 @@ def _pool(
 
 
 def _ordered(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """A table with its columns and rows in order."""
-    keys = [name for name in columns if name in ("reference", "scale", "distance_bp", *_PLACE)]
+    """A table with its columns and rows in order; a column `arm`, where there is one, comes first."""
+    columns = [*(["arm"] if "arm" in table else []), *columns]
+    keys = [name for name in columns if name in ("arm", "reference", "scale", "distance_bp", *_PLACE)]
     return table.reindex(columns=columns).sort_values(keys, ignore_index=True)

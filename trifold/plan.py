@@ -11,6 +11,8 @@ from trifold.config import WHERE, Training
 from trifold.errors import InputError
 from trifold.tasks import DEFAULT, TASKS, Task
 
+DRAW = "."  # between the name of a degradation and the seed that draws its reads; no name holds it
+_SEED_STEP = 1_000_003  # what a seed of arms adds to the seed of a degradation: more than those differ by
 # Settings of an arm that say how its samples are read where these are windows about pairs of bins.
 _OF_PAIRS = ("fraction", "noise", "log_tracks", "hold_out")
 
@@ -399,10 +401,16 @@ def _usual_folds(config: dict) -> list[str]:
 
 
 def _seeds_of(config: dict, given: dict, traits: Traits, task: str) -> list[int]:
-    """Seeds of an arm: one that is not trained with gradients here is deterministic and stands once, as seed 0; one
-    pre-training serves all seeds of the arms that start from it, unless it says otherwise."""
+    """Seeds of an arm: one that is not trained with gradients here is deterministic and stands once, as seed 0, unless
+    it is of maps that every seed thins anew; one pre-training serves all seeds of the arms that start from it, unless
+    it says otherwise."""
     if not traits.learned or "weights" in given or "scores" in given:
-        return [0]
+        degradation = given.get("degradation", next(iter(config["degradations"])))
+        drawn_anew = (
+            TASKS[task].whole_maps and degradation in config["degradations"] and _is_thinned(config, degradation)
+        )
+        several = len(config["seeds"]) > 1 and "weights" not in given
+        return config["seeds"] if drawn_anew and several else [0]
     return given.get("seeds", config["seeds"][:1] if TASKS[task].one_seed else config["seeds"])
 
 
@@ -418,6 +426,43 @@ def track_files(track: str | list | dict) -> list[str]:
     """Files of a track of a sample: one, a list of replicates, or the `files` of one with settings of its own."""
     files = track["files"] if isinstance(track, dict) else track
     return [files] if isinstance(files, str) else list(files)
+
+
+def measured_lows(sample: dict) -> dict[str, dict]:
+    """Low maps of a sample that were measured, by degradation: {contacts, reads_in_deep}."""
+    given = sample.get("low", {})
+    return {
+        name: {"reads_in_deep": False, **(low if isinstance(low, dict) else {"contacts": low})}
+        for name, low in given.items()
+    }
+
+
+def holds_back(config: dict, sample: str, degradation: str) -> bool:
+    """Whether arms are taught and scored by the reads that the low map does not have, and not by the whole deep map;
+    degradation: its name, or that of one of its draws."""
+    name = degradation.partition(DRAW)[0]
+    return name not in config["samples"][sample].get("low", {}) and not config["degradations"][name]["share_reads"]
+
+
+def drawn(config: dict, sample: str, degradation: str, seed: int) -> str:
+    """The name of the low map of a sample that a seed of an arm reads: every seed thins anew.
+
+    The first seed, and seed 0 of what is made once, have the degradation itself, as all have where nothing is drawn:
+    where nothing is thinned, and of a map that was measured.
+    """
+    once = not _is_thinned(config, degradation) or degradation in config["samples"][sample].get("low", {})
+    return degradation if once or seed in (0, config["seeds"][0]) else f"{degradation}{DRAW}{seed}"
+
+
+def degradation_of(config: dict, name: str) -> dict:
+    """Settings of a degradation, or of one of its draws: then with a seed of its own."""
+    base, _, seed = name.partition(DRAW)
+    settings = config["degradations"][base]
+    return {**settings, "seed": settings["seed"] + _SEED_STEP * int(seed)} if seed else settings
+
+
+def _is_thinned(config: dict, degradation: str) -> bool:
+    return config["degradations"][degradation].get("thin", 1) > 1
 
 
 def track_settings(config: dict, sample: str, track: str) -> dict:

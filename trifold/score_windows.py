@@ -9,6 +9,11 @@ too. Windows are taken side by side, so that overlapping ones do not count twice
 - corrected: the upper triangle between the first and the last diagonal of the scoring, on bins that are good in the
   deep and in the low map, on one [0, 1] scale for all; predictions are symmetrised, as in whole maps.
 
+Here a target is what the data set holds: coarse-grained, for O/E also clipped, divided and smoothed. A prediction is
+what the network gives, which was taught that target, and goes through none of it: as the papers' tables were made, in
+the published columns and in the corrected ones beside them. A deep map put in as a prediction would not score as
+perfect here; in `evaluate` it does.
+
 An arm on contacts is brought to the balanced scale and from there to [0, 1]; in the published form, where each window
 has its own scale, to that of its own prediction.
 """
@@ -152,7 +157,8 @@ def score_windows(
     predicted, wanted = (pixels.to_bands(maps, bands.shape[-1]) for maps in (prediction, target))
     max_bins = size if scoring.scc_max_bp is None else scoring.scc_max_bp // bin_bp
     table["ssim"] = ssim(prediction, target, mask)
-    return table.assign(**scc.forms(predicted, wanted, bands, scoring.scc_h, max_bins))
+    released = protocol == "published"
+    return table.assign(**scc.forms(predicted, wanted, bands, scoring.scc_h, max_bins, as_released=released))
 
 
 def score(

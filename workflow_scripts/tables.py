@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from trifold import log, provenance
+from trifold.config import CEILINGS
 from trifold.io.tables import read_table
 from trifold.metrics import aggregate
 from trifold.report import tables
@@ -18,23 +19,23 @@ def main(inputs, outputs, params) -> None:
     comparison = params.comparison
     parameters = {"arms": params.arms, "comparison": comparison}
     folders = [Path(path).parent for path in inputs.metrics]
+    ceilings = [Path(path).parent for path in inputs.ceilings]
     with provenance.artifact(
         Path(outputs[0]).parent,
         "tables",
         parameters=parameters,
         code=params.code,
-        inputs=folders,
+        inputs=[*folders, *ceilings],
         seed=comparison["seed"],
     ) as partial:
         whole = {
-            name: pd.concat([read_table(folder / f"{name}.tsv") for folder in folders], ignore_index=True)
+            name: pd.concat([read_table(folder / f"{name}.tsv") for folder in [*folders, *ceilings]], ignore_index=True)
             for name in ("windows", "regions", "distance")
         }
         reference_arms = comparison["reference_arms"]
         whole["scores"] = aggregate.summarise(whole["windows"])
-        whole["comparisons"] = aggregate.compare(
-            whole["windows"], reference_arms, comparison["bootstrap"], comparison["seed"]
-        )
+        of_arms = whole["windows"][~whole["windows"]["arm"].isin(CEILINGS)]
+        whole["comparisons"] = aggregate.compare(of_arms, reference_arms, comparison["bootstrap"], comparison["seed"])
         for name, table in whole.items():
             table.to_csv(partial / f"{name}.tsv", sep="\t", index=False, float_format="%.8g")
         summary = tables.summary_table(

@@ -49,7 +49,7 @@ def config(seeds=(1, 2, 3), published=False) -> dict:
             },
         },
         "geometry": {"bin_bp": BIN_BP, "window_bins": N_BINS},
-        "degradations": {"low": {"coarsen": 2, "thin": 16, "seed": 1}},
+        "degradations": {"low": {"coarsen": 2, "thin": 16, "seed": 1, "share_reads": False}},
         "splits": {"a": {"kind": "chromosomes", "validation": ["chr5"], "test": ["chr6"]}},
         "training": {**training, "loss": "mse"},
         "tracks": {"bin_bp": 1000, "zero_where_uncovered": [], "strands": []},

@@ -25,7 +25,7 @@ def config():
         "pairs": {"band_bins": 500, "expression": []},
         "splits": {"a": {"kind": "random"}, "b": {"kind": "random", "on_demand": True}},
         "samples": {"alpha": {"contacts": "alpha.cool"}},
-        "degradations": {"low": {"coarsen": 2}},
+        "degradations": {"low": {"coarsen": 2, "thin": 16, "share_reads": False}},
         "training": {"loss": "mse", "loss_weights": {}},
         "evaluate": {"samples": ["alpha"], "comparison": {"reference_arms": []}},
         "arms_used": None,
@@ -331,6 +331,8 @@ def test_what_learns_at_once_has_a_model_to_enhance_with(config, monkeypatch):
     fitted = replace(ARCHITECTURES["gaussian"], fitter="closed form")
     monkeypatch.setitem(ARCHITECTURES, "gaussian", fitted)
     config["enhance"] = {"mine": {"contacts": "mine.cool", "arm": "gaussian"}}
+    assert checks.enhanced(config, plan.resolve(config), "mine")["seed"] == 1  # the first of those that thin anew
+    config["seeds"] = [1]
     assert checks.enhanced(config, plan.resolve(config), "mine")["seed"] == 0
 
 
@@ -447,3 +449,21 @@ def test_bin_widths_of_a_cooler_of_a_group_and_of_other_files(tmp_path):
 def test_bin_widths_of_real_maps(mirror):
     assert bin_widths(mirror / "yeast_G1_2kb.cool") == [2000]
     assert bin_widths(mirror / "test_chr22.hic")[:2] == [5000, 10000]
+
+
+def test_y3_the_names_of_ceilings_are_taken(config):
+    config["arms"]["replicate"] = {"architecture": "identity"}
+    refused(config, "config: arms/replicate: a row of the tables that is no arm has this name; rename the arm")
+
+
+def test_y2_a_map_that_is_not_thinned_says_that_it_shares_its_reads(config):
+    config["degradations"]["low"]["thin"] = 1
+    refused(config, "config: degradations/low/thin: 1 leaves every read")
+    config["degradations"]["low"]["share_reads"] = True
+    checks.check(config, plan.resolve(config))
+    # Measured maps take nothing from the deep one.
+    config["degradations"]["low"]["share_reads"] = False
+    for sample in config["samples"].values():
+        sample["low"] = {"low": "/data/low.cool"}
+    checks.check(config, plan.resolve(config))
+    assert not any(plan.holds_back(config, name, "low") for name in config["samples"])

@@ -144,6 +144,33 @@ def test_an_experiment_uses_some_arms(config):
         plan.selected(config | {"arms_used": ["imagee"]})
 
 
+def test_y9_every_seed_thins_anew_and_the_first_has_the_degradation_itself(config):
+    config["degradations"] = {
+        "low": {"coarsen": 2, "thin": 16, "seed": 1},
+        "wide": {"coarsen": 2, "thin": 1, "seed": 1},
+    }
+    config["samples"] = {"alpha": {}, "beta": {"low": {"low": "/data/shallow.cool"}}}
+    assert [plan.drawn(config, "alpha", "low", seed) for seed in (0, 1, 2)] == ["low", "low", "low.2"]
+    assert plan.drawn(config, "beta", "low", 2) == "low"  # measured
+    assert plan.drawn(config, "alpha", "wide", 2) == "wide"  # nothing is drawn
+    settings = [plan.degradation_of(config, name) for name in ("low", "low.2", "low.3")]
+    assert settings[0] == config["degradations"]["low"]
+    assert len({of_draw["seed"] for of_draw in settings}) == 3
+    assert all({**of_draw, "seed": 1} == settings[0] for of_draw in settings)
+
+
+def test_y9_rows_without_a_model_have_the_seeds_where_these_thin_anew(config):
+    before = {name: arm.seeds for name, arm in plan.resolve(config).items()}
+    config["degradations"] = {name: {"thin": 16} for name in config["degradations"]}
+    after = {name: arm.seeds for name, arm in plan.resolve(config).items()}
+    fixed = [name for name, seeds in before.items() if seeds == (0,) and "weights" not in config["arms"][name]]
+    assert fixed and all(after[name] == (1, 2) for name in fixed)
+    assert all(after[name] == before[name] for name in before if name not in fixed)
+    config["seeds"] = [1]
+    once = {name: arm.seeds for name, arm in plan.resolve(config).items()}
+    assert all(once[name] == (0,) for name in fixed)
+
+
 # ---------------------------------------------------------------- an arm at several degradations
 
 

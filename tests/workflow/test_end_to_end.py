@@ -26,8 +26,28 @@ def results(finished) -> Path:
 def test_every_artifact_is_what_it_says(results):
     records = provenance.manifest(results)
     assert {record["kind"] for record in records} == {
-        *("simulated genome", "sequence", "contacts", "low contacts", "track", "split", "examples"),
-        *("model", "prediction", "metrics", "scores", "tables", "paper-table", "section", "figures", "report"),
+        *(
+            "simulated genome",
+            "sequence",
+            "contacts",
+            "low contacts",
+            "held-back contacts",
+            "track",
+            "split",
+            "examples",
+        ),
+        *(
+            "model",
+            "prediction",
+            "metrics",
+            "ceiling",
+            "scores",
+            "tables",
+            "paper-table",
+            "section",
+            "figures",
+            "report",
+        ),
     }
     for record in records:
         files = {name: provenance.digest_file(results / record["folder"] / name) for name in record["files"]}

@@ -106,7 +106,7 @@ def test_the_papers_settings(repository):
         "validation": ["chr11", "chr14"],
         "test": ["chrX", "chr8"],
     }
-    assert config["degradations"] == {"low": {"coarsen": 2, "thin": 1, "seed": 1}}
+    assert config["degradations"] == {"low": {"coarsen": 2, "thin": 1, "seed": 1, "share_reads": True}}
     training = config["training"]
     assert (training["epochs"], training["batch_size"], training["learning_rate"]) == (100, 2, 0.001)
     released = config["arms"]["hybrid-published"]["training"]

@@ -1,7 +1,9 @@
-"""A low map from a deep one: fewer contacts, wider bins, or both (first thinned, then coarsened).
+"""A low map from a deep one: fewer contacts, wider bins, or both (first thinned, then coarsened); and the other reads.
 
 Thinning keeps a contact with probability 1/thin, independently of the others (binomial per pixel), as sequencing less
 would.
+What thinning does not keep is held back: `hold_back` makes a map of it, which shares no read with the low map. Scored
+against the whole deep map a prediction would be rewarded for the noise of the reads it was given.
 Kriukov et al. 2021 coarsen without thinning, so their low map has every contact of the deep one.
 """
 
@@ -38,6 +40,15 @@ def thin_pixels(chunks: Iterable[Pixels], thin: float, seed: int) -> Iterator[Pi
         count = random.binomial(chunk["count"], 1 / thin)
         kept = count > 0
         yield {"bin1_id": chunk["bin1_id"][kept], "bin2_id": chunk["bin2_id"][kept], "count": count[kept]}
+
+
+def other_pixels(chunks: Iterable[Pixels], thin: float, seed: int) -> Iterator[Pixels]:
+    """The contacts that `thin_pixels` of the same seed does not keep."""
+    random = np.random.default_rng(seed)
+    for chunk in chunks:
+        count = chunk["count"] - random.binomial(chunk["count"], 1 / thin)
+        left = count > 0
+        yield {"bin1_id": chunk["bin1_id"][left], "bin2_id": chunk["bin2_id"][left], "count": count[left]}
 
 
 def degrade(
@@ -80,6 +91,43 @@ def degrade(
     contacts = {"contacts_deep": deep.contacts, "contacts": int(open_map(target).info["sum"])}
     logger.info("%s: %d of %d contacts", called, contacts["contacts"], contacts["contacts_deep"])
     invariants.check_thinned(called, contacts["contacts_deep"], contacts["contacts"], degradation.thin)
+    return settings | contacts | {"balance": balance_map(target, balance, called, threads)}
+
+
+def hold_back(
+    source: str | os.PathLike,
+    target: str | os.PathLike,
+    degradation: Degradation,
+    balance: dict | None = None,
+    chunk_pixels: int = CHUNK_PIXELS,
+    threads: int = 1,
+) -> dict:
+    """Write the map of the reads that the low map of `degrade` does not have, at the bins of the deep map, balanced.
+
+    Arguments and report are those of `degrade`. The map's metadata say under `held_back` which `share` of the deep
+    map's contacts it was drawn to have, 1 - 1/thin: its counts divided by that are on the deep map's scale.
+    Raises InputError where thinning keeps every contact.
+    """
+    if degradation.thin <= 1:
+        raise InputError(
+            "degradations: thin is 1, so the low map has every read, and none is held back; set it above 1"
+        )
+    clr, called = open_map(source), f"{source} (the reads held back from 1/{degradation.thin:g})"
+    deep = invariants.Total()
+    share = 1 - 1 / degradation.thin
+    settings = {"thin": degradation.thin, "seed": degradation.seed, "share": share}
+    write_cool(
+        target,
+        chromsizes(clr),
+        bin_width(clr),
+        other_pixels(deep.of(read_pixels(clr, chunk_pixels)), degradation.thin, degradation.seed),
+        metadata={"held_back": settings},
+        assembly=clr.info.get("genome-assembly"),
+        largest=largest_count(clr),
+    )
+    contacts = {"contacts_deep": deep.contacts, "contacts": int(open_map(target).info["sum"])}
+    logger.info("%s: %d of %d contacts", called, contacts["contacts"], contacts["contacts_deep"])
+    invariants.check_thinned(called, contacts["contacts_deep"], contacts["contacts"], 1 / share)
     return settings | contacts | {"balance": balance_map(target, balance, called, threads)}
 
 

@@ -77,6 +77,8 @@ class Maps:
     def __init__(self, path: str | os.PathLike, bin_bp: int, window_bins: int):
         self.path, self.bin_bp, self.window_bins = path, bin_bp, window_bins
         self.band: Band | None = None
+        # Of the contacts of the map that it is part of: held-back reads count as many as all of them would.
+        self.share: float = (open_map(path).info.get("metadata") or {}).get("held_back", {}).get("share", 1.0)
 
     def windows(self, chrom: str, stack: pd.DataFrame, *, pad: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Balanced and counts, each (n, window_bins, window_bins); pad: windows may run past the chromosome's end."""
@@ -194,7 +196,7 @@ class _Contacts:
     def count(self, chrom: str, windows: pd.DataFrame) -> None:
         """Add the contacts and the balanced sum of windows of a chromosome; `per_balanced` is their ratio."""
         for balanced, counts, times, _ in self._pixels(chrom, windows):
-            self.raw += float(counts @ times)
+            self.raw += float(counts @ times) / self.source.share
             # A balanced value v of bins k times as wide is v / k on all k x k pixels of the deep map's bins: k · v.
             self.balanced += float(balanced @ times) * self.factor
 
@@ -204,7 +206,8 @@ class _Contacts:
 
     def contacts(self, balanced: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Contacts per pixel of the deep map's bins, as the recipe makes them."""
-        return normalise.contacts(balanced, counts, self.recipe, self.per_balanced, self.factor)
+        whole = counts / self.source.share
+        return normalise.contacts(balanced, whole, self.recipe, self.per_balanced, self.factor)
 
     def add(self, chrom: str, windows: pd.DataFrame) -> None:
         """Add contacts per pixel, once all are counted, for their largest value and their quantile."""

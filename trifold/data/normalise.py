@@ -209,6 +209,11 @@ def _interpolate_in_place(windows: np.ndarray) -> np.ndarray:
     return windows
 
 
+def _without_nan(logarithm: np.ndarray) -> np.ndarray:
+    """Logarithms of O/E, 0 where a pixel is missing and its bins are not: beyond the diagonals of a narrow map."""
+    return np.nan_to_num(logarithm, copy=False, posinf=np.inf, neginf=-np.inf)
+
+
 @numba.njit(cache=True, nogil=True)
 def _weigh(row, tap, out):
     for j in range(len(out)):
@@ -379,7 +384,7 @@ def oe_steps(
         for window in np.flatnonzero(ceiling <= 0):
             values[window, np.isfinite(values[window])] = 0.0
         yield "logclip", values
-        _interpolate_in_place(values)
+        _without_nan(_interpolate_in_place(values))
         set_diagonals(values, 0.0)
         yield "interp", values
         yield "smoothed", smooth(values, recipe.sigma_bins, dtype)
@@ -387,7 +392,7 @@ def oe_steps(
     values[values == 0] = 1.0
     np.log(values, out=values)
     yield "log", values
-    _interpolate_in_place(values)
+    _without_nan(_interpolate_in_place(values))
     yield "interp", values
     values = smooth(values, recipe.sigma_bins)
     yield "smoothed", values

@@ -51,7 +51,14 @@ def over_strata(correlation: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 def hicrep_strata(first: np.ndarray, second: np.ndarray, h: int, n_diags: int) -> tuple[np.ndarray, np.ndarray]:
     """Parts of `hicrep_bands`: correlation (NaN where not defined) and weight of diagonals, each (n, diagonals)."""
+    return _hicrep_parts(first, second, h, n_diags)[:2]
 
+
+# Parts of a form: what a diagonal counts as, its weight, and whether both maps are flat on it, each (n, diagonals).
+_Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _hicrep_parts(first: np.ndarray, second: np.ndarray, h: int, n_diags: int) -> _Parts:
     def score(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         n_bins = first.shape[1]
         n_diagonals = min(n_diags, n_bins)
@@ -63,11 +70,10 @@ def hicrep_strata(first: np.ndarray, second: np.ndarray, h: int, n_diags: int) -
             first, second = (_box_sum(bands, h, n_diagonals) * share for bands in (first, second))
         counted = ((first != 0) | (second != 0)) & inside
         counted[:, :, 0] = False
-        n, correlation = _correlate(first, second, counted)
-        return np.stack([correlation, np.where(n >= 2, (n + 1) / 12, 0)], axis=1)
+        n, correlation, flat = _correlate(first, second, counted)
+        return np.stack([correlation, np.where(n >= 2, (n + 1) / 12, 0), flat], axis=1)
 
-    parts = _in_blocks(score, first, second, n_diags)  # (n, 2, diagonals)
-    return parts[:, 0], parts[:, 1]
+    return _parts(_in_blocks(score, first, second, n_diags))
 
 
 def hicreppy(first: np.ndarray, second: np.ndarray, h: int, max_bins: int) -> np.ndarray:
@@ -78,7 +84,10 @@ def hicreppy(first: np.ndarray, second: np.ndarray, h: int, max_bins: int) -> np
 
 def hicreppy_bands(first: np.ndarray, second: np.ndarray, h: int, max_bins: int) -> np.ndarray:
     """`hicreppy` of bands (n, bins, width)."""
+    return over_strata(*_hicreppy_parts(first, second, h, max_bins)[:2])
 
+
+def _hicreppy_parts(first: np.ndarray, second: np.ndarray, h: int, max_bins: int) -> _Parts:
     def score(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         n_bins = first.shape[1]
         n_diagonals = min(max_bins, n_bins)
@@ -86,13 +95,12 @@ def hicreppy_bands(first: np.ndarray, second: np.ndarray, h: int, max_bins: int)
         if h:
             interior = _inside(n_bins, n_diagonals, margin=h)
             first, second = (_box_sum(bands, h, n_diagonals) * interior for bands in (first, second))
-        n, correlation = _correlate(
+        n, correlation, flat = _correlate(
             first[:, :, :n_diagonals], second[:, :, :n_diagonals], _inside(n_bins, n_diagonals)[None]
         )
-        weight = _inverted_weight(n[0])
-        return ratio(np.nansum(correlation * weight, axis=-1), weight.sum())
+        return np.stack([correlation, np.broadcast_to(_inverted_weight(n[0]), correlation.shape), flat], axis=1)
 
-    return _in_blocks(score, first, second, max_bins)
+    return _parts(_in_blocks(score, first, second, max_bins))
 
 
 def kriukov2021(first: np.ndarray, second: np.ndarray, max_bins: int | None = None) -> np.ndarray:
@@ -103,34 +111,63 @@ def kriukov2021(first: np.ndarray, second: np.ndarray, max_bins: int | None = No
 
 def kriukov2021_bands(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """`kriukov2021` of bands (n, bins, width), over the diagonals of the band."""
+    return over_strata(*_unfiltered_parts(first, second)[:2])
 
+
+def _unfiltered_parts(first: np.ndarray, second: np.ndarray) -> _Parts:
     def score(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         n_bins = first.shape[1]
         first, second = (bands[:, :, :n_bins] for bands in (first, second))
         inside = _inside(n_bins, first.shape[2])[None]
-        n, correlation = _correlate(first, second, inside)
+        n, correlation, _ = _correlate(first, second, inside)
         flat = np.all([_deviation(bands, inside, n) < _KRIUKOV_FLAT for bands in (first, second)], axis=0)
         correlation = np.where(np.isnan(correlation), flat, correlation)
         correlation[:, 0] = 0
         correlation[:, n[0] == 1] = 0
-        weight = _inverted_weight(n[0])
-        return ratio((correlation * weight).sum(axis=-1), weight.sum())
+        return np.stack([correlation, np.broadcast_to(_inverted_weight(n[0]), correlation.shape), flat], axis=1)
 
-    return _in_blocks(score, first, second, first.shape[2])
+    return _parts(_in_blocks(score, first, second, first.shape[2]))
 
 
 # ---------------------------------------------------------------- parts
 
 
-def forms(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray, h: int, max_bins: int) -> dict[str, np.ndarray]:
-    """Every form of the SCC of bands (n, bins, width), up to a distance of max_bins; what is not scored is zero."""
+def strata(
+    prediction: np.ndarray, target: np.ndarray, mask: np.ndarray, h: int, max_bins: int, *, as_released: bool = False
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Of every form of the SCC correlation and weight of each diagonal, (n, diagonals), of bands (n, bins, width) up to
+    a distance of max_bins; what is not scored is zero. `over_strata` makes the SCC of them.
+
+    A diagonal on which nothing is scored, or on which both maps are flat, weighs nothing, so that a map against itself
+    has 1. as_released: those count as each form has it (hicrep and hicreppy: correlation 0; kriukov2021: 1, the main
+    diagonal 0).
+    """
     first, second = (np.where(mask, bands, 0) for bands in (prediction, target))
     width = mask.shape[-1]
-    return {
-        "scc_hicrep": hicrep_bands(first, second, h, min(max_bins + 1, width)),
-        "scc_hicreppy": hicreppy_bands(first, second, h, min(max_bins, width)),
-        "scc_kriukov2021": kriukov2021_bands(first, second),
+    parts = {
+        "scc_hicrep": _hicrep_parts(first, second, h, min(max_bins + 1, width)),
+        "scc_hicreppy": _hicreppy_parts(first, second, h, min(max_bins, width)),
+        "scc_kriukov2021": _unfiltered_parts(first, second),
     }
+    scored = np.any(mask, axis=1)  # (n, width)
+    of_forms = {}
+    for form, (correlation, weight, flat) in parts.items():
+        if not as_released:
+            # hicrep leaves out pixels that are zero in both maps by itself.
+            weight = weight * (~flat if form == "scc_hicrep" else ~flat & scored[:, : weight.shape[1]])
+        of_forms[form] = correlation, weight
+    return of_forms
+
+
+def forms(prediction: np.ndarray, target: np.ndarray, mask: np.ndarray, h: int, max_bins: int, **how) -> dict:
+    """Every form of the SCC, (n,); arguments as in `strata`."""
+    of_forms = strata(prediction, target, mask, h, max_bins, **how)
+    return {form: over_strata(*parts) for form, parts in of_forms.items()}
+
+
+def _parts(stacked: np.ndarray) -> _Parts:
+    """The three of (n, 3, diagonals)."""
+    return stacked[:, 0], stacked[:, 1], stacked[:, 2] > 0
 
 
 def _in_blocks(score: Callable, first: np.ndarray, second: np.ndarray, n_diagonals: int) -> np.ndarray:
@@ -193,8 +230,9 @@ def _box_sum(bands: np.ndarray, h: int, n_diagonals: int) -> np.ndarray:
     return box.reshape(n, n_bins, row)[:, :, :n_diagonals]
 
 
-def _correlate(first: np.ndarray, second: np.ndarray, counted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels counted per diagonal and Pearson correlation of each, (n, diagonals); NaN where a map is flat."""
+def _correlate(first: np.ndarray, second: np.ndarray, counted: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Pixels counted per diagonal, Pearson correlation of each (NaN where a map is flat), and whether both are flat;
+    (n, diagonals)."""
     n = np.count_nonzero(counted, axis=1)
     centred, squares, varies = [], [], []
     for bands in (first, second):
@@ -205,7 +243,8 @@ def _correlate(first: np.ndarray, second: np.ndarray, counted: np.ndarray) -> tu
         squares.append(square)
         varies.append(square > n * (FLAT * mean) ** 2)
     covariance = np.einsum("nid,nid->nd", *centred)
-    return n, ratio(covariance, np.where(varies[0] & varies[1], np.sqrt(squares[0]) * np.sqrt(squares[1]), 0))
+    correlation = ratio(covariance, np.where(varies[0] & varies[1], np.sqrt(squares[0]) * np.sqrt(squares[1]), 0))
+    return n, correlation, ~(varies[0] | varies[1])
 
 
 def _deviation(bands: np.ndarray, counted: np.ndarray, n: np.ndarray) -> np.ndarray:

@@ -86,6 +86,13 @@ _REFERENCES = {
 }
 
 
+# Rows of the tables that are no arms.
+CEILING_STYLES = {
+    "replicate": ArmStyle("#9b7a2f", (0, (1, 1.2)), 1.8),
+    "noise-free": ArmStyle("#c9b47c", "-", 1.8),
+}
+
+
 def palette(arms: Mapping) -> dict[str, ArmStyle]:
     """Colour, dash and line width of every arm of the config; the same in every figure."""
     order = arm_order(arms)
@@ -205,13 +212,14 @@ def legend_right(figure: Figure, axes: Axes) -> None:
 def distance_curves(
     distance: pd.DataFrame, arms: Mapping, view: View, metrics: tuple[str, ...] = ("pearson", "mse")
 ) -> Figure:
-    """Scores by genomic distance, one panel per metric: mean over folds and seeds, the band spans the seeds.
+    """Scores by genomic distance, one panel per metric: mean over folds and seeds, the band spans the seeds, or of the
+    ceilings the divisions of the reads.
 
     `distance` is the table distance.tsv of every run; folds are averaged with their pixels as weights.
     """
     rows = view.of(distance)
-    styles = palette(arms)
-    present = [name for name in arm_order(arms) if name in set(rows["arm"])]
+    styles = palette(arms) | CEILING_STYLES
+    present = [name for name in [*arm_order(arms), *CEILING_STYLES] if name in set(rows["arm"])]
     figure = blank(10.2, 3.5)
     for axes, metric in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics):
         for name in present:

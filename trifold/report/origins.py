@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from trifold.plan import track_files
+from trifold.plan import measured_lows, track_files
 
 SIMULATED, DOWNLOADED, OWN = "simulated", "downloaded", "a file of one's own"
 _PREFIX = "simulated/"
@@ -30,7 +30,10 @@ def _inputs(config: Mapping) -> list[tuple[str, list[str]]]:
     inputs = [("genome", _named(config.get("genome", {}).get("fasta")))]
     for sample, settings in config["samples"].items():
         inputs.append((f"contacts of {sample}", _named(settings["contacts"])))
-        inputs += [(f"low map “{name}” of {sample}", _named(path)) for name, path in settings.get("low", {}).items()]
+        inputs += [
+            (f"low map “{name}” of {sample}", _named(low["contacts"]))
+            for name, low in measured_lows(dict(settings)).items()
+        ]
         inputs.append((f"noise-free map of {sample}", _named(settings.get("truth"))))
         inputs += [
             (f"track {name} of {sample}", track_files(track)) for name, track in settings.get("tracks", {}).items()

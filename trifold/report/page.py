@@ -18,6 +18,7 @@ import yaml
 from markupsafe import Markup
 
 from trifold import plan
+from trifold.config import CEILINGS
 from trifold.genome import Region
 from trifold.report import figures, origins, samples, tables
 from trifold.report.figures import Drawn
@@ -129,12 +130,13 @@ def build(
         lede=_lede(config),
         assembly=(config.get("genome") or {}).get("assembly"),
         protocols=any(arm.get("protocol") == "published" for arm in arms.values()),
-        several_seeds=bool(scores["n_seeds"].max() > 1),
+        several_seeds=bool(scores.loc[~scores["arm"].isin(CEILINGS), "n_seeds"].max() > 1),
+        ceilings=bool(scores["arm"].isin(CEILINGS).any()),
         config=config,
         notes=list(notes),
         test_regions=test_regions,
         regions=_regions(regions),
-        colours={name: style.colour for name, style in figures.palette(arms).items()},
+        colours={name: style.colour for name, style in (figures.palette(arms) | figures.CEILING_STYLES).items()},
         choices=_choices(views, reference_arms),
         cautions=tables.cautions(scores, arms),
         findings=_finding_blocks(scores, comparisons, arms, views),
@@ -234,7 +236,7 @@ def _region_blocks(regions: pd.DataFrame, arms: Mapping, views: list[View]) -> l
         formats = [tables.Format.of(means[name]) for name in metrics]
         lines = []
         for key in names.sort_values(["chrom", "start_bp"]).itertuples(index=False, name=None):
-            for arm in tables.arm_order(arms):
+            for arm in [*tables.arm_order(arms), *CEILINGS]:
                 if (*key, arm) in means.index:
                     values = means.loc[(*key, arm)]
                     cells = [

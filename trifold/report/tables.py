@@ -15,11 +15,13 @@ from typing import NamedTuple
 import pandas as pd
 
 from trifold.architectures import ARCHITECTURES
+from trifold.config import CEILINGS
 from trifold.errors import InputError
 from trifold.genome import Region
 from trifold.metrics.aggregate import HIGHER_IS_BETTER
 
 NO_MODEL = "no model"
+CEILING = "ceiling"  # the protocol of rows that are no arms
 MINUS = "\u2212"
 
 
@@ -94,6 +96,8 @@ def is_learned(arms: Mapping, name: str) -> bool:
 
 
 def protocol_of(arms: Mapping, name: str) -> str:
+    if name in CEILINGS:
+        return CEILING
     return arms[name].get("protocol", "corrected") if is_learned(arms, name) else NO_MODEL
 
 
@@ -106,7 +110,7 @@ def arm_order(arms: Mapping) -> list[str]:
 def _check(frame: pd.DataFrame, arms: Mapping) -> None:
     if unknown := set(frame["metric"]) - set(METRICS):
         raise InputError(f"scores: column metric: {sorted(unknown)} is not one of {sorted(METRICS)}")
-    if unknown := set(frame["arm"]) - set(arms):
+    if unknown := set(frame["arm"]) - {*arms, *CEILINGS}:
         raise InputError(f"scores: column arm: {sorted(unknown)} is not an arm of the config; make the tables again")
 
 
@@ -134,7 +138,9 @@ def score_table(
 
     `scores` and `comparisons` are those of `trifold.metrics.aggregate`, `arms` the config's. Columns: the view,
     arm, protocol, metric, n_seeds, n_windows, mean, sd (over seeds), reference_arm, difference, ci_low, ci_high,
-    better (arm − reference arm; empty across protocols), best (no comparable arm has a better mean), test_regions.
+    better (arm − reference arm; empty across protocols), best (no comparable arm has a better mean), share (of the way
+    from the best row without a model to a replicate: 0 is that row, 1 the replicate; NaN where the replicate is
+    hardly better), test_regions. Ceilings come last, with the protocol "ceiling" and an sd over divisions of the reads.
     """
     _check(scores, arms)
     against = comparisons[comparisons["reference_arm"] == reference_arm]
@@ -146,17 +152,19 @@ def score_table(
         foreign = ~frame["protocol"].isin([reference_protocol, NO_MODEL])
         frame.loc[foreign, _COMPARED] = [math.nan, math.nan, math.nan, ""]
     frame["better"] = frame["better"].fillna("")
-    frame["best"] = False
+    frame["best"], frame["share"] = False, math.nan
     for (*_, metric), group in frame.groupby([*KEYS, "metric"], sort=False):
-        frame.loc[group.index, "best"] = _is_best(group, METRICS[metric].higher_is_better)
-    ranks = {"arm": arm_order(arms), "metric": list(METRICS)}
+        of_arms = group[group["protocol"] != CEILING]
+        frame.loc[of_arms.index, "best"] = _is_best(of_arms, METRICS[metric].higher_is_better)
+        frame.loc[of_arms.index, "share"] = _share_of_way(group, METRICS[metric].higher_is_better)
+    ranks = {"arm": [*arm_order(arms), *CEILINGS], "metric": list(METRICS)}
     ranks = {column: {name: rank for rank, name in enumerate(names)} for column, names in ranks.items()}
     frame = frame.sort_values(
         [*KEYS, "arm", "metric"],
         key=lambda column: column.map(ranks[column.name]) if column.name in ranks else column,
         kind="stable",
     ).reset_index(drop=True)
-    numbers = ["n_seeds", "n_windows", "mean", "sd", "reference_arm", *_COMPARED, "best"]
+    numbers = ["n_seeds", "n_windows", "mean", "sd", "reference_arm", *_COMPARED, "best", "share"]
     return frame[[*KEYS, "arm", "protocol", "metric", *numbers, "test_regions"]]
 
 
@@ -175,6 +183,20 @@ def summary_table(
         paired = comparisons[comparisons["degradation"] == degradation]
         parts.append(score_table(of_degradation, paired, arms, reference_arm=first, test_regions=test_regions))
     return pd.concat(parts, ignore_index=True)
+
+
+def _share_of_way(group: pd.DataFrame, higher_is_better: bool) -> pd.Series:
+    """(arm - best row without a model) / (replicate - best row without a model) of the arms of a group.
+
+    NaN where the replicate is not better by more than twice its own spread: a share of nothing is any number.
+    """
+    means = group.set_index("arm")["mean"] * (1 if higher_is_better else -1)
+    of_arms = group[group["protocol"] != CEILING]
+    start = means[of_arms.loc[of_arms["protocol"] == NO_MODEL, "arm"]].max()
+    way, spread = means.get("replicate", math.nan) - start, group.loc[group["arm"] == "replicate", "sd"].max()
+    known = way > 0 and not way < 2 * spread
+    shares = (means[of_arms["arm"]] - start) / way if known else means[of_arms["arm"]] * math.nan
+    return shares.set_axis(of_arms.index)
 
 
 def _is_best(group: pd.DataFrame, higher_is_better: bool) -> list[bool]:
@@ -234,6 +256,7 @@ class Cell(NamedTuple):
     interval: str = ""
     best: bool = False
     verdict: str = ""  # better, worse or undecided against the reference arm; empty where nothing is compared
+    share: str = ""  # of the way from the best row without a model to a replicate
 
 
 class Row(NamedTuple):
@@ -253,13 +276,16 @@ class Grid(NamedTuple):
 
 def title_of(view: View, rows: pd.DataFrame) -> str:
     """Names the view, the test regions, the numbers of windows and seeds, and what is in the brackets."""
-    seeds = int(rows.loc[rows["protocol"] != NO_MODEL, "n_seeds"].max()) if (rows["protocol"] != NO_MODEL).any() else 0
+    learned = rows[~rows["protocol"].isin([NO_MODEL, CEILING])]
+    seeds = int(learned["n_seeds"].max()) if len(learned) else 0
     windows = sorted({int(n) for n in rows["n_windows"]})
     counts = f"{windows[0]}–{windows[-1]} windows" if len(windows) > 1 else count(windows[0], "window")
     counts += f", {count(seeds, 'seed')}" if seeds else ""
     title = f"{view}. Test regions: {rows['test_regions'].iloc[0]}; {counts}."
     if reference_arm := rows["reference_arm"].iloc[0]:
         title += f" In brackets: difference from {reference_arm}, 95 % interval over windows."
+    if rows["share"].notna().any():
+        title += " In percent: the way from the best row without a model (0) to a replicate (100)."
     return title
 
 
@@ -286,7 +312,10 @@ VERDICTS = {"arm": "better", "reference_arm": "worse", "undecided": "undecided"}
 def _cell(row, style: Format) -> Cell:
     if row is None or math.isnan(row.mean):
         return Cell()
-    cell = Cell(style.number(row.mean), "" if math.isnan(row.sd) else f"± {style.number(row.sd)}", best=row.best)
+    learned = row.protocol not in (NO_MODEL, CEILING)
+    share = f"{100 * row.share:.0f} %".replace("-", MINUS) if learned and not math.isnan(row.share) else ""
+    spread = "" if math.isnan(row.sd) else f"± {style.number(row.sd)}"
+    cell = Cell(style.number(row.mean), spread, best=row.best, share=share)
     if math.isnan(row.difference) or row.arm == row.reference_arm:
         return cell
     known = not math.isnan(row.ci_low + row.ci_high)
@@ -343,7 +372,7 @@ def to_markdown(frame: pd.DataFrame) -> str:
 def _markdown_cell(cell: Cell) -> str:
     value = f"**{cell.value}**" if cell.best else cell.value
     difference = f"({cell.difference} {cell.interval})".replace(" )", ")") if cell.difference else ""
-    return " ".join(part for part in (value, cell.spread, difference) if part)
+    return " ".join(part for part in (value, cell.spread, cell.share, difference) if part)
 
 
 def to_tex(frame: pd.DataFrame) -> str:
@@ -384,7 +413,7 @@ def to_tex(frame: pd.DataFrame) -> str:
 def _tex_value(cell: Cell) -> str:
     value = escape_tex(cell.value)
     value = rf"\textbf{{{value}}}" if cell.best else value
-    return f"{value} {escape_tex(cell.spread)}".strip()
+    return " ".join(filter(None, (value, escape_tex(cell.spread), escape_tex(cell.share))))
 
 
 def _tex_difference(cell: Cell) -> str:
@@ -501,7 +530,7 @@ def _finding(row, metric: str, style: Format) -> Finding:
 def cautions(scores: pd.DataFrame, arms: Mapping, few_windows: int = 10) -> list[str]:
     """What a reader must know before believing an interval."""
     said = []
-    learned = scores[[is_learned(arms, name) for name in scores["arm"]]]
+    learned = scores[[name not in CEILINGS and is_learned(arms, name) for name in scores["arm"]]]
     if len(learned) and learned["n_seeds"].max() == 1:
         said.append(
             "Every arm was trained once (one seed): how much a score changes from training to training is unknown. "

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trifold.config import Degradation
-from trifold.data.degrade import degrade
+from trifold.data.degrade import degrade, hold_back
 from trifold.errors import InputError
 from trifold.io.cool import open_map, write_cool
 
@@ -85,3 +85,27 @@ def test_refused_degradations(deep, tmp_path):
         made(deep, tmp_path, Degradation(thin=0.5))
     with pytest.raises(InputError, match="too few contacts"):
         made(deep, tmp_path, Degradation(thin=1e9))
+
+
+@pytest.mark.parametrize("degradation", [Degradation(thin=8, seed=3), Degradation(2, 2, 5), Degradation(thin=1.25)])
+def test_y2_low_and_held_back_reads_are_the_deep_map_divided(deep, tmp_path, matrix, degradation):
+    """No read is in both and none is lost, in whatever pieces the table is read."""
+    thinned = Degradation(1, degradation.thin, degradation.seed)
+    _, low = made(deep, tmp_path, thinned)
+    report = hold_back(deep, tmp_path / "rest.cool", degradation, OPTIONS, chunk_pixels=37)
+    rest = open_map(tmp_path / "rest.cool")
+    assert rest.binsize == 1_000  # coarsening is the low map's alone
+    together = low.matrix(balance=False)[:].astype(int) + rest.matrix(balance=False)[:]
+    np.testing.assert_array_equal(np.triu(together), matrix)
+    assert (rest.pixels()["count"][:] > 0).all()
+    assert report["contacts"] == np.triu(rest.matrix(balance=False)[:]).sum()
+    assert rest.info["metadata"]["held_back"]["share"] == pytest.approx(1 - 1 / degradation.thin)
+    # A balance of its own: its rows sum to 1, so its values are on the deep map's scale.
+    balanced = rest.matrix(balance=True)[:]
+    np.fill_diagonal(balanced, 0)
+    np.testing.assert_allclose(balanced.sum(axis=1), 1, atol=0.01)
+
+
+def test_y2_nothing_is_held_back_from_a_map_that_is_not_thinned(deep, tmp_path):
+    with pytest.raises(InputError, match="none is held back"):
+        hold_back(deep, tmp_path / "rest.cool", Degradation(coarsen=2))

@@ -214,6 +214,26 @@ def test_contacts_and_the_way_back(inputs, tmp_path, bias):
     assert abs(ratio) < 0.1
 
 
+@pytest.mark.parametrize("bias", ["raw", "balanced"])
+def test_y2_contacts_of_held_back_reads_count_as_all_of_them(inputs, tmp_path, bias):
+    """A map that is three quarters of another has contacts on that map's scale, and its own pixels."""
+    for name in ("low.cool", "n_bins.npz", "regions.bed"):
+        shutil.copy(inputs / name, tmp_path)
+    shutil.copy(inputs / "deep.cool", tmp_path / "deep.cool")
+    with h5py.File(tmp_path / "deep.cool", "r+") as file:
+        file.attrs["metadata"] = json.dumps({"held_back": {"share": 0.75}})
+    for name, folder in (("whole", inputs), ("part", tmp_path)):
+        build(folder, tmp_path / name, bias=bias, with_counts=True)
+    statistics = [json.loads((tmp_path / name / "statistics.json").read_text()) for name in ("whole", "part")]
+    counts = [np.load(tmp_path / name / "deep_counts.npy") for name in ("whole", "part")]
+    np.testing.assert_allclose(counts[1], counts[0] / 0.75, rtol=1e-6)
+    for key in ("ratio", "deep_per_balanced", "deep_max"):
+        assert statistics[1]["counts"][key] == pytest.approx(statistics[0]["counts"][key] / 0.75, rel=1e-6)
+    assert statistics[1]["counts"]["low_max"] == statistics[0]["counts"]["low_max"]
+    for name in ("deep_oe", "deep_observed", "low_observed"):
+        np.testing.assert_array_equal(*(np.load(tmp_path / folder / f"{name}.npy") for folder in ("whole", "part")))
+
+
 def test_low_and_deep_agree_on_the_global_scale(inputs, tmp_path):
     """Upsampled, the low map is a blurred deep map, not a shifted one."""
     _, arrays, _ = build(inputs, tmp_path)

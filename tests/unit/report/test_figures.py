@@ -50,6 +50,26 @@ def test_distance_curves_weight_folds_by_pixels(windows):
     assert lower.get_yscale() == "log"
 
 
+def test_y3_distance_curves_show_the_ceilings(windows):
+    """Their band spans the divisions of the reads; they stand apart from the arms."""
+    rows = made_up.distances(windows)
+    one = rows[rows["arm"] == "identity"]
+    ceilings = [
+        one.assign(arm=name, seed=split, pearson=value + split / 100)
+        for name, value in (("replicate", 0.8), ("noise-free", 0.9))
+        for split in (1, 2)
+    ]
+    figure = figures.distance_curves(pd.concat([rows, *ceilings]), ARMS, VIEW)
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    np.testing.assert_allclose(lines["replicate"].get_ydata(), 0.815)
+    np.testing.assert_allclose(lines["noise-free"].get_ydata(), 0.915)
+    assert list(lines)[-2:] == ["replicate", "noise-free"]
+    assert len(figure.axes[0].collections) == 3 + 2
+    assert not {figures.CEILING_STYLES[name] for name in lines if name in figures.CEILING_STYLES} & set(
+        figures.palette(ARMS).values()
+    )
+
+
 def test_intervals_mark_what_is_decided(windows):
     _, comparisons = made_up.aggregates(windows, ["identity"])
     comparisons.loc[comparisons["arm"] == "bicubic", ["ci_low", "better"]] = [-0.01, "undecided"]

@@ -11,7 +11,7 @@ from trifold.genome import Region
 from trifold.report import build, samples
 from trifold.report.samples import MapFacts
 
-LOW = {"coarsen": 2, "thin": 16, "seed": 1}
+LOW = {"coarsen": 2, "thin": 16, "seed": 1, "share_reads": False}
 
 
 @pytest.fixture
@@ -56,16 +56,20 @@ def test_a_measured_map_may_be_deeper():
     assert samples._share(300, 200) == "1.5×"
 
 
-def test_where_a_map_comes_from():
+def test_y2_where_a_map_comes_from_and_what_it_is_scored_against():
+    low = {"measured": "/data/low.cool", "sampled": {"contacts": "/data/part.cool", "reads_in_deep": True}}
+    thinned = {"coarsen": 1, "thin": 2.5, "share_reads": False}
     config = {
-        "samples": {"a": {"contacts": "/data/a.mcool", "low": {"measured": "/data/low.cool"}}},
-        "degradations": {"low": LOW, "thin": {"coarsen": 1, "thin": 2.5}, "same": {"coarsen": 1, "thin": 1}},
+        "samples": {"a": {"contacts": "/data/a.mcool", "low": low}},
+        "degradations": {"low": LOW, "thin": thinned, "same": {"coarsen": 1, "thin": 1, "share_reads": True}},
     }
+    apart, among = "; scored against the reads that it does not have", "; scored against all reads, its own among them"
     assert samples.source_of(config, "a", "deep") == "/data/a.mcool"
-    assert samples.source_of(config, "a", "measured") == "/data/low.cool"
-    assert samples.source_of(config, "a", "low") == "the deep map, 2 bins merged, one contact in 16 kept"
-    assert samples.source_of(config, "a", "thin") == "the deep map, one contact in 2.5 kept"
-    assert samples.source_of(config, "a", "same") == "the deep map, as it is"
+    assert samples.source_of(config, "a", "low") == f"the deep map, 2 bins merged, one contact in 16 kept{apart}"
+    assert samples.source_of(config, "a", "thin") == f"the deep map, one contact in 2.5 kept{apart}"
+    assert samples.source_of(config, "a", "same") == f"the deep map, as it is{among}"
+    assert "/data/low.cool; its reads are taken to be others than" in samples.source_of(config, "a", "measured")
+    assert "/data/part.cool; its reads are among the deep map's" in samples.source_of(config, "a", "sampled")
 
 
 def test_contacts_by_distance_are_of_pixels_of_one_size():

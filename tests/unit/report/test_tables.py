@@ -80,11 +80,48 @@ def test_no_difference_is_taken_across_protocols():
 
 def test_cells_hold_value_spread_difference_and_interval():
     own = cell(table(), "image_1", "mse")
-    assert own == ("0.4000", "± 0.0010", "−0.1000", "[−0.1200, −0.0800]", True, "better")
+    assert own == ("0.4000", "± 0.0010", "−0.1000", "[−0.1200, −0.0800]", True, "better", "")
     assert cell(table(), "image_1", "pearson").verdict == "undecided"
     assert cell(table(), "old", "pearson").verdict == "worse"
     # One seed has no spread, and an arm is not compared with itself.
-    assert cell(table(), "identity", "mse") == ("0.5000", "", "", "", False, "")
+    assert cell(table(), "identity", "mse") == ("0.5000", "", "", "", False, "", "")
+
+
+def test_y3_ceilings_come_last_and_say_how_much_of_the_way_is_made():
+    """Worked by hand: (0.5 - 0.4) / (0.5 - 0.3) of the way in MSE, (0.7 - 0.4) / (0.8 - 0.4) in Pearson r."""
+    ceilings = _scores(replicate=(0.3, 0.8), **{"noise-free": (0.1, 0.9)}).assign(n_seeds=5)
+    scores = pd.concat([SCORES, ceilings])
+    frame = tables.score_table(scores, COMPARISONS, ARMS, reference_arm="identity", test_regions="chr6:0-900")
+    assert list(dict.fromkeys(frame["arm"])) == ["identity", "image_1", "old", "replicate", "noise-free"]
+    rows = frame.set_index(["arm", "metric"])
+    assert rows.loc[("image_1", "mse"), "share"] == pytest.approx(0.5)
+    assert rows.loc[("image_1", "pearson"), "share"] == pytest.approx(0.75)
+    assert rows.loc[("old", "pearson"), "share"] == pytest.approx(-0.25)
+    assert rows.loc[("identity", "mse"), "share"] == 0
+    # A ceiling is no arm: it is neither compared nor the best, and takes that from none.
+    for name in ("replicate", "noise-free"):
+        assert rows.loc[name, ["difference", "share"]].isna().all(axis=None)
+        assert not rows.loc[name, "best"].any()
+    arms = frame[frame["protocol"] != "ceiling"]
+    assert arms["best"].tolist() == table()["best"].tolist()
+    assert cell(frame, "image_1", "mse").share == "50 %"
+    assert cell(frame, "old", "pearson").share == "−25 %"
+    assert cell(frame, "identity", "mse").share == cell(frame, "replicate", "mse").share == ""
+    # Seeds of arms are counted, not divisions of the reads.
+    assert "20 windows, 2 seeds" in tables.grid(*next(tables.views(frame))).title
+    assert "50 %" in tables.to_markdown(frame) and r"50 \%" in tables.to_tex(frame)
+    said = tables.cautions(scores, ARMS)
+    assert said == tables.cautions(SCORES, ARMS)
+    view = next(tables.views(frame))[0]
+    assert tables.findings(scores, COMPARISONS, ARMS, view) == tables.findings(SCORES, COMPARISONS, ARMS, view)
+
+
+def test_y3_there_is_no_way_to_a_replicate_that_is_no_better():
+    # Better by less than twice its spread (0.001) in MSE, worse in Pearson r.
+    scores = pd.concat([SCORES, _scores(replicate=(0.4985, 0.39))])
+    frame = tables.score_table(scores, COMPARISONS, ARMS, reference_arm="identity", test_regions="chr6:0-900")
+    assert frame["share"].isna().all()
+    assert tables.score_table(SCORES, COMPARISONS, ARMS, reference_arm=None, test_regions="")["share"].isna().all()
 
 
 def test_title_names_regions_windows_and_seeds():
