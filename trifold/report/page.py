@@ -19,6 +19,8 @@ from markupsafe import Markup
 
 from trifold import plan
 from trifold.genome import Region
+from trifold.metrics.aggregate import ALPHA
+from trifold.metrics.intervals import LEAST_STRETCHES
 from trifold.report import figures, origins, samples, tables
 from trifold.report.figures import Drawn
 from trifold.report.logged import Logged
@@ -121,6 +123,7 @@ def build(
     )
     environment.filters |= {"blocks": _blocks, "count": tables.count}
     environment.globals.update(NO_MODEL=NO_MODEL, SCALES=tables.SCALES, heading=tables.heading)
+    environment.globals.update(alpha=ALPHA, least_stretches=LEAST_STRETCHES)
     html = environment.get_template("page.html.j2").render(
         style=Markup((TEMPLATES / "style.css").read_text()),
         script=Markup((TEMPLATES / "page.js").read_text()),
@@ -136,7 +139,7 @@ def build(
         regions=_regions(regions),
         colours={name: style.colour for name, style in figures.palette(arms).items()},
         choices=_choices(views, reference_arms),
-        cautions=tables.cautions(scores, arms),
+        cautions=tables.cautions(scores, comparisons, arms),
         findings=_finding_blocks(scores, comparisons, arms, views),
         scores=_score_blocks(by_reference),
         intervals=_interval_blocks(drawings.intervals),
