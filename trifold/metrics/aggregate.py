@@ -80,8 +80,8 @@ def compare(
     numbers = ["n_windows", "difference", "n_stretches", "ci_low", "ci_high", "p"]
     rows = []
     for view, scores in _by_metric(windows).groupby(VIEW):
-        # One row per window, one column per metric and arm.
-        table = scores.groupby([*WINDOW, "metric", "arm"])["value"].mean().unstack(["metric", "arm"])
+        # One row per window and seed, one column per metric and arm.
+        table = scores.groupby([*WINDOW, "seed", "metric", "arm"])["value"].mean().unstack(["metric", "arm"])
         pairs = [
             (metric, arm, reference)
             for metric, arm in table.columns
@@ -90,14 +90,32 @@ def compare(
         ]
         if not pairs:
             continue
-        differences = np.stack([(table[metric, arm] - table[metric, other]) for metric, arm, other in pairs], axis=1)
-        n_windows, difference, interval = intervals.of_means(differences, intervals.stretches(table.index.to_frame()))
+        differences = _differences(table, pairs, scores.groupby("arm")["seed"].unique().map(set))
+        stretch = intervals.stretches(differences.index.to_frame())
+        n_windows, difference, interval = intervals.of_means(differences.to_numpy(), stretch)
         compared = zip(pairs, n_windows, difference, *interval)
         rows += [(*view, *pair, n, *of_pair) for pair, n, *of_pair in compared if n]
     frame = pd.DataFrame(rows, columns=[*VIEW, "metric", "arm", "reference_arm", *numbers])
     frame = judge(frame, VIEW, ("arm", "reference_arm"))
     order = [*VIEW, "metric", "arm", "reference_arm", *COMPARED]
     return frame[order].sort_values(order[:7], ignore_index=True)
+
+
+def _differences(table: pd.DataFrame, pairs: Sequence[tuple[str, str, str]], seeds_of: pd.Series) -> pd.DataFrame:
+    """Windows x pairs: differences, means over seeds. Arms of the same seeds are paired seed by seed, so that a window
+    that one of them lacks in some seed is not held against it in another; of others the means are."""
+    means = table.groupby(level=WINDOW).mean()
+    paired = {
+        number: table[metric, arm] - table[metric, other]
+        for number, (metric, arm, other) in enumerate(pairs)
+        if seeds_of[arm] == seeds_of[other]
+    }
+    by_seed = pd.DataFrame(paired, index=table.index).groupby(level=WINDOW).mean()
+    columns = [
+        by_seed[number] if number in paired else means[metric, arm] - means[metric, other]
+        for number, (metric, arm, other) in enumerate(pairs)
+    ]
+    return pd.concat(columns, axis=1)
 
 
 def judge(comparisons: pd.DataFrame, family: Sequence[str], pair: tuple[str, str]) -> pd.DataFrame:

@@ -71,6 +71,24 @@ def test_differences_are_paired_and_averaged_over_seeds():
     assert not ((table["arm"] == table["reference_arm"]) | table["metric"].str.startswith("scc")).any()
 
 
+def test_arms_of_the_same_seeds_are_paired_seed_by_seed():
+    """Every seed thins the map anew: a window that is bad in one seed is compared in the others alone."""
+    nan = np.nan
+    windows = pd.concat(
+        [
+            windows_of("image", 1, [1.0, nan, 1.0, 1.0, 1.0]),
+            windows_of("image", 2, [5.0, 5.0, 5.0, 5.0, 5.0]),
+            windows_of("identity", 1, [2.0, 2.0, 2.0, 2.0, 2.0]),
+            windows_of("identity", 2, [6.0, 6.0, 6.0, 6.0, 6.0]),
+            windows_of("gaussian", 0, [4.0, 4.0, 4.0, 4.0, 4.0]),
+        ]
+    )
+    rows = aggregate.compare(windows, ["identity", "gaussian"]).set_index(["arm", "reference_arm"])
+    assert rows.loc[("image", "identity"), ["difference", "ci_low", "ci_high"]].tolist() == [-1, -1, -1]
+    # Another's seeds are not the same draws: means over seeds, of the window that has one the one it has.
+    assert rows.loc[("image", "gaussian"), "difference"] == pytest.approx(np.mean([-1, 1, -1, -1, -1]))
+
+
 def test_higher_is_better_for_correlations():
     good = windows_of("a", 0, [1.0] * 5, [0.9, 0.8, 0.9, 0.8, 0.9])
     poor = windows_of("b", 0, [1.0] * 5, [0.1, 0.2, 0.3, 0.2, 0.1])
