@@ -130,14 +130,14 @@ def test_folds_are_pooled_in_means_and_differences():
 
 
 def test_verdicts_are_over_all_comparisons_of_a_view():
-    """Of 400 views of arms that are alike, some 5 % hold a wrong verdict at most, though 20 % hold a p below 0.05."""
+    """Of 200 views of arms that are alike, some 5 % hold a wrong verdict at most, though 20 % hold a p below 0.05."""
     rng = np.random.default_rng(5)
     arms = pd.concat([windows_of(arm, 0, [0.0] * 8) for arm in "abcdef"])
-    views = pd.concat([arms.assign(scale=f"scale {i}", mse=rng.normal(size=len(arms))) for i in range(400)])
+    views = pd.concat([arms.assign(scale=f"scale {i}", mse=rng.normal(size=len(arms))) for i in range(200)])
     table = aggregate.compare(views, ["a"])
     by_chance = (table["p"] < 0.05).groupby(table["scale"]).any().sum()
     wrong = (table["better"] != "undecided").groupby(table["scale"]).any().sum()
-    assert wrong <= 0.05 * 400 + 2 * np.sqrt(0.05 * 0.95 * 400) and by_chance >= 0.13 * 400
+    assert wrong <= 0.05 * 200 + 2 * np.sqrt(0.05 * 0.95 * 200) and by_chance >= 0.13 * 200
     # The same comparison the other way round is not counted again.
     three = pd.concat([windows_of(arm, 0, rng.random(8)) for arm in "abc"])
     once, both = aggregate.compare(three, ["a"]), aggregate.compare(three, ["a", "b", "c"])
