@@ -126,17 +126,24 @@ def in_folds(config: dict) -> dict:
         return config
     splits: dict[str, dict] = {}
     for name, split in config["splits"].items():
-        of_split = {full: {**split, "fold": number} for number, full in enumerate(several.get(name, ()), 1)}
+        of_split = {full: _one_fold(split, number) for number, full in enumerate(several.get(name, ()), 1)}
         if taken := sorted(set(of_split) & {*config["splits"], *splits}):
             raise InputError(f"config: splits/{taken[0]}: is the name of a fold of {name!r}; rename it")
         splits |= of_split or {name: split}
     arms = {
-        name: {**arm, "folds": [full for fold in arm["folds"] for full in several.get(fold, [fold])]}
+        name: {**arm, "folds": list(dict.fromkeys(full for fold in arm["folds"] for full in several.get(fold, [fold])))}
         if "folds" in arm
         else arm
         for name, arm in config["arms"].items()
     }
     return {**config, "splits": splits, "arms": arms}
+
+
+def _one_fold(split: dict, number: int) -> dict:
+    """A split of the kind `folds` as one of them, its keys in the order of the schema: a run that starts from the
+    configuration that another left behind has the same parameters."""
+    first = {key: split[key] for key in ("kind", "on_demand", "folds") if key in split}
+    return {**first, "fold": number, **{key: value for key, value in split.items() if key not in first}}
 
 
 def _check_folds(place: str, split: dict) -> None:

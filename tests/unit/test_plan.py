@@ -53,7 +53,7 @@ def test_learned_arms_run_per_seed_and_others_once_per_fold(config):
 
 
 def test_a_split_of_several_folds_is_a_split_for_every_fold(config):
-    several = {"kind": "folds", "folds": 3}
+    several = {"kind": "folds", "folds": 3, "block_bp": 9, "gap_bp": 0, "seed": 1}
     config["splits"] = {"a": several, "b": {}}
     config["arms"]["image"]["folds"] = ["a-2", "b"]
     config["arms"]["sequence"]["folds"] = ["a"]
@@ -65,8 +65,9 @@ def test_a_split_of_several_folds_is_a_split_for_every_fold(config):
         "sequence": ("a-1", "a-2", "a-3"),
         "image": ("a-2", "b"),
     }
-    # What a run leaves behind plans the same.
+    # What a run leaves behind plans the same, to the order of the schema's keys.
     assert plan.in_folds(made) == made
+    assert list(made["splits"]["a-1"]) == ["kind", "folds", "fold", "block_bp", "gap_bp", "seed"]
     config["splits"]["a"]["on_demand"] = True
     made = plan.selected({**config, "papers": []})
     assert plan.resolve(made)["identity"].folds == ("b",)
