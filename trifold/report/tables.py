@@ -271,7 +271,7 @@ class Grid(NamedTuple):
 
 def title_of(view: View, rows: pd.DataFrame) -> str:
     """Names the view, the test regions, the numbers of windows, stretches and seeds, and what is in the brackets."""
-    seeds = int(rows.loc[rows["protocol"] != NO_MODEL, "n_seeds"].max()) if (rows["protocol"] != NO_MODEL).any() else 0
+    seeds = int(rows["n_seeds"].max()) if (rows["protocol"] != NO_MODEL).any() or rows["n_seeds"].max() > 1 else 0
     windows = sorted({int(n) for n in rows["n_windows"]})
     counts = f"{windows[0]}–{windows[-1]} windows" if len(windows) > 1 else count(windows[0], "window")
     counts += f", {count(seeds, 'seed')}" if seeds else ""
