@@ -178,7 +178,7 @@ def depths(config):
         "arms_used": ["image", "sequence"],
         "depth": {"references": {"image only": ["image"]}, "arms": {"blurred": ["gaussian-thin", "blur"]}},
         "author2020": {"table1": {"Ours": ["sequence", "image"]}, "table2": {"fold": "a", "arms": ["image"]}, "n": 3},
-        "evaluate": {"samples": ["alpha"], "comparison": {"reference_arms": ["identity", "image"], "bootstrap": 9}},
+        "evaluate": {"samples": ["alpha"], "comparison": {"reference_arms": ["identity", "image"]}},
         "arms": {
             "identity": {"architecture": "identity"},
             "sequence": {"architecture": "akita"},
@@ -228,7 +228,7 @@ def test_lists_that_name_an_arm_of_several_degradations_name_all_of_them(depths)
     assert made["arms_used"] == [*both, "sequence"]
     assert made["evaluate"] == {
         "samples": ["alpha"],
-        "comparison": {"reference_arms": ["identity", *both], "bootstrap": 9},
+        "comparison": {"reference_arms": ["identity", *both]},
     }
     assert made["depth"] == {"references": {"image only": both}, "arms": {"blurred": ["gaussian-thin", "blur-thin"]}}
     assert made["author2020"] == {
