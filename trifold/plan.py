@@ -110,6 +110,57 @@ def expanded(config: dict) -> dict:
     return {**config, **lists, "evaluate": {**config["evaluate"], "comparison": comparison}, "arms": arms}
 
 
+def in_folds(config: dict) -> dict:
+    """The configuration with a split for every fold of one of the kind `folds`: a-1, a-2 and a-3 for `a`.
+
+    An arm that names such a split is trained on all its folds. Raises InputError for settings that do nothing, and for
+    a name that is taken.
+    """
+    several = {
+        name: [f"{name}-{number}" for number in range(1, split["folds"] + 1)]
+        for name, split in config["splits"].items()
+        if split.get("kind") == "folds" and "fold" not in split
+    }
+    for name, split in config["splits"].items():
+        if split.get("kind") == "folds":
+            _check_folds(f"config: splits/{name}", split)
+    if not several:
+        return config
+    splits: dict[str, dict] = {}
+    for name, split in config["splits"].items():
+        of_split = {full: _one_fold(split, number) for number, full in enumerate(several.get(name, ()), 1)}
+        if taken := sorted(set(of_split) & {*config["splits"], *splits}):
+            raise InputError(f"config: splits/{taken[0]}: is the name of a fold of {name!r}; rename it")
+        splits |= of_split or {name: split}
+    arms = {
+        name: {**arm, "folds": list(dict.fromkeys(full for fold in arm["folds"] for full in several.get(fold, [fold])))}
+        if "folds" in arm
+        else arm
+        for name, arm in config["arms"].items()
+    }
+    return {**config, "splits": splits, "arms": arms}
+
+
+def _one_fold(split: dict, number: int) -> dict:
+    """A split of the kind `folds` as one of them, its keys in the order of the schema: a run that starts from the
+    configuration that another left behind has the same parameters."""
+    first = {key: split[key] for key in ("kind", "on_demand", "folds") if key in split}
+    return {**first, "fold": number, **{key: value for key, value in split.items() if key not in first}}
+
+
+def _check_folds(place: str, split: dict) -> None:
+    """Raise InputError for a split of the kind `folds` whose settings do not go together."""
+    of_blocks = [name for name in ("block_bp", "gap_bp", "seed") if name in split]
+    if 0 < len(of_blocks) < 3:
+        lacking = sorted({"block_bp", "gap_bp", "seed"} - set(of_blocks))
+        raise InputError(
+            f"{place}/{of_blocks[0]}: folds of blocks need {' and '.join(lacking)} too; say so, or leave "
+            f"{' and '.join(of_blocks)} out for folds of whole chromosomes"
+        )
+    if split.get("fold", 1) > split["folds"]:
+        raise InputError(f"{place}/fold: {split['fold']} of {split['folds']} folds; lower it")
+
+
 def _at(arm: dict, degradation: str | None, several: dict[str, list[str]], place: str) -> dict:
     """An arm with the arms it names at its own degradation."""
 
@@ -151,12 +202,12 @@ def _named(value, several: dict[str, list[str]]):
 
 
 def selected(config: dict) -> dict:
-    """The configuration with the arms it uses, one for each degradation; arms that are left out are no reference of a
-    comparison either.
+    """The configuration with the arms it uses, one for each degradation, and a split for every fold; arms that are
+    left out are no reference of a comparison either.
 
     Raises InputError for an arm or an evaluated sample that is not there.
     """
-    config = expanded(config)
+    config = expanded(in_folds(config))
     comparison = config["evaluate"]["comparison"]
     if unknown := sorted(set(config["evaluate"]["samples"]) - set(config["samples"])):
         raise InputError(f"config: evaluate/samples: {unknown} is not one of {sorted(config['samples'])}")

@@ -84,7 +84,8 @@ def score(
     """Write ``scores.tsv`` (`COLUMNS`) and ``predictions.npz`` of an arm on the test windows of one sample.
 
     model: the folder of the trained model; None: a row without one. given: the sample.
-    predictions.npz: chrom, x, y, label or target, prediction (float32), in the order of pairs.tsv or windows.tsv.
+    predictions.npz: chrom, x, y, label or target, prediction (float32), in the order of pairs.tsv or windows.tsv;
+    window_bins, the side of their windows.
     """
     torch.set_num_threads(threads)
     network, statistics = stored.load_or_build(
@@ -120,6 +121,7 @@ def score(
         "chrom": table["chrom"].to_numpy(dtype=str),
         "x": pairs[:, 0],
         "y": pairs[:, 1],
+        "window_bins": np.int64(arm.window_bins),
         "label" if arm.task == "loop" else "target": target.astype(np.float32),
         "prediction": predicted.astype(np.float32),
     }

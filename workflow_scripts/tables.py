@@ -1,5 +1,6 @@
 """Gather the scores of every run, summarise and compare them."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 
 
 def main(inputs, outputs, params) -> None:
-    comparison = params.comparison
-    parameters = {"arms": params.arms, "comparison": comparison}
+    parameters = {"arms": params.arms, "comparison": params.comparison}
     folders = [Path(path).parent for path in inputs.metrics]
     ceilings = [Path(path).parent for path in inputs.ceilings]
     with provenance.artifact(
@@ -26,18 +26,17 @@ def main(inputs, outputs, params) -> None:
         parameters=parameters,
         code=params.code,
         inputs=[*folders, *ceilings],
-        seed=comparison["seed"],
-    ) as partial:
+    ) as made:
         whole = {
             name: pd.concat([read_table(folder / f"{name}.tsv") for folder in [*folders, *ceilings]], ignore_index=True)
             for name in ("windows", "regions", "distance")
         }
-        reference_arms = comparison["reference_arms"]
+        reference_arms = params.comparison["reference_arms"]
         whole["scores"] = aggregate.summarise(whole["windows"])
         of_arms = whole["windows"][~whole["windows"]["arm"].isin(CEILINGS)]
-        whole["comparisons"] = aggregate.compare(of_arms, reference_arms, comparison["bootstrap"], comparison["seed"])
+        whole["comparisons"] = aggregate.compare(of_arms, reference_arms, partial(tables.comparable, params.arms))
         for name, table in whole.items():
-            table.to_csv(partial / f"{name}.tsv", sep="\t", index=False, float_format="%.8g")
+            table.to_csv(made / f"{name}.tsv", sep="\t", index=False, float_format="%.8g")
         summary = tables.summary_table(
             whole["scores"],
             whole["comparisons"],
@@ -45,7 +44,7 @@ def main(inputs, outputs, params) -> None:
             reference_arms=reference_arms,
             test_regions=tables.name_regions(whole["regions"]),
         )
-        tables.write(summary, "summary", partial)
+        tables.write(summary, "summary", made)
 
 
 if __name__ == "__main__":

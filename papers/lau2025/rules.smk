@@ -33,7 +33,6 @@ rule lau2025_table:
     params:
         rows=LAU2025.get("table1", {}),
         differences=LAU2025.get("differences", {}),
-        comparison=lookup("evaluate/comparison", within=config),
         code=code_version("papers/lau2025/table.py"),
     script:
         "table.py"

@@ -15,18 +15,17 @@ if TYPE_CHECKING:
 
 def main(inputs, outputs, params) -> None:
     record = Path(outputs[-1])
-    comparison = {name: params.comparison[name] for name in ("bootstrap", "seed")}
     with provenance.artifact(
         record.parent,
         "paper-table",
-        parameters={"rows": params.rows, "differences": params.differences, **comparison},
+        parameters={"rows": params.rows, "differences": params.differences},
         code=params.code,
         inputs=[*inputs.scores, inputs.published],
         record=record.name,
     ) as partial:
         scores = pd.concat([read_table(path) for path in inputs.scores], ignore_index=True)
         frame = lau2025.table1(scores, params.rows, paper.read_published(inputs.published))
-        against = lau2025.gains(scores, params.rows, params.differences, *comparison.values())
+        against = lau2025.gains(scores, params.rows, params.differences)
         lau2025.write(frame, against, partial)
 
 

@@ -13,16 +13,15 @@ if TYPE_CHECKING:
 
 def main(inputs, outputs, params) -> None:
     record = Path(outputs[-1])
-    comparison = {name: params.comparison[name] for name in ("bootstrap", "seed")}
     with provenance.artifact(
         record.parent,
         "paper-comparisons",
-        parameters={"comparisons": params.comparisons, **comparison},
+        parameters={"comparisons": params.comparisons},
         code=params.code,
         inputs=inputs.predictions,
         record=record.name,
     ) as partial:
-        frame = comparisons.make(params.comparisons, by_run(params.predictions), *comparison.values())
+        frame = comparisons.make(params.comparisons, by_run(params.predictions))
         comparisons.write(frame, partial)
 
 

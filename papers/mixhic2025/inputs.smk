@@ -37,10 +37,11 @@ def get_mixhic2025_scores(wildcards):
 
 
 def _mixhic2025_predictions(chosen):
-    """Predictions of some arms: run, seed, sample and the path of predictions.npz."""
+    """Predictions of some arms: run, fold, seed, sample and the path of predictions.npz."""
     return [
         {
             "run": evaluation.arm,
+            "fold": evaluation.fold,
             "seed": evaluation.seed,
             "sample": evaluation.sample,
             "path": locate_scores(evaluation, "predictions.npz").replace("<results>", RESULTS),

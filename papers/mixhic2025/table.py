@@ -13,11 +13,10 @@ if TYPE_CHECKING:
 def main(inputs, outputs, params, wildcards) -> None:
     record = Path(outputs[-1])
     names = ("rows", "against", "pretraining", "maps")
-    comparison = {name: params.comparison[name] for name in ("bootstrap", "seed")}
     with provenance.artifact(
         record.parent,
         "paper-table",
-        parameters={**{name: getattr(params, name) for name in names}, **comparison},
+        parameters={name: getattr(params, name) for name in names},
         code=params.code,
         inputs=[*inputs.tables, *inputs.predictions, inputs.published],
         record=record.name,
@@ -28,7 +27,6 @@ def main(inputs, outputs, params, wildcards) -> None:
             inputs.published,
             **{name: getattr(params, name) for name in names},
             predictions=params.predictions,
-            comparison=comparison,
         )
         tables.write(frame, partial)
 

@@ -35,7 +35,6 @@ rule mixhic2025_table:
         predictions=lambda wildcards: get_mixhic2025_predictions(wildcards.table),
         maps={name: sample["contacts"] for name, sample in config["samples"].items() if "loops" in sample},
         pretraining=sorted({name for arm in arms.values() if arm.task == "pretraining" for name in arm.samples}),
-        comparison=lookup("evaluate/comparison", within=config),
         code=code_version("papers/mixhic2025/table.py"),
     script:
         "table.py"
@@ -118,7 +117,6 @@ rule mixhic2025_comparisons:
     params:
         comparisons=MIXHIC2025_COMPARED,
         predictions=get_mixhic2025_compared,
-        comparison=lookup("evaluate/comparison", within=config),
         code=code_version("papers/mixhic2025/comparisons.py"),
     script:
         "comparisons.py"

@@ -100,7 +100,7 @@ def region_scores(windows: pd.DataFrame) -> pd.DataFrame:
 
 def aggregates(windows: pd.DataFrame, reference_arms: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """scores and comparisons."""
-    return aggregate.summarise(windows), aggregate.compare(windows, reference_arms, n_bootstrap=200, seed=1)
+    return aggregate.summarise(windows), aggregate.compare(windows, reference_arms)
 
 
 def distances(windows: pd.DataFrame, seed=0) -> pd.DataFrame:

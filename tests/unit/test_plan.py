@@ -52,6 +52,42 @@ def test_learned_arms_run_per_seed_and_others_once_per_fold(config):
     ]
 
 
+def test_a_split_of_several_folds_is_a_split_for_every_fold(config):
+    several = {"kind": "folds", "folds": 3, "block_bp": 9, "gap_bp": 0, "seed": 1}
+    config["splits"] = {"a": several, "b": {}}
+    config["arms"]["image"]["folds"] = ["a-2", "b"]
+    config["arms"]["sequence"]["folds"] = ["a"]
+    made = plan.selected({**config, "papers": []})
+    assert made["splits"] == {**{f"a-{fold}": {**several, "fold": fold} for fold in (1, 2, 3)}, "b": {}}
+    folds = {name: arm.folds for name, arm in plan.resolve(made).items()}
+    assert folds == {
+        "identity": ("a-1", "a-2", "a-3", "b"),
+        "sequence": ("a-1", "a-2", "a-3"),
+        "image": ("a-2", "b"),
+    }
+    # What a run leaves behind plans the same, to the order of the schema's keys.
+    assert plan.in_folds(made) == made
+    assert list(made["splits"]["a-1"]) == ["kind", "folds", "fold", "block_bp", "gap_bp", "seed"]
+    config["splits"]["a"]["on_demand"] = True
+    made = plan.selected({**config, "papers": []})
+    assert plan.resolve(made)["identity"].folds == ("b",)
+
+
+@pytest.mark.parametrize(
+    "splits, message",
+    [
+        ({"a": {"folds": 3}, "a-2": {"folds": 3, "fold": 1}}, "splits/a-2: is the name of a fold of 'a'; rename it"),
+        ({"a": {"folds": 3, "fold": 4}}, "splits/a/fold: 4 of 3 folds; lower it"),
+        ({"a": {"folds": 3, "block_bp": 9}}, "splits/a/block_bp: folds of blocks need gap_bp and seed too"),
+        ({"a": {"folds": 3, "seed": 9, "gap_bp": 0}}, "splits/a/gap_bp: folds of blocks need block_bp too"),
+    ],
+)
+def test_folds_that_do_not_go_together_are_refused(config, splits, message):
+    config["splits"] = {name: {"kind": "folds", **split} for name, split in splits.items()}
+    with pytest.raises(InputError, match=f"config: {message}"):
+        plan.selected({**config, "papers": []})
+
+
 def test_a_model_that_comes_with_its_weights_is_not_trained(config):
     config["arms"]["other"] = {"architecture": "vehicle", "weights": "results/x"}
     arms = plan.resolve(config)
@@ -182,7 +218,7 @@ def depths(config):
         "arms_used": ["image", "sequence"],
         "depth": {"references": {"image only": ["image"]}, "arms": {"blurred": ["gaussian-thin", "blur"]}},
         "author2020": {"table1": {"Ours": ["sequence", "image"]}, "table2": {"fold": "a", "arms": ["image"]}, "n": 3},
-        "evaluate": {"samples": ["alpha"], "comparison": {"reference_arms": ["identity", "image"], "bootstrap": 9}},
+        "evaluate": {"samples": ["alpha"], "comparison": {"reference_arms": ["identity", "image"]}},
         "arms": {
             "identity": {"architecture": "identity"},
             "sequence": {"architecture": "akita"},
@@ -232,7 +268,7 @@ def test_lists_that_name_an_arm_of_several_degradations_name_all_of_them(depths)
     assert made["arms_used"] == [*both, "sequence"]
     assert made["evaluate"] == {
         "samples": ["alpha"],
-        "comparison": {"reference_arms": ["identity", *both], "bootstrap": 9},
+        "comparison": {"reference_arms": ["identity", *both]},
     }
     assert made["depth"] == {"references": {"image only": both}, "arms": {"blurred": ["gaussian-thin", "blur-thin"]}}
     assert made["author2020"] == {

@@ -205,10 +205,23 @@ def test_d9_a_split_is_what_it_says(complete, refused):
     line = refused("splits: {a: {validation: [chr1]}}", base)
     assert line == "splits/a/validation: no such key; known here: block_bp, fractions, gap_bp, kind, on_demand, seed"
     assert refused("splits: {a: {kind: block}}") == (
-        "splits/a/kind: 'block' is no kind; give one of chromosomes, blocks, random, bed; did you mean blocks?"
+        "splits/a/kind: 'block' is no kind; give one of chromosomes, blocks, random, folds, bed; did you mean blocks?"
     )
     assert refused("splits: {b: {validation: [chr1]}}") == (
-        "splits/b/kind: missing; give one of chromosomes, blocks, random, bed"
+        "splits/b/kind: missing; give one of chromosomes, blocks, random, folds, bed"
+    )
+
+
+def test_a_split_of_several_folds(complete, refused):
+    base = MINE.replace("{kind: chromosomes, validation: [chr1], test: [chr2]}", "{kind: folds, folds: 5}")
+    assert complete(base=base)["splits"]["a"] == {"kind": "folds", "folds": 5}
+    # As a run leaves it behind.
+    alone = base.replace("a: {kind: folds, folds: 5}", "a-2: {kind: folds, folds: 5, fold: 2}")
+    assert complete(base=alone)["splits"] == {"a-2": {"kind": "folds", "folds": 5, "fold": 2}}
+    assert refused("splits: {a: {folds: 2}}", base) == "splits/a/folds: 2 is not a whole number at least 3"
+    assert refused("evaluate: {comparison: {bootstrap: 200}}") == (
+        "evaluate/comparison/bootstrap: no such key; intervals are Student's t over stretches of the genome; leave the "
+        "key out"
     )
 
 

@@ -11,7 +11,7 @@ arms:
     training: {epochs: 1}
   image-coarsened: {options: {channels: 4, residual_blocks: 1}, training: {epochs: 1}}
   hybrid-coarsened: {training: {epochs: 1, head_epochs: 1}}
-evaluate: {comparison: {reference_arms: [identity-coarsened], bootstrap: 200}}
+evaluate: {comparison: {reference_arms: [identity-coarsened]}}
 geometry: {stride_bins: {train: 32}}
 report: {gallery_windows: 1}
 """

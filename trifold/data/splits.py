@@ -5,10 +5,12 @@ kinds
   blocks       blocks along every chromosome with a gap between them, drawn at random
   random       windows side by side, drawn at random (Kriukov2021, Table III): neighbours of a test window train, so
                the score is too good; kept to show by how much
+  folds        one of several folds (cross-validation): what they test is disjoint, and together all of the genome
   bed          regions from a BED file that the user gives
 """
 
 import os
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -90,6 +92,71 @@ def _drawn(split: dict, chromsizes: dict[str, int], block_bp: int, gap_bp: int, 
     return pd.DataFrame(rows, columns=COLUMNS[:3]).assign(role=roles)
 
 
+def _fold(split: dict, chromsizes: dict[str, int], window_bp: int) -> pd.DataFrame:
+    """Fold `fold` (from 1 on) of `folds`. It validates on what the next one tests, the last on what the first tests.
+
+    Without `block_bp` a fold tests whole chromosomes, dealt so that all test about as much: the longest first, each to
+    the fold that has least. With it every chromosome is cut into blocks of that length, the last one up to twice as
+    long; blocks are shuffled by `seed` and dealt. Regions that train lose `gap_bp` beside what validates or tests, and
+    regions that validate beside what tests. What is shorter than a window is left out.
+    """
+    by_block, n_folds = "block_bp" in split, split["folds"]
+    blocks = [
+        (chrom, start_bp, end_bp)
+        for chrom, length_bp in chromsizes.items()
+        for start_bp, end_bp in pairwise(_borders(length_bp, split["block_bp"] if by_block else length_bp))
+        if end_bp - start_bp >= window_bp
+    ]
+    if len(blocks) < n_folds:
+        remedy = "block_bp" if by_block else "give block_bp, with gap_bp and seed, to cut chromosomes into blocks"
+        raise InputError(
+            f"splits: {n_folds} folds need as many {'blocks' if by_block else 'chromosomes'} of a window "
+            f"({window_bp:,} bp) or longer, and the genome has {len(blocks)}; lower folds, or {remedy}"
+        )
+    tested_by = np.empty(len(blocks), dtype=int)
+    if by_block:
+        order = np.random.default_rng(split["seed"]).permutation(len(blocks))
+        tested_by[order] = np.arange(len(blocks)) % n_folds
+    else:
+        tested_bp = np.zeros(n_folds)
+        for i in sorted(range(len(blocks)), key=lambda i: -blocks[i][2]):
+            tested_by[i] = tested_bp.argmin()
+            tested_bp[tested_by[i]] += blocks[i][2]
+    number = split["fold"] - 1
+    role_of = {number: "test", (number + 1) % n_folds: "validation"}
+    roles = [role_of.get(fold, "train") for fold in tested_by]
+    regions = _apart(blocks, roles, split.get("gap_bp", 0))
+    regions = regions[regions["end_bp"] - regions["start_bp"] >= window_bp].reset_index(drop=True)
+    if lost := [role for role in ROLES if role not in set(regions["role"])]:
+        raise InputError(
+            f"splits: fold {split['fold']} of {n_folds} has no {lost[0]} region of a window ({window_bp:,} bp) or "
+            "longer once gap_bp is taken off; lower gap_bp or raise block_bp"
+        )
+    return regions
+
+
+def _borders(length_bp: int, block_bp: int) -> list[int]:
+    """Where the blocks of a chromosome begin, and its end."""
+    return [*(number * block_bp for number in range(max(1, length_bp // block_bp))), length_bp]
+
+
+def _apart(blocks: list[tuple[str, int, int]], roles: list[str], gap_bp: int) -> pd.DataFrame:
+    """Regions of blocks in order along their chromosomes: neighbours that train are one region, and of two roles side
+    by side the one that gives way loses a gap."""
+    yields = {role: rank for rank, role in enumerate(ROLES)}  # a lower rank gives way to a higher one
+    regions: list[list] = []
+    for (chrom, start_bp, end_bp), role in zip(blocks, roles):
+        if regions and regions[-1][0] == chrom and regions[-1][2] == start_bp:
+            before = regions[-1]
+            if role == before[3] == "train":
+                before[2] = end_bp
+                continue
+            before[2] -= gap_bp * (yields[before[3]] < yields[role])
+            start_bp += gap_bp * (yields[role] < yields[before[3]])
+        regions.append([chrom, start_bp, end_bp, role])
+    return pd.DataFrame(regions, columns=COLUMNS)
+
+
 def make(split: dict, chromsizes: dict[str, int], window_bp: int) -> pd.DataFrame:
     """Regions of one fold: chrom, start_bp, end_bp, role, checked.
 
@@ -106,6 +173,10 @@ def make(split: dict, chromsizes: dict[str, int], window_bp: int) -> pd.DataFram
         regions = _drawn(split, chromsizes, split["block_bp"], split["gap_bp"], window_bp)
     elif kind == "random":
         regions = _drawn(split, chromsizes, window_bp, 0, window_bp)
+    elif kind == "folds":
+        if "block_bp" in split and split["block_bp"] < window_bp:
+            raise InputError(f"splits: block_bp {split['block_bp']:,} is less than a window ({window_bp:,}); raise it")
+        regions = _fold(split, chromsizes, window_bp)
     else:
         regions = read(split["path"])
     check(regions, chromsizes, split.get("path", f"splits ({kind})"))

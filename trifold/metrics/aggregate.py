@@ -1,15 +1,17 @@
 """Scores of many windows, seeds and arms in two tables: how good each arm is, and how it differs from others.
 
-Both read the rows of ``windows.tsv`` of every evaluation. Seeds and windows are kept apart: the spread of a score is
-over seeds, the interval of a difference is over windows, each window being its mean over seeds.
+Both read the rows of ``windows.tsv`` of every evaluation, folds together. Seeds and windows are kept apart: the spread
+of a score is over seeds, each being its mean over the windows; the interval of a difference is over independent
+stretches of the genome (`intervals`), each window being its mean over seeds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from trifold.errors import InputError
+from trifold.metrics import intervals
 
 # metric -> is a larger value the better one?
 HIGHER_IS_BETTER = {
@@ -34,7 +36,11 @@ HIGHER_IS_BETTER = {
 }
 VIEW = ["degradation", "sample", "reference", "scale"]
 WINDOW = ["fold", "chrom", "start_bp", "end_bp"]
-_INTERVAL = (0.025, 0.975)
+# Of a family of comparisons at most so often a verdict where there is no difference.
+ALPHA = 0.05
+UNDECIDED, TOO_FEW = "undecided", "too few"
+# Of a comparison: what stands beside the names of what is compared.
+COMPARED = ["n_windows", "n_stretches", "difference", "ci_low", "ci_high", "p", "p_holm", "better"]
 
 
 def summarise(windows: pd.DataFrame) -> pd.DataFrame:
@@ -51,64 +57,93 @@ def summarise(windows: pd.DataFrame) -> pd.DataFrame:
     return table.join(n_windows).reset_index()[[*keys, "n_seeds", "n_windows", "mean", "sd"]]
 
 
-def compare(windows: pd.DataFrame, reference_arms: Sequence[str], n_bootstrap: int, seed: int) -> pd.DataFrame:
-    """Paired differences between every arm and each reference arm, with a 95 % interval over windows.
+def compare(
+    windows: pd.DataFrame,
+    reference_arms: Sequence[str],
+    comparable: Callable[[str, str], bool] = lambda arm, other: True,
+) -> pd.DataFrame:
+    """Paired differences between every arm and each reference arm, with a 95 % interval over stretches of the genome.
 
-    The windows both arms have a value for are resampled with replacement, `n_bootstrap` times, and the interval is
-    that of the mean difference (percentiles). It says nothing of other seeds or other genomes. Every view starts the
-    generator with `seed` and shares its resamples among metrics and arms, so one comparison does not depend on
-    which others are made.
+    Compared are the windows both arms have a value for, in pairs of arms that are `comparable`. The interval is that of
+    the difference alone and says nothing of other seeds or genomes. Verdicts are over all comparisons of a view
+    (`judge`): they are those of every table and figure that shows some of them.
 
-    Columns: degradation, sample, reference, scale, metric, arm, reference_arm, n_windows, difference (arm minus
-    reference arm), ci_low, ci_high (NaN with fewer than two windows) and better: "arm", "reference_arm", or
-    "undecided" where the interval holds zero. Raises InputError for a reference arm that no row has.
+    Columns: degradation, sample, reference, scale, metric, arm, reference_arm, n_windows, n_stretches, difference (arm
+    minus reference arm), ci_low, ci_high, p (NaN with fewer than `intervals.LEAST_STRETCHES` stretches), p_holm, and
+    better: "arm", "reference_arm", "undecided" or "too few". Raises InputError for a reference arm that no row has.
     """
     if unknown := set(reference_arms) - set(windows["arm"]):
         raise InputError(
             f"config: evaluate/comparison/reference_arms: {sorted(unknown)} was not evaluated; "
             f"name arms among {sorted(set(windows['arm']))}"
         )
-    columns = [*VIEW, "metric", "arm", "reference_arm", "n_windows", "difference", "ci_low", "ci_high", "better"]
+    numbers = ["n_windows", "difference", "n_stretches", "ci_low", "ci_high", "p"]
     rows = []
     for view, scores in _by_metric(windows).groupby(VIEW):
-        # One row per window, one column per metric and arm.
-        table = scores.groupby([*WINDOW, "metric", "arm"])["value"].mean().unstack(["metric", "arm"])
+        # One row per window and seed, one column per metric and arm.
+        table = scores.groupby([*WINDOW, "seed", "metric", "arm"])["value"].mean().unstack(["metric", "arm"])
         pairs = [
             (metric, arm, reference)
             for metric, arm in table.columns
             for reference in reference_arms
-            if reference != arm and (metric, reference) in table.columns
+            if reference != arm and (metric, reference) in table.columns and comparable(arm, reference)
         ]
         if not pairs:
             continue
-        differences = np.stack([(table[metric, arm] - table[metric, other]) for metric, arm, other in pairs], axis=1)
-        n_windows, difference, low, high = bootstrap(differences, n_bootstrap, seed)
-        for (metric, arm, other), n, *numbers in zip(pairs, n_windows, difference, low, high):
-            if n:
-                rows.append((*view, metric, arm, other, n, *numbers, _better(metric, *numbers[1:])))
-    return pd.DataFrame(rows, columns=columns).sort_values(columns[:7], ignore_index=True)
+        differences = _differences(table, pairs, scores.groupby("arm")["seed"].unique().map(set))
+        stretch = intervals.stretches(differences.index.to_frame())
+        n_windows, difference, interval = intervals.of_means(differences.to_numpy(), stretch)
+        compared = zip(pairs, n_windows, difference, *interval)
+        rows += [(*view, *pair, n, *of_pair) for pair, n, *of_pair in compared if n]
+    frame = pd.DataFrame(rows, columns=[*VIEW, "metric", "arm", "reference_arm", *numbers])
+    frame = judge(frame, VIEW, ("arm", "reference_arm"))
+    order = [*VIEW, "metric", "arm", "reference_arm", *COMPARED]
+    return frame[order].sort_values(order[:7], ignore_index=True)
 
 
-def bootstrap(differences: np.ndarray, n_bootstrap: int, seed: int) -> tuple[np.ndarray, ...]:
-    """Mean of each column of (windows, columns) and its 95 % percentile interval over resampled windows.
+def _differences(table: pd.DataFrame, pairs: Sequence[tuple[str, str, str]], seeds_of: pd.Series) -> pd.DataFrame:
+    """Windows x pairs: differences, means over seeds. Arms of the same seeds are paired seed by seed, so that a window
+    that one of them lacks in some seed is not held against it in another; of others the means are."""
+    means = table.groupby(level=WINDOW).mean()
+    paired = {
+        number: table[metric, arm] - table[metric, other]
+        for number, (metric, arm, other) in enumerate(pairs)
+        if seeds_of[arm] == seeds_of[other]
+    }
+    by_seed = pd.DataFrame(paired, index=table.index).groupby(level=WINDOW).mean()
+    columns = [
+        by_seed[number] if number in paired else means[metric, arm] - means[metric, other]
+        for number, (metric, arm, other) in enumerate(pairs)
+    ]
+    return pd.concat(columns, axis=1)
 
-    Missing values are NaN; a column's mean is that of the values it has. Returns (n, mean, low, high), one value per
-    column; low and high are NaN with fewer than two values.
+
+def judge(comparisons: pd.DataFrame, family: Sequence[str], pair: tuple[str, str]) -> pd.DataFrame:
+    """Comparisons (metric, difference, p) with p_holm and better, the verdict.
+
+    family  columns that comparisons of one table share: p_holm is p corrected for their number (`intervals.holm`)
+    pair    columns that name the two compared; the same two the other way round are one comparison
+    better: the one of `pair` that is, where p_holm is below `ALPHA`; "undecided" else, and "too few" where p is NaN,
+    since there are fewer than `intervals.LEAST_STRETCHES` stretches.
     """
-    present = np.isfinite(differences)
-    values = np.where(present, differences, 0)
-    n_windows = len(differences)
-    n = present.sum(axis=0)
-    rng = np.random.default_rng(seed)
-    # How often each window is drawn: with it, all resampled means of all columns are one matrix product.
-    drawn = rng.multinomial(n_windows, np.full(n_windows, 1 / n_windows), size=n_bootstrap).astype(np.float64)
-    covered = drawn @ present
-    means = np.divide(drawn @ values, covered, out=np.full(covered.shape, np.nan), where=covered > 0)
-    intervals = np.full((2, len(n)), np.nan)
-    enough = n >= 2
-    intervals[:, enough] = np.nanquantile(means[:, enough], _INTERVAL, axis=0)
-    mean = np.divide(values.sum(axis=0), n, out=np.full(len(n), np.nan), where=n > 0)
-    return n, mean, *intervals
+    p_holm = np.full(len(comparisons), np.nan)
+    for at in comparisons.groupby(list(family), sort=False, dropna=False).indices.values():
+        rows = comparisons.iloc[at]
+        names = zip(rows["metric"], *(rows[name] for name in pair))
+        same = pd.Series([(metric, *sorted(two)) for metric, *two in names])
+        once = ~same.duplicated()
+        corrected = dict(zip(same[once], intervals.holm(rows["p"].to_numpy(dtype=float)[once])))
+        p_holm[at] = same.map(corrected)
+    judged = comparisons.assign(p_holm=p_holm)
+    return judged.assign(better=[_better(row, pair) for row in judged.itertuples()])
+
+
+def _better(row, pair: tuple[str, str]) -> str:
+    if np.isnan(row.p):
+        return TOO_FEW
+    if row.p_holm >= ALPHA:
+        return UNDECIDED
+    return pair[0] if (row.difference > 0) == HIGHER_IS_BETTER[row.metric] else pair[1]
 
 
 def _by_metric(windows: pd.DataFrame) -> pd.DataFrame:
@@ -117,9 +152,3 @@ def _by_metric(windows: pd.DataFrame) -> pd.DataFrame:
     keys = [*VIEW, *WINDOW, "arm", "seed"]
     long = windows.melt(id_vars=keys, value_vars=metrics, var_name="metric", value_name="value")
     return long[np.isfinite(long["value"])]
-
-
-def _better(metric: str, low: float, high: float) -> str:
-    if not (low > 0 or high < 0):
-        return "undecided"
-    return "arm" if (low > 0) == HIGHER_IS_BETTER[metric] else "reference_arm"

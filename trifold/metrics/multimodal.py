@@ -7,7 +7,8 @@ included, so they mostly measure the decay with distance. The same scores by dis
 the paper gives neither.
 
 `loop_metrics`, `map_metrics` and `cage_metrics` score one prediction. `loop_resamples`, `map_resamples` and
-`cage_resamples` give the same scores of resampled windows, from which `compare` takes paired differences.
+`cage_resamples` give the same scores of windows that count several times or not at all, from which `compare` takes
+paired differences and their intervals over stretches of the genome (`intervals`).
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from trifold.errors import InputError
-from trifold.metrics import pixels, scc
+from trifold.metrics import intervals, pixels, scc
 from trifold.metrics.classification import auprc, auroc, f1, precision, recall
 from trifold.metrics.pixels import FLAT, ratio
 
@@ -26,11 +27,10 @@ CAGE_METRICS = ("pearson", "r2", "r2_swapped", "pearson_tss", "r2_tss", "r2_swap
 MAP_COLUMNS = ["metric", "distance_bp", "n", "value"]
 # Half-width of HiCRep's mean filter. What HiCRep advises for fine maps would cover half of a window of 50 bins.
 SCC_H = 1
-_INTERVAL = (0.025, 0.975)
-# Resamples are drawn in blocks of at most so many entries (resamples x windows).
+# Stretches are left out in blocks of at most so many entries (stretches x windows).
 _BLOCK = 1 << 24
 
-# A function of weights (B, n), how often each of n windows counts in B resamples, to metric -> (B,).
+# A function of weights (B, n), how often each of n windows counts in B samples of them, to metric -> (B,).
 Resamples = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
@@ -165,16 +165,15 @@ def cage_resamples(predicted: np.ndarray, target: np.ndarray, tss: np.ndarray) -
     return resample
 
 
-def compare(
-    of_arm: Sequence[Resamples], of_reference: Sequence[Resamples], n_windows: int, n_bootstrap: int, seed: int
-) -> pd.DataFrame:
-    """Paired differences, arm minus reference, with a 95 % interval over windows; a score is its mean over predictions.
+def compare(of_arm: Sequence[Resamples], of_reference: Sequence[Resamples], stretch: np.ndarray) -> pd.DataFrame:
+    """Paired differences, arm minus reference, with a 95 % interval over stretches; scores are means over predictions.
 
-    of_arm, of_reference  a prediction for every seed
+    of_arm, of_reference  a prediction for every seed, all of the same windows
+    stretch               (windows,) the stretch of the genome of every window (`intervals.stretches`)
 
-    All predictions are of the same windows, which are drawn with replacement `n_bootstrap` times, for both at once
-    (percentiles). Columns: metric, difference, ci_low, ci_high (NaN with fewer than two windows, or where a score is
-    not defined).
+    Both scores are taken again without each stretch, of all other windows together (`intervals.jackknife`). Columns:
+    metric, difference, n_stretches, ci_low, ci_high, p; the last three are NaN with fewer than
+    `intervals.LEAST_STRETCHES`, or where a score is not defined without some stretch.
     """
 
     def mean(predictions: Sequence[Resamples], weights: np.ndarray) -> pd.DataFrame:
@@ -186,19 +185,18 @@ def compare(
     def difference(weights: np.ndarray) -> pd.DataFrame:
         return mean(of_arm, weights) - mean(of_reference, weights)
 
-    whole = difference(np.ones((1, n_windows))).iloc[0]
-    rng, step = np.random.default_rng(seed), max(1, _BLOCK // n_windows)
-    share = np.full(n_windows, 1 / n_windows)
-    drawn = pd.concat(
-        difference(rng.multinomial(n_windows, share, size=min(step, n_bootstrap - start)).astype(float))
-        for start in range(0, n_bootstrap, step)
-    )
-    edges = np.full((2, len(whole)), np.nan)
-    defined = drawn.notna().any().to_numpy() & (n_windows > 1)
-    edges[:, defined] = np.nanquantile(drawn.to_numpy()[:, defined], _INTERVAL, axis=0)
-    return pd.DataFrame(
-        {"metric": whole.index, "difference": whole.to_numpy(), "ci_low": edges[0], "ci_high": edges[1]}
-    )
+    whole = difference(np.ones((1, len(stretch)))).iloc[0]
+    members = np.unique(stretch)
+    without = np.full((len(members), len(whole)), np.nan)
+    if len(members) >= intervals.LEAST_STRETCHES:
+        step = max(1, _BLOCK // len(stretch))
+        for start in range(0, len(members), step):
+            weights = np.not_equal.outer(members[start : start + step], stretch).astype(float)
+            without[start : start + step] = difference(weights).to_numpy()
+        without[:, np.isnan(without).any(axis=0)] = np.nan
+    interval = intervals.jackknife(whole.to_numpy(), without)
+    numbers = {"ci_low": interval.low, "ci_high": interval.high, "p": interval.p}
+    return pd.DataFrame({"metric": whole.index, "difference": whole.to_numpy(), "n_stretches": len(members), **numbers})
 
 
 def _pooled(predicted: np.ndarray, target: np.ndarray) -> Resamples:

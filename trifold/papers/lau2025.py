@@ -15,7 +15,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from trifold.metrics.aggregate import bootstrap
+from trifold.metrics import intervals
+from trifold.metrics.aggregate import COMPARED, judge
 from trifold.papers import paper
 from trifold.papers.paper import PROTOCOLS, WINDOW
 from trifold.report import tables
@@ -31,7 +32,7 @@ COLUMNS = [
 ]
 GAIN_COLUMNS = [
     *("sample", "degradation", "row", "against", "protocol", "metric"),
-    *("n_windows", "difference", "ci_low", "ci_high", "better"),
+    *COMPARED,
 ]
 
 
@@ -72,16 +73,13 @@ def table1(scores: pd.DataFrame, rows: Mapping[str, Sequence[str]], published: p
 
 
 def gains(
-    scores: pd.DataFrame,
-    rows: Mapping[str, Sequence[str]],
-    differences: Mapping[str, Sequence[str]],
-    n_bootstrap: int,
-    seed: int,
+    scores: pd.DataFrame, rows: Mapping[str, Sequence[str]], differences: Mapping[str, Sequence[str]]
 ) -> pd.DataFrame:
     """What a row of Table 1 has over others on the same windows, protocol by protocol; columns `GAIN_COLUMNS`.
 
     `differences` is the config's lau2025/differences: row -> rows it is held against. difference is row minus other,
-    the mean over windows, with a 95 % interval over resampled windows; better: "row", "against", or "undecided".
+    the mean over windows, with a 95 % interval over stretches of the genome; better: "row", "against", "undecided" or
+    "too few", over all comparisons of a sample and low map (`aggregate.judge`).
     """
     scores = _tested(scores, rows)
     lines = []
@@ -94,12 +92,14 @@ def gains(
                     if any(runs_of_row.empty for runs_of_row in pair):
                         continue
                     means = [runs_of_row.groupby(WINDOW)[list(METRICS)].mean() for runs_of_row in pair]
-                    n, *numbers = bootstrap((means[0] - means[1]).to_numpy(float), n_bootstrap, seed)
-                    for metric, count, difference, low, high in zip(METRICS, n, *numbers):
-                        better = paper.better(metric, low, high)
-                        key = [sample, degradation, row, other, protocol, metric]
-                        lines.append([*key, count, difference, low, high, better])
-    return pd.DataFrame(lines, columns=GAIN_COLUMNS)
+                    difference = (means[0] - means[1]).astype(float)
+                    stretch = intervals.stretches(difference.index.to_frame())
+                    n, mean, interval = intervals.of_means(difference.to_numpy(), stretch)
+                    key = [sample, degradation, row, other, protocol]
+                    lines += [[*key, *numbers] for numbers in zip(METRICS, n, mean, *interval)]
+    numbers = ["metric", "n_windows", "difference", "n_stretches", "ci_low", "ci_high", "p"]
+    frame = pd.DataFrame(lines, columns=[*GAIN_COLUMNS[:5], *numbers])
+    return judge(frame, ["sample", "degradation"], ("row", "against"))[GAIN_COLUMNS]
 
 
 def _tested(scores: pd.DataFrame, rows: Mapping[str, Sequence[str]]) -> pd.DataFrame:
@@ -155,21 +155,15 @@ def _gains_part(rows: pd.DataFrame) -> Part:
     lines = []
     for (row, other, protocol), of_pair in rows.groupby(["row", "against", "protocol"], sort=False):
         gain_of_metric = {gain.metric: gain for gain in of_pair.itertuples()}
-        lines.append(
-            ([row, other, protocol], [paper.gain_cell(gain_of_metric[metric], style) for metric, style in styles])
-        )
-    groups = [(tables.heading(metric, style), ["difference"]) for metric, style in styles]
+        cells = [cell for metric, style in styles for cell in paper.judged_cells(gain_of_metric[metric], style)]
+        lines.append(([row, other, protocol], cells))
+    groups = [(tables.heading(metric, style), ["difference", "verdict"]) for metric, style in styles]
     title = "What the sequence adds to Table 1: paired differences"
     note = (
-        f"Row minus other on the same {MAPS.unit}s, with the 95 % interval over {paper.span(*_counts(rows))} resampled "
-        f"{MAPS.unit}s; sample {rows['sample'].iloc[0]}, low map “{rows['degradation'].iloc[0]}”. The report gives no "
-        "such number. An interval says nothing of other seeds or genomes."
+        f"Row minus other on the same {MAPS.unit}s; sample {rows['sample'].iloc[0]}, low map "
+        f"“{rows['degradation'].iloc[0]}”. {paper.compared_note(rows, MAPS.unit)} The report gives no such number."
     )
     return Table(title, ["model", "against", "protocol"], groups, lines, note), styles
-
-
-def _counts(rows: pd.DataFrame) -> tuple[int, int]:
-    return rows["n_windows"].min(), rows["n_windows"].max()
 
 
 def write(frame: pd.DataFrame, against: pd.DataFrame, folder: str | Path) -> list[Path]:

@@ -8,10 +8,14 @@ from pathlib import Path
 import pandas as pd
 
 from trifold.errors import InputError
+from trifold.metrics.aggregate import ALPHA, TOO_FEW, UNDECIDED
+from trifold.metrics.intervals import LEAST_STRETCHES
 from trifold.report import tables
 from trifold.report.sections import Table
 from trifold.report.tables import METRICS, Cell, Format, Metric
 
+# Of a comparison that `aggregate.judge` has judged, by the column of what is better.
+_VERDICTS = {"row": "better", "run": "better", "against": "worse", UNDECIDED: UNDECIDED, TOO_FEW: "–"}
 PROTOCOLS = ("paper", "published", "corrected")
 WINDOW = ["fold", "chrom", "start_bp", "end_bp"]
 # Columns of a paper's tables that are no scores.
@@ -97,13 +101,6 @@ def merged(windows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(spans, columns=WINDOW[1:])
 
 
-def better(metric: str, low: float, high: float) -> str:
-    """Of an interval of row minus other: "row", "against", or "undecided" where it holds zero or is not known."""
-    if not (low > 0 or high < 0):
-        return "undecided"
-    return "row" if (low > 0) == METRICS[metric].higher_is_better else "against"
-
-
 def cell(row, style: Format) -> Cell:
     """A cell of a row with mean, sd and printed (the paper's own digits)."""
     if row is None or math.isnan(row.mean):
@@ -115,11 +112,28 @@ def cell(row, style: Format) -> Cell:
 
 
 def gain_cell(row, style: Format) -> Cell:
-    """A cell of a row with difference, ci_low and ci_high."""
+    """A cell of a row with difference, ci_low, ci_high and n_stretches."""
     if row is None or math.isnan(row.difference):
         return Cell()
-    interval = "" if math.isnan(row.ci_low) else style.interval(row.ci_low, row.ci_high)
-    return Cell(style.number(row.difference, sign=True), interval)
+    return Cell(style.number(row.difference, sign=True), tables.interval_of(row, style))
+
+
+def judged_cells(row, style: Format) -> list[Cell]:
+    """Two cells of a row with what `gain_cell` takes, and better: the difference and its verdict."""
+    if row is None or math.isnan(row.difference):
+        return [Cell(), Cell()]
+    return [gain_cell(row, style), Cell(_VERDICTS[row.better])]
+
+
+def compared_note(rows: pd.DataFrame, unit: str) -> str:
+    """What a reader must know of the differences of a table: n_windows, n_stretches."""
+    windows, stretches = (span(rows[name].min(), rows[name].max()) for name in ("n_windows", "n_stretches"))
+    return (
+        f"In brackets the 95 % interval of that difference over {stretches} independent stretches of the genome "
+        f"({windows} {unit}s). Better or worse: Holm's p over all {len(rows)} comparisons of the table is below "
+        f"{ALPHA}; with fewer than {LEAST_STRETCHES} stretches neither is said. An interval says nothing of other "
+        "seeds or genomes."
+    )
 
 
 def span(low: int, high: int) -> str:

@@ -8,7 +8,7 @@ from trifold.errors import InputError
 def used(config: dict, paper: str) -> dict:
     """The section of a paper with the arms that this experiment uses; a row, or a figure, without any is left out.
 
-    Raises InputError for differences of a row that is none of Table 1.
+    Raises InputError for differences of a row that is none of Table 1, and for a row of a split that is not there.
     """
 
     def present(value) -> Any:
@@ -25,4 +25,9 @@ def used(config: dict, paper: str) -> dict:
         if table != "differences":  # which name rows
             reduced = {row: present(value) for row, value in rows.items()}
             section[table] = {row: value for row, value in reduced.items() if value}
+            for row, value in section[table].items():
+                if isinstance(value, dict) and value.get("fold", "") not in {"", *(folds := config["splits"])}:
+                    raise InputError(
+                        f"config: {paper}/{table}/{row}/fold: {value['fold']!r} is not one of {sorted(folds)}"
+                    )
     return section

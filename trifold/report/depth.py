@@ -3,8 +3,9 @@
 The config's section `depth` names, under a label each, the arms to look at and the reference arms they are held
 against, one arm per degradation. A low map keeps 1/thin of the contacts (`kept`). Two tidy frames hold the numbers:
 
-- `gain`: difference and 95 % interval over test windows, taken from `aggregate.compare` as they are. The interval says
-  nothing of other trainings; the smallest and largest difference over seeds (seed_low, seed_high) stand beside it.
+- `gain`: difference and 95 % interval over stretches of the genome, taken from `aggregate.compare` as they are, and
+  verdicts over all comparisons of a table. The interval says nothing of other trainings; the smallest and largest
+  difference over seeds (seed_low, seed_high) stand beside it.
 - `gain_by_distance`: the difference by genomic distance, mean and range over seeds. distance.tsv pools the windows, so
   there is no interval over them.
 
@@ -25,7 +26,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from trifold.errors import InputError
-from trifold.metrics.aggregate import WINDOW
+from trifold.metrics.aggregate import ALPHA, TOO_FEW, WINDOW, judge
 from trifold.report.figures import (
     INK,
     LEARNED,
@@ -39,7 +40,17 @@ from trifold.report.figures import (
     save,
     styled,
 )
-from trifold.report.tables import KEYS, METRICS, VERDICTS, Format, View, escape_markdown, escape_tex, views
+from trifold.report.tables import (
+    KEYS,
+    METRICS,
+    VERDICTS,
+    Format,
+    View,
+    escape_markdown,
+    escape_tex,
+    interval_of,
+    views,
+)
 
 # (metric, scale) of the columns of table and figure, and of the rows of the figure by distance.
 SCORES = (("mse", "observed"), ("scc_hicrep", "balanced"), ("pearson", "oe"))
@@ -55,7 +66,7 @@ _KEYS = ["sample", "reference", "against", "label", "degradation", "kept", "metr
 COLUMNS = [
     *_KEYS,
     *("n_seeds", "n_windows", "mean", "sd", "reference_mean", "reference_sd"),
-    *("difference", "ci_low", "ci_high", "seed_low", "seed_high", "verdict"),
+    *("n_stretches", "difference", "ci_low", "ci_high", "p", "p_holm", "seed_low", "seed_high", "verdict"),
 ]
 COLUMNS_BY_DISTANCE = [*_KEYS, "distance_bp", "n_seeds", "difference", "seed_low", "seed_high"]
 
@@ -80,7 +91,8 @@ def gain(
 
     reference: the map scored against (deep, truth); against, reference_arm: what the difference is taken from;
     kept: share of the contacts; mean, sd: of the arm, over seeds (sd NaN with one), and likewise of the reference;
-    verdict: better, worse, or undecided where the interval holds zero.
+    verdict: better, worse, undecided or too few, over all comparisons of a sample, map and reference
+    (`aggregate.judge`).
     Raises InputError for a label with two arms or two degradations at one depth, for a reference that is not one of
     evaluate/comparison/reference_arms, and where nothing is left to compare.
     """
@@ -107,11 +119,13 @@ def gain(
                 *_names(view, pair, metric, degradations),
                 *(mean["n_seeds"], comparison["n_windows"]),
                 *(mean["mean"], mean["sd"], reference["mean"], reference["sd"]),
-                *comparison[["difference", "ci_low", "ci_high"]],
-                *(of_seed.min(), of_seed.max(), VERDICTS[comparison["better"]]),
+                *comparison[["n_stretches", "difference", "ci_low", "ci_high", "p"]],
+                *(of_seed.min(), of_seed.max()),
             )
         )
-    return _ordered(pd.DataFrame(lines, columns=COLUMNS), chosen)
+    frame = pd.DataFrame(lines, columns=[name for name in COLUMNS if name not in ("p_holm", "verdict")])
+    judged = judge(frame, ["sample", "reference", "against"], ("arm", "reference_arm"))
+    return _ordered(judged.assign(verdict=judged["better"].map(VERDICTS))[COLUMNS], chosen)
 
 
 def gain_by_distance(distance: pd.DataFrame, chosen: Mapping, degradations: Mapping) -> pd.DataFrame:
@@ -291,9 +305,9 @@ def _lines(rows: pd.DataFrame, styles: Mapping) -> Iterator[tuple[float, str, li
 def _cell(row, style: Format) -> tuple[str, str]:
     if row is None:
         return "–", ""
-    known = not math.isnan(row.ci_low)
-    interval = f" {style.interval(row.ci_low, row.ci_high)}" if known else ""
-    difference = f"{style.number(row.difference, sign=True)}{interval}, {row.verdict}"
+    difference = f"{style.number(row.difference, sign=True)} {interval_of(row, style)}".strip()
+    if row.verdict != TOO_FEW:
+        difference += f", {row.verdict}"
     return _mean(style, row.mean, row.sd), difference
 
 
@@ -302,14 +316,15 @@ def _mean(style: Format, mean: float, sd: float) -> str:
 
 
 def _title(rows: pd.DataFrame) -> str:
-    windows, seeds = (
+    windows, stretches, seeds = (
         f"{low:.0f}" if low == high else f"{low:.0f}–{high:.0f}"
-        for low, high in ((rows[name].min(), rows[name].max()) for name in ("n_windows", "n_seeds"))
+        for low, high in ((rows[name].min(), rows[name].max()) for name in ("n_windows", "n_stretches", "n_seeds"))
     )
     return (
-        f"{rows['sample'].iloc[0]}, against {_MAPS[rows['reference'].iloc[0]]}; windows: {windows}, seeds: {seeds}. "
-        f"± is the standard deviation over seeds. In brackets: difference from {rows['against'].iloc[0]}, "
-        "95 % interval over windows."
+        f"{rows['sample'].iloc[0]}, against {_MAPS[rows['reference'].iloc[0]]}; windows: {windows}, stretches: "
+        f"{stretches}, seeds: {seeds}. ± is the standard deviation over seeds. In brackets: difference from "
+        f"{rows['against'].iloc[0]}, 95 % interval over stretches; better, worse: Holm's p over all {len(rows)} "
+        f"comparisons of the table is below {ALPHA}."
     )
 
 
@@ -334,8 +349,8 @@ def _share(share_kept: float) -> str:
 def gain_figure(frame: pd.DataFrame, chosen: Mapping) -> Figure:
     """Difference from the first reference against the share of contacts kept, deep to shallow.
 
-    `frame` is that of `gain`. A panel per metric, a row per sample and map; bars are the 95 % intervals over windows,
-    filled marks are decided, the shaded half is the better one.
+    `frame` is that of `gain`. A panel per metric, a row per sample and map; bars are the 95 % intervals over stretches
+    of the genome, filled marks are decided, the shaded half is the better one.
     """
     against, rows, colours = _first(frame, chosen)
     lines = list(rows.groupby(["sample", "reference"], sort=False))
@@ -356,7 +371,7 @@ def gain_figure(frame: pd.DataFrame, chosen: Mapping) -> Figure:
                 axes.plot(x, y, color=colour, lw=1.1, alpha=0.55, label=label)
                 axes.vlines(x, low, high, color=colour, lw=1.8)
                 for at, value, verdict in zip(x, y, points["verdict"]):
-                    face = "white" if verdict == "undecided" else colour
+                    face = colour if verdict in ("better", "worse") else "white"
                     axes.plot([at], [value], "o", ms=5, mec=colour, mew=1.4, mfc=face)
             _zero(axes, METRICS[metric].higher_is_better)
             axes.set_title(_heading(metric, style) if of_line is lines[0][1] else "", fontsize=9)
@@ -370,7 +385,7 @@ def gain_figure(frame: pd.DataFrame, chosen: Mapping) -> Figure:
     _finish(
         figure,
         grid[0, 0],
-        f"difference from {against}; bars: 95 % interval over windows; filled: decided; shaded: better",
+        f"difference from {against}; bars: 95 % interval over stretches; filled: decided; shaded: better",
     )
     return figure
 

@@ -360,7 +360,8 @@ def intervals(
 ) -> Figure:
     """Forest plot: arm − reference arm with its 95 % interval, one panel per metric.
 
-    The shaded half is the better one. A filled mark is an interval that excludes zero.
+    The shaded half is the better one. A filled mark is a verdict (`aggregate.judge`), which asks for more than an
+    interval without zero; a mark without an interval rests on too few stretches.
     """
     rows = view.of(comparisons)
     rows = rows[(rows["reference_arm"] == reference_arm) & (rows["arm"] != reference_arm) & rows["difference"].notna()]
@@ -381,7 +382,7 @@ def intervals(
                 continue
             row = of_metric.loc[name]
             colour = styles[name].colour
-            decided = row.better != "undecided"
+            decided = row.better in ("arm", "reference_arm")
             axes.plot([row.ci_low / unit, row.ci_high / unit], [y, y], color=colour, lw=1.8)
             axes.plot([row.difference / unit], [y], "o", ms=5, mec=colour, mew=1.4, mfc=colour if decided else "white")
         axes.axvline(0, color=INK, lw=1)
@@ -400,7 +401,7 @@ def intervals(
     for label, name in zip(all_axes[0].get_yticklabels(), names):
         label.set_color(styles[name].colour)
         label.set_fontsize(9.5)
-    note = f"difference from {reference_arm}, 95 % interval; shaded: better"
+    note = f"difference from {reference_arm}, 95 % interval; shaded: better; filled: decided, of all comparisons here"
     figure.text(names_in / 10.2, 0.1 / height, note, fontsize=9, color=MUTED)
     return figure
 

@@ -20,6 +20,8 @@ from markupsafe import Markup
 from trifold import plan
 from trifold.config import CEILINGS
 from trifold.genome import Region
+from trifold.metrics.aggregate import ALPHA
+from trifold.metrics.intervals import LEAST_STRETCHES
 from trifold.report import figures, origins, samples, tables
 from trifold.report.figures import Drawn
 from trifold.report.logged import Logged
@@ -122,6 +124,7 @@ def build(
     )
     environment.filters |= {"blocks": _blocks, "count": tables.count}
     environment.globals.update(NO_MODEL=NO_MODEL, SCALES=tables.SCALES, heading=tables.heading)
+    environment.globals.update(alpha=ALPHA, least_stretches=LEAST_STRETCHES)
     html = environment.get_template("page.html.j2").render(
         style=Markup((TEMPLATES / "style.css").read_text()),
         script=Markup((TEMPLATES / "page.js").read_text()),
@@ -138,7 +141,7 @@ def build(
         regions=_regions(regions),
         colours={name: style.colour for name, style in (figures.palette(arms) | figures.CEILING_STYLES).items()},
         choices=_choices(views, reference_arms),
-        cautions=tables.cautions(scores, arms),
+        cautions=tables.cautions(scores, comparisons, arms),
         findings=_finding_blocks(scores, comparisons, arms, views),
         scores=_score_blocks(by_reference),
         intervals=_interval_blocks(drawings.intervals),

@@ -18,10 +18,13 @@ from trifold.architectures import ARCHITECTURES
 from trifold.config import CEILINGS
 from trifold.errors import InputError
 from trifold.genome import Region
-from trifold.metrics.aggregate import HIGHER_IS_BETTER
+from trifold.metrics.aggregate import ALPHA, COMPARED, HIGHER_IS_BETTER, TOO_FEW, UNDECIDED
+from trifold.metrics.intervals import LEAST_STRETCHES
 
 NO_MODEL = "no model"
 CEILING = "ceiling"  # the protocol of rows that are no arms
+# How `aggregate.compare` comes to its verdicts.
+JUDGED = f"better, worse: Holm's p over all comparisons of this map and scale is below {ALPHA}"
 MINUS = "\u2212"
 
 
@@ -101,6 +104,12 @@ def protocol_of(arms: Mapping, name: str) -> str:
     return arms[name].get("protocol", "corrected") if is_learned(arms, name) else NO_MODEL
 
 
+def comparable(arms: Mapping, name: str, other: str) -> bool:
+    """Whether a difference is taken between two arms: of one protocol, or one of them without a model."""
+    protocols = {protocol_of(arms, name), protocol_of(arms, other)}
+    return len(protocols - {NO_MODEL}) < 2
+
+
 def arm_order(arms: Mapping) -> list[str]:
     """Rows without a model first, then corrected arms, then published ones; each in the order of the config."""
     blocks = [NO_MODEL, "corrected", "published"]
@@ -128,7 +137,7 @@ def name_regions(regions: pd.DataFrame, most: int = 4) -> str:
 # ---------------------------------------------------------------- the frame of numbers
 
 
-_COMPARED = ["difference", "ci_low", "ci_high", "better"]
+_COMPARED = [name for name in COMPARED if name != "n_windows"]
 
 
 def score_table(
@@ -137,10 +146,11 @@ def score_table(
     """Every number of the score tables, one row per view, arm and metric.
 
     `scores` and `comparisons` are those of `trifold.metrics.aggregate`, `arms` the config's. Columns: the view,
-    arm, protocol, metric, n_seeds, n_windows, mean, sd (over seeds), reference_arm, difference, ci_low, ci_high,
-    better (arm − reference arm; empty across protocols), best (no comparable arm has a better mean), share (of the way
-    from the best row without a model to a replicate: 0 is that row, 1 the replicate; NaN where the replicate is
-    hardly better), test_regions. Ceilings come last, with the protocol "ceiling" and an sd over divisions of the reads.
+    arm, protocol, metric, n_seeds, n_windows, mean, sd (over seeds), reference_arm, n_stretches, difference, ci_low,
+    ci_high, p, p_holm, better (arm − reference arm; empty across protocols), best (no comparable arm has a better
+    mean), share (of the way from the best row without a model to a replicate: 0 is that row, 1 the replicate; NaN where
+    the replicate is hardly better), test_regions. Ceilings come last, with the protocol "ceiling" and an sd over
+    divisions of the reads.
     """
     _check(scores, arms)
     against = comparisons[comparisons["reference_arm"] == reference_arm]
@@ -148,9 +158,6 @@ def score_table(
     frame["protocol"] = [protocol_of(arms, name) for name in frame["arm"]]
     frame["reference_arm"] = reference_arm or ""
     frame["test_regions"] = test_regions
-    if reference_arm and (reference_protocol := protocol_of(arms, reference_arm)) != NO_MODEL:
-        foreign = ~frame["protocol"].isin([reference_protocol, NO_MODEL])
-        frame.loc[foreign, _COMPARED] = [math.nan, math.nan, math.nan, ""]
     frame["better"] = frame["better"].fillna("")
     frame["best"], frame["share"] = False, math.nan
     for (*_, metric), group in frame.groupby([*KEYS, "metric"], sort=False):
@@ -247,6 +254,13 @@ class Format(NamedTuple):
         return f"[{self.number(low)}, {self.number(high)}]"
 
 
+def interval_of(row, style: Format) -> str:
+    """The interval of a comparison (n_stretches, ci_low, ci_high), or that there are too few stretches for one."""
+    if row.n_stretches < LEAST_STRETCHES:
+        return f"[too few: {row.n_stretches:.0f}]"
+    return "" if math.isnan(row.ci_low + row.ci_high) else style.interval(row.ci_low, row.ci_high)
+
+
 class Cell(NamedTuple):
     """One score, formatted: `value` with its spread over seeds, and the difference from the reference arm."""
 
@@ -255,8 +269,12 @@ class Cell(NamedTuple):
     difference: str = ""
     interval: str = ""
     best: bool = False
-    verdict: str = ""  # better, worse or undecided against the reference arm; empty where nothing is compared
+    verdict: str = ""  # better, worse, undecided or too few, against the reference arm; empty where nothing is compared
     share: str = ""  # of the way from the best row without a model to a replicate
+
+    @property
+    def is_decided(self) -> bool:
+        return self.verdict in ("better", "worse")
 
 
 class Row(NamedTuple):
@@ -275,23 +293,35 @@ class Grid(NamedTuple):
 
 
 def title_of(view: View, rows: pd.DataFrame) -> str:
-    """Names the view, the test regions, the numbers of windows and seeds, and what is in the brackets."""
-    learned = rows[~rows["protocol"].isin([NO_MODEL, CEILING])]
-    seeds = int(learned["n_seeds"].max()) if len(learned) else 0
+    """Names the view, the test regions, the numbers of windows, stretches and seeds, and what is in the brackets."""
+    of_arms = rows[rows["protocol"] != CEILING]
+    seeds = int(of_arms["n_seeds"].max())
+    if seeds == 1 and (of_arms["protocol"] == NO_MODEL).all():
+        seeds = 0
     windows = sorted({int(n) for n in rows["n_windows"]})
     counts = f"{windows[0]}–{windows[-1]} windows" if len(windows) > 1 else count(windows[0], "window")
     counts += f", {count(seeds, 'seed')}" if seeds else ""
     title = f"{view}. Test regions: {rows['test_regions'].iloc[0]}; {counts}."
     if reference_arm := rows["reference_arm"].iloc[0]:
-        title += f" In brackets: difference from {reference_arm}, 95 % interval over windows."
+        title += f" In brackets: difference from {reference_arm}, 95 % interval{_over_stretches(rows)}; {JUDGED}."
     if rows["share"].notna().any():
         title += " In percent: the way from the best row without a model (0) to a replicate (100)."
     return title
 
 
+def _over_stretches(compared: pd.DataFrame) -> str:
+    """over 12–38 stretches"""
+    numbers = sorted(set(compared["n_stretches"].dropna().astype(int)))
+    if not numbers:
+        return ""
+    return (
+        f" over {numbers[0]}–{numbers[-1]} stretches" if len(numbers) > 1 else f" over {count(numbers[0], 'stretch')}"
+    )
+
+
 def count(n: int, noun: str) -> str:
-    """1 window, 2 windows, 1,024 windows."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+    """1 window, 2 windows, 1,024 windows; 2 stretches."""
+    return f"{n:,} {noun}{'' if n == 1 else 'es' if noun.endswith('ch') else 's'}"
 
 
 def grid(view: View, rows: pd.DataFrame) -> Grid:
@@ -306,7 +336,7 @@ def grid(view: View, rows: pd.DataFrame) -> Grid:
     return Grid(title_of(view, rows), metrics, formats, lines)
 
 
-VERDICTS = {"arm": "better", "reference_arm": "worse", "undecided": "undecided"}
+VERDICTS = {"arm": "better", "reference_arm": "worse", UNDECIDED: UNDECIDED, TOO_FEW: TOO_FEW}
 
 
 def _cell(row, style: Format) -> Cell:
@@ -318,10 +348,9 @@ def _cell(row, style: Format) -> Cell:
     cell = Cell(style.number(row.mean), spread, best=row.best, share=share)
     if math.isnan(row.difference) or row.arm == row.reference_arm:
         return cell
-    known = not math.isnan(row.ci_low + row.ci_high)
     return cell._replace(
         difference=style.number(row.difference, sign=True),
-        interval=style.interval(row.ci_low, row.ci_high) if known else "",
+        interval=interval_of(row, style),
         verdict=VERDICTS[row.better],
     )
 
@@ -371,7 +400,7 @@ def to_markdown(frame: pd.DataFrame) -> str:
 
 def _markdown_cell(cell: Cell) -> str:
     value = f"**{cell.value}**" if cell.best else cell.value
-    difference = f"({cell.difference} {cell.interval})".replace(" )", ")") if cell.difference else ""
+    difference = f"({_difference_of(cell)})" if cell.difference else ""
     return " ".join(part for part in (value, cell.spread, cell.share, difference) if part)
 
 
@@ -417,7 +446,12 @@ def _tex_value(cell: Cell) -> str:
 
 
 def _tex_difference(cell: Cell) -> str:
-    return rf"{{\footnotesize {escape_tex(f'{cell.difference} {cell.interval}'.strip())}}}" if cell.difference else ""
+    return rf"{{\footnotesize {escape_tex(_difference_of(cell))}}}" if cell.difference else ""
+
+
+def _difference_of(cell: Cell) -> str:
+    """+0.012 [0.008, 0.016] better; what is undecided is not said."""
+    return " ".join(filter(None, [cell.difference, cell.interval, cell.verdict if cell.is_decided else ""]))
 
 
 def write(frame: pd.DataFrame, stem: str, folder: str | Path) -> list[Path]:
@@ -434,11 +468,12 @@ def write(frame: pd.DataFrame, stem: str, folder: str | Path) -> list[Path]:
 
 
 STRONGEST = "the strongest row without a model"
-_STANDS = {"beats": "better", "undecided": "undecided", "loses": "worse"}
+_STANDS = {"beats": "better", UNDECIDED: UNDECIDED, "loses": "worse", "unknown": "without a verdict"}
 
 
 class Finding(NamedTuple):
-    """One comparison in words: `verdict` is beats, loses or undecided, `text` the rest of the sentence."""
+    """One comparison in words: `verdict` is beats, loses, undecided, or unknown where there are too few stretches;
+    `text` is the rest of the sentence."""
 
     metric: str
     verdict: str
@@ -518,26 +553,32 @@ def listed(words: list[str]) -> str:
 
 def _finding(row, metric: str, style: Format) -> Finding:
     label, says = METRICS[metric].label, VERDICTS[row.better]
-    if says == "undecided":
-        known = f" {style.interval(row.ci_low, row.ci_high)}" if not math.isnan(row.ci_low + row.ci_high) else ""
-        difference = style.number(row.difference, sign=True)
-        return Finding(metric, says, f"on {label}: difference {difference}{known}{style.power}")
+    if says in (UNDECIDED, TOO_FEW):
+        difference = f"{style.number(row.difference, sign=True)} {interval_of(row, style)}".strip()
+        verdict = UNDECIDED if says == UNDECIDED else "unknown"
+        return Finding(metric, verdict, f"on {label}: difference {difference}{style.power}")
     low, high = sorted((abs(row.ci_low), abs(row.ci_high)))
     by = f"{style.number(abs(row.difference))} {style.interval(low, high)}{style.power}"
     return Finding(metric, "beats" if says == "better" else "loses", f"on {label} by {by}")
 
 
-def cautions(scores: pd.DataFrame, arms: Mapping, few_windows: int = 10) -> list[str]:
+def cautions(scores: pd.DataFrame, comparisons: pd.DataFrame, arms: Mapping, few_stretches: int = 10) -> list[str]:
     """What a reader must know before believing an interval."""
     said = []
     learned = scores[[name not in CEILINGS and is_learned(arms, name) for name in scores["arm"]]]
     if len(learned) and learned["n_seeds"].max() == 1:
         said.append(
             "Every arm was trained once (one seed): how much a score changes from training to training is unknown. "
-            "The intervals cover only which windows were drawn, not which model came out."
+            "The intervals cover only which stretches of the genome were tested, not which model came out."
         )
-    if (least := int(scores["n_windows"].min())) < few_windows:
-        said.append(f"Only {count(least, 'test window')} in the smallest comparison: the intervals are rough.")
+    if len(comparisons) and (least := int(comparisons["n_stretches"].min())) < few_stretches:
+        what = (
+            f"fewer than {LEAST_STRETCHES} give no interval and no verdict; test on more of the genome, by folds if it "
+            "is small (splits: kind: folds)"
+            if least < LEAST_STRETCHES
+            else "the intervals are rough"
+        )
+        said.append(f"Only {count(least, 'independent stretch')} of the genome in the smallest comparison: {what}.")
     if learned.empty:
         said.append("No learned arm was scored: there is nothing yet to hold against the rows without a model.")
     return said

@@ -1,8 +1,9 @@
 """Whole maps: a low map, a sequence, tracks or several of these -> the deep map of the same bins.
 
 Samples are windows on the diagonal. The loss is that of `training/loss`, a network of a loss has a loss of its own.
-Whole maps are scored by `trifold.evaluate`, windows of a data set by `trifold.score_windows`; an interval is over the
-windows of the test regions. Rows without a model: the low map as it is, under a Gaussian, under bicubic interpolation.
+Whole maps are scored by `trifold.evaluate`, windows of a data set by `trifold.score_windows`; an interval is over
+stretches of the genome, which windows side by side are. Rows without a model: the low map as it is, under a Gaussian,
+under bicubic interpolation.
 """
 
 from trifold import loss_terms

@@ -5,7 +5,7 @@ loop    binary cross-entropy against the loops of an experiment (ChIA-PET); the 
 window  mean square against the window of the map, about transcription start sites; the best epoch has the largest
         correlation over all pixels. The row without a model is the mean by distance.
 
-Loops are resampled pair by pair, windows one by one.
+An interval is over stretches of the genome: a pair, or a window about one, is of the stretch that holds its middle.
 """
 
 from trifold.tasks.task import Task

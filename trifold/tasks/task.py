@@ -15,7 +15,8 @@ class Task:
     learner   (loss, predicts) -> module and class of the Lightning module that holds the loss
     scoring   module with `score(out, ...)`; None: it is not scored
     criterion column of the history by which an epoch is the best, and 1 where more of it is better, -1 where less
-    unit      what is resampled for an interval
+    unit      what its scores are of, "window" or "pair"; an interval is over the stretches of the genome that hold them
+              (`trifold.metrics.intervals`)
     needs     what its samples must have: "loops", "tss" (start sites of the genome), "expression"
     searched  whether its arms look for loops on whole chromosomes
     one_seed  whether one training serves all seeds of the arms that start from it

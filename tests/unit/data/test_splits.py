@@ -129,3 +129,102 @@ def test_wrong_draws():
         drawn("random", validation=0.5, test=0.5)
     with pytest.raises(InputError, match="less than a window"):
         drawn("blocks", block_bp=50, gap_bp=0)
+
+
+FOLDS = {"kind": "folds", "folds": 3}
+BY_BLOCKS = {**FOLDS, "block_bp": 200, "gap_bp": 50, "seed": 1}
+SACCER3 = {
+    "chrI": 230_218,
+    "chrII": 813_184,
+    "chrIII": 316_620,
+    "chrIV": 1_531_933,
+    "chrV": 576_874,
+    "chrVI": 270_161,
+    "chrVII": 1_090_940,
+    "chrVIII": 562_643,
+    "chrIX": 439_888,
+    "chrX": 745_751,
+    "chrXI": 666_816,
+    "chrXII": 1_078_177,
+    "chrXIII": 924_431,
+    "chrXIV": 784_333,
+    "chrXV": 1_091_291,
+    "chrXVI": 948_066,
+}
+LONG = {**GENOME, "chr4": 900, "chr5": 300, "chr6": 90}  # a window does not fit into chr6
+
+
+def folds(split, sizes=LONG):
+    return [splits.make({**split, "fold": fold}, sizes, WINDOW_BP) for fold in range(1, split["folds"] + 1)]
+
+
+def covered(regions, role, sizes=LONG):
+    """Bases of each chromosome with a role, how often each."""
+    depth = {chrom: np.zeros(size, dtype=int) for chrom, size in sizes.items()}
+    for row in regions[regions["role"] == role].itertuples():
+        depth[row.chrom][row.start_bp : row.end_bp] += 1
+    return depth
+
+
+@pytest.mark.parametrize("split", [FOLDS, BY_BLOCKS, {**BY_BLOCKS, "folds": 5, "seed": 2}])
+def test_folds_test_all_of_the_genome_once(split):
+    made = folds(split)
+    tested = [covered(regions, "test") for regions in made]
+    for chrom in LONG:
+        assert (sum(depth[chrom] for depth in tested) == (chrom != "chr6")).all()
+    # Each validates on what the next one tests, but for what it gives up beside its test regions.
+    for number, regions in enumerate(made):
+        validated, following = covered(regions, "validation"), tested[(number + 1) % len(made)]
+        for chrom in LONG:
+            assert (validated[chrom] <= following[chrom]).all()
+        if split is FOLDS:
+            assert all((validated[chrom] == following[chrom]).all() for chrom in LONG)
+    assert all(regions.equals(again) for regions, again in zip(made, folds(split)))
+
+
+def test_folds_of_chromosomes_test_about_as_much():
+    """The longest first, each to the fold that has least: 1000; 900; 800; then 450 to the last, 300 to the second."""
+    tested = [
+        set(regions["chrom"][regions["role"] == "test"])
+        for regions in folds(FOLDS, {**GENOME, "chr4": 900, "chr5": 300})
+    ]
+    assert tested == [{"chr1"}, {"chr4", "chr5"}, {"chr2", "chr3"}]
+    assert [len(regions) for regions in folds(FOLDS)] == [5, 5, 5]
+
+
+def test_regions_of_a_fold_stay_apart():
+    for regions in folds(BY_BLOCKS):
+        for _, chrom_regions in regions.groupby("chrom"):
+            ends, starts = chrom_regions["end_bp"].to_numpy()[:-1], chrom_regions["start_bp"].to_numpy()[1:]
+            before, after = chrom_regions["role"].to_numpy()[:-1], chrom_regions["role"].to_numpy()[1:]
+            assert (starts - ends >= 50 * (before != after)).all()
+            # What trains is one region where nothing else is in between.
+            assert not ((before == "train") & (after == "train") & (starts == ends)).any()
+        tested = regions[regions["role"] == "test"]
+        assert (tested["start_bp"] % 200 == 0).all() and (tested["end_bp"] - tested["start_bp"]).between(200, 399).sum()
+
+
+def test_folds_of_the_yeast_genome():
+    """Sixteen chromosomes of 0.2 to 1.5 Mb: by chromosomes each of four folds tests a quarter within 5 %."""
+    total = sum(SACCER3.values())
+    for regions in folds({"kind": "folds", "folds": 4}, SACCER3):
+        tested = regions[regions["role"] == "test"]
+        assert (tested["end_bp"] - tested["start_bp"]).sum() == pytest.approx(total / 4, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "split, sizes, what",
+    [
+        (
+            {**FOLDS, "folds": 6},
+            LONG,
+            "6 folds need as many chromosomes .* genome has 5; lower folds, or give block_bp",
+        ),
+        ({**BY_BLOCKS, "folds": 20, "block_bp": 300}, GENOME, "20 folds need as many blocks .* has 6; lower folds"),
+        ({**BY_BLOCKS, "block_bp": 50}, GENOME, "block_bp 50 is less than a window"),
+        ({**BY_BLOCKS, "gap_bp": 150}, GENOME, "fold 1 of 3 has no train region .* lower gap_bp or raise block_bp"),
+    ],
+)
+def test_folds_that_cannot_be(split, sizes, what):
+    with pytest.raises(InputError, match=what):
+        folds(split, sizes)

@@ -193,31 +193,48 @@ def test_differences_are_paired(pairs, rng):
     found = multimodal.compare(
         [multimodal.loop_resamples(labels, each) for each in seeds],
         [multimodal.loop_resamples(labels, other)],
-        300,
-        200,
-        5,
+        stretch := np.arange(300) // 25,
     ).set_index("metric")
     expected = np.mean([reference.roc_auc_score(labels, each) for each in seeds]) - reference.roc_auc_score(
         labels, other
     )
     assert found.loc["auroc", "difference"] == pytest.approx(expected, abs=1e-12)
-    drawn = np.random.default_rng(5).multinomial(300, np.full(300, 1 / 300), size=200)
-    differences = [
-        np.mean([reference.roc_auc_score(labels, each, sample_weight=draw) for each in seeds])
-        - reference.roc_auc_score(labels, other, sample_weight=draw)
-        for draw in drawn
+    kept = [stretch != number for number in range(12)]
+    without = [
+        np.mean([reference.roc_auc_score(labels[rows], each[rows]) for each in seeds])
+        - reference.roc_auc_score(labels[rows], other[rows])
+        for rows in kept
     ]
-    interval = np.quantile(differences, [0.025, 0.975])
-    np.testing.assert_allclose(found.loc["auroc", ["ci_low", "ci_high"]].astype(float), interval, atol=1e-12)
+    scipy = stats.ttest_1samp(12 * expected - 11 * np.array(without), 0)  # the jackknife's pseudovalues
+    half = np.ptp(scipy.confidence_interval()) / 2
+    numbers = found.loc["auroc", ["n_stretches", "ci_low", "ci_high", "p"]].astype(float)
+    p = 2 * stats.t.sf(abs(expected) / (half / stats.t.ppf(0.975, 11)), 11)
+    np.testing.assert_allclose(numbers, [12, expected - half, expected + half, p], rtol=1e-9)
 
 
-def test_an_interval_needs_two_windows_and_a_score(maps):
+def test_a_mean_over_windows_has_the_interval_of_the_t_test(rng):
+    """The jackknife of a mean is its t interval: what the tables of whole maps show."""
+    values, other = rng.normal(size=(2, 9))
+
+    def mean_of(windows):
+        return lambda weights: {"mean": weights @ windows / weights.sum(axis=1)}
+
+    (found,) = multimodal.compare([mean_of(values)], [mean_of(other)], np.arange(9)).itertuples()
+    scipy = stats.ttest_rel(values, other)
+    np.testing.assert_allclose([found.ci_low, found.ci_high], scipy.confidence_interval())
+    assert found.p == pytest.approx(scipy.pvalue)
+
+
+def test_an_interval_needs_five_stretches_and_a_score_without_any_of_them(maps, pairs):
     predicted, target, x, y = (each[4:] for each in maps)
-    one = [multimodal.map_resamples(predicted[:1], target[:1], x[:1], y[:1])]
+    both = [multimodal.map_resamples(predicted, target, x, y)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = multimodal.compare(one, one, 1, 10, 1).set_index("metric")
-        assert found["ci_low"].isna().all() and found.loc["pearson", "difference"] == 0
-        both = [multimodal.map_resamples(predicted, target, x, y)]
-        found = multimodal.compare(both, both, 2, 10, 1).set_index("metric")
-    assert np.isnan(found.loc["scc_hicrep", "ci_low"]) and found.loc["r2", "ci_high"] == 0
+        found = multimodal.compare(both, both, np.arange(len(x))).set_index("metric")
+        assert found[["ci_low", "ci_high", "p"]].isna().all(axis=None) and (found["n_stretches"] == len(x)).all()
+        assert found.loc["pearson", "difference"] == 0
+        # Without the stretch that holds all loops there is no AUROC; precision there is.
+        labels = np.repeat([1.0, 0, 0, 0, 0, 0], 5)
+        scores = [multimodal.loop_resamples(labels, np.linspace(*ends, 30)) for ends in ((1, 0), (0.9, 0.1))]
+        found = multimodal.compare(*([each] for each in scores), np.repeat(np.arange(6), 5)).set_index("metric")
+    assert np.isnan(found.loc["auroc", "p"]) and np.isfinite(found.loc["precision", "p"])

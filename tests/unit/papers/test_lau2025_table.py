@@ -7,9 +7,9 @@ import made_up
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from trifold.errors import InputError
-from trifold.metrics.aggregate import bootstrap
 from trifold.papers import lau2025, paper
 from trifold.report import figures
 
@@ -94,20 +94,31 @@ def test_rows_stand_beside_the_low_map_of_their_arms(scores):
 
 
 def test_gains_are_paired_within_a_protocol(scores):
-    gains = lau2025.gains(scores, ROWS, DIFFERENCES, 500, 1)
+    gains = lau2025.gains(scores, ROWS, DIFFERENCES)
+    assert list(gains) == lau2025.GAIN_COLUMNS
     assert set(gains["against"]) == {"NoSeq_4DNFI643OYP9"}
     mse = gains[gains["metric"] == "mse"].set_index("protocol")
-    n, mean, low, high = bootstrap(np.array([[0.1], [0.1], [-0.1]]), 500, 1)
-    found = mse.loc["corrected", ["n_windows", "difference", "ci_low", "ci_high"]].astype(float)
-    np.testing.assert_allclose(found, np.concatenate([n, mean, low, high]), atol=1e-12)
+    # Three windows of the corrected arms, means over seeds: too few stretches for an interval.
+    assert mse.loc["corrected", ["n_windows", "n_stretches", "better"]].tolist() == [3, 3, "too few"]
+    assert mse.loc["corrected", "difference"] == pytest.approx(np.mean([0.1, 0.1, -0.1]))
+    assert np.isnan(mse.loc["corrected", ["ci_low", "ci_high", "p"]].astype(float)).all()
     assert mse.loc["published", "n_windows"] == 2
-    assert mse.loc["published", "better"] == "undecided"
+
+
+def test_gains_have_the_interval_of_the_t_test():
+    noseq, seq = [0.1, 0.2, 0.4, 0.2, 0.3, 0.5], [0.3, 0.5, 0.5, 0.2, 0.6, 0.6]
+    gains = lau2025.gains(pd.concat([windows("noseq", noseq), windows("seq", seq)]), ROWS, DIFFERENCES)
+    scipy, mse = stats.ttest_rel(seq, noseq), gains.set_index("metric").loc["mse"]
+    expected = [np.mean(seq) - np.mean(noseq), *scipy.confidence_interval(), scipy.pvalue]
+    np.testing.assert_allclose(mse[["difference", "ci_low", "ci_high", "p"]].astype(float), expected)
+    assert mse["p_holm"] == pytest.approx(4 * scipy.pvalue)  # four scores, here all the same
 
 
 @pytest.mark.parametrize(("metric", "better"), [("mse", "against"), ("pearson", "row")])
 def test_a_larger_value_is_better_or_worse(metric, better):
-    both = pd.concat([windows("noseq", [0.1, 0.2]), windows("seq", [0.3, 0.5])])
-    gains = lau2025.gains(both, ROWS, DIFFERENCES, 200, 1)
+    values = np.array([0.1, 0.2, 0.3, 0.2, 0.1])
+    both = pd.concat([windows("noseq", values), windows("seq", values + np.array([0.3, 0.31, 0.29, 0.3, 0.3]))])
+    gains = lau2025.gains(both, ROWS, DIFFERENCES)
     assert gains.set_index("metric").loc[metric, "better"] == better
 
 
@@ -122,7 +133,7 @@ def test_arms_of_windows_of_two_sizes_are_refused(scores):
     scores.loc[scores["arm"] == "seq", "end_bp"] += 100
     for make in (
         lambda: lau2025.table1(scores, ROWS, PUBLISHED),
-        lambda: lau2025.gains(scores, ROWS, DIFFERENCES, 10, 1),
+        lambda: lau2025.gains(scores, ROWS, DIFFERENCES),
     ):
         with pytest.raises(InputError, match=r"Table 1 holds '.*', of windows of 100 bp, and 'seq', of 200 bp"):
             make()
@@ -130,7 +141,7 @@ def test_arms_of_windows_of_two_sizes_are_refused(scores):
 
 def test_renderings_hold_every_number(scores, tmp_path):
     frame = lau2025.table1(scores, ROWS, PUBLISHED)
-    gains = lau2025.gains(scores, ROWS, DIFFERENCES, 500, 1)
+    gains = lau2025.gains(scores, ROWS, DIFFERENCES)
     lau2025.write(frame, gains, tmp_path)
     again, gained = lau2025.read(tmp_path)
     pd.testing.assert_frame_equal(again, frame, check_dtype=False, atol=1e-7)
@@ -168,9 +179,9 @@ def test_figure_shows_both_losses_of_every_panel():
 
 def test_the_page_has_a_section(scores, tmp_path):
     frame = lau2025.table1(scores, ROWS, PUBLISHED)
-    section = lau2025.section(frame, lau2025.gains(scores, ROWS, DIFFERENCES, 500, 1))
+    section = lau2025.section(frame, lau2025.gains(scores, ROWS, DIFFERENCES))
     html = made_up.plain(tmp_path, [section])
     assert "Lau 2025: Table 1" in html
     (row,) = re.findall(r"<tr><th scope=\"row\">Seq_4DNFI643OYP9</th><td>NoSeq_4DNFI643OYP9</td><td>corrected.*", html)
     assert "MSE ↓ ×10⁻³" in html
-    assert '+33.33<br><span class="spread">[−100.00, 100.00]</span>' in row  # windows differ by 0.1, 0.1 and -0.1
+    assert '+33.33<br><span class="spread">[too few: 3]</span>' in row  # windows differ by 0.1, 0.1 and -0.1

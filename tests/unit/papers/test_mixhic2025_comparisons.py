@@ -10,7 +10,7 @@ from trifold.papers import paper
 from trifold.papers.mixhic2025 import comparisons as mixhic2025_comparisons
 from trifold.papers.mixhic2025 import tables as mixhic2025
 
-N = 60
+N, WINDOW_BINS, STEP = 60, 50, 100  # windows side by side
 QUESTION = {"comparison": "Good, or noise", "protocol": "corrected", "sample": "alpha"}
 
 
@@ -18,7 +18,7 @@ QUESTION = {"comparison": "Good, or noise", "protocol": "corrected", "sample": "
 def predictions(tmp_path):
     """Loops: a good run of two seeds, and one without any skill; maps: near the truth, and likewise without."""
     rng = np.random.default_rng(5)
-    keys = {"chrom": np.repeat("chr6", N), "x": np.arange(N), "y": np.arange(N) + 30}
+    keys = {"chrom": np.repeat("chr6", N), "x": STEP * np.arange(N), "y": STEP * np.arange(N) + 30}
     label = (np.arange(N) % 2).astype(np.float32)
     target = rng.random((N, 50, 50), np.float32)
     parts = {
@@ -31,8 +31,9 @@ def predictions(tmp_path):
     stored = {}
     for (run, seed), own in parts.items():
         path = tmp_path / f"{run}-{seed}.npz"
-        np.savez(path, **keys, **{name: values.astype(np.float32) for name, values in own.items()})
-        stored.setdefault((run, "alpha"), []).append(path)
+        arrays = {name: values.astype(np.float32) for name, values in own.items()}
+        np.savez(path, **keys, **arrays, window_bins=WINDOW_BINS)
+        stored.setdefault((run, "alpha"), []).append({"fold": "a", "seed": seed, "path": path})
     return stored
 
 
@@ -40,18 +41,19 @@ def asked(run, against, task="loop", comparison=QUESTION["comparison"]):
     return {**QUESTION, "comparison": comparison, "task": task, "run": run, "against": against}
 
 
-def aurocs(paths):
-    return [roc_auc_score(own["label"], own["prediction"]) for own in map(np.load, paths)]
+def aurocs(predictions):
+    stored = [np.load(prediction["path"]) for prediction in predictions]
+    return [roc_auc_score(arrays["label"], arrays["prediction"]) for arrays in stored]
 
 
 def test_differences_are_of_the_means_over_seeds_and_verdicts_of_their_intervals(predictions):
     questions = [asked("good", "noise"), asked("noise", "good"), asked("good", "good", comparison="Itself")]
-    frame = mixhic2025_comparisons.make(questions, predictions, 300, 1)
+    frame = mixhic2025_comparisons.make(questions, predictions)
     assert list(frame) == mixhic2025_comparisons.COLUMNS
     auroc = frame[frame["metric"] == "auroc"].reset_index(drop=True)
     gain = np.mean(aurocs(predictions["good", "alpha"])) - aurocs(predictions["noise", "alpha"])[0]
     assert auroc["difference"].to_list() == pytest.approx([gain, -gain, 0], abs=1e-6)
-    assert auroc["better"].to_list() == ["row", "against", "undecided"]
+    assert auroc["better"].to_list() == ["run", "against", "undecided"]
     assert auroc.loc[0, "ci_low"] < gain < auroc.loc[0, "ci_high"] and auroc.loc[0, "ci_low"] > 0
     assert (auroc["n_seeds"].to_list(), auroc["n_seeds_against"].to_list()) == ([2, 1, 2], [1, 2, 2])
     assert (auroc["n_windows"] == N).all()
@@ -59,7 +61,7 @@ def test_differences_are_of_the_means_over_seeds_and_verdicts_of_their_intervals
 
 def test_a_task_is_a_table_with_a_verdict_beside_every_difference(predictions, tmp_path):
     questions = [asked("seen", "guess", "window", "Seen | guessed"), asked("good", "noise"), asked("noise", "good")]
-    frame = mixhic2025_comparisons.make(questions, predictions, 100, 1)
+    frame = mixhic2025_comparisons.make(questions, predictions)
     paths = mixhic2025_comparisons.write(frame, tmp_path)
     again = mixhic2025_comparisons.read(paths[0])
     pd.testing.assert_frame_equal(again, frame, rtol=1e-6, check_dtype=False)
@@ -70,7 +72,9 @@ def test_a_task_is_a_table_with_a_verdict_beside_every_difference(predictions, t
     (names, cells), gain = maps.rows[0], frame.query("metric == 'pearson'")["difference"].item()
     assert names == ["Seen | guessed", "seen", "guess"]
     assert cells[0].value == f"+{gain:.4f}" and cells[1].value == "better"
-    assert f"over {N} windows" in maps.note and f"over {N} pairs" in loops.note and "(each 1–2)" in loops.note
+    stretches = f"over {N} independent stretches of the genome"
+    assert f"{stretches} ({N} windows)" in maps.note and f"{stretches} ({N} pairs)" in loops.note
+    assert "(each 1–2)" in loops.note and "Holm's p over all 10 comparisons of the table" in loops.note
     text = paths[1].read_text()
     assert r"| Seen \| guessed | seen | guess | +" in text
     assert paths[2].read_text().count(r"\toprule") == 2
@@ -80,29 +84,27 @@ def test_a_task_is_a_table_with_a_verdict_beside_every_difference(predictions, t
 
 def test_protocols_and_samples_have_tables_of_their_own(predictions):
     questions = [asked("good", "noise"), asked("noise", "good") | {"protocol": "published"}]
-    tables = [
-        table for table, _ in mixhic2025_comparisons.parts(mixhic2025_comparisons.make(questions, predictions, 10, 1))
-    ]
+    tables = [table for table, _ in mixhic2025_comparisons.parts(mixhic2025_comparisons.make(questions, predictions))]
     assert [table.note.split(".")[0] for table in tables] == ["Corrected runs", "Published runs"]
     assert [len(table.rows) for table in tables] == [1, 1]
 
 
 def test_a_score_that_is_not_defined_has_no_verdict(predictions):
-    frame = mixhic2025_comparisons.make([asked("good", "noise")], predictions, 10, 1)
+    frame = mixhic2025_comparisons.make([asked("good", "noise")], predictions)
     frame.loc[frame["metric"] == "f1", ["difference", "ci_low", "ci_high"]] = np.nan
     ((table, _),) = mixhic2025_comparisons.parts(frame)
     assert [cell.value for cell in table.rows[0][1]][3:] == ["better", "–", "–"]
 
 
 def test_nothing_asked_is_an_empty_table(tmp_path):
-    paths = mixhic2025_comparisons.write(mixhic2025_comparisons.make([], {}, 10, 1), tmp_path)
+    paths = mixhic2025_comparisons.write(mixhic2025_comparisons.make([], {}), tmp_path)
     assert mixhic2025_comparisons.parts(mixhic2025_comparisons.read(paths[0])) == []
 
 
 def test_runs_with_other_targets_are_refused(predictions):
-    path = predictions["noise", "alpha"][0]
+    path = predictions["noise", "alpha"][0]["path"]
     with np.load(path) as stored:
         parts = dict(stored)
     np.savez(path, **{**parts, "label": 1 - parts["label"]})
     with pytest.raises(InputError, match="its targets are not those of"):
-        mixhic2025_comparisons.make([asked("good", "noise")], predictions, 10, 1)
+        mixhic2025_comparisons.make([asked("good", "noise")], predictions)

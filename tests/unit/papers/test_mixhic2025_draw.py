@@ -55,7 +55,6 @@ def test_every_run_has_a_panel_of_its_first_seed(stores, tmp_path):
 
 def test_a_reference_that_is_no_row_is_refused(repository):
     common = {"rows": {"A": ["a"]}, "pretraining": [], "maps": {}, "predictions": []}
-    common["comparison"] = {"bootstrap": 10, "seed": 1}
     published = repository / "papers/mixhic2025/published.tsv"
     with pytest.raises(InputError, match=r"against/table3: 'B' is none of the rows \['A'\]"):
         mixhic2025.make("3", [], published, against="B", **common)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from trifold.errors import InputError
 from trifold.metrics import multimodal
@@ -131,7 +132,7 @@ def test_two_runs_of_a_protocol_and_missing_columns_are_refused(maps):
 def predictions(tmp_path):
     """Predictions of Tables 2 to 4: three runs on 40 windows, the reference lacking the last and in another order."""
     rng = np.random.default_rng(2)
-    chrom, x = np.repeat(["chr5", "chr6"], 20), np.arange(40) + 100
+    chrom, x = np.repeat(["chr5", "chr6"], 20), 50 * np.arange(40) + 100
     shapes = {"2": (40, 50, 50), "3": (40,), "4": (40, 100)}
     stored = {}
     for name, shape in shapes.items():
@@ -142,9 +143,15 @@ def predictions(tmp_path):
             path = tmp_path / f"{name}-{run}-{seed}.npz"
             parts = {"label" if name == "3" else "target": target, "prediction": predicted}
             np.savez(
-                path, chrom=chrom[order], x=x[order], y=x[order], **{key: own[order] for key, own in parts.items()}
+                path,
+                chrom=chrom[order],
+                x=x[order],
+                y=x[order],
+                window_bins=50,
+                **{key: own[order] for key, own in parts.items()},
             )
-            stored.setdefault(name, {}).setdefault((run, "alpha"), []).append(path)
+            row = {"fold": "a", "seed": seed, "path": path}
+            stored.setdefault(name, {}).setdefault((run, "alpha"), []).append(row)
     return stored
 
 
@@ -160,15 +167,16 @@ def test_differences_are_of_the_windows_both_have(predictions, name):
     )
     rows = {"Ours": ["ours"], "Reference": ["reference"], "Lonely": ["lonely"]}
     frame = mixhic2025.table(name, own, rows, PUBLISHED)
-    compared = mixhic2025.with_differences(frame, predictions[name], "Reference", 200, 3)
+    compared = mixhic2025.with_differences(frame, predictions[name], "Reference")
     found = compared[compared["difference"].notna()]
     assert set(found["row"]) == {"Ours"} and set(found["metric"]) == set(metrics)
-    assert (found["against"] == "Reference").all() and (found["n_windows"] == 39).all()
+    assert (found["against"] == "Reference").all()
+    assert (found["n_windows"] == 39).all() and (found["n_stretches"] == 39).all()
     arrays = []
-    for path in (*predictions[name]["ours", "alpha"], *predictions[name]["reference", "alpha"]):
-        with np.load(path) as stored:
+    for prediction in (*predictions[name]["ours", "alpha"], *predictions[name]["reference", "alpha"]):
+        with np.load(prediction["path"]) as stored:
             order = np.argsort(stored["x"])[:39]
-            arrays.append({key: stored[key][order] for key in stored})
+            arrays.append({key: stored[key][order] for key in stored if key != "window_bins"})
     metric = {"2": "pearson", "3": "auroc", "4": "r2_tss"}[name]
 
     def value(own):
@@ -182,19 +190,61 @@ def test_differences_are_of_the_windows_both_have(predictions, name):
     expected = np.mean([value(each) for each in arrays[:2]]) - value(arrays[2])
     one = found.set_index("metric").loc[metric]
     assert one["difference"] == pytest.approx(expected, abs=1e-9)
-    assert one["ci_low"] < expected < one["ci_high"] and one["better"] == "row"
-    pd.testing.assert_frame_equal(mixhic2025.with_differences(frame, predictions[name], None, 200, 3), frame)
+    assert 0 < one["ci_low"] < expected < one["ci_high"]
+    # The AUROC alone would decide for the row (p 0.013); of five scores it does not.
+    assert one["better"] == ("undecided" if name == "3" else "row")
+    pd.testing.assert_frame_equal(mixhic2025.with_differences(frame, predictions[name], None), frame)
+
+
+def test_folds_are_pooled(predictions, tmp_path):
+    """A seed's score is its mean over folds; stretches of all folds are left out in turn, each in its fold."""
+    halves = {}
+    for (run, sample), rows in predictions["3"].items():
+        for row in rows:
+            with np.load(row["path"]) as stored:
+                arrays = dict(stored)
+            for fold, chrom in (("a-1", "chr5"), ("a-2", "chr6")):
+                kept = arrays["chrom"] == chrom
+                path = tmp_path / f"{fold}-{run}-{row['seed']}.npz"
+                np.savez(path, **{name: part[kept] if part.ndim else part for name, part in arrays.items()})
+                halves.setdefault((run, sample), []).append({"fold": fold, "seed": row["seed"], "path": path})
+    ours, reference = halves["ours", "alpha"], halves["reference", "alpha"]
+    n_windows, both = mixhic2025.difference("loop", ours, reference)
+    of_fold = [
+        mixhic2025.difference("loop", *([row for row in rows if row["fold"] == fold] for rows in (ours, reference)))
+        for fold in ("a-1", "a-2")
+    ]
+    assert n_windows == sum(n for n, _ in of_fold) == 39 and (both["n_stretches"] == 39).all()
+    expected = np.mean([frame["difference"] for _, frame in of_fold], axis=0)
+    np.testing.assert_allclose(both["difference"], expected)
+    # Two independent halves: errors of the folds add up, those of the mean are half of that.
+    half = [(frame["ci_high"] - frame["ci_low"]) / 2 / stats.t.ppf(0.975, n - 1) for n, frame in of_fold]
+    error = (both["ci_high"] - both["ci_low"]) / 2 / stats.t.ppf(0.975, 38)
+    np.testing.assert_allclose(error, np.hypot(*half) / 2, rtol=0.05)
+
+
+def test_seeds_of_several_folds_are_seeds(maps):
+    """Two seeds in two folds: the spread is over seeds, not over four runs."""
+    rows = [
+        ("map", fold, seed, value) for fold, seed, value in (("a", 1, 0.8), ("b", 1, 0.6), ("a", 2, 0.9), ("b", 2, 0.9))
+    ]
+    parts = [scores(run, "window", {"pearson": value}, seed=seed) for run, _, seed, value in rows]
+    frame = mixhic2025.table("2", pd.concat(parts), {"MIX-HIC-InferMap": ["map"]}, PUBLISHED)
+    shown = cell(frame, "MIX-HIC-InferMap", "pearson", "corrected")
+    assert (shown.n_seeds, shown.mean) == (2, pytest.approx(0.8))
+    assert shown.sd == pytest.approx(np.std([0.7, 0.9], ddof=1))
+    assert shown.n == 2 * int(parts[0]["n"].iloc[0])
 
 
 def test_other_targets_are_refused(predictions):
-    path = predictions["3"]["reference", "alpha"][0]
+    path = predictions["3"]["reference", "alpha"][0]["path"]
     with np.load(path) as stored:
         parts = dict(stored)
     np.savez(path, **{**parts, "label": 1 - parts["label"]})
     own = pd.concat([scores(run, "loop", {"auroc": 0.5}, seed=1) for run in ("ours", "reference")])
     frame = mixhic2025.table("3", own, {"Ours": ["ours"], "Reference": ["reference"]}, PUBLISHED)
     with pytest.raises(InputError, match="its targets are not those of"):
-        mixhic2025.with_differences(frame, predictions["3"], "Reference", 10, 1)
+        mixhic2025.with_differences(frame, predictions["3"], "Reference")
 
 
 @pytest.fixture
@@ -243,7 +293,7 @@ def test_table_1_counts_windows_of_one_size(counts, tmp_path, repository):
     for window_bins in (50, 100):
         counts.assign(window_bins=window_bins).to_csv(tmp_path / f"{window_bins}.tsv", sep="\t", index=False)
     paths = [tmp_path / "50.tsv", tmp_path / "100.tsv"]
-    given = {"rows": {}, "against": None, "pretraining": [], "maps": {}, "predictions": [], "comparison": {}}
+    given = {"rows": {}, "against": None, "pretraining": [], "maps": {}, "predictions": []}
     with pytest.raises(InputError, match=r"Table 1 counts windows of 50 and of 100 bins, .* one window_bins"):
         mixhic2025.make("1", paths, repository / "papers/mixhic2025/published.tsv", **given)
 
@@ -251,11 +301,23 @@ def test_table_1_counts_windows_of_one_size(counts, tmp_path, repository):
 @pytest.fixture
 def validations():
     rows = [
-        ("loop", "corrected", "alpha", 1, 1, 1, 1, 1.0, 0.1, 0.2),
-        ("loop", "corrected", "alpha", 1, 10, 8, 9, 0.8, 0.3, 0.4),
-        ("loop", "corrected", "alpha", 2, 20, 10, 12, 0.5, 0.5, 0.5),
+        ("loop", "corrected", "alpha", 1, 0, 1, 1, 1, 1.0, 0.1, 0.2),
+        ("loop", "corrected", "alpha", 1, 0, 10, 8, 9, 0.8, 0.3, 0.4),
+        ("loop", "corrected", "alpha", 2, 1, 20, 10, 12, 0.5, 0.5, 0.5),
     ]
-    columns = ["run", "protocol", "sample", "seed", "loops", "validated", "found", "precision", "recall", "f1"]
+    columns = [
+        "run",
+        "protocol",
+        "sample",
+        "seed",
+        "search",
+        "loops",
+        "validated",
+        "found",
+        "precision",
+        "recall",
+        "f1",
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -270,6 +332,14 @@ def test_table_s2_takes_all_loops_of_each_search(validations):
     assert line == ["5179", "9", "5893", "15", "0.88", "0.6500", "0.4000", "0.4500"]
 
 
+def test_table_s2_adds_up_the_loops_of_folds(validations):
+    folds = pd.concat([validations, validations.assign(search=validations["search"] + 2)])
+    frame = mixhic2025.table_s2(folds, {"MIX-HIC": ["loop"]}, PUBLISHED)
+    predicted = cell(frame, "MIX-HIC", "predicted", "corrected")
+    assert (predicted.n_seeds, predicted.mean) == (2, 30)
+    assert cell(frame, "MIX-HIC", "proportion", "corrected").mean == pytest.approx(0.65)
+
+
 def test_our_numbers_name_their_map(maps, counts, tmp_path, repository):
     """A cell line's place may be taken by other data: the paper's number is not of it."""
     maps.to_csv(tmp_path / "scores.tsv", sep="\t", index=False)
@@ -278,7 +348,7 @@ def test_our_numbers_name_their_map(maps, counts, tmp_path, repository):
         folder.mkdir(parents=True)
         own.to_csv(folder / "counts.tsv", sep="\t", index=False)
     common = {"published": repository / "papers/mixhic2025/published.tsv", "against": None, "predictions": []}
-    common |= {"pretraining": ["alpha"], "maps": {"alpha": "yeast.cool"}, "comparison": {"bootstrap": 100, "seed": 1}}
+    common |= {"pretraining": ["alpha"], "maps": {"alpha": "yeast.cool"}}
     scored = mixhic2025.make("2", [tmp_path / "scores.tsv"], rows=ROWS["2"], **common)
     assert set(scored.loc[(scored["sample"] == "alpha") & (scored["protocol"] != "paper"), "map"]) == {"yeast.cool"}
     assert set(scored.loc[(scored["sample"] == "K562") | (scored["protocol"] == "paper"), "map"]) == {""}
@@ -298,7 +368,7 @@ def test_renderings_hold_every_number(maps, counts, validations, predictions, tm
         {"MIX-HIC-InferMap": ["ours", "map-published", "map-k562"], "Expected": ["reference"]},
         PUBLISHED,
     )
-    frame = mixhic2025.with_differences(frame, predictions["2"], "Expected", 50, 1)
+    frame = mixhic2025.with_differences(frame, predictions["2"], "Expected")
     paths = mixhic2025.write(frame, tmp_path)
     assert [path.name for path in paths] == [f"mixhic2025_table2.{suffix}" for suffix in ("tsv", "md", "tex")]
     again = mixhic2025.read(paths[0])

@@ -71,7 +71,7 @@ def windows():
 
 @pytest.fixture(scope="module")
 def comparisons(windows):
-    return aggregate.compare(windows, ["image-d4", "image-d64", "bias-d4"], n_bootstrap=200, seed=1)
+    return aggregate.compare(windows, ["image-d4", "image-d64", "bias-d4"])
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_numbers_are_those_of_the_tables(frame, windows, comparisons):
     row = row_of(frame, reference="deep", against="image only", label="aligned", kept=1 / 64, metric="mse")
     keys = {"degradation": "d64", "reference": "deep", "scale": "observed", "metric": "mse", "arm": "aligned-d64"}
     compared = row_of(comparisons, **keys, reference_arm="image-d64")
-    for name in ("difference", "ci_low", "ci_high", "n_windows"):
+    for name in ("difference", "ci_low", "ci_high", "p", "n_windows", "n_stretches"):
         assert row[name] == compared[name]
     # Independently: the mean over seeds is that of the differences, and the extremes are those of single seeds.
     own = windows[(windows["scale"] == "observed") & (windows["reference"] == "deep")]
@@ -124,6 +124,15 @@ def test_numbers_are_those_of_the_tables(frame, windows, comparisons):
     assert (row["n_seeds"], row["n_windows"]) == (3, N_WINDOWS)
 
 
+def test_verdicts_are_over_all_comparisons_of_a_table(frame, comparisons):
+    """Four arms and depths, three metrics: the smallest p of a table counts as often as the table has rows."""
+    for _, rows in frame.groupby(["sample", "reference", "against"]):
+        least = rows.loc[rows["p"].idxmin()]
+        assert least["p_holm"] == pytest.approx(len(rows) * least["p"])
+        assert set(rows["verdict"]) <= {"better", "worse"}
+        assert f"over all {len(rows)} comparisons" in depth.to_markdown(rows)
+
+
 def test_verdicts_follow_the_interval_and_the_metric(frame):
     chosen = frame[(frame["reference"] == "deep") & (frame["against"] == "image only")]
     for row in chosen.itertuples():
@@ -133,9 +142,9 @@ def test_verdicts_follow_the_interval_and_the_metric(frame):
 
 def test_an_interval_over_zero_is_undecided():
     windows = made_up_windows({"image-d4": 0.0, "aligned-d4": 0.0})
-    comparisons = aggregate.compare(windows, ["image-d4"], n_bootstrap=200, seed=1)
+    comparisons = aggregate.compare(windows, ["image-d4"])
     changed = (comparisons[["reference", "scale", "metric"]] == ["deep", "observed", "mse"]).all(axis=1)
-    comparisons.loc[changed, ["ci_low", "ci_high", "better"]] = [-1, 1, "undecided"]
+    comparisons.loc[changed, ["ci_low", "ci_high", "p"]] = [-1, 1, 0.9]
     frame = depth.gain(aggregate.summarise(windows), comparisons, windows, CHOSEN, DEGRADATIONS)
     assert row_of(frame, reference="deep", metric="mse")["verdict"] == "undecided"
     assert "[−1000.000, 1000.000], undecided" in depth.to_markdown(frame)
@@ -146,7 +155,7 @@ def test_an_interval_over_zero_is_undecided():
 
 def test_a_reference_without_a_model_is_averaged_over_its_one_run(windows):
     chosen = {"references": {"smoothed": ["gaussian-d4"]}, "arms": {"aligned": ["aligned-d4"]}}
-    comparisons = aggregate.compare(windows, ["gaussian-d4"], n_bootstrap=200, seed=1)
+    comparisons = aggregate.compare(windows, ["gaussian-d4"])
     frame = depth.gain(aggregate.summarise(windows), comparisons, windows, chosen, DEGRADATIONS)
     row = row_of(frame, reference="deep", metric="pearson")
     assert row["difference"] == pytest.approx(0.12, abs=0.01)

@@ -27,17 +27,18 @@ def _scores(**means) -> pd.DataFrame:
 
 
 def _comparisons(*rows) -> pd.DataFrame:
-    columns = ["metric", "arm", "reference_arm", "n_windows", "difference", "ci_low", "ci_high", "better"]
-    return pd.DataFrame([[*KEY, *row] for row in rows], columns=[*tables.KEYS, *columns])
+    """Of 20 windows, each a stretch; p stands for both."""
+    columns = ["metric", "arm", "reference_arm", "difference", "ci_low", "ci_high", "p", "better"]
+    frame = pd.DataFrame([[*KEY, *row] for row in rows], columns=[*tables.KEYS, *columns])
+    return frame.assign(n_windows=20, n_stretches=20, p_holm=frame["p"])
 
 
 SCORES = _scores(identity=(0.5, 0.4), image_1=(0.4, 0.7), old=(0.45, 0.3))
 COMPARISONS = _comparisons(
-    ("mse", "image_1", "identity", 20, -0.1, -0.12, -0.08, "arm"),
-    ("pearson", "image_1", "identity", 20, 0.3, -0.01, 0.61, "undecided"),
-    ("mse", "old", "identity", 20, -0.05, -0.06, -0.04, "arm"),
-    ("pearson", "old", "identity", 20, -0.1, -0.2, -0.05, "reference_arm"),
-    ("mse", "old", "image_1", 20, 0.05, 0.04, 0.06, "reference_arm"),
+    ("mse", "image_1", "identity", -0.1, -0.12, -0.08, 0.001, "arm"),
+    ("pearson", "image_1", "identity", 0.3, -0.01, 0.61, 0.06, "undecided"),
+    ("mse", "old", "identity", -0.05, -0.06, -0.04, 0.001, "arm"),
+    ("pearson", "old", "identity", -0.1, -0.2, -0.05, 0.002, "reference_arm"),
 )
 
 
@@ -73,6 +74,8 @@ def test_best_respects_the_direction_and_the_protocol():
 
 
 def test_no_difference_is_taken_across_protocols():
+    pairs = [("image_1", "old"), ("image_1", "identity"), ("identity", "old"), ("old", "old")]
+    assert [tables.comparable(ARMS, *pair) for pair in pairs] == [False, True, True, True]
     frame = table("image_1").set_index(["arm", "metric"])
     assert math.isnan(frame.loc[("old", "mse"), "difference"])
     assert cell(table("image_1"), "old", "mse").difference == ""
@@ -124,11 +127,25 @@ def test_y3_there_is_no_way_to_a_replicate_that_is_no_better():
     assert tables.score_table(SCORES, COMPARISONS, ARMS, reference_arm=None, test_regions="")["share"].isna().all()
 
 
+def test_too_few_stretches_are_shown_as_such():
+    few = {"n_stretches": 3, "ci_low": math.nan, "ci_high": math.nan, "p": math.nan, "better": "too few"}
+    comparisons = COMPARISONS.assign(**few)
+    frame = tables.score_table(SCORES, comparisons, ARMS, reference_arm="identity", test_regions="chr6:0-900")
+    assert cell(frame, "image_1", "mse") == ("0.4000", "± 0.0010", "−0.1000", "[too few: 3]", True, "too few")
+    assert "95 % interval over 3 stretches" in tables.grid(*next(tables.views(frame))).title
+    assert r"\footnotesize $-$0.1000 [too few: 3]}" in tables.to_tex(frame)
+    said = tables.findings(SCORES, comparisons, ARMS, View(*KEY))
+    assert said[0].findings[0] == ("mse", "unknown", "on MSE: difference −0.1000 [too few: 3]")
+    assert tables.headline(said) == (
+        "Against the strongest row without a model, image_1 and old are without a verdict on MSE and Pearson r."
+    )
+
+
 def test_title_names_regions_windows_and_seeds():
     title = tables.grid(*next(tables.views(table()))).title
     assert "chr6:0-900" in title
     assert "20 windows, 2 seeds" in title
-    assert "difference from identity" in title
+    assert "difference from identity, 95 % interval over 20 stretches; better, worse: Holm's p over all" in title
 
 
 @pytest.mark.parametrize(
@@ -151,7 +168,7 @@ def test_markdown():
     text = tables.to_markdown(table())
     assert "| arm | protocol | MSE ↓ | Pearson r ↑ |" in text
     assert (
-        "| image\\_1 | corrected | **0.4000** ± 0.0010 (−0.1000 [−0.1200, −0.0800]) "
+        "| image\\_1 | corrected | **0.4000** ± 0.0010 (−0.1000 [−0.1200, −0.0800] better) "
         "| **0.7000** ± 0.0010 (+0.3000 [−0.0100, 0.6100]) |" in text
     )
 
@@ -159,7 +176,7 @@ def test_markdown():
 def test_tex():
     text = tables.to_tex(table())
     assert r"image\_1 & corrected & \textbf{0.4000} $\pm$ 0.0010 & \textbf{0.7000} $\pm$ 0.0010 \\" in text
-    assert r"{\footnotesize $-$0.1000 [$-$0.1200, $-$0.0800]}" in text
+    assert r"{\footnotesize $-$0.1000 [$-$0.1200, $-$0.0800] better}" in text
     assert text.count(r"\midrule") == 3  # under the head, and between the three protocols
     assert text.count("{") == text.count("}")
     assert text.isascii() or set(text) - set(map(chr, range(128))) <= set("“”")
@@ -214,18 +231,18 @@ def test_findings_say_either_sign_and_undecided():
 def test_the_rival_is_the_strongest_row_without_a_model_by_metric():
     arms = {"a": {"architecture": "identity"}, "b": {"architecture": "gaussian"}, "m": {"architecture": "vehicle"}}
     scores = pd.concat([_scores(a=(0.5, 0.6)), _scores(b=(0.3, 0.5)), _scores(m=(0.4, 0.7))])
-    rows = [(metric, "m", rival, 20, 0.1, 0.05, 0.15, "arm") for metric in ("mse", "pearson") for rival in "ab"]
+    rows = [(metric, "m", rival, 0.1, 0.05, 0.15, 0.001, "arm") for metric in ("mse", "pearson") for rival in "ab"]
     said = tables.findings(scores, _comparisons(*rows), arms, View(*KEY))
     assert {one.rival: [f.metric for f in one.findings] for one in said} == {"a": ["pearson"], "b": ["mse"]}
 
 
 def test_cautions():
-    one_seed = SCORES.assign(n_seeds=1, n_windows=4)
-    said = tables.cautions(one_seed, ARMS)
+    said = tables.cautions(SCORES.assign(n_seeds=1), COMPARISONS.assign(n_stretches=4), ARMS)
     assert "one seed" in said[0]
-    assert "4 test windows" in said[1]
-    assert tables.cautions(SCORES, ARMS) == []
-    assert "No learned arm" in tables.cautions(SCORES[SCORES["arm"] == "identity"], ARMS)[0]
+    assert "Only 4 independent stretches" in said[1] and "no verdict" in said[1] and "folds" in said[1]
+    assert "rough" in tables.cautions(SCORES, COMPARISONS.assign(n_stretches=9), ARMS)[0]
+    assert tables.cautions(SCORES, COMPARISONS, ARMS) == tables.cautions(SCORES, COMPARISONS.iloc[:0], ARMS) == []
+    assert "No learned arm" in tables.cautions(SCORES[SCORES["arm"] == "identity"], COMPARISONS, ARMS)[0]
 
 
 def test_a_made_up_experiment_has_every_view():

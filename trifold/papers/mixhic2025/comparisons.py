@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from trifold.metrics.aggregate import COMPARED, judge
 from trifold.papers import paper
 from trifold.papers.mixhic2025.tables import Part, difference
-from trifold.report import tables
 from trifold.report.sections import Table
 from trifold.tasks import TASKS
 
 COLUMNS = [
-    *("comparison", "task", "protocol", "sample", "run", "against", "n_seeds", "n_seeds_against", "n_windows"),
-    *("metric", "difference", "ci_low", "ci_high", "better"),
+    *("comparison", "task", "protocol", "sample", "run", "against", "n_seeds", "n_seeds_against"),
+    *("metric", *COMPARED),
 ]
 _TEXT = ["comparison", "task", "protocol", "sample", "run", "against", "metric", "better"]
 # Task -> heading, and the scores that are shown; the .tsv has all.
@@ -27,31 +27,28 @@ _SHOWN = {
     "window": ("maps", ("pearson", "r2", "scc_hicrep")),
     "cage": ("CAGE", ("pearson", "r2", "pearson_tss")),
 }
-_VERDICTS = {"row": "better", "against": "worse", "undecided": "undecided"}
 
 
-def make(
-    comparisons: Sequence[Mapping],
-    predictions: Mapping[tuple[str, str], Sequence[str | Path]],
-    n_bootstrap: int,
-    seed: int,
-) -> pd.DataFrame:
+def make(comparisons: Sequence[Mapping], predictions: Mapping[tuple[str, str], Sequence[Mapping]]) -> pd.DataFrame:
     """Every comparison on every sample and score; columns `COLUMNS`.
 
-    `comparisons`: rows of comparison, task, protocol, sample, run and against; `predictions`: (run, sample) ->
-    predictions.npz of every seed. Run minus against, the means over seeds of both, over the windows (pairs) that both
-    have, with a 95 % interval over `n_bootstrap` resamples of them. better: "row" (the run), "against" or "undecided".
+    `comparisons`: rows of comparison, task, protocol, sample, run and against; `predictions`: `tables.by_run`. Run
+    minus against, the means over seeds of both, over the windows (pairs) that both have (`tables.difference`). better:
+    "run", "against", "undecided" or "too few", over all comparisons of a task, protocol and sample (`aggregate.judge`).
     Raises InputError for windows whose targets differ.
     """
     lines = []
     for question in comparisons:
-        paths, paths_against = (predictions[question[name], question["sample"]] for name in ("run", "against"))
-        n_windows, differences = difference(question["task"], paths, paths_against, n_bootstrap, seed)
-        counts = {"n_seeds": len(paths), "n_seeds_against": len(paths_against), "n_windows": n_windows}
-        for score in differences.to_dict("records"):
-            verdict = paper.better(score["metric"], score["ci_low"], score["ci_high"])
-            lines.append({**question, **counts, **score, "better": verdict})
-    return pd.DataFrame(lines, columns=COLUMNS)
+        runs, runs_against = (predictions[question[name], question["sample"]] for name in ("run", "against"))
+        n_windows, differences = difference(question["task"], runs, runs_against)
+        counts = {"n_seeds": _n_seeds(runs), "n_seeds_against": _n_seeds(runs_against), "n_windows": n_windows}
+        lines += [{**question, **counts, **score} for score in differences.to_dict("records")]
+    frame = pd.DataFrame(lines, columns=COLUMNS[:-2])
+    return judge(frame, ["task", "protocol", "sample"], ("run", "against"))[COLUMNS]
+
+
+def _n_seeds(runs: Sequence[Mapping]) -> int:
+    return len({row["seed"] for row in runs})
 
 
 def parts(frame: pd.DataFrame) -> list[Part]:
@@ -71,17 +68,14 @@ def _part(task: str, protocol: str, sample: str, rows: pd.DataFrame) -> Part:
         score_of_metric, cells = {score.metric: score for score in known.itertuples()}, []
         for metric, style in styles:
             score = score_of_metric.get(metric)
-            cells += [paper.gain_cell(score, style), tables.Cell(_VERDICTS[score.better]) if score else tables.Cell()]
+            cells += paper.judged_cells(score, style)
         lines.append((list(names), cells))
     groups = [(paper.heading(metric, style), ["difference", "verdict"]) for metric, style in styles]
     counts = pd.concat([rows["n_seeds"], rows["n_seeds_against"]])
     seeds = paper.span(counts.min(), counts.max())
-    windows = paper.span(rows["n_windows"].min(), rows["n_windows"].max())
     note = (
         f"{protocol.capitalize()} runs. Run minus against on the same {units} of {sample}, means over seeds (each "
-        f"{seeds}), with the 95 % interval over {windows} {units}, resampled. Better or worse: the interval does not "
-        "hold zero. Neighbours are resampled as if they were independent; an interval says nothing of other seeds or "
-        "genomes. The paper gives no such number."
+        f"{seeds}). {paper.compared_note(rows, TASKS[task].unit)} The paper gives no such number."
     )
     return Table(f"Whether one run beats another: {heading}, {sample}", keys, groups, lines, note), styles
 

@@ -4,7 +4,7 @@ A table function gives one tidy frame (`COLUMNS`), in which every number stands 
 (as printed), "published" and "corrected" (ours). A row of a table names runs, at most one of each protocol and sample;
 Tables 2 to 4 take runs on the samples they were trained on, as the paper does. Means and standard deviations are over
 seeds. Where the config names a reference row, every other row of the same protocol carries its paired difference from
-it, with an interval over test windows.
+it, with an interval over stretches of the genome and a verdict over all comparisons of the table and sample.
 
 The paper prints R² without saying more; its number stands under the order of arguments that the released code has
 (`r2_swapped`).
@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 
 from trifold.errors import InputError
-from trifold.metrics import multimodal
+from trifold.metrics import intervals, multimodal
+from trifold.metrics.aggregate import COMPARED, judge
 from trifold.metrics.multimodal import CAGE_METRICS, LOOP_METRICS, MAP_METRICS, Resamples
 from trifold.papers import paper
 from trifold.papers.paper import PROTOCOLS
@@ -34,13 +35,13 @@ _DISTANCES = (0.1, 0.2, 0.4, 0.6, 0.8)
 COLUMNS = [
     *("table", "sample", "row", "metric", "distance_bp", "protocol", "run", "n_seeds", "n", "mean", "sd", "printed"),
     "map",  # the sample's contacts, because an overlay may put other data in the place of a cell line
-    *("against", "n_windows", "difference", "ci_low", "ci_high", "better"),
+    *("against", *COMPARED),
 ]
 # What is read of scores.tsv.
 SCORES = ["run", "protocol", "task", "train_samples", "sample", "seed", "role", "metric", "distance_bp", "n", "value"]
 SEARCHES = ["loops", "validated", "precision", "recall", "f1"]  # of validation.tsv
-_INTEGERS = ["n_seeds", "n", "n_windows"]
-_NUMBERS = ["distance_bp", "mean", "sd", "difference", "ci_low", "ci_high"]
+_INTEGERS = ["n_seeds", "n", "n_windows", "n_stretches"]
+_NUMBERS = ["distance_bp", "mean", "sd", "difference", "ci_low", "ci_high", "p", "p_holm"]
 _TEXT = ["table", "sample", "row", "run", "printed", "map", "against", "better"]
 
 
@@ -74,13 +75,11 @@ def make(
     pretraining: Sequence[str],
     maps: Mapping[str, str],
     predictions: Sequence[Mapping],
-    comparison: Mapping[str, int],
 ) -> pd.DataFrame:
     """A table from files: name 1, 2, 3, 4 or s2; `paths` its counts.tsv, scores.tsv or validation.tsv.
 
-    maps: sample -> its contacts, as the config names them; predictions: run, sample and path of every predictions.npz;
-    comparison: bootstrap and seed. Raises InputError where
-    `against` is no row of the table.
+    maps: sample -> its contacts, as the config names them; predictions: run, fold, seed, sample and path
+    of every predictions.npz. Raises InputError where `against` is no row of the table.
     """
     printed = paper.read_published(published)
     if name == "1":
@@ -90,8 +89,11 @@ def make(
         once = pd.concat(counts or [pd.DataFrame(columns=[*counted, "before", "after"])]).drop_duplicates(counted)
         return _with_maps(table1(once, pretraining, printed), "row", maps)
     if name == "s2":
-        tables = [pd.read_csv(path, sep="\t", dtype={"sample": str}) for path in paths]
-        empty = pd.DataFrame(columns=["run", "protocol", "sample", "seed", *SEARCHES])
+        tables = [
+            pd.read_csv(path, sep="\t", dtype={"sample": str}).assign(search=number)
+            for number, path in enumerate(paths)
+        ]
+        empty = pd.DataFrame(columns=["run", "protocol", "sample", "seed", "search", *SEARCHES])
         return _with_maps(table_s2(pd.concat(tables or [empty], ignore_index=True), rows, printed), "sample", maps)
     frame = table(name, paper.read_scores(paths) if paths else pd.DataFrame(columns=SCORES), rows, printed)
     frame = _with_maps(frame, "sample", maps)
@@ -100,7 +102,7 @@ def make(
             f"config: mixhic2025/tables/against/table{name}: {against!r} is none of the rows {sorted(rows)} that this "
             "experiment has; name one of them"
         )
-    return with_differences(frame, by_run(predictions), against, comparison["bootstrap"], comparison["seed"])
+    return with_differences(frame, by_run(predictions), against)
 
 
 def _with_maps(frame: pd.DataFrame, samples: str, maps: Mapping[str, str]) -> pd.DataFrame:
@@ -184,10 +186,13 @@ def table(name: str, scores: pd.DataFrame, rows: Mapping[str, Sequence[str]], pu
 def table_s2(validations: pd.DataFrame, rows: Mapping[str, Sequence[str]], published: pd.DataFrame) -> pd.DataFrame:
     """Table S2, loops of whole chromosomes that ChIA-PET has seen too; columns `COLUMNS`.
 
-    `validations`: validation.tsv of every search with the columns run, protocol, sample, seed; of every search
-    the row with the most loops counts. recall and f1, which the paper does not give, stand beside.
+    `validations`: validation.tsv of every search with the columns run, protocol, sample, seed, search (its number); of
+    every search the row with the most loops counts. recall and f1, which the paper does not give, stand beside. Of
+    several folds loops are added up, and shares are means.
     """
-    last = validations.sort_values("loops").drop_duplicates(["run", "sample", "seed"], keep="last")
+    last = validations.sort_values("loops").drop_duplicates("search", keep="last")
+    added = {"loops": "sum", "validated": "sum", "precision": "mean", "recall": "mean", "f1": "mean"}
+    last = last.groupby(["run", "protocol", "sample", "seed"], sort=False).agg(added).reset_index()
     last = last.rename(columns={"loops": "predicted", "precision": "proportion"})
     printed = _printed(published, "S2")
     lines = []
@@ -237,17 +242,22 @@ def _one_run(scores: pd.DataFrame, name: str, row: str, protocol: str) -> str:
 def _over_seeds(runs: pd.DataFrame, metric: str) -> tuple:
     """n_seeds, n, mean and sd of a score over all distances."""
     overall = runs[(runs["metric"] == metric) & runs["distance_bp"].isna()]
-    values = overall["value"].astype(float).dropna()
-    return len(values), (int(overall["n"].max()) if len(overall) else pd.NA), values.mean(), values.std()
+    return _seeds_of(overall) if len(overall) else (0, pd.NA, math.nan, math.nan)
+
+
+def _seeds_of(rows: pd.DataFrame) -> tuple[int, int, float, float]:
+    """n_seeds, n, mean and sd over seeds of a score; that of a seed is its mean over folds, a row each."""
+    of_seed = rows.astype({"value": float}).groupby("seed").agg(value=("value", "mean"), n=("n", "sum"))
+    values = of_seed["value"].dropna()
+    return len(values), int(of_seed["n"].max()), values.mean(), values.std()
 
 
 def _by_distance(name: str, sample: str, row: str, protocol: str, run: str, runs: pd.DataFrame) -> list[dict]:
     lines = []
     at_distances = runs[runs["distance_bp"].notna()]
     for (metric, distance_bp), at_distance in at_distances.groupby(["metric", "distance_bp"]):
-        values = at_distance["value"].astype(float).dropna()
         key = {"table": name, "sample": sample, "row": row, "metric": metric, "distance_bp": distance_bp}
-        numbers = {"n_seeds": len(values), "n": int(at_distance["n"].max()), "mean": values.mean(), "sd": values.std()}
+        numbers = dict(zip(("n_seeds", "n", "mean", "sd"), _seeds_of(at_distance)))
         lines.append({**key, "protocol": protocol, "run": run, **numbers})
     return lines
 
@@ -283,27 +293,22 @@ _RESAMPLES: dict[str, Callable[[Mapping[str, np.ndarray]], Resamples]] = {
 }
 
 
-def by_run(predictions: Sequence[Mapping]) -> dict[tuple[str, str], list[str]]:
-    """(run, sample) -> predictions.npz of every seed, of rows with run, sample and path."""
-    paths_of: dict[tuple[str, str], list[str]] = {}
+def by_run(predictions: Sequence[Mapping]) -> dict[tuple[str, str], list[Mapping]]:
+    """(run, sample) -> its predictions, of rows with run, fold, seed, sample and path."""
+    rows_of: dict[tuple[str, str], list[Mapping]] = {}
     for row in predictions:
-        paths_of.setdefault((row["run"], row["sample"]), []).append(row["path"])
-    return paths_of
+        rows_of.setdefault((row["run"], row["sample"]), []).append(row)
+    return rows_of
 
 
 def with_differences(
-    frame: pd.DataFrame,
-    predictions: Mapping[tuple[str, str], Sequence[str | Path]],
-    against: str | None,
-    n_bootstrap: int,
-    seed: int,
+    frame: pd.DataFrame, predictions: Mapping[tuple[str, str], Sequence[Mapping]], against: str | None
 ) -> pd.DataFrame:
     """`table`'s frame with the differences of every row from the row `against` (None: none).
 
-    `predictions`: (run, sample) -> predictions.npz of every seed; a run without is left out. Row minus `against`,
-    within a protocol and sample, the means over seeds of both, over the windows (pairs) that both have; with a 95 %
-    interval over `n_bootstrap` resamples of them. better: "row", "against" or "undecided". Raises InputError for
-    windows whose targets differ.
+    `predictions` is `by_run`; a run without is left out. Row minus `against`, within a protocol and sample, as
+    `difference` takes it. better: "row", "against", "undecided" or "too few", over all comparisons of a sample
+    (`aggregate.judge`). Raises InputError for windows whose targets differ.
     """
     frame = frame.copy()
     if against is None:
@@ -315,43 +320,79 @@ def with_differences(
         pair = [predictions.get((name, sample)) for name in (run, other)]
         if row == against or not all(pair):
             continue
-        n_windows, differences = difference(LAYOUTS[frame["table"].iloc[0]].task, *pair, n_bootstrap, seed)
+        n_windows, differences = difference(LAYOUTS[frame["table"].iloc[0]].task, *pair)
         chosen = (frame["sample"] == sample) & (frame["protocol"] == protocol) & (frame["row"] == row)
         chosen &= frame["distance_bp"].isna()
         for score in differences[differences["difference"].notna()].itertuples():
             at = chosen & (frame["metric"] == score.metric)
-            frame.loc[at, ["against", "n_windows"]] = [against, n_windows]
-            frame.loc[at, ["difference", "ci_low", "ci_high"]] = [score.difference, score.ci_low, score.ci_high]
-            frame.loc[at, "better"] = paper.better(score.metric, score.ci_low, score.ci_high)
+            frame.loc[at, ["against", "n_windows", "n_stretches"]] = [against, n_windows, score.n_stretches]
+            numbers = ["difference", "ci_low", "ci_high", "p"]
+            frame.loc[at, numbers] = [getattr(score, name) for name in numbers]
+    compared = frame["difference"].notna()
+    judged = judge(frame[compared], ["sample"], ("row", "against"))
+    frame.loc[compared, ["p_holm", "better"]] = judged[["p_holm", "better"]]
     return frame
 
 
-def difference(
-    task: str, paths: Sequence[str | Path], paths_against: Sequence[str | Path], n_bootstrap: int, seed: int
-) -> tuple[int, pd.DataFrame]:
-    """Windows that all have, and `multimodal.compare` over them, from every seed's predictions.npz of both runs.
+def difference(task: str, runs: Sequence[Mapping], runs_against: Sequence[Mapping]) -> tuple[int, pd.DataFrame]:
+    """Windows that all predictions of a fold have, and `multimodal.compare` over those of all folds of both runs.
 
-    task: "window", "loop" or "cage". Raises InputError for windows whose targets differ.
+    task: "window", "loop" or "cage"; runs: rows with fold, seed and path of predictions.npz. The score of a seed is its
+    mean over folds, since every fold has a model. Raises InputError for windows whose targets differ.
     """
-    of_all = []
-    for path in (*paths, *paths_against):
-        with np.load(path) as stored:
-            of_all.append(dict(stored))
-    keys = [pd.MultiIndex.from_arrays([arrays["chrom"], arrays["x"], arrays["y"]]) for arrays in of_all]
+    sides, places, n_windows = (runs, runs_against), [], 0
+    parts: tuple[dict, dict] = ({}, {})  # seed -> the windows of every fold, and their scores
+    in_both = {row["fold"] for row in runs_against}
+    for fold in dict.fromkeys(row["fold"] for row in runs if row["fold"] in in_both):
+        shared, stored = _read_fold(task, [[row for row in rows if row["fold"] == fold] for rows in sides])
+        if shared.empty:
+            continue
+        at = slice(n_windows, n_windows := n_windows + len(shared))
+        places.append(shared)
+        for of_side, of_fold in zip(parts, stored):
+            for seed, arrays in of_fold.items():
+                of_side.setdefault(seed, []).append((at, _RESAMPLES[task](arrays)))
+    if not places:
+        empty = ("metric", "difference", "n_stretches", "ci_low", "ci_high", "p")
+        return 0, pd.DataFrame({name: [] for name in empty})
+    stretch = intervals.stretches(pd.concat(places, ignore_index=True))
+    scores = [[_mean_over_folds(folds) for folds in of_side.values()] for of_side in parts]
+    return n_windows, multimodal.compare(*scores, stretch)
+
+
+def _read_fold(task: str, sides: Sequence[Sequence[Mapping]]) -> tuple[pd.DataFrame, list[dict[int, dict]]]:
+    """Places of the windows that all predictions of a fold have, and by side and seed the arrays of these windows.
+
+    A window about a pair of bins stands where its middle is: chrom, start_bp, end_bp, in halves of a bin.
+    """
+    read = [{row["seed"]: (row["path"], dict(np.load(row["path"]))) for row in rows} for rows in sides]
+    of_all = [arrays for of_side in read for arrays in of_side.values()]
+    sizes = [arrays.pop("window_bins") for _, arrays in of_all]
+    keys = [pd.MultiIndex.from_arrays([arrays["chrom"], arrays["x"], arrays["y"]]) for _, arrays in of_all]
     shared = keys[0]
     for key in keys[1:]:
         shared = shared[shared.isin(key)]
-    if shared.empty:
-        return 0, pd.DataFrame({"metric": [], "difference": [], "ci_low": [], "ci_high": []})
     target = "label" if task == "loop" else "target"
-    rows = [key.get_indexer(shared) for key in keys]
-    chosen = [{part: values[at] for part, values in arrays.items()} for arrays, at in zip(of_all, rows)]
-    for path, arrays in zip([*paths, *paths_against], chosen):
-        if not np.array_equal(arrays[target], chosen[0][target]):
-            raise InputError(f"{path}: its targets are not those of {paths[0]}; make the predictions of both again")
-    resamples = [_RESAMPLES[task](arrays) for arrays in chosen]
-    resamples_of_run, resamples_of_against = resamples[: len(paths)], resamples[len(paths) :]
-    return len(shared), multimodal.compare(resamples_of_run, resamples_of_against, len(shared), n_bootstrap, seed)
+    chosen, (first, _) = [], of_all[0]
+    for (path, arrays), key in zip(of_all, keys):
+        at = key.get_indexer(shared)
+        chosen.append({name: values[at] for name, values in arrays.items()})
+        if not np.array_equal(chosen[-1][target], chosen[0][target]):
+            raise InputError(f"{path}: its targets are not those of {first}; make the predictions of both again")
+    chrom, x, y = (shared.get_level_values(level).to_numpy() for level in range(3))
+    places = pd.DataFrame({"chrom": chrom, "start_bp": x + y - sizes[0], "end_bp": x + y + sizes[0]})
+    left = iter(chosen)
+    return places, [{seed: next(left) for seed in of_side} for of_side in read]
+
+
+def _mean_over_folds(folds: Sequence[tuple[slice, Resamples]]) -> Resamples:
+    """The mean of scores that are each of some of the windows."""
+
+    def resample(weights: np.ndarray) -> dict[str, np.ndarray]:
+        of_folds = [scores(weights[:, at]) for at, scores in folds]
+        return {name: np.mean([scores[name] for scores in of_folds], axis=0) for name in of_folds[0]}
+
+    return resample
 
 
 # ---------------------------------------------------------------- tables to read
@@ -400,7 +441,7 @@ def _counts_part(frame: pd.DataFrame) -> Part:
 
 
 def _units(name: str) -> str:
-    """What the scores of a table are of, and are resampled by."""
+    """What the scores of a table are of."""
     return f"{TASKS[LAYOUTS[name].task].unit}s"
 
 
@@ -447,13 +488,12 @@ def _differences_part(rows: pd.DataFrame) -> Part:
     lines = []
     for (row, protocol), of_row in rows.groupby(["row", "protocol"], sort=False):
         difference_of = {score.metric: score for score in of_row.itertuples()}
-        lines.append(([row, protocol], [paper.gain_cell(difference_of.get(metric), style) for metric, style in styles]))
-    groups = [(paper.heading(metric, style), ["difference"]) for metric, style in styles]
-    windows = paper.span(rows["n_windows"].min(), rows["n_windows"].max())
+        cells = [cell for metric, style in styles for cell in paper.judged_cells(difference_of.get(metric), style)]
+        lines.append(([row, protocol], cells))
+    groups = [(paper.heading(metric, style), ["difference", "verdict"]) for metric, style in styles]
     note = (
-        f"Row minus {against} on the same {_units(name)} of {sample}, means over seeds, with "
-        f"the 95 % interval over {windows} of them, resampled. Neighbours are resampled as if they were independent; "
-        "an interval says nothing of other seeds or genomes."
+        f"Row minus {against} on the same {_units(name)} of {sample}, means over seeds. "
+        f"{paper.compared_note(rows, TASKS[LAYOUTS[name].task].unit)}"
     )
     title = f"Table {name}: differences from {against}, {sample}"
     return Table(title, ["model", "protocol"], groups, lines, note), styles
