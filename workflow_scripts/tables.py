@@ -30,8 +30,8 @@ def main(inputs, outputs, params) -> None:
             name: pd.concat([read_table(folder / f"{name}.tsv") for folder in folders], ignore_index=True)
             for name in ("windows", "regions", "distance")
         }
-        reference_arms = comparison["reference_arms"]
         whole["scores"] = aggregate.summarise(whole["windows"])
+        reference_arms = tables.references(whole["scores"], params.arms, comparison["reference_arms"])
         whole["comparisons"] = aggregate.compare(
             whole["windows"], reference_arms, comparison["bootstrap"], comparison["seed"]
         )

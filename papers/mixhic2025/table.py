@@ -19,7 +19,7 @@ def main(inputs, outputs, params, wildcards) -> None:
         "paper-table",
         parameters={**{name: getattr(params, name) for name in names}, **comparison},
         code=params.code,
-        inputs=[*inputs.tables, *inputs.predictions, inputs.published],
+        inputs=[*inputs.tables, *inputs.predictions, *inputs.negatives, inputs.published],
         record=record.name,
     ) as partial:
         frame = tables.make(
@@ -29,6 +29,7 @@ def main(inputs, outputs, params, wildcards) -> None:
             **{name: getattr(params, name) for name in names},
             predictions=params.predictions,
             comparison=comparison,
+            negatives=inputs.negatives,
         )
         tables.write(frame, partial)
 

@@ -7,10 +7,14 @@ from typing import Protocol
 
 
 class Reader(Protocol):
-    """What a data set asks of a network: `inputs` and `target` (`trifold.architectures`), entries of a batch in all."""
+    """What a data set asks of a network: `inputs`, `target` and `learned` (`trifold.architectures`), entries of a batch
+    in all."""
 
     inputs: frozenset[str]
     target: str
+
+    @property
+    def learned(self) -> bool: ...
 
     @property
     def entries(self) -> set[str]: ...

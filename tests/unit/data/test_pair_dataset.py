@@ -223,6 +223,7 @@ def test_sets_of_an_arm(tmp_path, sample):
         "track_bp": TRACK_BP,
         "log_tracks": True,
         "n_diagonals": N_DIAGONALS,
+        "loops": 4,
     }
     few = replace(arm, fraction=0.5, noise=True, log_tracks=False)
     train, validation = pair_dataset.training_sets(few, given, Reader(), statistics, 3)
@@ -234,7 +235,7 @@ def test_sets_of_an_arm(tmp_path, sample):
     assert sorted(validation.table["sample"]) == ["alpha", "beta"]
     everything, _ = pair_dataset.training_sets(replace(arm, hold_out=False), given, Reader(), statistics, 3)
     assert len(everything) == 12
-    tested = pair_dataset.test_set(arm, given, Reader(), statistics, 3)
+    tested = pair_dataset.test_set(arm, given, Reader(), statistics, 3, matched=False)
     assert list(tested.table[["x", "y"]].itertuples(index=False, name=None)) == [(30, 80)] * 2
     assert set(tested[0]) == {"pair", "index", "map", "tracks", "label"}
 
