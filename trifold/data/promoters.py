@@ -282,12 +282,12 @@ def write_sample(
     matched = matched_negatives(listed.pairs, stores, positives, roles, seed=seed)
     _write(matched, out / "matched.tsv")
     negatives = {"drawn": chosen[chosen["label"] == 0], "matched": matched}
-    labels = {"sample": sample, "protocol": protocol, "window_bins": window_bins}
+    of_sample = {"sample": sample, "protocol": protocol, "window_bins": window_bins}
     described = [
-        described_negatives(of_kind, positives, listed.pairs).assign(negatives=kind, **labels)
+        described_negatives(of_kind, positives, listed.pairs).assign(negatives=kind, **of_sample)
         for kind, of_kind in negatives.items()
     ]
-    columns = [*labels, "negatives", "role", "n", "longest_bins", "beyond", "near"]
+    columns = [*of_sample, "negatives", "role", "n", "longest_bins", "beyond", "near"]
     _write(pd.concat(described, ignore_index=True)[columns], out / "negatives.tsv")
     counts["label"] = counts["label"].map({1: "positive", 0: "negative"})
     counts = [counts[counts["label"] == "positive"].assign(kind="pretrain"), counts.assign(kind="loop")]
@@ -304,7 +304,7 @@ def write_sample(
             labels = mean_signal([TrackStore(path) for path in expression], windows, bin_bp, window_bins)
             np.save(out / "cage.npy", labels)
     table = pd.concat(counts, ignore_index=True)
-    table = table.assign(**labels, role=roles.of_chromosomes(table["chrom"]))
-    columns = [*labels, "chrom", "role", "kind", "label", "before", "after"]
+    table = table.assign(**of_sample, role=roles.of_chromosomes(table["chrom"]))
+    columns = [*of_sample, "chrom", "role", "kind", "label", "before", "after"]
     _write(table[columns], out / "counts.tsv")
     (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
