@@ -143,7 +143,7 @@ def score(
         batch = {
             "map": torch.from_numpy(store.windows(batch_pairs)).to(device)[:, None],
             "tracks": torch.cat([stretches[at[:, 0]], stretches[at[:, 1]]], dim=2).transpose(1, 2),
-            "pair": torch.from_numpy(batch_pairs).to(device),
+            "pair": torch.tensor(batch_pairs, device=device),
             "chromosome": torch.full((len(batch_pairs),), code_of(chrom), device=device),
         }
         scores[start : start + len(batch_pairs)] = predictor(batch)[:, 0].float().cpu().numpy()

@@ -112,8 +112,10 @@ def strongest(scores: pd.DataFrame, arms: Mapping) -> pd.DataFrame:
     """The row without a model with the best mean, for every view and metric that has one: `KEYS`, metric, arm.
 
     scores: of `trifold.metrics.aggregate`. The best of several on the windows that are scored: the hardest rival.
+    A program of others is none of these rows.
     """
-    simple = scores[[not is_learned(arms, name) for name in scores["arm"]]]
+    fitters = [ARCHITECTURES[arms[name]["architecture"]].fitter for name in scores["arm"]]
+    simple = scores[[fitter in ("none", "closed form") for fitter in fitters]]
     simple = simple[simple["mean"].notna() & simple["metric"].isin(METRICS)]
     merit = [mean if METRICS[name].higher_is_better else -mean for mean, name in zip(simple["mean"], simple["metric"])]
     best = simple.assign(merit=merit).sort_values("merit", ascending=False, kind="stable")
