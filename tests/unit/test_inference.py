@@ -212,13 +212,12 @@ def test_y4_a_coarse_grained_map_of_many_contacts_is_the_low_map(low, tmp_path):
         network = registry.build("coarsegrain", geometry, {}, {**statistics, "recipes": asdict(recipes)})
         settings = {"geometry": geometry, "recipes": recipes, "coarsen": 1, "statistics": statistics}
         clr = run(network, tmp_path / bias, path, **settings)
-        for chrom in ("chr1", "chr2"):
-            found, n = matrix_of(clr, chrom), len(balanced[chrom])
-            inside = distance(n) <= W - W // 4
-            if chrom == "chr1":  # bin 7 is bad: as in cooltools, its neighbour in a block of two is averaged
-                assert np.isnan(found[7]).all()
-                inside[6:8] = inside[:, 6:8] = False
-            np.testing.assert_allclose(found[inside], balanced[chrom][inside], rtol=1e-5)
+        found, expected = matrix_of(clr, "chr1"), balanced["chr1"]
+        inside = distance(len(expected)) <= W - W // 4
+        # Bin 7 is bad: as in cooltools, its neighbour in a block of two is averaged.
+        assert np.isnan(found[7]).all()
+        inside[6:8] = inside[:, 6:8] = False
+        np.testing.assert_allclose(found[inside], expected[inside], rtol=1e-5)
 
 
 @pytest.mark.parametrize("recipes", [GLOBAL, WINDOW], ids=["global", "window"])
