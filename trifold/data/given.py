@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 
 class Reader(Protocol):
@@ -12,9 +12,7 @@ class Reader(Protocol):
 
     inputs: frozenset[str]
     target: str
-
-    @property
-    def learned(self) -> bool: ...
+    learned: ClassVar[bool]
 
     @property
     def entries(self) -> set[str]: ...

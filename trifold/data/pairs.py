@@ -28,7 +28,7 @@ from functools import cache
 import numba
 import numpy as np
 import pandas as pd
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from scipy.stats import gaussian_kde
 
 from trifold.data.bands import BandStore
@@ -330,7 +330,7 @@ def near_loops(pairs: np.ndarray, loops: np.ndarray) -> np.ndarray:
     """Which pairs (n, 2) have both bins within `NEAR_BINS` of those of one of the loops (m, 2), bins: bool (n,)."""
     if not len(pairs) or not len(loops):
         return np.zeros(len(pairs), dtype=bool)
-    return cKDTree(loops).query(pairs, p=np.inf)[0] <= NEAR_BINS
+    return KDTree(loops).query(pairs, p=np.inf)[0] <= NEAR_BINS
 
 
 def matched_negatives(
@@ -349,7 +349,8 @@ def matched_negatives(
     do, all of them, and it is logged. Draws depend on the seed, the chromosome and the role only.
     """
     tables, lacking = [pd.DataFrame(columns=["chrom", "x", "y", "label", "role"])], 0
-    for (chrom, role), of_role in positives.groupby(["chrom", "role"], sort=False):
+    for keys, of_role in positives.groupby(["chrom", "role"], sort=False):
+        chrom, role = map(str, keys)
         store, listed = stores[chrom], loops[chrom]
         generator = np.random.default_rng([seed, code_of(chrom), code_of(role)])
         numbers = dict(zip(*np.unique(of_role["y"] - of_role["x"], return_counts=True)))
@@ -382,7 +383,7 @@ def described_negatives(
     longest_bins = int((positives["y"] - positives["x"]).max()) if len(positives) else 0
     near = pd.Series(False, index=negatives.index)
     for chrom, here in negatives.groupby("chrom", sort=False):
-        near[here.index] = near_loops(here[["x", "y"]].to_numpy(), loops[chrom])
+        near[here.index] = near_loops(here[["x", "y"]].to_numpy(), loops[str(chrom)])
     flagged = negatives.assign(near=near, beyond=negatives["y"] - negatives["x"] > longest_bins)
     rows = [
         (role, len(here), longest_bins, int(here["beyond"].sum()), int(here["near"].sum()))
