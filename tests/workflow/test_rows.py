@@ -48,11 +48,11 @@ def test_y4_rows_of_maps_are_scored_beside_all_others(rows):
     observed = scores[(scores["scale"] == "observed") & (scores["reference"] == "truth")]
     mse = observed[observed["metric"] == "mse"].set_index("arm")["mean"]
     assert mse["tuned"] < mse["gaussian"] < mse["identity"] and mse["banded"] < mse["identity"]
-    # Nothing differs from the mean by distance: no correlation on O/E, and a map it is all the same.
+    # Nothing differs from the mean by distance but by rounding: no correlation on O/E, and a map it is all the same.
     oe = scores[(scores["scale"] == "oe") & (scores["metric"] == "pearson") & (scores["reference"] == "truth")]
     r = oe.set_index("arm")["mean"]
-    assert "mean" not in r.index and r["gc"] > 0.2
-    assert scores.loc[scores["arm"] == "mean", "mean"].notna().any()
+    assert abs(r["mean"]) < 0.05 and r["gc"] > 0.2
+    assert mse["mean"] < 1.2 * mse["identity"]
     summary = pd.read_csv(results / "tables/summary.tsv", sep="\t")
     simple = summary[summary["protocol"] == "no model"]
     for _, group in simple[simple["metric"] == "mse"].groupby(["reference", "scale"]):
