@@ -103,7 +103,7 @@ def make_batch(geometry: Geometry, windows: int = 2, coarsen: int = 2) -> dict[s
         "low_valid": torch.ones(windows, w, dtype=torch.bool),
         "observed": symmetric(w),
         "oe": symmetric(w) * 2 - 1,
-        "bias": torch.randn(windows, w // coarsen, generator=generator).repeat_interleave(coarsen, dim=1),
+        "bias": torch.randn(windows, -(-w // coarsen), generator=generator).repeat_interleave(coarsen, dim=1)[:, :w],
         "counts": (90 * symmetric(w)).round(),
     }
 

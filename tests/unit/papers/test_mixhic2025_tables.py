@@ -218,8 +218,8 @@ def test_y5_what_distance_tells_of_negatives_is_printed_with_the_loops(tmp_path,
     text = (tmp_path / "mixhic2025_table3.md").read_text()
     assert "AUROC, matched ↑" in text and "F1, matched" not in text
     assert (
-        "Test negatives, corrected: drawn: 50, 50% beyond the longest loop, 12% within two bins of a listed loop; "
-        "matched: 48, 0% beyond the longest loop, 0% within two bins of a listed loop." in text
+        "Test negatives, corrected: drawn: 50, 50 % beyond the longest loop, 12 % within two bins of a listed loop; "
+        "matched: 48, 0 % beyond the longest loop, 0 % within two bins of a listed loop." in text
     )
     again = mixhic2025.read(tmp_path / "mixhic2025_table3.tsv")
     assert [table.note for table, _ in mixhic2025.parts(again)] == [table.note for table, _ in mixhic2025.parts(frame)]

@@ -127,7 +127,7 @@ def _with_negatives(frame: pd.DataFrame, paths: Sequence[str]) -> pd.DataFrame:
 
 def _of_negatives(row: Mapping) -> str:
     """One row of negatives.tsv in words."""
-    beyond, near = (f"{row[name] / max(row['n'], 1):.0%}" for name in ("beyond", "near"))
+    beyond, near = (f"{100 * row[name] / max(row['n'], 1):.0f} %" for name in ("beyond", "near"))
     return (
         f"{row['negatives']}: {row['n']:,}, {beyond} beyond the longest loop, {near} within two bins of a listed loop"
     )
