@@ -35,6 +35,8 @@ rule pairs:
     output:
         "<results>/pairs/{dataset}/{sample}/fold-{fold}/artifact.json",
         "<results>/pairs/{dataset}/{sample}/fold-{fold}/pairs.tsv",
+        "<results>/pairs/{dataset}/{sample}/fold-{fold}/matched.tsv",
+        "<results>/pairs/{dataset}/{sample}/fold-{fold}/negatives.tsv",
         "<results>/pairs/{dataset}/{sample}/fold-{fold}/counts.tsv",
         "<results>/pairs/{dataset}/{sample}/fold-{fold}/summary.json",
     log:

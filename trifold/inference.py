@@ -229,7 +229,8 @@ class ChromosomeInputs:
             batch["total"], batch["total_bp"] = (np.full(len(starts), value, dtype=np.float32) for value in of_map)
         if "bias" in self._inputs:
             mean = sources.statistics["low_bias"]["mean_log_weight"]
-            batch["bias"] = np.nan_to_num(log_bias(self._weights(starts, self._band.weight), mean))
+            bias = log_bias(self._weights(starts, self._band.weight), mean)
+            batch["bias"], batch["low_valid"] = np.nan_to_num(bias), np.isfinite(bias)
         if "tracks" in self._inputs:
             track_bins = window_bins * bin_bp // (sources.track_bp or bin_bp)
             windows_of_tracks = [read_tracks(sources.tracks, *place, track_bins) for place in places]

@@ -17,7 +17,6 @@ import logging
 import os
 import tempfile
 import time
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -34,7 +33,7 @@ from trifold.data import splits
 from trifold.data.bands import BandStore, open_bands
 from trifold.data.given import Given
 from trifold.data.pair_dataset import statistics_of
-from trifold.data.pairs import read_loops, signals
+from trifold.data.pairs import code_of, read_loops, signals
 from trifold.data.tracks import TrackStore, check_bins, check_chromosomes
 from trifold.errors import InputError
 from trifold.inference import device_of
@@ -124,6 +123,7 @@ def score(
     store: BandStore,
     signal: np.ndarray,
     pairs: np.ndarray,
+    chrom: str,
     *,
     batch_size: int,
     device: torch.device,
@@ -143,6 +143,8 @@ def score(
         batch = {
             "map": torch.from_numpy(store.windows(batch_pairs)).to(device)[:, None],
             "tracks": torch.cat([stretches[at[:, 0]], stretches[at[:, 1]]], dim=2).transpose(1, 2),
+            "pair": torch.tensor(batch_pairs, device=device),
+            "chromosome": torch.full((len(batch_pairs),), code_of(chrom), device=device),
         }
         scores[start : start + len(batch_pairs)] = predictor(batch)[:, 0].float().cpu().numpy()
     return scores
@@ -172,7 +174,7 @@ def search(
     """
     start = time.perf_counter()
     pixels = candidates(band, min_bins, min(max_bins, store.farthest_bins), p_value)
-    generator = np.random.default_rng([0, zlib.crc32(band.chrom.encode())])
+    generator = np.random.default_rng([0, code_of(band.chrom)])
     signal = signals(tracks, band.chrom, store.n_bins, bin_bp=bin_bp, log=log)
     parts, settings = [], {"batch_size": batch_size, "device": device}
     with tempfile.TemporaryDirectory() as folder:
@@ -182,7 +184,7 @@ def search(
         for windows, pairs, is_decoy in ((store, pixels, False), (decoy, moved, True)):
             pairs = pairs[windows.inside(pairs)]
             order, scores = generator.permutation(len(pairs)), np.empty(len(pairs), dtype=np.float32)
-            scores[order] = score(predictor, windows, signal, pairs[order], **settings)
+            scores[order] = score(predictor, windows, signal, pairs[order], band.chrom, **settings)
             parts.append(
                 pd.DataFrame(
                     {"chrom": band.chrom, "x": pairs[:, 0], "y": pairs[:, 1], "score": scores, "decoy": is_decoy}

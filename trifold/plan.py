@@ -630,9 +630,12 @@ def protocols_read(arms: dict[str, Arm]) -> list[str]:
 
 
 def reads_counts(arms: dict[str, Arm], dataset: str) -> bool:
-    """Whether an arm of the data set reads or predicts contacts."""
+    """Whether an arm of the data set reads or predicts contacts of its windows; one that learns nothing predicts whole
+    maps alone, and takes no more than the data set's statistics."""
     return any(
-        traits_of(arm).target == "counts" for arm in arms.values() if arm.dataset == dataset and task_of(arm).whole_maps
+        traits_of(arm).target == "counts" and traits_of(arm).fitter != "none"
+        for arm in arms.values()
+        if arm.dataset == dataset and task_of(arm).whole_maps
     )
 
 
@@ -666,10 +669,10 @@ def searched(arms: dict[str, Arm], names: list[str]) -> list[Scored]:
 
 
 def scored(arms: dict[str, Arm], names: list[str], fold: str | None = None) -> list[Scored]:
-    """Scores of arms: of whole maps learned ones under their own protocol, the others under every one that is in use.
+    """Scores of arms: of whole maps those that learn under their own protocol, the others under every one in use.
 
     fold None: the arm's folds. Left out are arms that come with their scores, programs, which give none of single
-    windows, and tasks that are not scored.
+    windows, tasks that are not scored, and rows on contacts where the windows' contacts are not kept.
     """
     return [
         Scored(dataset, name, own_fold, seed, sample)
@@ -683,9 +686,10 @@ def scored(arms: dict[str, Arm], names: list[str], fold: str | None = None) -> l
 
 
 def _datasets_scored(arms: dict[str, Arm], arm: Arm) -> list[str]:
-    if task_of(arm).whole_maps and not traits_of(arm).learned:
-        return protocols_read(arms)
-    return [arm.dataset]
+    if not task_of(arm).whole_maps or traits_of(arm).fitted:
+        return [arm.dataset]
+    counted = traits_of(arm).target == "counts"
+    return [dataset for dataset in protocols_read(arms) if reads_counts(arms, dataset) or not counted]
 
 
 def shown(evaluated: list[Evaluation]) -> list[Evaluation]:

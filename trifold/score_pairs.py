@@ -83,7 +83,8 @@ def score(
 ) -> None:
     """Write ``scores.tsv`` (`COLUMNS`) and ``predictions.npz`` of an arm on the test windows of one sample.
 
-    model: the folder of the trained model; None: a row without one. given: the sample.
+    model: the folder of the trained model; None: a row without one. given: the sample. Loops are scored beside the
+    drawn negatives, and beside those matched to them in distance (metrics `_matched`).
     predictions.npz: chrom, x, y, label or target, prediction (float32), in the order of pairs.tsv or windows.tsv;
     window_bins, the side of their windows.
     """
@@ -93,13 +94,19 @@ def score(
     )
     if model is not None:
         check_bins([TrackStore(path) for paths in given.tracks for path in paths], statistics["track_bp"], model)
-    dataset = test_set(arm, given, network, statistics, seed)
+    dataset = test_set(arm, given, network, statistics, seed, matched=False)
     network = network.to(device_of(device))
     predicted, target = predict(network, dataset, arm.training["batch_size"], device, workers=workers)
     table, order = dataset.table, np.argsort(dataset.table["row"].to_numpy())
     table, predicted, target = table.iloc[order], predicted[order], target[order]
     pairs = table[["x", "y"]].to_numpy()
     frame = measure(arm.task, predicted, target, pairs, statistics["geometry"]["bin_bp"])
+    if arm.task == "loop":
+        beside = test_set(arm, given, network, statistics, seed, matched=True)
+        scored = predict(network, beside, arm.training["batch_size"], device, workers=workers)
+        xy = beside.table[["x", "y"]].to_numpy()
+        of_matched = measure(arm.task, *scored, xy, statistics["geometry"]["bin_bp"])
+        frame = pd.concat([frame, of_matched.assign(metric=of_matched["metric"] + "_matched")], ignore_index=True)
     options = {**traits(arm.architecture, arm.task).options, **arm.options}
     (sample,) = given.samples
     labels = {

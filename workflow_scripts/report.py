@@ -26,6 +26,7 @@ def main(inputs, outputs, params) -> None:
         enhance=params.enhance,
         datasets=params.datasets,
         inputs=[*sources, *inputs.sections],
+        models=inputs.models,
         root=root,
     )
     with provenance.artifact(

@@ -31,9 +31,9 @@ def main(inputs, outputs, params) -> None:
             name: pd.concat([read_table(folder / f"{name}.tsv") for folder in [*folders, *ceilings]], ignore_index=True)
             for name in ("windows", "regions", "distance")
         }
-        reference_arms = params.comparison["reference_arms"]
-        whole["scores"] = aggregate.summarise(whole["windows"])
         of_arms = whole["windows"][~whole["windows"]["arm"].isin(CEILINGS)]
+        whole["scores"] = aggregate.summarise(whole["windows"])
+        reference_arms = tables.references(whole["scores"], params.arms, params.comparison["reference_arms"])
         whole["comparisons"] = aggregate.compare(of_arms, reference_arms, partial(tables.comparable, params.arms))
         for name, table in whole.items():
             table.to_csv(made / f"{name}.tsv", sep="\t", index=False, float_format="%.8g")

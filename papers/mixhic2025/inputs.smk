@@ -90,6 +90,15 @@ def get_mixhic2025_counts(wildcards=None):
     ]
 
 
+def get_mixhic2025_negatives(table):
+    """What distance alone tells of the negatives of Table 3, of every data set that its arms are tested on."""
+    tested = plan.scored(arms, _mixhic2025_arms(["table3"])) if table == "3" else []
+    return [
+        f"<results>/pairs/{dataset}/{sample}/fold-{fold}/negatives.tsv"
+        for dataset, sample, fold in sorted({(row.dataset, row.sample, row.fold) for row in tested})
+    ]
+
+
 def get_mixhic2025_table_inputs(table):
     """What a table is made of: scores; numbers of pairs (Table 1); loops of whole chromosomes (Table S2)."""
     if table == "1":

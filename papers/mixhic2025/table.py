@@ -18,7 +18,7 @@ def main(inputs, outputs, params, wildcards) -> None:
         "paper-table",
         parameters={name: getattr(params, name) for name in names},
         code=params.code,
-        inputs=[*inputs.tables, *inputs.predictions, inputs.published],
+        inputs=[*inputs.tables, *inputs.predictions, *inputs.negatives, inputs.published],
         record=record.name,
     ) as partial:
         frame = tables.make(
@@ -27,6 +27,7 @@ def main(inputs, outputs, params, wildcards) -> None:
             inputs.published,
             **{name: getattr(params, name) for name in names},
             predictions=params.predictions,
+            negatives=inputs.negatives,
         )
         tables.write(frame, partial)
 

@@ -5,6 +5,7 @@ rule mixhic2025_table:
     input:
         tables=lambda wildcards: get_mixhic2025_table_inputs(wildcards.table),
         predictions=lambda wildcards: [row["path"] for row in get_mixhic2025_predictions(wildcards.table)],
+        negatives=lambda wildcards: get_mixhic2025_negatives(wildcards.table),
         published=shipped("papers/mixhic2025/published.tsv"),
     output:
         report(

@@ -17,8 +17,15 @@ HELD = {
     "identity": {"baselines", "blocks"},
     "gaussian": {"baselines", "blocks"},
     "bicubic": {"baselines", "blocks"},
+    "mean-by-distance": {"baselines", "blocks"},
+    "gaussian-tuned": {"tuned", "baselines", "blocks"},
+    "gaussian-by-distance": {"tuned", "baselines", "blocks"},
+    "coarsegrain": {"coarsegrain", "blocks"},
+    "gc": {"gc", "baselines", "blocks"},
     "expected": {"references", "blocks"},
     "corner": {"references", "blocks"},
+    "distance": {"references", "blocks"},
+    "nearest-loop": {"references", "blocks"},
     "nearest": {"references", "blocks"},
     "akita": {"akita", "trunk", "checkpoint", "blocks"},
     "akita-graph": {"akita_graph", "trunk", "checkpoint", "blocks"},
@@ -55,7 +62,7 @@ def test_identity_is_the_upsampled_map():
     assert torch.equal(registry.build("identity", GEOMETRY, {}, {})(batch), batch["map"])
 
 
-@pytest.mark.parametrize("sigma", [0.5, 1.0, 2.3])
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 2.3, 12.0])
 def test_gaussian_is_scipys(sigma):
     batch = make_batch(GEOMETRY)
     y = registry.build("gaussian", GEOMETRY, {"sigma_bins": sigma}, {})(batch)

@@ -1,16 +1,21 @@
 """Models with all that they need: from arms without weights, published files, and the folders they become."""
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import torch
+from scipy.ndimage import gaussian_filter
 
 from trifold.architectures import ARCHITECTURES
 from trifold.config import Geometry
+from trifold.data.samples import Samples
 from trifold.errors import InputError
 from trifold.models import published, ready, stored
 from trifold.models.ready import CORRECTED
+from trifold.training import closed
 
 GEOMETRY = Geometry(10_000, 32, {"train": 8}, 0.25, 0)
 MEASURED = ("ratio", "low_max", "deep_max", "low_q999", "deep_q999", "low_per_balanced", "deep_per_balanced")
@@ -41,6 +46,35 @@ def test_an_arm_without_weights_reads_as_the_examples_were_made(examples):
     # Nothing was learned, so no depth is the right one.
     assert model.contacts_per_bin is None
     assert model.for_map("any.cool") is model
+
+
+def test_y4_what_was_chosen_comes_with_the_model_and_its_files(examples, tmp_path):
+    """A width was chosen at a depth: the model warns of another one, as a network does."""
+    maps = torch.rand(3, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    target = torch.from_numpy(gaussian_filter(maps.numpy(), (0, 0, 2.5, 2.5)))
+    windows = [{"map": m, "observed": t, "valid": torch.ones(32, dtype=torch.bool)} for m, t in zip(maps, target)]
+    arm = {**ARM, "architecture": "gaussian-tuned", "name": "tuned", "geometry": asdict(GEOMETRY)}
+    network = stored.build_arm(arm, asdict(GEOMETRY), STATISTICS)
+
+    class Validation(Samples):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            return windows[index]
+
+    closed.fit(network, Validation(), Validation(), tmp_path / "model", arm, "v1")
+    shutil.copy(examples / "statistics.json", tmp_path / "model")
+    assert stored.read_config(tmp_path / "model")["chosen"] == {"sigma_bins": 2.5}
+    model = ready.of_folder(tmp_path / "model")
+    assert model.facts == {
+        "arm": "tuned",
+        "architecture": "gaussian-tuned",
+        "version": "v1",
+        "chosen": {"sigma_bins": 2.5},
+    }
+    assert model.contacts_per_bin == 70.0
+    torch.testing.assert_close(model.network({"map": maps}), target)
 
 
 def test_an_arm_keeps_the_bin_of_its_tracks(examples):

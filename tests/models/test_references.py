@@ -5,13 +5,15 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from scipy.spatial.distance import cdist
 
 from trifold.architectures import ARCHITECTURES
 from trifold.config import Geometry
 from trifold.data.bands import BandStore
+from trifold.data.pairs import code_of
 from trifold.data.samples import Samples
 from trifold.models import references, registry, weights
-from trifold.models.references import Corner, Expected, Nearest
+from trifold.models.references import Corner, Distance, Expected, Nearest, NearestLoop
 from trifold.training import closed
 
 
@@ -28,10 +30,10 @@ class TrainingSet(Samples):
         return self.items[index]
 
 
-def row(name: str, window_bins: int = 50, n_diagonals: int = 80, tracks=("atac", "dnase")):
+def row(name: str, window_bins: int = 50, n_diagonals: int = 80, tracks=("atac", "dnase"), loops: int = 3):
     """A row as a job makes it, for the windows and tracks of a data set."""
     geometry = Geometry(bin_bp=5000, window_bins=window_bins, stride_bins={}, max_bad_bins=0.25, max_n_bins=0)
-    statistics = {"n_diagonals": n_diagonals, "tracks": list(tracks)}
+    statistics = {"n_diagonals": n_diagonals, "tracks": list(tracks), "loops": loops}
     return registry.build(name, geometry, {}, statistics, {}, "corrected", next(iter(ARCHITECTURES[name].tasks)))
 
 
@@ -45,7 +47,7 @@ def test_expected_is_the_mean_of_each_distance_over_training_chromosomes(tmp_pat
         stores[chrom] = BandStore.write(tmp_path / f"{chrom}.npy", band, window_bins)
     table = pd.DataFrame({"number": [0, 0, 0], "chrom": ["chr1", "chr1", "chr2"]})
     expected = row("expected", window_bins)
-    expected.fit(TrainingSet([stores], table))
+    expected.fit(TrainingSet([stores], table), TrainingSet())
     pair = torch.tensor([(50, 50), (30, 60)])
     predicted = expected({"pair": pair})
     assert predicted.shape == (2, 1, window_bins, window_bins)
@@ -77,7 +79,7 @@ def test_nearest_is_least_squares_on_the_bins_own_tracks():
         cage = 2 * means[:, 0] - 0.5 * means[:, 1] + 0.25
         items.append({"tracks": tracks, "cage": cage + 0.01 * torch.randn(100, generator=generator)})
     nearest = row("nearest")
-    nearest.fit(TrainingSet(items=items))
+    nearest.fit(TrainingSet(items=items), TrainingSet())
     np.testing.assert_allclose(nearest.coefficients, [2, -0.5, 0.25], atol=0.01)
     features = items[3]["tracks"].unflatten(0, (100, 4)).mean(1)
     expected = features @ torch.tensor([2.0, -0.5]) + 0.25
@@ -98,7 +100,7 @@ def test_what_is_fitted_is_kept_as_a_models_folder(tmp_path):
     store = BandStore.write(tmp_path / "chr1.npy", band, 50)
     samples = TrainingSet([{"chr1": store}], pd.DataFrame({"number": [0], "chrom": ["chr1"]}))
     fitted, again = row("expected"), row("expected")
-    closed.fit(fitted, samples, tmp_path / "model", {"name": "mean", "architecture": "expected"}, "v1")
+    closed.fit(fitted, samples, TrainingSet(), tmp_path / "model", {"name": "mean", "architecture": "expected"}, "v1")
     assert fitted.means.max() > 0 and not again.means.any()
     weights.load(tmp_path / "model/weights.safetensors", again, "mean")
     assert torch.equal(again.means, fitted.means)
@@ -111,7 +113,46 @@ def test_every_row_has_its_task_and_reads_what_it_declares():
     assert known == {
         "expected": ({"window": {}}, "closed form"),
         "corner": ({"loop": {}}, "none"),
+        "distance": ({"loop": {}}, "closed form"),
+        "nearest-loop": ({"loop": {}}, "closed form"),
         "nearest": ({"cage": {}}, "closed form"),
     }
-    assert [type(row(name)) for name in known] == [Expected, Corner, Nearest]
-    assert [sorted(row(name).entries) for name in known] == [["map"], ["label", "map"], ["cage", "tracks"]]
+    assert [type(row(name)) for name in known] == [Expected, Corner, Distance, NearestLoop, Nearest]
+    entries = [["map"], ["label", "map"], ["label"], ["chromosome", "label"], ["cage", "tracks"]]
+    assert [sorted(row(name).entries) for name in known] == entries
+
+
+LOOPS = pd.DataFrame(
+    {"chrom": ["chr1", "chr1", "chr2", "chr1"], "x": [10, 40, 10, 5], "y": [25, 70, 22, 95], "label": [1, 1, 1, 0]}
+)
+
+
+def test_y5_distance_orders_by_distance_and_ends_at_the_longest_loop_of_training():
+    """A pair is above 0.5 as long as it is no longer than 30 bins, whatever the negatives are."""
+    distance = row("distance")
+    distance.fit(TrainingSet(table=LOOPS), TrainingSet())
+    assert distance.chosen() == {"longest_bins": 30}
+    spans = torch.tensor([0, 4, 29, 30, 31, 200])
+    scores = distance({"pair": torch.stack([spans + 7, 2 * spans + 7], dim=1)})
+    assert scores.shape == (6, 1) and scores.dtype == torch.float32
+    assert (scores.diff(dim=0) < 0).all()
+    assert (scores[:, 0] > 0.5).tolist() == [True, True, True, True, False, False]
+    np.testing.assert_allclose(scores[:, 0], 30.5 / (30.5 + spans.numpy()), rtol=1e-6)
+
+
+def test_y5_the_nearest_loop_of_training_is_on_the_same_chromosome():
+    """Chebyshev distances of SciPy; 0 on a chromosome without a loop, and nothing of the negatives."""
+    nearest = row("nearest-loop", loops=5)  # two more than there are, as of a share of the labels
+    nearest.fit(TrainingSet(table=LOOPS), TrainingSet())
+    places = np.array([(10, 25), (12, 23), (13, 25), (41, 70), (10, 22), (5, 95), (10, 25)])
+    chroms = ["chr1", "chr1", "chr1", "chr1", "chr2", "chr1", "chr3"]
+    codes = torch.tensor([code_of(chrom) for chrom in chroms])
+    scores = nearest({"pair": torch.from_numpy(places), "chromosome": codes})[:, 0]
+    for score, place, chrom in zip(scores, places, chroms):
+        here = LOOPS[(LOOPS["chrom"] == chrom) & (LOOPS["label"] == 1)][["x", "y"]].to_numpy()
+        away = cdist(place[None], here, "chebyshev").min() if len(here) else np.inf
+        assert score.item() == pytest.approx(2.5 / (2.5 + away))
+        assert (score > 0.5) == (away <= 2)
+    # It knows nothing of held-out chromosomes: one value for all pairs.
+    elsewhere = nearest({"pair": torch.from_numpy(places), "chromosome": torch.full((7,), code_of("chr9"))})
+    assert not elsewhere.any()

@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+from dataclasses import asdict
 from importlib import import_module
 
 import pytest
@@ -14,6 +15,7 @@ from trifold.errors import InputError
 from trifold.models import registry, weights
 from trifold.models.blocks import crop, pixel_mask
 from trifold.models.hicfoundation import MaskedAutoencoder
+from trifold.models.ready import CORRECTED
 from trifold.tasks import TASKS
 from trifold.training.batch_norm import Layer, following
 from trifold.training.regression import pixel_loss
@@ -22,9 +24,11 @@ GEOMETRY = Geometry(bin_bp=32, window_bins=24, stride_bins={}, max_bad_bins=0.25
 # 40 = 2^5 + 8: five halvings leave 30 pixels for 24 bins, which takes the resize.
 ODD = Geometry(bin_bp=40, window_bins=24, stride_bins={}, max_bad_bins=0.25, max_n_bins=0)
 COUNTS = {"ratio": 15.0, "low_max": 6.0, "deep_max": 90.0, "low_q999": 5.0, "deep_q999": 80.0}
-STATISTICS = {"oe": {"mean": -0.1, "sd": 0.4}, "counts": COUNTS}
+COUNTS |= {"low_per_balanced": 40.0, "deep_per_balanced": 600.0}
+STATISTICS = {"oe": {"mean": -0.1, "sd": 0.4}, "counts": COUNTS, "coarsen": 2, "low_bias": {"mean_log_weight": -1.0}}
+STATISTICS |= {"recipes": asdict(CORRECTED), "low": {"factor": 2.0}}
 # Of windows about pairs: two tracks at a quarter of a bin.
-PAIR_STATISTICS = {"tracks": ["atac", "dnase"], "track_bp": GEOMETRY.bin_bp // 4, "n_diagonals": 64}
+PAIR_STATISTICS = {"tracks": ["atac", "dnase"], "track_bp": GEOMETRY.bin_bp // 4, "n_diagonals": 64, "loops": 3}
 ALIGNED_IMAGE = {"pair_channels": 4, "distance_channels": 2, "image_channels": 8, "residual_blocks": 2}
 VIT = {"patch_size": 8, "width": 16, "depth": 2, "heads": 2} | {
     "decoder_width": 16,
@@ -97,9 +101,10 @@ def make_batch(geometry: Geometry, windows: int = 2, coarsen: int = 2) -> dict[s
         "map_coarse": coarse,
         "map": nn.functional.interpolate(coarse, size=(w, w), mode="bilinear", align_corners=False),
         "valid": torch.ones(windows, w, dtype=torch.bool),
+        "low_valid": torch.ones(windows, w, dtype=torch.bool),
         "observed": symmetric(w),
         "oe": symmetric(w) * 2 - 1,
-        "bias": torch.randn(windows, w, generator=generator),
+        "bias": torch.randn(windows, -(-w // coarsen), generator=generator).repeat_interleave(coarsen, dim=1)[:, :w],
         "counts": (90 * symmetric(w)).round(),
         "total": torch.full((windows,), 5e7),
         "total_bp": torch.full((windows,), 1e8),
@@ -112,6 +117,7 @@ def make_pairs(geometry: Geometry, windows: int = 4) -> dict[str, torch.Tensor]:
     x = torch.randint(w, 200, (windows,), generator=generator)
     return {
         "pair": torch.stack([x, x + torch.arange(windows)], dim=1),
+        "chromosome": torch.arange(windows) % 2,
         "index": torch.arange(windows),
         "map": torch.rand(windows, 1, w, w, generator=generator),
         "tracks": torch.rand(windows, 8 * w, 2, generator=generator),
@@ -145,7 +151,8 @@ READ_WITH = {"map_coarse": "map", "total_bp": "total"}
 
 def read_by(model, geometry: Geometry, task: str) -> dict[str, torch.Tensor]:
     """Of a batch what a model reads: its inputs; a network of a loss reads the target; a row where its windows lie."""
-    reads = {*model.inputs, "pair"} if model.predicts or not TASKS[task].whole_maps else {model.target}
+    always = {"valid", "low_valid", "pair", "chromosome"}
+    reads = {*model.inputs, *always} if model.predicts or not TASKS[task].whole_maps else {model.target}
     return {key: own for key, own in batch_of(model, geometry, task).items() if READ_WITH.get(key, key) in reads}
 
 

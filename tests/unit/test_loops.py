@@ -201,7 +201,7 @@ def test_scores_are_those_of_single_pairs(model, store, tracks):
     chosen = np.array([[40, 60], [70, 100], [25, 25], [90, 95], [135, 135]])
     signal = loops.signals(tracks, "chr1", N_BINS, bin_bp=BIN_BP)
     assert signal.shape == (N_BINS * 50, 2)
-    ours = loops.score(model, store, signal, chosen, batch_size=2, device=CPU)
+    ours = loops.score(model, store, signal, chosen, "chr1", batch_size=2, device=CPU)
     for (x, y), value in zip(chosen, ours):
         batch = {
             "map": torch.from_numpy(store.windows(np.array([[x, y]])))[:, None],
@@ -209,7 +209,7 @@ def test_scores_are_those_of_single_pairs(model, store, tracks):
         }
         with torch.inference_mode():
             assert value == pytest.approx(model(batch).item(), abs=1e-6)
-    assert loops.score(model, store, signal, chosen[:0], batch_size=2, device=CPU).shape == (0,)
+    assert loops.score(model, store, signal, chosen[:0], "chr1", batch_size=2, device=CPU).shape == (0,)
 
 
 def test_a_search_scores_candidates_and_as_many_decoys(model, band, store, tracks, caplog):
@@ -222,7 +222,7 @@ def test_a_search_scores_candidates_and_as_many_decoys(model, band, store, track
     targets = found[~found["decoy"]]
     np.testing.assert_array_equal(targets[["x", "y"]], expected)
     signal = loops.signals(tracks, "chr1", N_BINS, bin_bp=BIN_BP)
-    scores = loops.score(model, store, signal, expected, batch_size=32, device=CPU)
+    scores = loops.score(model, store, signal, expected, "chr1", batch_size=32, device=CPU)
     np.testing.assert_allclose(targets["score"], scores, atol=1e-6)
     decoys = found[found["decoy"]]
     assert len(decoys) == len(targets)
@@ -244,7 +244,7 @@ def test_windows_of_another_side(band, tracks, tmp_path, window_bins):
     sizes = {"embed_dim": 8, "heads": 2, "depth": 1, "track_bins": 50, "window_bins": window_bins}
     model, chosen = Loop(protocol="corrected", **sizes).eval(), np.array([[40, 60], [half, half], [90, 95]])
     signal = loops.signals(tracks, "chr1", N_BINS, bin_bp=BIN_BP)
-    ours = loops.score(model, store, signal, chosen, batch_size=2, device=CPU)
+    ours = loops.score(model, store, signal, chosen, "chr1", batch_size=2, device=CPU)
     batch = {
         "map": torch.from_numpy(store.windows(chosen))[:, None],
         "tracks": torch.from_numpy(pairs.segments(tracks, "chr1", chosen, bin_bp=BIN_BP, window_bins=window_bins)),
@@ -271,7 +271,7 @@ def test_tracks_of_a_search_are_logarithms_where_the_model_was_trained_on_them(m
     targets = found[~found["decoy"]]
     signal = loops.signals(tracks, "chr1", N_BINS, bin_bp=BIN_BP, log=False)
     np.testing.assert_array_equal(np.log2(signal + 1), loops.signals(tracks, "chr1", N_BINS, bin_bp=BIN_BP))
-    scores = loops.score(model, store, signal, targets[["x", "y"]].to_numpy(), batch_size=32, device=CPU)
+    scores = loops.score(model, store, signal, targets[["x", "y"]].to_numpy(), "chr1", batch_size=32, device=CPU)
     np.testing.assert_allclose(targets["score"], scores, atol=1e-6)
 
 

@@ -1,24 +1,26 @@
 """Scores of windows about pairs: predictions in the order of the tables, whatever the order they are made in."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from sklearn.metrics import roc_auc_score
 from small import resolved
 from torch.utils.data import Dataset
 from track_files import write_track
 
-from trifold import score_pairs
+from trifold import plan, score_pairs
 from trifold.data import pair_dataset
 from trifold.data.bands import CountStore
 from trifold.data.given import Given
 from trifold.errors import InputError
 from trifold.io.cool import Band
 from trifold.models import stored, weights
+from trifold.training import job
 
 REST = {"stride_bins": {}, "max_bad_bins": 0.25, "max_n_bins": 0}
 
@@ -106,6 +108,8 @@ def alpha(tmp_path):
         {"chrom": "chr1", "x": x, "y": x + 9, "label": [1, 0, 1, 0, 1, 0], "role": ["train"] + ["test"] * 5}
     )
     table.to_csv(tmp_path / "pairs/pairs.tsv", sep="\t", index=False)
+    matched = pd.DataFrame({"chrom": "chr1", "x": [28, 33], "y": [37, 42], "label": 0, "role": "test"})
+    matched.to_csv(tmp_path / "pairs/matched.tsv", sep="\t", index=False)
     given = Given(("alpha",), pairs=(tmp_path / "pairs",), bands=(tmp_path / "bands",))
     return tmp_path / "out", given, CountStore(tmp_path / "bands/chr1.npy", 60, 24)
 
@@ -138,6 +142,48 @@ def test_a_row_without_a_model_is_scored_on_the_test_pairs(alpha):
     assert (
         float(auroc["value"]) == pytest.approx(roc_auc_score(found["label"], found["prediction"])) and auroc["n"] == 5
     )
+    # The same loops beside negatives that are as far apart.
+    matched = store.windows(np.array([(28, 37), (33, 42)]))
+    centre, corner = matched[:, 12, 12], matched[:, -13:, :13].mean(axis=(1, 2))
+    beside = np.concatenate([found["prediction"][found["label"] == 1], centre / (centre + corner)])
+    auroc = table.set_index("metric").loc["auroc_matched"]
+    expected = roc_auc_score([1, 1, 0, 0], beside)
+    assert float(auroc["value"]) == pytest.approx(expected) and auroc["n"] == 4
+
+
+def test_y5_distance_alone_is_fitted_scored_and_blind_to_matched_negatives(alpha, tmp_path):
+    """From training pairs to scores, by the functions of the workflow's jobs."""
+    out, given, _ = alpha
+    table = pd.read_csv(tmp_path / "pairs/pairs.tsv", sep="\t")
+    table.loc[table["label"] == 0, "y"] += 6  # the drawn negatives are farther apart
+    table.loc[len(table)] = ["chr1", 45, 54, 1, "validation"]
+    table.to_csv(tmp_path / "pairs/pairs.tsv", sep="\t", index=False)
+    arms = {name: {"architecture": name, "window_bins": 24} for name in ("distance", "nearest-loop")}
+    expected = {"distance": (1.0, 0.5, 1.0), "nearest-loop": (5 / 6, 1 / 4, 0.0)}
+    for name, arm in resolved(**arms).items():
+        job.train(
+            tmp_path / name,
+            arm=asdict(arm),
+            parts=plan.parts_of(arm),
+            geometry={"bin_bp": 1000, **REST},
+            seed=0,
+            given=given.as_settings(),
+            backbones={},
+            loss_networks={},
+            pretrained=None,
+            checkpoints=tmp_path,
+            version="v",
+            where={"accelerator": "cpu", "workers": 0, "devices": 1, "nodes": 1},
+            threads=1,
+        )
+        settings = {"geometry": {"bin_bp": 1000}, "seed": 0, "device": "cpu", "workers": 0, "threads": 1}
+        score_pairs.score(out, arm=arm, model=tmp_path / name, given=given, **settings)
+        values = pd.to_numeric(read(out)[0].set_index("metric")["value"], errors="coerce")
+        auroc, matched, f1 = expected[name]
+        assert values["auroc"] == pytest.approx(auroc) and values["auroc_matched"] == pytest.approx(matched)
+        assert values["f1"] == pytest.approx(f1)
+    frozen = yaml.safe_load((tmp_path / "distance/config.yaml").read_text())
+    assert frozen["chosen"] == {"longest_bins": 9}
 
 
 def test_a_model_is_scored_from_its_folder(alpha, tmp_path):

@@ -30,7 +30,9 @@ def training_sets(
 ) -> tuple["WindowDataset", "WindowDataset"]:
     """Training and validation windows of an arm on whole maps."""
     training = arm.training
-    augmentation = Augmentation(training["reverse_complement"], training["shift_bp"], arm.protocol)
+    # What is learned at once sees every window once, as it is.
+    augmented = Augmentation(training["reverse_complement"], training["shift_bp"], arm.protocol)
+    augmentation = augmented if network.learned else None
     common = {
         "inputs": network.inputs,
         "target": network.target,

@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 
 class Reader(Protocol):
-    """What a data set asks of a network: `inputs` and `target` (`trifold.architectures`), entries of a batch in all."""
+    """What a data set asks of a network: `inputs`, `target` and `learned` (`trifold.architectures`), entries of a batch
+    in all."""
 
     inputs: frozenset[str]
     target: str
+    learned: ClassVar[bool]
 
     @property
     def entries(self) -> set[str]: ...

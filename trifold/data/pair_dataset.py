@@ -1,8 +1,8 @@
 """Windows about pairs of bins as a torch Dataset: they are cut on the fly, nothing is stored beforehand.
 
 A sample's folders: `bands` (``<chrom>.npy`` and ``chromosomes.tsv``: name, n_bins, n_diagonals), the prepared tracks,
-and `pairs`: ``pairs.tsv`` (chrom, x, y, label, role), ``windows.tsv`` (chrom, x, role, cage_role) and ``cage.npy``
-(windows × W, mean signal).
+and `pairs`: ``pairs.tsv`` and ``matched.tsv`` (chrom, x, y, label, role), ``windows.tsv`` (chrom, x, role, cage_role)
+and ``cage.npy`` (windows × W, mean signal).
 """
 
 import logging
@@ -78,7 +78,15 @@ def statistics_of(arm: Arm, geometry: dict, given: Given) -> dict:
         "track_bp": bins[0] if bins else geometry["bin_bp"],
         "log_tracks": arm.log_tracks,
         "n_diagonals": max(store.n_diagonals for store in bands),
+        "loops": sum(_number_of_loops(folder, arm.hold_out) for folder in given.pairs),
     }
+
+
+def _number_of_loops(folder: Path, hold_out: bool) -> int:
+    """Listed loops of a sample that an arm is trained on."""
+    table = read_table(folder / "pairs.tsv")
+    trains = (table["role"] == "train") | (not hold_out)
+    return int((trains & (table["label"] == 1)).sum())
 
 
 def training_sets(
@@ -93,9 +101,13 @@ def training_sets(
     )
 
 
-def test_set(arm: Arm, given: Given, network: Reader, statistics: dict, seed: int) -> "PairDataset":
-    """Test samples of an arm. Mixed: where a network attends across a batch, its labels must not tell of each other."""
-    return PairDataset(samples_of(given), arm.task, ["test"], mixed=True, **_common(arm, network, statistics, seed))
+def test_set(arm: Arm, given: Given, network: Reader, statistics: dict, seed: int, *, matched: bool) -> "PairDataset":
+    """Test samples of an arm. Mixed: where a network attends across a batch, its labels must not tell of each other.
+
+    matched: loops beside the negatives that are as far apart as they are.
+    """
+    common = _common(arm, network, statistics, seed)
+    return PairDataset(samples_of(given), arm.task, ["test"], mixed=True, matched=matched, **common)
 
 
 def _common(arm: Arm, network: Reader, statistics: dict, seed: int) -> dict:
@@ -116,13 +128,14 @@ class PairDataset(Samples):
     task      "pretraining": positive pairs; "loop": all pairs; "window", "cage": windows about TSS, x = y
     roles     of train, validation, test; None: all
     reads     of "map" (1, W, W), "tracks" (track bins of both stretches, tracks), "label" (1,), "cage" (2W,), the bins
-              twice as log2(x + 1)
+              twice as log2(x + 1), "chromosome" (), a number for its name (`pairs.code_of`)
     protocol  "published": CAGE windows have the role that was drawn at random
     log       tracks as log2(x + 1)
     noise     maps as the released loop script gives them: noise by (seed, epoch, index)
     fraction  share of the samples, drawn without replacement by the seed
     mixed     in an order drawn by the seed, so that batches of networks that attend across samples hold both labels;
               otherwise in the order of the tables
+    matched   of the task loop: the positive pairs and, in place of the negatives, those matched to them in distance
     `table` holds the samples in order: sample, chrom, x, y, label. Raises InputError where no sample is left.
     """
 
@@ -141,13 +154,14 @@ class PairDataset(Samples):
         fraction: float = 1.0,
         seed: int = 0,
         mixed: bool = False,
+        matched: bool = False,
     ):
         self.task, self.reads, self.log, self.noise = task, reads, log, noise
         self.bin_bp, self.window_bins = bin_bp, window_bins
         self.seed, self.epoch = seed, 0
         self.bands = [open_bands(sample.bands, window_bins) if "map" in reads else {} for sample in samples]
         self.tracks = [[TrackStore(path) for path in sample.tracks] for sample in samples]
-        tables = [self._read(number, sample, roles, protocol) for number, sample in enumerate(samples)]
+        tables = [self._read(number, sample, roles, protocol, matched) for number, sample in enumerate(samples)]
         table = pd.concat(tables, ignore_index=True)
         if "tracks" in reads:
             self._check_tracks(table, roles)
@@ -167,6 +181,7 @@ class PairDataset(Samples):
         self._numbers = self.table["number"].to_numpy()
         self._codes, names = pd.factorize(self.table["chrom"])
         self._names = list(names)
+        self._chromosomes = np.array([pairs.code_of(name) for name in names], dtype=np.int64)
         self._xy = self.table[["x", "y"]].to_numpy(dtype=np.int64)
         self._labels = self.table["label"].to_numpy(dtype=np.float32)
         if "cage" in reads:
@@ -174,12 +189,16 @@ class PairDataset(Samples):
             rows = zip(self._numbers, self.table["row"])
             self._cage = np.stack([stored[number][row] for number, row in rows])
 
-    def _read(self, number: int, sample: Sample, roles: Sequence[str] | None, protocol: str) -> pd.DataFrame:
+    def _read(
+        self, number: int, sample: Sample, roles: Sequence[str] | None, protocol: str, matched: bool
+    ) -> pd.DataFrame:
         pairwise = self.task in ("pretraining", "loop")
         path = sample.pairs / ("pairs.tsv" if pairwise else "windows.tsv")
         if not path.exists():
             raise InputError(f"{path}: not found; give start sites (config: genome/tss) and make the pairs again")
         table = read_table(path)
+        if matched:
+            table = pd.concat([table[table["label"] == 1], read_table(sample.pairs / "matched.tsv")], ignore_index=True)
         table["row"] = np.arange(len(table))
         if self.task == "pretraining":
             table = table[table["label"] == 1]
@@ -254,6 +273,8 @@ class PairDataset(Samples):
                 window[:] = noisy(window, np.random.default_rng((self.seed, self.epoch, index)))
         if "label" in self.reads:
             batch["label"] = self._labels[rows, None]
+        if "chromosome" in self.reads:
+            batch["chromosome"] = self._chromosomes[self._codes[rows]]
         if "cage" in self.reads:
             batch["cage"] = np.log2(np.tile(self._cage[rows], 2) + 1)
         return {name: torch.from_numpy(values) for name, values in batch.items()}

@@ -12,6 +12,8 @@ by a second rule that favours long ones. All windows need 10 % of their pixels a
   taken until there is one fewer than loops were listed, whatever of these was kept.
 - "corrected": no such filter (the text has none); the second rule takes distances beyond the positives' greatest, up to
   what the band holds; as many negatives as positives were kept.
+- Both, scored beside: negatives *matched* in distance, as many at each distance as there are positives, of which none
+  lies within two bins of a listed loop; what tells the drawn negatives from loops by distance alone has nothing there.
 - Both: a diagonal with too few pixels to draw from gives those it has (the released code ends there), anchors of a loop
   may come in either order, and draws of a chromosome depend on the seed and its name only.
 """
@@ -26,6 +28,7 @@ from functools import cache
 import numba
 import numpy as np
 import pandas as pd
+from scipy.spatial import KDTree
 from scipy.stats import gaussian_kde
 
 from trifold.data.bands import BandStore
@@ -41,7 +44,14 @@ MIN_LOOP_BINS, MAX_LOOP_BINS = 4, 400  # 20 kb to 2 Mb at 5 kb
 MIN_NONZERO, MIN_CENTRE_TO_CORNER = 0.1, 0.1
 HISTOGRAM_BINS = 100
 DRAWS_PER_LOOP = 3  # by either rule
+MATCHED_DRAWS_PER_LOOP = 4
+NEAR_BINS = 2  # a pair both of whose bins are no farther from those of a loop is near it
 CHUNK_WINDOWS = 2048
+
+
+def code_of(chrom: str) -> int:
+    """A number for the name of a chromosome, the same on every machine."""
+    return zlib.crc32(chrom.encode())
 
 
 # ---------------------------------------------------------------- the map
@@ -297,7 +307,7 @@ def choose_pairs(
         counts.append((chrom, 1, len(listed), len(chosen)))
         tables.append(pd.DataFrame({"chrom": chrom, "x": chosen[:, 0], "y": chosen[:, 1], "label": 1}))
         wanted = len(listed) - 1 if protocol == "published" else len(chosen)
-        generator = np.random.default_rng([seed, zlib.crc32(chrom.encode())])
+        generator = np.random.default_rng([seed, code_of(chrom)])
         drawn = shape.draw(
             DRAWS_PER_LOOP * len(listed), store.n_bins, store.farthest_bins, generator, protocol=protocol
         )
@@ -314,6 +324,72 @@ def choose_pairs(
         pd.concat(tables, ignore_index=True),
         pd.DataFrame(counts, columns=["chrom", "label", "before", "after"]),
     )
+
+
+def near_loops(pairs: np.ndarray, loops: np.ndarray) -> np.ndarray:
+    """Which pairs (n, 2) have both bins within `NEAR_BINS` of those of one of the loops (m, 2), bins: bool (n,)."""
+    if not len(pairs) or not len(loops):
+        return np.zeros(len(pairs), dtype=bool)
+    return KDTree(loops).query(pairs, p=np.inf)[0] <= NEAR_BINS
+
+
+def matched_negatives(
+    loops: Mapping[str, np.ndarray],
+    stores: Mapping[str, BandStore],
+    positives: pd.DataFrame,
+    roles: "Roles",
+    *,
+    seed: int,
+) -> pd.DataFrame:
+    """Negatives as far apart as the positives: columns chrom, x, y (bins), label (0), role.
+
+    loops      as `choose_pairs` takes them; positives: of the pairs it gives, with the role that `roles` says
+    On every chromosome and in every role there are as many at each distance as there are positives, drawn from the
+    pixels above zero that are near no listed loop and whose windows pass the filters of negatives; where fewer pixels
+    do, all of them, and it is logged. Draws depend on the seed, the chromosome and the role only.
+    """
+    tables, lacking = [pd.DataFrame(columns=["chrom", "x", "y", "label", "role"])], 0
+    for keys, of_role in positives.groupby(["chrom", "role"], sort=False):
+        chrom, role = map(str, keys)
+        store, listed = stores[chrom], loops[chrom]
+        generator = np.random.default_rng([seed, code_of(chrom), code_of(role)])
+        numbers = dict(zip(*np.unique(of_role["y"] - of_role["x"], return_counts=True)))
+        drawn = [np.empty((0, 2), dtype=np.int64)]
+        for distance, number in numbers.items():
+            x = np.flatnonzero(store.values[: store.n_bins - distance, distance] > 0)
+            pixels = np.stack([x, x + distance], axis=1)
+            pixels = pixels[roles.of(pd.Series([chrom] * len(x)), x, x + distance) == role]
+            pixels = generator.permutation(pixels[~near_loops(pixels, listed)])
+            drawn.append(pixels[: MATCHED_DRAWS_PER_LOOP * number])
+        passed = [*usable(store, np.concatenate(drawn), positive=False, protocol="corrected")]
+        pixels = np.concatenate([drawn[0], *passed])
+        taken = np.concatenate([pixels[pixels[:, 1] - pixels[:, 0] == d][:n] for d, n in numbers.items()])
+        lacking += len(of_role) - len(taken)
+        tables.append(pd.DataFrame({"chrom": chrom, "x": taken[:, 0], "y": taken[:, 1], "label": 0, "role": role}))
+    if lacking:
+        logger.warning("negatives matched in distance: too few pixels, %d fewer than loops", lacking)
+    return pd.concat(tables, ignore_index=True).astype({"x": int, "y": int, "label": int})
+
+
+def described_negatives(
+    negatives: pd.DataFrame, positives: pd.DataFrame, loops: Mapping[str, np.ndarray]
+) -> pd.DataFrame:
+    """What distance alone tells of negatives, role by role: columns role, n, longest_bins, beyond, near.
+
+    negatives, positives: chrom, x, y, role; loops: chromosome -> those listed
+    longest_bins  of all positives; beyond: so many negatives are farther apart
+    near          so many are near a listed loop (`near_loops`)
+    """
+    longest_bins = int((positives["y"] - positives["x"]).max()) if len(positives) else 0
+    near = pd.Series(False, index=negatives.index)
+    for chrom, here in negatives.groupby("chrom", sort=False):
+        near[here.index] = near_loops(here[["x", "y"]].to_numpy(), loops[str(chrom)])
+    flagged = negatives.assign(near=near, beyond=negatives["y"] - negatives["x"] > longest_bins)
+    rows = [
+        (role, len(here), longest_bins, int(here["beyond"].sum()), int(here["near"].sum()))
+        for role, here in flagged.groupby("role")
+    ]
+    return pd.DataFrame(rows, columns=["role", "n", "longest_bins", "beyond", "near"])
 
 
 @dataclass(frozen=True)

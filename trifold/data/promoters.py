@@ -17,7 +17,15 @@ import pandas as pd
 
 from trifold.data import splits
 from trifold.data.bands import BandStore, open_bands
-from trifold.data.pairs import Loops, Roles, choose_pairs, read_listed, usable
+from trifold.data.pairs import (
+    Loops,
+    Roles,
+    choose_pairs,
+    described_negatives,
+    matched_negatives,
+    read_listed,
+    usable,
+)
 from trifold.data.tracks import TrackStore, read_tracks
 from trifold.errors import InputError
 from trifold.genome import by_chromosome, check_matched, check_renamed, some_of
@@ -253,6 +261,9 @@ def write_sample(
     regions: BED file of the fold. A window that no region holds whole has no role and is left out.
 
     pairs.tsv    chrom, x, y, label, role
+    matched.tsv  the same of negatives matched to the positives in distance, which only scores read
+    negatives.tsv  sample, protocol, window_bins, negatives (drawn, matched), role, n, longest_bins (of the positives),
+                 and how many are beyond that and near a listed loop
     windows.tsv  chrom, x, role, cage_role (published: drawn at random), with TSS; cage.npy, (windows, W) mean signal,
                  with expression tracks too
     counts.tsv   sample, protocol, window_bins, chrom, role, kind (pretrain, loop, cage), label (positive, negative,
@@ -265,7 +276,19 @@ def write_sample(
     chosen, counts = choose_pairs(listed.pairs, stores, protocol=protocol, seed=seed)
     chosen["role"] = roles.of(chosen["chrom"], chosen["x"], chosen["y"])
     summary = {"loops": _accounted(listed, listed.pairs, chosen[chosen["label"] == 1], stores, f"loops {loops}")}
-    _write(chosen[chosen["role"] != ""], out / "pairs.tsv")
+    chosen = chosen[chosen["role"] != ""]
+    _write(chosen, out / "pairs.tsv")
+    positives = chosen[chosen["label"] == 1]
+    matched = matched_negatives(listed.pairs, stores, positives, roles, seed=seed)
+    _write(matched, out / "matched.tsv")
+    negatives = {"drawn": chosen[chosen["label"] == 0], "matched": matched}
+    of_sample = {"sample": sample, "protocol": protocol, "window_bins": window_bins}
+    described = [
+        described_negatives(of_kind, positives, listed.pairs).assign(negatives=kind, **of_sample)
+        for kind, of_kind in negatives.items()
+    ]
+    columns = [*of_sample, "negatives", "role", "n", "longest_bins", "beyond", "near"]
+    _write(pd.concat(described, ignore_index=True)[columns], out / "negatives.tsv")
     counts["label"] = counts["label"].map({1: "positive", 0: "negative"})
     counts = [counts[counts["label"] == "positive"].assign(kind="pretrain"), counts.assign(kind="loop")]
     if tss is not None:
@@ -281,8 +304,7 @@ def write_sample(
             labels = mean_signal([TrackStore(path) for path in expression], windows, bin_bp, window_bins)
             np.save(out / "cage.npy", labels)
     table = pd.concat(counts, ignore_index=True)
-    labels = {"sample": sample, "protocol": protocol, "window_bins": window_bins}
-    table = table.assign(**labels, role=roles.of_chromosomes(table["chrom"]))
-    columns = [*labels, "chrom", "role", "kind", "label", "before", "after"]
+    table = table.assign(**of_sample, role=roles.of_chromosomes(table["chrom"]))
+    columns = [*of_sample, "chrom", "role", "kind", "label", "before", "after"]
     _write(table[columns], out / "counts.tsv")
     (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")

@@ -33,6 +33,11 @@ HIGHER_IS_BETTER = {
     "f1": True,
     "auroc": True,
     "auprc": True,
+    "precision_matched": True,
+    "recall_matched": True,
+    "f1_matched": True,
+    "auroc_matched": True,
+    "auprc_matched": True,
 }
 VIEW = ["degradation", "sample", "reference", "scale"]
 WINDOW = ["fold", "chrom", "start_bp", "end_bp"]

@@ -22,6 +22,8 @@ from trifold.metrics.classification import auprc, auroc, f1, precision, recall
 from trifold.metrics.pixels import FLAT, ratio
 
 LOOP_METRICS = ("precision", "recall", "f1", "auroc", "auprc")
+# Of loops beside negatives that are as far apart as they are.
+MATCHED_METRICS = tuple(f"{name}_matched" for name in LOOP_METRICS)
 MAP_METRICS = ("pearson", "r2", "r2_swapped", "scc_hicrep")
 CAGE_METRICS = ("pearson", "r2", "r2_swapped", "pearson_tss", "r2_tss", "r2_swapped_tss")
 MAP_COLUMNS = ["metric", "distance_bp", "n", "value"]

@@ -1,9 +1,11 @@
-"""Rows without a model: what the low map gives when nothing is learned. Each returns (B, 1, W, W), uncropped."""
+"""Rows without a model on whole maps that learn nothing. Each returns (B, 1, W, W), uncropped."""
 
-import math
+from functools import cache
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from trifold.config import Geometry
@@ -20,7 +22,23 @@ ARCHITECTURES = {
         "options": {"sigma_bins": 1.0},
     },
     "bicubic": {"network": "Bicubic", "inputs": ["map"], "target": "observed", "fitter": "none"},
+    "mean-by-distance": {"network": "MeanByDistance", "inputs": [], "target": "oe", "fitter": "none"},
 }
+
+
+@cache
+def gaussian_operator(window_bins: int, sigma_bins: float) -> Tensor:
+    """What a Gaussian does along one side of a window, (W, W): M is smoothed by `operator @ M @ operator.T`.
+
+    It is `scipy.ndimage.gaussian_filter1d` with its defaults: cut at 4 sigma, normalised, mirrored borders (cba|abc).
+    """
+    return torch.from_numpy(gaussian_filter1d(np.eye(window_bins), sigma_bins, axis=0)).float()
+
+
+def smoothed(maps: Tensor, sigma_bins: float) -> Tensor:
+    """Maps (..., W, W) under a Gaussian, as `scipy.ndimage.gaussian_filter` gives them."""
+    operator = gaussian_operator(maps.shape[-1], sigma_bins).to(maps)
+    return operator @ maps @ operator.T
 
 
 @blocks.declared(ARCHITECTURES["identity"])
@@ -36,24 +54,14 @@ class Identity(blocks.Architecture):
 
 @blocks.declared(ARCHITECTURES["gaussian"])
 class Gaussian(Identity):
-    """The low map under a Gaussian of `sigma_bins`, cut at 4 sigma, normalised; the border is mirrored (abc|cba),
-    as `scipy.ndimage.gaussian_filter` does by default."""
-
-    taps: Tensor
+    """The low map under a Gaussian of `sigma_bins` (`smoothed`)."""
 
     def __init__(self, geometry: Geometry, *, sigma_bins: float):
         super().__init__(geometry)
-        radius = math.floor(4 * sigma_bins + 0.5)
-        taps = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma_bins) ** 2)
-        self.radius = radius
-        self.register_buffer("taps", taps / taps.sum(), persistent=False)
+        self.sigma_bins = sigma_bins
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        x, r = batch["map"], self.radius
-        x = torch.cat([x[..., :r].flip(-1), x, x[..., -r:].flip(-1)], dim=-1)
-        x = torch.cat([x[..., :r, :].flip(-2), x, x[..., -r:, :].flip(-2)], dim=-2)
-        taps = self.taps.to(x.dtype)
-        return F.conv2d(F.conv2d(x, taps[None, None, None, :]), taps[None, None, :, None])
+        return smoothed(batch["map"], self.sigma_bins)
 
 
 @blocks.declared(ARCHITECTURES["bicubic"])
@@ -65,3 +73,13 @@ class Bicubic(Identity):
         if coarse.shape[-1] == side:
             coarse = F.avg_pool2d(coarse, 2)
         return F.interpolate(coarse, size=(side, side), mode="bicubic", align_corners=False)
+
+
+@blocks.declared(ARCHITECTURES["mean-by-distance"])
+class MeanByDistance(Identity):
+    """No bin differs from another: ln O/E is 0, and a whole map is the mean of the training regions at each distance
+    (`expected` of statistics.json)."""
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        windows, side = batch["valid"].shape
+        return torch.zeros(windows, 1, side, side, device=batch["valid"].device)

@@ -93,9 +93,15 @@ class Architecture(nn.Module):
         finally:
             self.silenced = None
 
-    def fit(self, train: Any) -> None:
-        """Learn in closed form from the training samples of the task: what its data set gives (`trifold.tasks`)."""
+    def fit(self, train: Any, validation: Any) -> None:
+        """Learn in closed form from the training samples of the task, what its data set gives (`trifold.tasks`); what
+        is chosen among several, the validation samples choose."""
         raise NotImplementedError
+
+    def chosen(self) -> dict:
+        """What `fit` has chosen, for a person to read: numbers, or mappings of words to numbers, that stand beside the
+        weights and on the page."""
+        return {}
 
     def freeze_backbones(self, frozen: bool = True) -> None:
         """Train all but the backbones; with False everything."""

@@ -92,7 +92,8 @@ def _ready(network: Architecture, statistics: dict, source: str, track_bp: int |
             _ = statistics[part][field_name] if field_name else statistics[part]
     except (KeyError, TypeError, AttributeError) as error:
         raise stored.damaged(source, f"lacks or garbles what the model needs ({error})") from error
-    trained_depth = depth if network.learned else None
+    # What is fitted at once is fitted to a depth too.
+    trained_depth = depth if ARCHITECTURES[facts["architecture"]].fitted else None
     return Ready(network.eval(), geometry, recipes, statistics["coarsen"], statistics, trained_depth, facts, track_bp)
 
 
@@ -123,6 +124,7 @@ def of_folder(folder: str | os.PathLike, name: str | None = None) -> Ready:
     if not network.predicts:
         raise InputError(f"{folder}: {arm['architecture']} predicts no maps: it is part of a training")
     facts = {"arm": name or arm["name"], "architecture": arm["architecture"], "version": frozen.get("version")}
+    facts |= {"chosen": frozen["chosen"]} if "chosen" in frozen else {}
     ready = _ready(network, statistics, f"{folder}/statistics.json", arm.get("track_bp"), **facts)
     imported = published.of_architecture(arm["architecture"]).get(arm.get("weights"))
     if imported:  # the statistics are not those of its training

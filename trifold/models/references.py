@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader
 
 from trifold.config import Geometry
 from trifold.data.pair_dataset import PairDataset
-from trifold.data.pairs import CORNER_BINS
+from trifold.data.pairs import CORNER_BINS, NEAR_BINS, code_of
 from trifold.models.blocks import Architecture, declared
 
 ARCHITECTURES = {
@@ -27,6 +27,22 @@ ARCHITECTURES = {
         "tasks": {"loop": {}},
         "window_bins": 50,
     },
+    "distance": {
+        "network": "Distance",
+        "inputs": [],
+        "target": "label",
+        "fitter": "closed form",
+        "tasks": {"loop": {}},
+        "window_bins": 50,
+    },
+    "nearest-loop": {
+        "network": "NearestLoop",
+        "inputs": [],
+        "target": "label",
+        "fitter": "closed form",
+        "tasks": {"loop": {}},
+        "window_bins": 50,
+    },
     "nearest": {
         "network": "Nearest",
         "inputs": ["tracks"],
@@ -39,7 +55,7 @@ ARCHITECTURES = {
 
 
 class Reference(Architecture):
-    """What the three share: they are made for the windows and tracks of a data set."""
+    """What they share: they are made for the windows and tracks of a data set."""
 
     context = ("statistics",)
     channels_last = False
@@ -56,7 +72,7 @@ class Expected(Reference):
         self.window_bins = geometry.window_bins
         self.register_buffer("means", torch.zeros(statistics["n_diagonals"]))
 
-    def fit(self, train: PairDataset) -> None:
+    def fit(self, train: PairDataset, validation: PairDataset) -> None:
         """From the bands of the chromosomes on which training windows lie."""
         places = train.table[["number", "chrom"]].drop_duplicates()
         stores = [train.bands[number][chrom] for number, chrom in places.itertuples(index=False)]
@@ -92,6 +108,67 @@ class Corner(Reference):
         return torch.where(centre > 0, centre / (centre + corner), 0.0)
 
 
+@declared(ARCHITECTURES["distance"])
+class Distance(Reference):
+    """Loops: the nearer the bins of a pair, the likelier, (B, 1); above 0.5 up to the longest loop of training.
+
+    Without the map: what is not above this row has learned how far apart listed loops are, and no more.
+    """
+
+    longest_bins: Tensor
+
+    def __init__(self, geometry: Geometry, *, statistics: dict):
+        super().__init__()
+        self.register_buffer("longest_bins", torch.zeros((), dtype=torch.float64))
+
+    def fit(self, train: PairDataset, validation: PairDataset) -> None:
+        loops = train.table[train.table["label"] == 1]
+        self.longest_bins.fill_(float((loops["y"] - loops["x"]).max()))
+
+    def chosen(self) -> dict:
+        return {"longest_bins": int(self.longest_bins)}
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        x, y = batch["pair"].unbind(1)
+        # Half a bin more, so that the longest loop itself is above 0.5.
+        half = self.longest_bins + 0.5
+        return (half / (half + (y - x).abs()))[:, None].float()
+
+
+@declared(ARCHITECTURES["nearest-loop"])
+class NearestLoop(Reference):
+    """Loops: the nearer the nearest listed loop of training on the same chromosome, the likelier, (B, 1).
+
+    Above 0.5 where both bins are within two of that loop's (`NEAR_BINS`), 0 on a chromosome without one. Where whole
+    chromosomes are held out it knows nothing, and its AUROC is 0.5: what is above that, training and test pairs share.
+    """
+
+    loops: Tensor
+
+    def __init__(self, geometry: Geometry, *, statistics: dict):
+        super().__init__()
+        # Chromosome (`code_of`; -1: no loop), x, y.
+        self.register_buffer("loops", torch.full((statistics["loops"], 3), -1.0, dtype=torch.float64))
+
+    @property
+    def entries(self) -> set[str]:
+        return {"label", "chromosome"}
+
+    def fit(self, train: PairDataset, validation: PairDataset) -> None:
+        loops = train.table[train.table["label"] == 1]
+        rows = np.column_stack([loops["chrom"].map(code_of), loops["x"], loops["y"]]).astype(np.float64)
+        self.loops[: len(rows)] = torch.from_numpy(rows)
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        places = batch["pair"].double()
+        away = (places[:, None] - self.loops[:, 1:]).abs().amax(2)
+        elsewhere = batch["chromosome"][:, None].double() != self.loops[:, 0]
+        away = away.masked_fill(elsewhere, torch.inf)
+        nearest = torch.cat([away, away.new_full((len(away), 1), torch.inf)], dim=1).amin(1)
+        half = NEAR_BINS + 0.5
+        return (half / (half + nearest))[:, None].float()
+
+
 @declared(ARCHITECTURES["nearest"])
 class Nearest(Reference):
     """CAGE of a bin from the tracks of that very bin: least squares on the training samples, (B, 2W) log2(x + 1)."""
@@ -109,7 +186,7 @@ class Nearest(Reference):
         means = tracks.double().unflatten(1, (self.bins, -1)).mean(2)
         return torch.cat([means, torch.ones_like(means[..., :1])], dim=-1)
 
-    def fit(self, train: PairDataset) -> None:
+    def fit(self, train: PairDataset, validation: PairDataset) -> None:
         """From all training samples, batch by batch."""
         squares = torch.zeros(2 * self.coefficients.shape, dtype=torch.float64)
         products = torch.zeros_like(self.coefficients)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from trifold.genome import Region
 from trifold.io.cool import Band
@@ -50,6 +51,7 @@ def gather(
     enhance: Mapping[str, Mapping],
     datasets: Sequence[Mapping[str, str]],
     inputs: Sequence[str | os.PathLike],
+    models: Sequence[str | os.PathLike] = (),
     root: Path,
 ) -> page.Facts:
     """What the page says of data, maps and warnings; `draw_maps` adds the figures.
@@ -59,6 +61,7 @@ def gather(
     enhance    those entries, arm, fold and seed filled in
     datasets   what was downloaded, rows of `trifold.portals.lock.wanted`
     inputs     files of artifacts: their warnings are shown, and those of all that they were made from
+    models     records of the models, beside which stands what they are
     root       the experiment's folder
     """
     of_sample: dict[str, list] = {}
@@ -74,7 +77,25 @@ def gather(
         enhanced=enhanced,
         datasets=pd.DataFrame(list(datasets)),
         warnings=logged.warnings(inputs, root),
+        chosen=chosen(models),
     )
+
+
+def chosen(models: Sequence[str | os.PathLike]) -> list[page.Chosen]:
+    """What models that are learned at once have chosen on the validation samples, from the config.yaml beside their
+    records; of several folds, each."""
+    rows = []
+    for record in models:
+        folder = Path(record).parent
+        frozen = yaml.safe_load((folder / "config.yaml").read_text())
+        for name, value in frozen.get("chosen", {}).items():
+            text = (
+                ", ".join(f"{part:g} {where}" for where, part in value.items())
+                if isinstance(value, dict)
+                else f"{value:g}"
+            )
+            rows.append(page.Chosen(frozen["arm"]["name"], folder.parent.name.removeprefix("fold-"), name, text))
+    return rows
 
 
 def decay(maps: Mapping[str, str | os.PathLike], low: gallery.Low, region: Region, width_bins: int) -> pd.DataFrame:
@@ -95,7 +116,8 @@ def decay(maps: Mapping[str, str | os.PathLike], low: gallery.Low, region: Regio
 
 def curves(folder: Path, data: ReportData, config: dict) -> page.Drawings:
     """Save the figures of the tables into `folder`: by distance, intervals and training; the gallery is left empty."""
-    arms, reference_arms = config["arms"], config["evaluate"]["comparison"]["reference_arms"]
+    arms = config["arms"]
+    reference_arms = tables.references(data.scores, arms, config["evaluate"]["comparison"]["reference_arms"])
     table = tables.summary_table(
         data.scores,
         data.comparisons,

@@ -73,13 +73,23 @@ class Enhanced(NamedTuple):
     figure: Drawn | None = None
 
 
+class Chosen(NamedTuple):
+    """A setting that an arm has chosen on the validation samples of a fold."""
+
+    arm: str
+    fold: str
+    name: str
+    text: str
+
+
 class Facts(NamedTuple):
-    """What the page says of the data: samples, enhanced maps, downloads and what was logged."""
+    """What the page says of the data: samples, enhanced maps, downloads, what was logged, what arms have chosen."""
 
     samples: Sequence[Sample] = ()
     enhanced: Sequence[Enhanced] = ()
     datasets: pd.DataFrame = pd.DataFrame()  # rows of downloaded files; may be empty
     warnings: Sequence[Logged] = ()
+    chosen: Sequence[Chosen] = ()
 
 
 class ArmRow(NamedTuple):
@@ -151,6 +161,7 @@ def build(
         gallery=_pngs(drawings.gallery),
         sections=sections,
         arms=_arms(config),
+        chosen=facts.chosen,
         lows=_lows(config),
         samples=[_sample(sample) for sample in facts.samples],
         enhanced=[_enhanced(entry) for entry in facts.enhanced],

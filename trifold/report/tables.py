@@ -59,6 +59,11 @@ _LABELS = {
     "f1": ("F1", "F1"),
     "auroc": ("AUROC", "AUROC"),
     "auprc": ("AUPRC", "AUPRC"),
+    "precision_matched": ("precision, matched", "precision, matched"),
+    "recall_matched": ("recall, matched", "recall, matched"),
+    "f1_matched": ("F1, matched", "F1, matched"),
+    "auroc_matched": ("AUROC, matched", "AUROC, matched"),
+    "auprc_matched": ("AUPRC, matched", "AUPRC, matched"),
 }
 METRICS = {name: Metric(*labels, HIGHER_IS_BETTER[name]) for name, labels in _LABELS.items()}
 # The metrics that the sentences at the top of the page name.
@@ -116,6 +121,31 @@ def arm_order(arms: Mapping) -> list[str]:
     return sorted(arms, key=lambda name: blocks.index(protocol_of(arms, name)))
 
 
+def strongest(scores: pd.DataFrame, arms: Mapping) -> pd.DataFrame:
+    """The row without a model with the best mean, for every view and metric that has one: `KEYS`, metric, arm.
+
+    scores: of `trifold.metrics.aggregate`. The best of several on the windows that are scored: the hardest rival.
+    A program of others is none of these rows.
+    """
+    scores = scores[~scores["arm"].isin(CEILINGS)]
+    fitters = [ARCHITECTURES[arms[name]["architecture"]].fitter for name in scores["arm"]]
+    simple = scores[[fitter in ("none", "closed form") for fitter in fitters]]
+    simple = simple[simple["mean"].notna() & simple["metric"].isin(METRICS)]
+    merit = [mean if METRICS[name].higher_is_better else -mean for mean, name in zip(simple["mean"], simple["metric"])]
+    best = simple.assign(merit=merit).sort_values("merit", ascending=False, kind="stable")
+    return best.drop_duplicates([*KEYS, "metric"]).sort_index()[[*KEYS, "metric", "arm"]]
+
+
+def references(scores: pd.DataFrame, arms: Mapping, reference_arms: Sequence[str]) -> list[str]:
+    """The arms that the others are compared with: those that the config names, and the strongest rows without a model
+    on the headline metrics that it does not name. Where it names none, nothing is compared."""
+    if not reference_arms:
+        return []
+    best = strongest(scores, arms)
+    hardest = set(best.loc[best["metric"].isin(HEADLINE_METRICS), "arm"])
+    return [*reference_arms, *(name for name in arm_order(arms) if name in hardest - set(reference_arms))]
+
+
 def _check(frame: pd.DataFrame, arms: Mapping) -> None:
     if unknown := set(frame["metric"]) - set(METRICS):
         raise InputError(f"scores: column metric: {sorted(unknown)} is not one of {sorted(METRICS)}")
@@ -148,9 +178,9 @@ def score_table(
     `scores` and `comparisons` are those of `trifold.metrics.aggregate`, `arms` the config's. Columns: the view,
     arm, protocol, metric, n_seeds, n_windows, mean, sd (over seeds), reference_arm, n_stretches, difference, ci_low,
     ci_high, p, p_holm, better (arm − reference arm; empty across protocols), best (no comparable arm has a better
-    mean), share (of the way from the best row without a model to a replicate: 0 is that row, 1 the replicate; NaN where
-    the replicate is hardly better), test_regions. Ceilings come last, with the protocol "ceiling" and an sd over
-    divisions of the reads.
+    mean), strongest (of the rows without a model, on that metric), share (of the way from the best row without a model
+    to a replicate: 0 is that row, 1 the replicate; NaN where the replicate is hardly better), test_regions. Ceilings
+    come last, with the protocol "ceiling" and an sd over divisions of the reads.
     """
     _check(scores, arms)
     against = comparisons[comparisons["reference_arm"] == reference_arm]
@@ -164,6 +194,8 @@ def score_table(
         of_arms = group[group["protocol"] != CEILING]
         frame.loc[of_arms.index, "best"] = _is_best(of_arms, METRICS[metric].higher_is_better)
         frame.loc[of_arms.index, "share"] = _share_of_way(group, METRICS[metric].higher_is_better)
+    hardest = set(strongest(scores, arms).itertuples(index=False, name=None))
+    frame["strongest"] = [key in hardest for key in zip(*(frame[name] for name in [*KEYS, "metric", "arm"]))]
     ranks = {"arm": [*arm_order(arms), *CEILINGS], "metric": list(METRICS)}
     ranks = {column: {name: rank for rank, name in enumerate(names)} for column, names in ranks.items()}
     frame = frame.sort_values(
@@ -171,7 +203,7 @@ def score_table(
         key=lambda column: column.map(ranks[column.name]) if column.name in ranks else column,
         kind="stable",
     ).reset_index(drop=True)
-    numbers = ["n_seeds", "n_windows", "mean", "sd", "reference_arm", *_COMPARED, "best", "share"]
+    numbers = ["n_seeds", "n_windows", "mean", "sd", "reference_arm", *_COMPARED, "best", "strongest", "share"]
     return frame[[*KEYS, "arm", "protocol", "metric", *numbers, "test_regions"]]
 
 
@@ -306,7 +338,20 @@ def title_of(view: View, rows: pd.DataFrame) -> str:
         title += f" In brackets: difference from {reference_arm}, 95 % interval{_over_stretches(rows)}; {JUDGED}."
     if rows["share"].notna().any():
         title += " In percent: the way from the best row without a model (0) to a replicate (100)."
-    return title
+    return title + _strongest_in_words(rows)
+
+
+def _strongest_in_words(rows: pd.DataFrame) -> str:
+    """Which of several rows without a model is the strongest, metric by metric where these differ."""
+    hardest = rows[rows["strongest"]]
+    if rows.loc[rows["protocol"] == NO_MODEL, "arm"].nunique() < 2 or hardest.empty:
+        return ""
+    metrics_of = {
+        name: listed([METRICS[metric].label for metric in of_arm])
+        for name, of_arm in hardest.groupby("arm", sort=False)["metric"]
+    }
+    said = [name if len(metrics_of) == 1 else f"{name} on {labels}" for name, labels in metrics_of.items()]
+    return f" Strongest without a model: {'; '.join(said)}."
 
 
 def _over_stretches(compared: pd.DataFrame) -> str:
@@ -513,7 +558,7 @@ def findings(scores: pd.DataFrame, comparisons: pd.DataFrame, arms: Mapping, vie
                 for name in rivals
                 if not is_learned(arms, name)
                 and (arm, name, metric) in compared
-                and mean.get((name, metric)) is not None
+                and not math.isnan(mean.get((name, metric), math.nan))
             ]
             sign = 1 if METRICS[metric].higher_is_better else -1
             strongest = max(simple, key=lambda name: sign * mean[name, metric], default=None)

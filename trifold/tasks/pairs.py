@@ -1,7 +1,7 @@
 """Windows about pairs of bins (x, y) of a map, and the tracks of both: is the pair a loop, or what is the window's map.
 
-loop    binary cross-entropy against the loops of an experiment (ChIA-PET); the best epoch has the largest AUROC. The
-        row without a model is the centre of the window over its corner.
+loop    binary cross-entropy against the loops of an experiment (ChIA-PET); the best epoch has the largest AUROC. Rows
+        without a model: the centre of the window over its corner, the distance alone, the nearest loop of training.
 window  mean square against the window of the map, about transcription start sites; the best epoch has the largest
         correlation over all pixels. The row without a model is the mean by distance.
 

@@ -67,7 +67,7 @@ def train(
         weights.take(Path(pretrained) / model.start_file, model, resolved.name, resolved.pretrained_parts)
     train_set, validation_set = data.training_sets(resolved, folders, model, statistics, seed)
     if parts["learner"] is None:
-        closed.fit(model, train_set, out, frozen, version)
+        closed.fit(model, train_set, validation_set, out, frozen, version)
     else:
         settings = placed(resolved.training, where)
         bin_bp = statistics["geometry"]["bin_bp"]

@@ -234,7 +234,7 @@ def test_sets_of_an_arm_on_whole_maps(two, tmp_path):
     arm = replace(arm, training=training, track_bp=20, strands=((0, 1),))
 
     class Network:
-        inputs, target = frozenset({"map", "tracks"}), "observed"
+        inputs, target, learned = frozenset({"map", "tracks"}), "observed", True
 
     assert dataset.statistics_of(arm, {}, given) == json.loads((folders[0] / "statistics.json").read_text())
     first = Given(("alpha",), examples=(folders[0],), tracks=((track, track),))
@@ -242,6 +242,12 @@ def test_sets_of_an_arm_on_whole_maps(two, tmp_path):
     assert train.tiles["start_bp"].tolist() == [0, 2 * W * BIN] and len(validation) == 1
     assert (train.track_bins, train.strands, train.seed) == (4, ((0, 1),), 5)
     assert train.augmentation == Augmentation(True, 0, "corrected") and validation.augmentation is None
+
+    class Row(Network):
+        learned = False
+
+    at_once, _ = dataset.training_sets(arm, first, Row(), {}, 5)
+    assert at_once.augmentation is None and len(at_once) == len(train)
     expected = np.arange(240, 320, 5).reshape(4, 4).mean(axis=1)
     np.testing.assert_array_equal(validation[0]["tracks"], [expected, expected])
 

@@ -1,5 +1,6 @@
 """Windows about pairs of bins against windows and tracks cut by hand."""
 
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -62,6 +63,8 @@ def make_sample(folder, name: str, seed: int) -> Sample:
         columns=["chrom", "x", "y", "label", "role"],
     )
     table.to_csv(root / "pairs/pairs.tsv", sep="\t", index=False)
+    matched = [("chr1", 70, 92, 0, "train"), ("chr2", 35, 85, 0, "test")]
+    pd.DataFrame(matched, columns=table.columns).to_csv(root / "pairs/matched.tsv", sep="\t", index=False)
     windows = pd.DataFrame({"chrom": ["chr1", "chr2"], "x": [80, 100], "role": ["train", "test"]})
     windows.assign(cage_role=["test", "train"]).to_csv(root / "pairs/windows.tsv", sep="\t", index=False)
     np.save(root / "pairs/cage.npy", np.arange(100, dtype=np.float32).reshape(2, 50))
@@ -223,6 +226,7 @@ def test_sets_of_an_arm(tmp_path, sample):
         "track_bp": TRACK_BP,
         "log_tracks": True,
         "n_diagonals": N_DIAGONALS,
+        "loops": 4,
     }
     few = replace(arm, fraction=0.5, noise=True, log_tracks=False)
     train, validation = pair_dataset.training_sets(few, given, Reader(), statistics, 3)
@@ -234,9 +238,21 @@ def test_sets_of_an_arm(tmp_path, sample):
     assert sorted(validation.table["sample"]) == ["alpha", "beta"]
     everything, _ = pair_dataset.training_sets(replace(arm, hold_out=False), given, Reader(), statistics, 3)
     assert len(everything) == 12
-    tested = pair_dataset.test_set(arm, given, Reader(), statistics, 3)
+    tested = pair_dataset.test_set(arm, given, Reader(), statistics, 3, matched=False)
     assert list(tested.table[["x", "y"]].itertuples(index=False, name=None)) == [(30, 80)] * 2
     assert set(tested[0]) == {"pair", "index", "map", "tracks", "label"}
+    beside = pair_dataset.test_set(arm, given, Reader(), statistics, 3, matched=True)
+    rows = beside.table[["x", "y", "label"]].itertuples(index=False, name=None)
+    assert sorted(rows) == [(30, 80, 1)] * 2 + [(35, 85, 0)] * 2
+
+
+def test_the_chromosome_of_a_pair_is_a_number_for_its_name(sample):
+    """CRC-32, which is the same on every machine."""
+    data = dataset(sample, roles=None, reads={"label", "chromosome"})
+    batch = data.__getitems__(range(len(data)))
+    assert set(batch) == {"pair", "index", "label", "chromosome"}
+    expected = [zlib.crc32(chrom.encode()) for chrom in data.table["chrom"]]
+    assert batch["chromosome"].tolist() == expected and len(set(expected)) == 2
 
 
 # ---------------------------------------------------------------- noise

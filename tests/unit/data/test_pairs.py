@@ -5,7 +5,9 @@ import numpy as np
 import pandas as pd
 import pyBigWig
 import pytest
+from scipy.spatial.distance import cdist
 from scipy.stats import gaussian_kde
+from sklearn.metrics import roc_auc_score
 from track_files import write_track
 
 from trifold.data import bands, pairs, splits, tracks
@@ -460,6 +462,81 @@ def test_says_where_negatives_are_missing(tmp_path, caplog):
     negatives = int((table.label == 0).sum())
     assert negatives < len(loops["chr1"]) - 1
     assert f"chr1: {negatives} negatives found of {len(loops['chr1']) - 1}" in caplog.text
+
+
+@pytest.fixture
+def halves(stores):
+    """chr1 and chr2, of which the first half trains and the second one tests."""
+    n = stores["chr1"].n_bins
+    rows = [
+        (chrom, start * 1000, end * 1000, role)
+        for chrom in ("chr1", "chr2")
+        for start, end, role in ((0, n // 2, "train"), (n // 2, n, "test"))
+    ]
+    regions = pd.DataFrame(rows, columns=["chrom", "start_bp", "end_bp", "role"])
+    return pairs.Roles(regions, stores, 1000)
+
+
+def test_y5_matched_negatives_are_as_far_apart_as_the_loops_and_near_none(stores, loops, halves):
+    """At every distance, in every role of every chromosome; distance alone tells nothing of them."""
+    table, _ = pairs.choose_pairs(loops, stores, protocol="corrected", seed=7)
+    table["role"] = halves.of(table["chrom"], table["x"], table["y"])
+    positives = table[(table["label"] == 1) & (table["role"] != "")]
+    assert set(positives["role"]) == {"train", "test"}
+    matched = pairs.matched_negatives(loops, stores, positives, halves, seed=7)
+    assert list(matched.columns) == ["chrom", "x", "y", "label", "role"] and set(matched["label"]) == {0}
+    assert not matched.duplicated(["chrom", "x", "y"]).any()
+
+    def distances(frame):
+        return frame.assign(d=frame["y"] - frame["x"]).groupby(["chrom", "role", "d"]).size()
+
+    pd.testing.assert_series_equal(distances(matched), distances(positives))
+    assert (halves.of(matched["chrom"], matched["x"], matched["y"]) == matched["role"]).all()
+    for chrom, rows in matched.groupby("chrom"):
+        found, listed = rows[["x", "y"]].to_numpy(), loops[chrom]
+        assert cdist(found, listed, "chebyshev").min() > 2
+        assert pairs.kept(stores[chrom].windows(found), positive=False, protocol="corrected").all()
+        assert (stores[chrom].values[found[:, 0], found[:, 1] - found[:, 0]] > 0).all()
+    both = pd.concat([positives, matched])
+    assert roc_auc_score(both["label"], both["x"] - both["y"]) == pytest.approx(0.5)
+    # Where the second rule put half of them beyond the longest loop, distance tells most of them.
+    assert roc_auc_score(table["label"], table["x"] - table["y"]) > 0.7
+    # Drawn by seed, chromosome and role alone.
+    alone = pairs.matched_negatives(loops, stores, positives[positives["chrom"] == "chr2"], halves, seed=7)
+    pd.testing.assert_frame_equal(alone, matched[matched["chrom"] == "chr2"].reset_index(drop=True))
+    assert not pairs.matched_negatives(loops, stores, positives, halves, seed=8).equals(matched)
+
+
+def test_where_too_few_pixels_are_as_far_apart_all_are_taken_and_it_is_said(tmp_path, caplog):
+    dense = np.zeros((N_BINS, N_BINS))
+    dense[100:200, 100:200] = dense_map()[100:200, 100:200]
+    stores = {"chr1": BandStore.write(tmp_path / "chr1.npy", band_of(dense, N_DIAGONALS), W)}
+    listed = {"chr1": np.array([(x, x + 5) for x in range(110, 180)])}
+    regions = pd.DataFrame([("chr1", 0, N_BINS * 1000, "train")], columns=["chrom", "start_bp", "end_bp", "role"])
+    positives = pd.DataFrame(listed["chr1"], columns=["x", "y"]).assign(chrom="chr1", label=1, role="train")
+    roles = pairs.Roles(regions, stores, 1000)
+    found = pairs.matched_negatives(listed, stores, positives, roles, seed=0)
+    assert 0 < len(found) < 70 and (found["y"] - found["x"] == 5).all()
+    assert f"too few pixels, {70 - len(found)} fewer than loops" in caplog.text
+    none = pairs.matched_negatives(listed, stores, positives[:0], roles, seed=0)
+    assert none.empty and list(none.columns) == ["chrom", "x", "y", "label", "role"]
+
+
+def test_y5_what_distance_tells_of_negatives_is_counted():
+    loops = {"chr1": np.array([(10, 30), (50, 60)]), "chr2": np.empty((0, 2), dtype=int)}
+    positives = pd.DataFrame({"chrom": "chr1", "x": [10, 50], "y": [30, 60], "role": ["train", "test"]})
+    rows = [("chr1", 12, 28), ("chr1", 13, 30), ("chr1", 48, 62), ("chr1", 5, 26), ("chr2", 10, 30)]
+    negatives = pd.DataFrame(rows, columns=["chrom", "x", "y"]).assign(role=["train"] * 2 + ["test"] * 3)
+    assert pairs.near_loops(negatives[["x", "y"]].to_numpy(), loops["chr1"]).tolist() == [
+        True,
+        False,
+        True,
+        False,
+        True,
+    ]
+    table = pairs.described_negatives(negatives, positives, loops).set_index("role")
+    assert table.loc["train"].to_dict() == {"n": 2, "longest_bins": 20, "beyond": 0, "near": 1}
+    assert table.loc["test"].to_dict() == {"n": 3, "longest_bins": 20, "beyond": 1, "near": 1}
 
 
 def test_refuses_what_cannot_be_chosen_from(stores, loops):

@@ -252,11 +252,30 @@ def test_labels_are_means_of_both_strands(folders):
     np.testing.assert_allclose(np.load(out / "cage.npy"), expected, rtol=1e-6)
 
 
+FILES = ["counts.tsv", "matched.tsv", "negatives.tsv", "pairs.tsv", "summary.json"]
+
+
+def test_y5_matched_negatives_and_what_distance_tells_are_kept_with_the_pairs(folders):
+    out = write(folders, "corrected")
+    drawn, matched = (pd.read_csv(out / name, sep="\t") for name in ("pairs.tsv", "matched.tsv"))
+    assert list(matched.columns) == list(drawn.columns) and set(matched["label"]) == {0}
+    positives, negatives = (drawn[drawn["label"] == label] for label in (1, 0))
+    spans = [np.sort(table["y"] - table["x"]) for table in (positives, matched)]
+    np.testing.assert_array_equal(*spans)
+    table = pd.read_csv(out / "negatives.tsv", sep="\t").set_index("negatives")
+    assert table[["sample", "protocol", "role"]].drop_duplicates().to_numpy().tolist() == [
+        ["alpha", "corrected", "train"]
+    ]
+    beyond = int((negatives["y"] - negatives["x"] > spans[0].max()).sum())
+    assert table.loc["drawn", ["n", "longest_bins", "beyond"]].tolist() == [80, spans[0].max(), beyond] and beyond > 10
+    assert table.loc["matched", ["n", "beyond", "near"]].tolist() == [80, 0, 0]
+
+
 def test_without_start_sites_or_expression(folders):
     out = write(folders, "published", expression=[])
-    assert sorted(path.name for path in out.iterdir()) == ["counts.tsv", "pairs.tsv", "summary.json", "windows.tsv"]
+    assert sorted(path.name for path in out.iterdir()) == [*FILES, "windows.tsv"]
     out = write(folders, "corrected", tss=None)
-    assert sorted(path.name for path in out.iterdir()) == ["counts.tsv", "pairs.tsv", "summary.json"]
+    assert sorted(path.name for path in out.iterdir()) == FILES
     with pytest.raises(InputError, match="TSS: 2 match no chromosome; there are chr1, chr2; name chromosomes"):
         promoters.choose_windows({"2": np.array([50])}, open_bands(folders[0] / "bands", 50), protocol="corrected")
 

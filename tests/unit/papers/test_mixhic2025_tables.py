@@ -169,7 +169,9 @@ def test_differences_are_of_the_windows_both_have(predictions, name):
     frame = mixhic2025.table(name, own, rows, PUBLISHED)
     compared = mixhic2025.with_differences(frame, predictions[name], "Reference")
     found = compared[compared["difference"].notna()]
-    assert set(found["row"]) == {"Ours"} and set(found["metric"]) == set(metrics)
+    # Of negatives that are matched in distance the predictions are not kept: scores without a difference.
+    kept = {metric for metric in metrics if not metric.endswith("_matched")}
+    assert set(found["row"]) == {"Ours"} and set(found["metric"]) == kept
     assert (found["against"] == "Reference").all()
     assert (found["n_windows"] == 39).all() and (found["n_stretches"] == 39).all()
     arrays = []
@@ -234,6 +236,42 @@ def test_seeds_of_several_folds_are_seeds(maps):
     assert (shown.n_seeds, shown.mean) == (2, pytest.approx(0.8))
     assert shown.sd == pytest.approx(np.std([0.7, 0.9], ddof=1))
     assert shown.n == 2 * int(parts[0]["n"].iloc[0])
+
+
+def test_y5_what_distance_tells_of_negatives_is_printed_with_the_loops(tmp_path, repository):
+    """Of the test pairs of the sample and protocol, once of several folds; matched scores beside the others."""
+    own = scores("loop", "loop", {"auroc": 0.9, "auroc_matched": 0.7, "auprc_matched": 0.6, "f1_matched": 0.5})
+    own.to_csv(tmp_path / "scores.tsv", sep="\t", index=False)
+    rows = [
+        ("alpha", "corrected", "drawn", "train", 800, 30, 400, 80),
+        ("alpha", "corrected", "drawn", "test", 50, 30, 25, 6),
+        ("alpha", "corrected", "matched", "test", 48, 30, 0, 0),
+        ("beta", "corrected", "drawn", "test", 10, 30, 1, 1),
+    ]
+    columns = ["sample", "protocol", "negatives", "role", "n", "longest_bins", "beyond", "near"]
+    for fold in "ab":
+        pd.DataFrame(rows, columns=columns).to_csv(tmp_path / f"{fold}.tsv", sep="\t", index=False)
+    frame = mixhic2025.make(
+        "3",
+        [tmp_path / "scores.tsv"],
+        repository / "papers/mixhic2025/published.tsv",
+        rows={"MIX-HIC-Bimodal": ["loop"]},
+        against=None,
+        pretraining=[],
+        maps={},
+        predictions=[],
+        negatives=[tmp_path / "a.tsv", tmp_path / "b.tsv"],
+    )
+    assert cell(frame, "MIX-HIC-Bimodal", "auroc_matched", "corrected").mean == 0.7
+    mixhic2025.write(frame, tmp_path)
+    text = (tmp_path / "mixhic2025_table3.md").read_text()
+    assert "AUROC, matched ↑" in text and "F1, matched" not in text
+    assert (
+        "Test negatives, corrected: drawn: 50, 50 % beyond the longest loop, 12 % within two bins of a listed loop; "
+        "matched: 48, 0 % beyond the longest loop, 0 % within two bins of a listed loop." in text
+    )
+    again = mixhic2025.read(tmp_path / "mixhic2025_table3.tsv")
+    assert [table.note for table, _ in mixhic2025.parts(again)] == [table.note for table, _ in mixhic2025.parts(frame)]
 
 
 def test_other_targets_are_refused(predictions):

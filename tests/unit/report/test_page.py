@@ -128,6 +128,13 @@ def own_facts(**changes) -> page.Facts:
     return page.Facts(samples=[page.Sample("alpha", maps)])._replace(**changes)
 
 
+def test_y4_the_page_says_which_width_was_chosen(tmp_path):
+    chosen = [page.Chosen("tuned", "a", "sigma_bins", "2"), page.Chosen("tuned", "b", "sigma_bins", "1.5")]
+    text = text_of(made_up.built(tmp_path, bare(), drawn=False, facts=own_facts(chosen=chosen), manifest=[]))
+    said = "Fitted at once, without training: tuned, fold a: sigma_bins 2; tuned, fold b: sigma_bins 1.5."
+    assert said in text
+
+
 def test_d15_a_page_of_ones_own_data_says_so(tmp_path):
     text = text_of(made_up.built(tmp_path, bare(), notes=[], drawn=False, facts=own_facts(), manifest=[]))
     assert "Nothing was downloaded. Files of one's own: " in text

@@ -5,6 +5,7 @@ import made_up
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from trifold.errors import InputError
 from trifold.genome import Region
@@ -122,6 +123,21 @@ def test_maps_before_and_after_share_one_scale(own):
     assert low[1, 4] == low[4, 1] == 7 * 0.25 / 2
     assert high[2, 8] == 8 * 0.25
     assert high[3, 3] == 4 * 0.25
+
+
+def test_what_was_fitted_at_once_is_read_beside_the_models(tmp_path):
+    """A width, one for every band of distance; of a training nothing."""
+    written = {"tuned": {"sigma_bins": 2.0}, "banded": {"sigma_bins": {"from 0 bins": 0.75, "from 4 bins": 1.25}}}
+    records = []
+    for name in ("image", *written):
+        (folder := tmp_path / f"models/{name}/fold-b/seed-0").mkdir(parents=True)
+        chosen = {"chosen": written[name]} if name in written else {}
+        (folder / "config.yaml").write_text(yaml.safe_dump({"arm": {"name": name}, "version": "v", **chosen}))
+        records.append(folder / "artifact.json")
+    assert build.chosen(records) == [
+        ("tuned", "b", "sigma_bins", "2"),
+        ("banded", "b", "sigma_bins", "0.75 from 0 bins, 1.25 from 4 bins"),
+    ]
 
 
 def test_d15_facts_of_a_run_are_gathered_and_drawn(own, summary, tmp_path):

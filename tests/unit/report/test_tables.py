@@ -236,6 +236,42 @@ def test_the_rival_is_the_strongest_row_without_a_model_by_metric():
     assert {one.rival: [f.metric for f in one.findings] for one in said} == {"a": ["pearson"], "b": ["mse"]}
 
 
+SIMPLE = {name: {"architecture": name} for name in ("identity", "gaussian", "gaussian-tuned", "mean-by-distance")}
+LEARNED = {"m": {"architecture": "vehicle"}}
+
+
+def test_the_strongest_row_without_a_model_is_named_metric_by_metric():
+    """A mean that is not defined (no bin differs from another) is not the strongest; nor is what is learned."""
+    scores = {"identity": (0.5, 0.6), "gaussian": (0.3, 0.5), "gaussian-tuned": (0.4, 0.65)}
+    scores = _scores(m=(0.1, 0.9), **scores, **{"mean-by-distance": (0.35, math.nan)})
+    arms = SIMPLE | LEARNED
+    best = tables.strongest(scores, arms).set_index("metric")["arm"].to_dict()
+    assert best == {"mse": "gaussian", "pearson": "gaussian-tuned"}
+    nothing = _comparisons().astype({"difference": float})
+    frame = tables.score_table(scores, nothing, arms, reference_arm=None, test_regions="x")
+    marked = frame[frame["strongest"]]
+    assert dict(zip(marked["metric"], marked["arm"])) == best
+    title = tables.grid(*next(tables.views(frame))).title
+    assert title.endswith(" Strongest without a model: gaussian on MSE; gaussian-tuned on Pearson r.")
+    one = tables.score_table(
+        scores[scores["arm"] != "gaussian-tuned"], nothing, arms, reference_arm=None, test_regions=""
+    )
+    assert "Strongest without a model: identity on Pearson r; gaussian on MSE." in tables.to_markdown(one)
+    alone = scores[scores["arm"].isin(["m", "identity"])]
+    frame = tables.score_table(alone, nothing, arms, reference_arm=None, test_regions="")
+    assert "Strongest" not in tables.to_markdown(frame) and frame["strongest"].sum() == 2
+
+
+def test_the_strongest_rows_without_a_model_are_always_compared_with():
+    arms = SIMPLE | LEARNED
+    scores = pd.concat(
+        [_scores(m=(0.1, 0.9), identity=(0.5, 0.6), gaussian=(0.3, 0.7)), _scores(**{"gaussian-tuned": (0.2, 0.65)})]
+    )
+    assert tables.references(scores, arms, ["m", "identity"]) == ["m", "identity", "gaussian", "gaussian-tuned"]
+    assert tables.references(scores, arms, ["gaussian-tuned", "m"]) == ["gaussian-tuned", "m", "gaussian"]
+    assert tables.references(scores, arms, []) == []
+
+
 def test_cautions():
     said = tables.cautions(SCORES.assign(n_seeds=1), COMPARISONS.assign(n_stretches=4), ARMS)
     assert "one seed" in said[0]

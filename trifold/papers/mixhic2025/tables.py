@@ -35,6 +35,7 @@ _DISTANCES = (0.1, 0.2, 0.4, 0.6, 0.8)
 COLUMNS = [
     *("table", "sample", "row", "metric", "distance_bp", "protocol", "run", "n_seeds", "n", "mean", "sd", "printed"),
     "map",  # the sample's contacts, because an overlay may put other data in the place of a cell line
+    "negatives",  # what distance alone tells of the negatives that loops are held against
     *("against", *COMPARED),
 ]
 # What is read of scores.tsv.
@@ -42,7 +43,7 @@ SCORES = ["run", "protocol", "task", "train_samples", "sample", "seed", "role", 
 SEARCHES = ["loops", "validated", "precision", "recall", "f1"]  # of validation.tsv
 _INTEGERS = ["n_seeds", "n", "n_windows", "n_stretches"]
 _NUMBERS = ["distance_bp", "mean", "sd", "difference", "ci_low", "ci_high", "p", "p_holm"]
-_TEXT = ["table", "sample", "row", "run", "printed", "map", "against", "better"]
+_TEXT = ["table", "sample", "row", "run", "printed", "map", "negatives", "against", "better"]
 
 
 class Layout(NamedTuple):
@@ -56,7 +57,7 @@ class Layout(NamedTuple):
 LAYOUTS = {
     "1": Layout("samples before and after cleaning", "", ("before", "after", "share")),
     "2": Layout("maps", "window", MAP_METRICS),
-    "3": Layout("loops", "loop", LOOP_METRICS),
+    "3": Layout("loops", "loop", (*LOOP_METRICS, "auroc_matched", "auprc_matched")),
     "4": Layout("CAGE", "cage", CAGE_METRICS),
     "S2": Layout("loops of whole chromosomes", "", ("validated", "predicted", "proportion", "recall", "f1")),
 }
@@ -75,8 +76,10 @@ def make(
     pretraining: Sequence[str],
     maps: Mapping[str, str],
     predictions: Sequence[Mapping],
+    negatives: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """A table from files: name 1, 2, 3, 4 or s2; `paths` its counts.tsv, scores.tsv or validation.tsv.
+    """A table from files: name 1, 2, 3, 4 or s2; `paths` its counts.tsv, scores.tsv or validation.tsv; `negatives` the
+    negatives.tsv of the pairs that Table 3 is scored on.
 
     maps: sample -> its contacts, as the config names them; predictions: run, fold, seed, sample and path
     of every predictions.npz. Raises InputError where `against` is no row of the table.
@@ -96,7 +99,7 @@ def make(
         empty = pd.DataFrame(columns=["run", "protocol", "sample", "seed", "search", *SEARCHES])
         return _with_maps(table_s2(pd.concat(tables or [empty], ignore_index=True), rows, printed), "sample", maps)
     frame = table(name, paper.read_scores(paths) if paths else pd.DataFrame(columns=SCORES), rows, printed)
-    frame = _with_maps(frame, "sample", maps)
+    frame = _with_negatives(_with_maps(frame, "sample", maps), negatives)
     if against is not None and rows and against not in rows:
         raise InputError(
             f"config: mixhic2025/tables/against/table{name}: {against!r} is none of the rows {sorted(rows)} that this "
@@ -109,6 +112,27 @@ def _with_maps(frame: pd.DataFrame, samples: str, maps: Mapping[str, str]) -> pd
     """Our numbers with the map of the sample that the column `samples` names."""
     is_ours = frame["protocol"] != PROTOCOLS[0]
     return frame.assign(map=frame[samples].map(maps).where(is_ours).fillna(""))
+
+
+def _with_negatives(frame: pd.DataFrame, paths: Sequence[str]) -> pd.DataFrame:
+    """Our numbers with what distance alone tells of the test negatives of their sample and protocol."""
+    known = pd.concat([pd.read_csv(path, sep="\t", dtype={"sample": str}) for path in paths]) if paths else None
+    if known is None:
+        return frame
+    known = known[known["role"] == "test"].drop_duplicates(["sample", "protocol", "negatives"])
+    said = {
+        key: "; ".join(map(_of_negatives, rows.to_dict("records")))
+        for key, rows in known.groupby(["sample", "protocol"])
+    }
+    return frame.assign(negatives=[said.get(key, "") for key in zip(frame["sample"], frame["protocol"])])
+
+
+def _of_negatives(row: Mapping) -> str:
+    """One row of negatives.tsv in words."""
+    beyond, near = (f"{100 * row[name] / max(row['n'], 1):.0f} %" for name in ("beyond", "near"))
+    return (
+        f"{row['negatives']}: {row['n']:,}, {beyond} beyond the longest loop, {near} within two bins of a listed loop"
+    )
 
 
 def table1(counts: pd.DataFrame, pretraining: Sequence[str], published: pd.DataFrame) -> pd.DataFrame:
@@ -460,7 +484,9 @@ def _note(rows: pd.DataFrame) -> str:
     extra = {
         "2": " Pearson and R² are over every pixel of all test windows, as in the paper, and follow the decay with "
         "distance; the paper gives no SCC. Its R² stands under the order of arguments its code has.",
-        "3": " Precision, recall and F1 are at 0.5; the paper gives no AUPRC.",
+        "3": " Precision, recall and F1 are at 0.5; the paper gives no AUPRC. “Matched” scores hold the same loops "
+        "against negatives that are as far apart as they are: distance alone has an AUROC of 0.5 there."
+        + _said_of_negatives(rows),
         "4": " Scores are over every bin of the windows, as in the paper, and over the bins that hold the windows' TSS "
         "alone. The released code draws the paper's test windows from all chromosomes; the paper's R² stands under the "
         "order of arguments it has.",
@@ -479,6 +505,12 @@ def _note(rows: pd.DataFrame) -> str:
         f"{source}; published and corrected are of the sample {tested}.{windows} Seeds: {seeds}; ± is the standard "
         f"deviation over seeds.{'' if name == 'S2' else different}{extra}"
     )
+
+
+def _said_of_negatives(rows: pd.DataFrame) -> str:
+    known = rows.loc[rows["negatives"] != "", ["protocol", "negatives"]].drop_duplicates()
+    said = "; ".join(f"{protocol}: {text}" for protocol, text in known.itertuples(index=False))
+    return f" Test negatives, {said}." if said else ""
 
 
 def _differences_part(rows: pd.DataFrame) -> Part:
