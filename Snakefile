@@ -83,3 +83,6 @@ rule enhance:
     input:
         collect("<results>/enhanced/{enhanced}/map.mcool", enhanced=config["enhance"]),
     localrule: True
+
+
+include: "rules/quick.smk"
