@@ -37,6 +37,7 @@ def config():
             "vae": {"architecture": "vae"},
         },
         "enhance": {},
+        "structure": {"samples": []},
     }
 
 

@@ -14,7 +14,7 @@ FLOORS = [
     {"api"},
     {"compare"},
     {"report"},
-    {"keep_windows"},
+    {"keep_windows", "structure"},
     {"evaluate", "score_windows", "score_pairs", "loops"},
     {"inference"},
     {"training"},
