@@ -126,6 +126,12 @@ def get_truth_group(sample):
     return config["samples"][sample].get("truth", "").partition("::")[2]
 
 
+def get_planted(wildcards):
+    """Loops and boundaries that a simulation planted in a sample; nothing where none is known."""
+    planted = config["samples"][wildcards.sample].get("planted", {})
+    return [locate(planted[feature]) for feature in ("loops", "boundaries") if planted]
+
+
 def get_shown_truth(wildcards):
     truth = config["samples"][SHOWN[0].sample].get("truth")
     return locate(truth) if truth else []
@@ -160,6 +166,7 @@ def get_named_data():
         for track in sample.get("tracks", {}).values():
             named |= set(plan.track_files(track))
         named |= {sample["loops"]} if isinstance(sample.get("loops"), str) else set(sample.get("loops", ()))
+        named |= set(sample.get("planted", {}).values())
         if sample.get("tracks") and config["tracks"]["blacklist"]:
             named.add(config["tracks"]["blacklist"])
     named |= {config["genome"]["tss"]} if "tss" in config["genome"] and get_paired_samples() else set()
@@ -178,19 +185,27 @@ def get_downloads(wildcards):
 
 
 def get_program(wildcards):
+    """Files in the folder of the program that an arm is."""
+    return files_of_program(plan.traits_of(arms[wildcards.arm]))
+
+
+def files_of_program(traits):
     """Files in the folder of a program: editing one runs it again. What Python and editors leave there is none
     of it."""
-    folder = ROOT / plan.traits_of(arms[wildcards.arm]).folder
+    folder = ROOT / traits.folder
     files = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
     kept = [path for path in files if not any(part.startswith((".", "__pycache__")) for part in path.parts)]
     return [shipped(folder.relative_to(ROOT) / path) for path in kept]
 
 
 def get_program_environment(wildcards):
+    """The environment of the program that an arm is."""
+    return environment_of_program(plan.traits_of(arms[wildcards.arm]))
+
+
+def environment_of_program(traits):
     """The environment of a program; nothing where the workflow's own will do."""
-    traits = plan.traits_of(arms[wildcards.arm])
-    name = Path(traits.folder).name
-    return [f"<resources>/environments/{name}/artifact.json"] if traits.requirements else []
+    return [f"<resources>/environments/{Path(traits.folder).name}/artifact.json"] if traits.requirements else []
 
 
 def get_program_call(wildcards):

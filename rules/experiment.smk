@@ -41,13 +41,13 @@ TRAINED = [name for name, arm in arms.items() if plan.is_trained(arm) and plan.t
 FITTED = [name for name, arm in arms.items() if plan.is_trained(arm) and not plan.traits_of(arm).learned]
 # Arms whose weights are a published checkpoint, a row of datasets.tsv.
 IMPORTED = [name for name, arm in arms.items() if arm.weights in datasets]
-# Programs of others, by what they yield (maps, loops); folder -> file that lists what its environment needs.
+# Programs of others, by what they yield (maps, loops); folder of any -> file that lists what its environment needs.
 PROGRAM_ARMS = [name for name, arm in arms.items() if plan.traits_of(arm).fitter == "program"]
 PROGRAM_MAPS = [name for name in PROGRAM_ARMS if plan.task_of(arms[name]).whole_maps]
 PROGRAM_LOOPS = [name for name in PROGRAM_ARMS if name not in PROGRAM_MAPS]
 PROGRAMS = {
     Path(traits.folder).name: f"{traits.folder}/{traits.requirements}"
-    for traits in (plan.traits_of(arms[name]) for name in PROGRAM_ARMS)
+    for traits in plan.programs_of(config, arms)
     if traits.requirements
 }
 # Files of a predicted map: the one that other rules read, and those that people open.
@@ -63,6 +63,9 @@ SECTIONS = []
 RESULTS = f"results/{config['experiment']}"
 EVALUATIONS = plan.evaluations(config, arms)
 SHOWN = plan.shown(EVALUATIONS)
+# Enhanced maps on which structure is called.
+STRUCTURES = plan.structures(config, arms)
+SHOWN_STRUCTURES = plan.shown_structures(STRUCTURES)
 # Files of every track, by sample and track.
 TRACKS = {
     name: {track: plan.track_files(entry) for track, entry in sample.get("tracks", {}).items()}

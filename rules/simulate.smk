@@ -9,7 +9,12 @@ rule simulate:
         collect(
             "<results>/simulate/{cell}.{kind}",
             cell=lookup("simulate/cells", within=config),
-            kind=["mcool", "truth.cool", "atac.bam", "dnase.bam", "cage.bam", "chiapet.bedpe"],
+            kind=["atac.bam", "dnase.bam", "cage.bam", "chiapet.bedpe"],
+        ),
+        collect(
+            "<results>/simulate/{map}.{kind}",
+            map=config["simulate"]["cells"] + config["simulate"]["without_loops"],
+            kind=["mcool", "truth.cool", "planted.bedpe", "planted.bed"],
         ),
     log:
         "<logs>/simulate.log",

@@ -37,6 +37,7 @@ def check(config: dict, arms: dict[str, Arm]) -> None:
     _check_stride(config, arms)
     _check_losses(arms)
     _check_comparison(config, arms)
+    _check_structure(config, arms)
     for name in config["enhance"]:
         enhanced(config, arms, name)
 
@@ -119,6 +120,39 @@ def _check_stride(config: dict, arms: dict[str, Arm]) -> None:
             raise InputError(
                 f"config: predict/stride_bins: {stride_bins} leaves holes between the tiles of arms/{name}, which "
                 f"predicts {reach} bins of a window of {window_bins}; take less"
+            )
+
+
+def _check_structure(config: dict, arms: dict[str, Arm]) -> None:
+    samples, bin_bp = config["structure"]["samples"], config["geometry"]["bin_bp"]
+    for name in samples:
+        if name not in config["samples"]:
+            _refuse("structure/samples", name, config["samples"])
+    if not samples:
+        return
+    given = plan.structure_of(config)
+    if given["min_bp"] >= given["max_bp"]:
+        raise InputError(
+            f"config: structure/min_bp: {given['min_bp']} leaves no loop below max_bp, {given['max_bp']}; lower it, or "
+            "raise max_bp and what the predictions reach"
+        )
+    if 2 * given["window_bp"] > given["max_bp"]:
+        raise InputError(
+            f"config: structure/window_bp: {given['window_bp']} reaches beyond max_bp, {given['max_bp']}: the box of "
+            f"the insulation score is twice as far from the diagonal; give at most {given['max_bp'] // 2}"
+        )
+    for name, degradation in config["degradations"].items():
+        if given["window_bp"] % (bin_bp * degradation["coarsen"]):
+            raise InputError(
+                f"config: structure/window_bp: {given['window_bp']} is no whole number of bins of the low map "
+                f"{name!r}, {bin_bp * degradation['coarsen']} bp; change it"
+            )
+    for evaluation in plan.structures(config, arms):
+        known = config["samples"][evaluation.sample].get("tracks", {})
+        if missing := [track for track in arms[evaluation.arm].tracks if track not in known]:
+            raise InputError(
+                f"config: structure/samples: {evaluation.sample!r} has no track {missing}, which arms/{evaluation.arm} "
+                f"reads; give it under samples/{evaluation.sample}/tracks, or leave the sample out"
             )
 
 

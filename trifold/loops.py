@@ -2,15 +2,20 @@
 
 Three steps. `candidates`: pixels with more contacts than their distance explains (Poisson). `score`: what a loop model
 says of each. `cluster`: density peaks of the pixels that score well; a density counts as a loop's where, from there
-upwards, few peaks are of a decoy map, in which every pixel has moved to another place of its diagonal.
+upwards, few peaks are of a decoy map, which has no loops.
 
 The released MIX-HIC has no code of this; the clustering is RefHiC's (Zhang & Blanchette 2022), which the paper names,
 the candidates are Peakachu's. In both a peak needs 12 bins between its anchors (55 kb at 5 kb).
 
-- "published": a cluster stands as its candidate of the highest score, as RefHiC has it.
-- "corrected": as that of the highest density, as the paper has it.
-- Both: where there are never too many decoys every density counts (RefHiC's search does not end there), and the
-  densest candidate of a chromosome is a peak however near the others are.
+- "published": a cluster stands as its candidate of the highest score, as RefHiC has it. In the decoy map every pixel
+  has moved to another place of its diagonal (`relocated`), so that nothing in it lies together as it does in a map with
+  compartments: of such a map without a loop, all that is found at a nominal 5 % is wrong (docs/mixhic2025.md). Where
+  there are never too many decoys every density counts (RefHiC's search does not end there).
+- "corrected": as that of the highest density, as the paper has it. In the decoy map squares of pixels move
+  (`relocated_in_blocks`), so that its densities are those of a map with compartments; real loops move too, which makes
+  the search a strict one. The decoys down to a density, and one more, are at most a share `fdr` of the targets
+  (Barber & Candès 2015): without the one, the densest peak would count whatever it is.
+- Both: the densest candidate of a chromosome is a peak however near the others are.
 """
 
 import logging
@@ -50,6 +55,7 @@ MIN_SCORE = 0.5
 MIN_BINS = 12  # between the anchors of a peak
 ISOLATED_RADIUS, ISOLATED_POINTS = 2, 5  # a candidate with so few in that radius, itself included, is dropped
 DENSITY_RADIUS = 5  # bins; 25 kb at 5 kb
+BLOCK_BINS = 2 * DENSITY_RADIUS + 1  # side of what stays together in a decoy map: all that a density sums over
 MIN_DELTA = 5  # bins between a peak and the next denser candidate
 FDR = 0.05
 NEIGHBOURS = 64  # searched for a denser one before all are
@@ -90,7 +96,7 @@ def candidates(band: Band, min_bins: int, max_bins: int, p_value: float = P_VALU
 def relocated(
     values: np.ndarray, good_bins: np.ndarray, pairs: np.ndarray, window_bins: int, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A decoy of a band (n_bins, n_diagonals): on every diagonal the pixels of good bins change places at random.
+    """A decoy of a band (n_bins, n_diagonals), as published: on every diagonal pixels of good bins change places.
 
     Pixels whose window lies on the chromosome do so among themselves, the others among themselves, so that there are as
     many decoys as candidates. Returns the decoy and the `pairs` (n, 2) where they have moved to, by x and then y.
@@ -111,6 +117,33 @@ def relocated(
         at_distance = by_distance[edges[d] : edges[d + 1]]
         moved[at_distance, 0] = target[pairs[at_distance, 0]]
         moved[at_distance, 1] = moved[at_distance, 0] + d
+    return decoy, moved[np.lexsort((moved[:, 1], moved[:, 0]))]
+
+
+def relocated_in_blocks(
+    values: np.ndarray, pairs: np.ndarray, window_bins: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """A decoy of a band (n_bins, n_diagonals) in which pixels that lie together stay together.
+
+    BLOCK_BINS neighbouring diagonals are cut into stretches of so many bins, which change places at random; other
+    diagonals do so otherwise. Pixels whose window leaves the chromosome stay. Returns the decoy and the `pairs` (n, 2)
+    where they have moved to, by x and then y.
+    """
+    n_bins, n_diagonals = values.shape
+    decoy, moved, half = np.array(values), np.array(pairs), window_bins // 2
+    distances = pairs[:, 1] - pairs[:, 0]
+    for first in range(0, n_diagonals, BLOCK_BINS):
+        end = min(first + BLOCK_BINS, n_diagonals)
+        bins = np.arange(half, n_bins - half - (end - 1) + 1)
+        starts = np.arange(BLOCK_BINS, len(bins), BLOCK_BINS)
+        stretches = np.split(bins, starts)
+        source = np.concatenate([stretches[i] for i in generator.permutation(len(stretches))])
+        decoy[bins, first:end] = values[source, first:end]
+        target = np.arange(n_bins)
+        target[source] = bins
+        at_distance = (distances >= first) & (distances < end)
+        moved[at_distance, 0] = target[pairs[at_distance, 0]]
+        moved[at_distance, 1] = moved[at_distance, 0] + distances[at_distance]
     return decoy, moved[np.lexsort((moved[:, 1], moved[:, 0]))]
 
 
@@ -161,13 +194,15 @@ def search(
     max_bins: int,
     batch_size: int,
     device: torch.device,
+    protocol: str,
     p_value: float = P_VALUE,
     log: bool = True,
 ) -> pd.DataFrame:
     """Scored candidates of one chromosome and as many of its decoy: columns `CANDIDATES`.
 
-    band   raw counts and weights, for the candidates; store, the windows the predictor reads
-    log    tracks as log2(x + 1)
+    band      raw counts and weights, for the candidates; store, the windows the predictor reads
+    protocol  "published": the decoy is `relocated`; "corrected": `relocated_in_blocks`
+    log       tracks as log2(x + 1)
     Candidates whose window leaves the chromosome or the store's band are left out. They are scored in an order drawn at
     random, so that networks that attend across a batch see no neighbours in it. Decoy and order are drawn by the name
     of the chromosome alone.
@@ -178,8 +213,11 @@ def search(
     signal = signals(tracks, band.chrom, store.n_bins, bin_bp=bin_bp, log=log)
     parts, settings = [], {"batch_size": batch_size, "device": device}
     with tempfile.TemporaryDirectory() as folder:
-        good = np.isfinite(band.weight)
-        values, moved = relocated(store.values, good, pixels, store.window_bins, generator)
+        if protocol == "published":
+            good = np.isfinite(band.weight)
+            values, moved = relocated(store.values, good, pixels, store.window_bins, generator)
+        else:
+            values, moved = relocated_in_blocks(store.values, pixels, store.window_bins, generator)
         decoy = BandStore.write(Path(folder) / "decoy.npy", values, store.window_bins)
         for windows, pairs, is_decoy in ((store, pixels, False), (decoy, moved, True)):
             pairs = pairs[windows.inside(pairs)]
@@ -256,13 +294,21 @@ def _denser(places: np.ndarray, rho: np.ndarray, tree: cKDTree) -> tuple[np.ndar
     return delta, parent
 
 
-def cutoff(candidate_peaks: pd.DataFrame, *, fdr: float = FDR, min_delta: float = MIN_DELTA) -> float:
-    """The density that a loop must exceed: that of the first decoy, from the densest peak downwards, with which there
-    are more than `fdr` decoys to a target; -inf where there are never."""
+def cutoff(candidate_peaks: pd.DataFrame, *, protocol: str, fdr: float = FDR, min_delta: float = MIN_DELTA) -> float:
+    """The density that a loop must exceed.
+
+    "published": that of the first decoy, from the densest peak downwards, with which there are more than `fdr` decoys
+    to a target; -inf where there are never. "corrected": that of the peak after the last one down to which the decoys,
+    and one more, are at most `fdr` to a target; inf where there is none.
+    """
     isolated = candidate_peaks[candidate_peaks["delta"] > min_delta]
     chosen = isolated.sort_values("rho", ascending=False, kind="stable")
     decoys = chosen["decoy"].cumsum().to_numpy()
     targets = np.arange(1, len(chosen) + 1) - decoys
+    if protocol == "corrected":
+        few = np.flatnonzero(decoys + 1 <= fdr * targets)
+        densities = [*chosen["rho"], -np.inf]
+        return float(densities[few[-1] + 1]) if len(few) else np.inf
     over = np.flatnonzero(decoys > fdr * targets)
     return float(chosen["rho"].iloc[over[0]]) if len(over) else -np.inf
 
@@ -283,7 +329,9 @@ def cluster(
     if protocol not in ("published", "corrected"):
         raise InputError(f"config: the protocol {protocol!r} is not known; choose from published, corrected")
     near = peaks(scored, min_score=min_score, min_bins=min_bins)
-    centre = (~near["decoy"] & (near["rho"] > cutoff(near, fdr=fdr)) & (near["delta"] > MIN_DELTA)).to_numpy()
+    centre = (
+        ~near["decoy"] & (near["rho"] > cutoff(near, protocol=protocol, fdr=fdr)) & (near["delta"] > MIN_DELTA)
+    ).to_numpy()
     label = np.where(centre, np.arange(len(near)), -1)
     parent = near["parent"].to_numpy()
     for i in near.index[np.argsort(-near["rho"].to_numpy(), kind="stable")]:
@@ -404,6 +452,7 @@ def annotate(
             max_bins=max_loop_bins,
             batch_size=arm.training["batch_size"],
             device=where,
+            protocol=arm.protocol,
             p_value=settings["p_value"],
             log=arm.log_tracks,
         )

@@ -639,14 +639,50 @@ def reads_counts(arms: dict[str, Arm], dataset: str) -> bool:
     )
 
 
-def evaluations(config: dict, arms: dict[str, Arm]) -> list[Evaluation]:
-    """Every run on every evaluated sample; an arm that reads no map is scored beside the arms of each degradation."""
+def evaluations(config: dict, arms: dict[str, Arm], samples: Sequence[str] | None = None) -> list[Evaluation]:
+    """Every run on every evaluated sample, or on others; an arm that reads no map is scored beside the arms of each
+    degradation."""
     return [
         Evaluation(degradation, *run, sample)
         for degradation in config["degradations"]
         for run in runs(config, {name: arm for name, arm in arms.items() if _is_evaluated(arm, degradation)})
-        for sample in config["evaluate"]["samples"]
+        for sample in (config["evaluate"]["samples"] if samples is None else samples)
     ]
+
+
+def structures(config: dict, arms: dict[str, Arm]) -> list[Evaluation]:
+    """Enhanced maps on which structure is called: every run on the samples of the section `structure`."""
+    return evaluations(config, arms, config["structure"]["samples"])
+
+
+def shown_structures(called: list[Evaluation]) -> list[Evaluation]:
+    """The maps whose calls a person looks at: of each low map and sample the first fold and seed of every arm."""
+    first: dict[tuple[str, str, str], Evaluation] = {}
+    for evaluation in called:
+        first.setdefault((evaluation.degradation, evaluation.sample, evaluation.arm), evaluation)
+    return list(first.values())
+
+
+def loop_caller() -> Traits:
+    """The program that calls loops on every map of which structure is scored."""
+    return ARCHITECTURES["chromosight"].at("loop")
+
+
+def programs_of(config: dict, arms: dict[str, Arm]) -> list[Traits]:
+    """Programs of others that an experiment runs: those that are arms, and the one that calls loops."""
+    named = [traits_of(arm) for arm in arms.values()]
+    return [traits for traits in named if traits.fitter == "program"] + (
+        [loop_caller()] if config["structure"]["samples"] else []
+    )
+
+
+def structure_of(config: dict) -> dict:
+    """How structure is called, with numbers for what the section `structure` leaves to the geometry."""
+    given, geometry = config["structure"], config["geometry"]
+    reach_bins = config["evaluate"]["scoring"]["max_distance_bins"] or geometry["window_bins"] - 1
+    usual = {"min_bp": 8, "max_bp": reach_bins, "window_bp": 10}
+    filled = {name: bins * geometry["bin_bp"] for name, bins in usual.items() if given[name] is None}
+    return {name: value for name, value in {**given, **filled}.items() if name != "samples"}
 
 
 def _is_evaluated(arm: Arm, degradation: str) -> bool:

@@ -37,6 +37,7 @@ def config():
             "vae": {"architecture": "vae"},
         },
         "enhance": {},
+        "structure": {"samples": []},
     }
 
 
@@ -51,6 +52,27 @@ def refused(config, message):
 
 
 def test_a_sound_configuration_passes(config):
+    check(config)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"samples": ["alhpa"]}, "config: structure/samples: 'alhpa' is not one of alpha"),
+        ({"min_bp": 63_000}, "config: structure/min_bp: 63000 leaves no loop below max_bp, 63000"),
+        ({"window_bp": 32_000}, "config: structure/window_bp: 32000 reaches beyond max_bp, 63000"),
+        ({"window_bp": 5_000}, "window_bp: 5000 is no whole number of bins of the low map 'low', 2000 bp; change it"),
+    ],
+)
+def test_structure_that_cannot_be_called_is_refused(config, said, message):
+    usual = {"samples": ["alpha"], "min_bp": None, "max_bp": None, "window_bp": None}
+    config["evaluate"]["scoring"] = {"max_distance_bins": None}
+    config["structure"] = usual
+    check(config)
+    config["structure"] = {**usual, **said}
+    refused(config, message)
+    # Where it is not asked for, nothing of it is looked at.
+    config["structure"]["samples"] = []
     check(config)
 
 

@@ -49,16 +49,19 @@ def test_peaks_are_refhics(reference):
 
 def test_loops_are_refhics_and_the_papers_are_the_densest_of_the_same_clusters(reference):
     found, known = reference
-    assert loops.cutoff(loops.peaks(found)) == pytest.approx(float(known["rho_cutoff"]), rel=1e-12)
+    cutoff = float(known["rho_cutoff"])
+    assert loops.cutoff(loops.peaks(found), protocol="published") == pytest.approx(cutoff, rel=1e-12)
     ours = loops.cluster(found, protocol="published")
     theirs = sorted(zip(known["loop_chrom"], known["loop_start1"] // 5000, known["loop_start2"] // 5000))
     assert sorted(ours[["chrom", "x", "y"]].itertuples(index=False, name=None)) == theirs
     np.testing.assert_allclose(ours["score"], np.sort(known["loop_score"])[::-1], rtol=1e-12)
-    corrected = loops.cluster(found, protocol="corrected")
+    # As many decoys allowed as there are, so that both take the same peaks and those below.
+    corrected = loops.cluster(found, protocol="corrected", fdr=1)
+    corrected = corrected[corrected["density"] > cutoff]
     assert sorted(corrected["density"]) == sorted(ours["density"])
     rho = loops.peaks(found).query("~decoy").set_index(["chrom", "x", "y"])["rho"]
     for row in corrected.itertuples():
-        assert rho[row.chrom, row.x, row.y] == row.density > float(known["rho_cutoff"])
+        assert rho[row.chrom, row.x, row.y] == row.density
     assert (corrected["score"].to_numpy() <= ours["score"].max()).all()
 
 
@@ -75,7 +78,7 @@ def frame(rows):
 def test_a_cluster_stands_once_and_as_the_protocol_says():
     rows = square(50, 80, 0.8) + square(90, 130, 0.6)
     rows[0] = ("chr1", 49, 79, 0.95, False)  # a corner scores best, and the middle stays the densest
-    ours = loops.cluster(frame(rows), protocol="corrected")
+    ours = loops.cluster(frame(rows), protocol="corrected", fdr=1)
     assert ours[["x", "y", "candidates"]].to_numpy().tolist() == [[50, 80, 9], [90, 130, 9]]
     published = loops.cluster(frame(rows), protocol="published")
     assert published.loc[0, ["x", "y", "score"]].tolist() == [49, 79, 0.95]
@@ -90,8 +93,8 @@ def test_few_alone_near_the_diagonal_or_below_the_score_are_no_loops():
         *square(200, 210, 0.9),  # 10 bins apart; two of the nine are 12
         *square(300, 340, 0.5),
     ]
-    assert loops.cluster(frame(rows), protocol="corrected")[["x", "y"]].to_numpy().tolist() == [[50, 80]]
-    assert loops.cluster(frame(rows), protocol="corrected", min_bins=4)["x"].tolist() == [200, 50]
+    assert loops.cluster(frame(rows), protocol="corrected", fdr=1)[["x", "y"]].to_numpy().tolist() == [[50, 80]]
+    assert loops.cluster(frame(rows), protocol="corrected", fdr=1, min_bins=4)["x"].tolist() == [200, 50]
     nothing = loops.cluster(frame(rows[-9:]), protocol="published")
     assert list(nothing) == loops.LOOPS and nothing.empty
     with pytest.raises(InputError, match="the protocol 'both' is not known"):
@@ -101,11 +104,83 @@ def test_few_alone_near_the_diagonal_or_below_the_score_are_no_loops():
 def test_the_density_that_counts_is_the_first_with_too_many_decoys():
     targets = [row for i, score in enumerate((0.9, 0.85, 0.7)) for row in square(100 * i, 100 * i + 40, score)]
     decoys = square(50, 90, 0.8, decoy=True)
-    both = loops.cluster(frame(targets + decoys), protocol="corrected")
+    both = loops.cluster(frame(targets + decoys), protocol="published")
     assert both["score"].tolist() == [0.9, 0.85]
-    assert loops.cutoff(loops.peaks(frame(targets + decoys)), fdr=0.5) == -np.inf
-    assert len(loops.cluster(frame(targets + decoys), protocol="corrected", fdr=0.5)) == 3
-    assert len(loops.cluster(frame(targets), protocol="corrected")) == 3
+    assert loops.cutoff(loops.peaks(frame(targets + decoys)), protocol="published", fdr=0.5) == -np.inf
+    assert len(loops.cluster(frame(targets + decoys), protocol="published", fdr=0.5)) == 3
+    assert len(loops.cluster(frame(targets), protocol="published")) == 3
+
+
+@pytest.mark.parametrize(
+    ("n_targets", "n_decoys_after", "fdr", "n_loops"),
+    [
+        (19, [], 0.05, 0),  # (0 + 1) / 19 is more than 5 %
+        (20, [], 0.05, 20),
+        (20, [20], 0.05, 20),  # the decoy comes last
+        (39, [20], 0.05, 20),  # 2 / 39 is too much, 1 / 20 is not
+        (40, [20], 0.05, 40),  # 2 / 40: the search goes on past the decoy
+        (40, [0], 0.05, 40),
+        (3, [], 0.5, 3),
+    ],
+)
+def test_y11_corrected_decoys_and_one_are_a_share_of_the_targets(n_targets, n_decoys_after, fdr, n_loops):
+    """Densities fall from target to target; decoys lie after so many of them."""
+    scores = np.linspace(0.99, 0.6, n_targets)
+    rows = [row for i, score in enumerate(scores) for row in square(40 * i + 20, 40 * i + 60, score)]
+    for after in n_decoys_after:
+        score = scores[after - 1] - 1e-3 if after else 0.995
+        rows += square(20, 60, score, decoy=True)
+    found = loops.cluster(frame(rows), protocol="corrected", fdr=fdr)
+    assert len(found) == n_loops
+    np.testing.assert_allclose(found["score"], scores[:n_loops])
+
+
+def test_y11_squares_of_pixels_stay_together_in_a_decoy():
+    """Every value has moved with its neighbours; every candidate with its value."""
+    random = np.random.default_rng(2)
+    n, width, half, side = 400, 60, 25, loops.BLOCK_BINS
+    values = random.uniform(size=(n, width))
+    found = np.stack([random.integers(half, n - half - 60, 300), random.integers(4, 50, 300)], axis=1)
+    found = np.unique(np.stack([found[:, 0], found.sum(axis=1)], axis=1), axis=0)
+    decoy, moved = loops.relocated_in_blocks(values, found, 2 * half, np.random.default_rng(0))
+    for d in range(width):
+        np.testing.assert_array_equal(np.sort(decoy[:, d]), np.sort(values[:, d]))
+    place = {value: at for at, value in np.ndenumerate(values)}
+    together = []
+    for x, d in [(40, 3), (100, 12), (200, 35), (300, 50)]:
+        source = place[decoy[x, d]]
+        assert source[1] == d
+        together += [place[decoy[x + 1, d]] == (source[0] + 1, d), place[decoy[x, d + 1]] == (source[0], d + 1)]
+    assert sum(together) >= 6, "but at the borders of squares"
+    stay = np.mean([place[decoy[x, 20]][0] == x for x in range(half, 300)])
+    assert stay < 0.1
+    # Neighbouring rows of squares move otherwise.
+    first, second = ([place[decoy[x, d]][0] for x in range(half, 300)] for d in (side - 1, side))
+    assert np.mean(np.equal(first, second)) < 0.1
+    at = [each[pair[:, 0], pair[:, 1] - pair[:, 0]] for each, pair in ((values, found), (decoy, moved))]
+    np.testing.assert_array_equal(np.sort(at[0]), np.sort(at[1]))
+    assert (moved >= half).all() and (moved <= n - half).all()
+
+
+def test_y11_compartments_are_no_loops(tmp_path):
+    """A map of compartments without a loop: published decoys have no clusters, and let those of the map count."""
+    n, width = 1200, 110
+    random = np.random.default_rng(5)
+    i, d = np.indices((n, width))
+    kind = np.where(np.arange(n + width) // 30 % 2, 1.0, -1.0)
+    mean = 60 / (1.0 + d) ** 0.7 * np.exp(0.6 * kind[i] * kind[i + d])
+    mean[(i + d) >= n] = 0
+    band = Band("chr1", BIN_BP, random.poisson(mean).astype(float), np.ones(n))
+    store = bands.BandStore.write(tmp_path / "chr1.npy", band.balanced, 50)
+    corner = Corner(Geometry(BIN_BP, 50, {}, 0.25, 0), statistics={})
+    settings = {"bin_bp": BIN_BP, "min_bins": 8, "max_bins": 60, "batch_size": 512, "device": CPU}
+    number = {}
+    for protocol in ("published", "corrected"):
+        found = loops.search(corner, band, store, [], protocol=protocol, **settings)
+        number[protocol] = len(loops.cluster(found, protocol=protocol, min_bins=8))
+        assert found["decoy"].sum() == (~found["decoy"]).sum() > 1000
+    assert number["published"] >= 5
+    assert number["corrected"] == 0
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +290,7 @@ def test_scores_are_those_of_single_pairs(model, store, tracks):
 def test_a_search_scores_candidates_and_as_many_decoys(model, band, store, tracks, caplog):
     settings = {"bin_bp": BIN_BP, "min_bins": 4, "max_bins": 400, "batch_size": 32, "device": CPU}
     with caplog.at_level("INFO"):
-        found = loops.search(model, band, store, tracks, **settings)
+        found = loops.search(model, band, store, tracks, protocol="published", **settings)
     assert list(found) == loops.CANDIDATES
     expected = loops.candidates(band, 4, store.farthest_bins)
     expected = expected[store.inside(expected)]
@@ -227,7 +302,7 @@ def test_a_search_scores_candidates_and_as_many_decoys(model, band, store, track
     decoys = found[found["decoy"]]
     assert len(decoys) == len(targets)
     assert not np.array_equal(decoys[["x", "y"]].to_numpy()[: len(targets)], expected[: len(decoys)])
-    pd.testing.assert_frame_equal(found, loops.search(model, band, store, tracks, **settings))
+    pd.testing.assert_frame_equal(found, loops.search(model, band, store, tracks, protocol="published", **settings))
     assert f"{len(targets)} candidates and {len(decoys)} decoys" in caplog.text
 
 
@@ -258,7 +333,7 @@ def test_a_row_without_a_model_reads_no_track(band, store):
     assert loops.signals([], "chr1", N_BINS, bin_bp=BIN_BP).shape == (N_BINS, 0)
     corner = Corner(Geometry(BIN_BP, 50, {}, 0.25, 0), statistics={})
     settings = {"bin_bp": BIN_BP, "min_bins": 4, "max_bins": 40, "batch_size": 32, "device": CPU}
-    found = loops.search(corner, band, store, [], **settings)
+    found = loops.search(corner, band, store, [], protocol="published", **settings)
     targets = found[~found["decoy"]]
     windows = store.windows(targets[["x", "y"]].to_numpy())
     centre, low = windows[:, 25, 25], windows[:, -13:, :13].mean(axis=(1, 2))
@@ -267,7 +342,7 @@ def test_a_row_without_a_model_reads_no_track(band, store):
 
 def test_tracks_of_a_search_are_logarithms_where_the_model_was_trained_on_them(model, band, store, tracks):
     settings = {"bin_bp": BIN_BP, "min_bins": 4, "max_bins": 40, "batch_size": 32, "device": CPU}
-    found = loops.search(model, band, store, tracks, log=False, **settings)
+    found = loops.search(model, band, store, tracks, protocol="published", log=False, **settings)
     targets = found[~found["decoy"]]
     signal = loops.signals(tracks, "chr1", N_BINS, bin_bp=BIN_BP, log=False)
     np.testing.assert_array_equal(np.log2(signal + 1), loops.signals(tracks, "chr1", N_BINS, bin_bp=BIN_BP))
@@ -342,7 +417,7 @@ def test_a_model_and_a_program_are_held_against_the_same_loops(tmp_path, monkeyp
 
 
 def test_a_bedpe_is_read_again(tmp_path):
-    found = loops.cluster(frame(square(50, 80, 0.8) + square(90, 130, 0.6)), protocol="corrected")
+    found = loops.cluster(frame(square(50, 80, 0.8) + square(90, 130, 0.6)), protocol="corrected", fdr=1)
     loops.write_bedpe(found, tmp_path / "loops.bedpe", 5000)
     again = pairs.read_loops(tmp_path / "loops.bedpe")
     assert again["chr1"].tolist() == [[50, 80], [90, 130]]

@@ -101,6 +101,38 @@ def test_an_arm_without_a_map_is_scored_beside_each_degradation(config):
     assert len(evaluations(config)) == 2 + 4 + 4 + 4
 
 
+def test_structure_is_called_on_the_samples_that_it_names(config):
+    """Whether an arm is trained or evaluated there or not."""
+    arms = plan.resolve(config)
+    assert plan.structures({**config, "structure": {"samples": []}}, arms) == []
+    asked = {**config, "structure": {"samples": ["beta"]}}
+    made = plan.structures(asked, arms)
+    assert [run._replace(sample="alpha") for run in made] == evaluations(config)
+    assert {run.sample for run in made} == {"beta"}
+    shown = plan.shown_structures(made)
+    assert [(run.degradation, run.arm) for run in shown] == [
+        ("low", "identity"),
+        ("low", "sequence"),
+        ("thin", "sequence"),
+        ("thin", "image"),
+    ]
+    assert {run.fold for run in shown} == {"a"}
+    # The caller's environment is made where structure is called, and only there.
+    assert [traits.folder for traits in plan.programs_of(asked, arms)] == ["programs/chromosight"]
+    assert plan.programs_of({**config, "structure": {"samples": []}}, arms) == []
+
+
+def test_how_structure_is_called_follows_from_the_geometry_unless_it_is_said(config):
+    given = {"samples": ["alpha"], "min_bp": None, "max_bp": None, "window_bp": None, "tolerance_bins": 2}
+    config = {**config, "structure": given, "evaluate": {**config["evaluate"], "scoring": {"max_distance_bins": 40}}}
+    usual = {"min_bp": 40_000, "max_bp": 200_000, "window_bp": 50_000, "tolerance_bins": 2}
+    assert plan.structure_of(config) == usual
+    config["evaluate"]["scoring"] = {"max_distance_bins": None}
+    assert plan.structure_of(config)["max_bp"] == 63 * 5000
+    config["structure"] = {**given, "max_bp": 100_000, "window_bp": 25_000}
+    assert plan.structure_of(config) == {**usual, "max_bp": 100_000, "window_bp": 25_000}
+
+
 def test_what_is_on_demand_runs_only_when_asked(config):
     config["arms"]["image"]["on_demand"] = True
     config["splits"]["b"]["on_demand"] = True

@@ -14,7 +14,7 @@ FLOORS = [
     {"api"},
     {"compare"},
     {"report"},
-    {"ceiling", "keep_windows"},
+    {"ceiling", "keep_windows", "structure"},
     {"evaluate", "score_windows", "score_pairs", "loops"},
     {"inference"},
     {"training"},

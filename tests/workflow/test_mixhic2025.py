@@ -25,7 +25,7 @@ experiment: smoke
 papers: [kriukov2021, mixhic2025]
 genome: {tss: simulated/promoters.bed}
 samples: {alpha: {loops: simulated/alpha.chiapet.bedpe}}
-pairs: {max_loop_bins: 100, band_bins: 200, search: {min_bins: 6, p_value: 0.05, fdr: 0.5}}
+pairs: {max_loop_bins: 100, band_bins: 200, search: {min_bins: 6, p_value: 0.05, fdr: 1}}
 shared:
   mixhic: {tracks: [atac, dnase]}
   nearest: {tracks: [atac, dnase]}

@@ -1,4 +1,5 @@
-"""A section of the page that a paper's rules made: plain data, written as section.json and read when the page is built.
+"""A section of the page that the rules of a paper, or of structure, made: plain data, written as section.json and read
+when the page is built.
 
 The page renders it by templates/section.html.j2 and knows no paper.
 """
@@ -25,19 +26,29 @@ class Table(NamedTuple):
     note: str
 
 
+class Figure(NamedTuple):
+    """A figure as the page shows it."""
+
+    caption: str
+    source: str  # a data URI
+    width: int  # on screen, px
+
+
 class Section(NamedTuple):
-    """What the page says of one paper."""
+    """What the page says of one paper, or of one kind of scores."""
 
     key: str  # in links: lower-case letters and digits
-    title: str  # the paper
-    subject: str  # which of its tables
+    title: str  # the paper, or what is scored
+    subject: str  # which of its tables, or by what
     paragraphs: Sequence[str]
     tables: Sequence[Table]
+    figures: Sequence[Figure] = ()
 
 
 def write(section: Section, folder: str | Path) -> Path:
     """Write section.json into a folder."""
-    data = {**section._asdict(), "tables": [table._asdict() for table in section.tables]}
+    parts = {name: [part._asdict() for part in getattr(section, name)] for name in ("tables", "figures")}
+    data = {**section._asdict(), **parts}
     path = Path(folder) / FILE
     path.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return path
@@ -54,7 +65,8 @@ def read(path: str | Path) -> Section:
     """A section that `write` wrote. Raises InputError for a file that is no section."""
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
-        return Section(**{**data, "tables": [_table(**table) for table in data["tables"]]})
+        figures = [Figure(**figure) for figure in data["figures"]]
+        return Section(**{**data, "tables": [_table(**table) for table in data["tables"]], "figures": figures})
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: no section of a page ({error}); make it again") from error
 

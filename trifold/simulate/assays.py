@@ -12,7 +12,7 @@ import pandas as pd
 import pysam
 
 from trifold.genome import N_CODE
-from trifold.simulate.folding import compartment_score
+from trifold.simulate.folding import BRIDGING, barriers, compartment_score, contact_frequency
 from trifold.simulate.genome import Chromosome, Settings, stream
 
 READ_BP = 36
@@ -25,6 +25,8 @@ TSS_SD_BP = 12
 LOOP_ANCHOR_BP = 1000
 MIN_LOOP_BINS = 3
 MIN_PETS = 2  # fewer is no loop
+PLANTED_SHARE = 0.2  # of the contacts of a pair of anchors, those over the bases of loops; less is no planted loop
+BOUNDARY_BP = 4096  # barriers no farther apart are one boundary: the sites of a diverging pair are 3.6 kb apart at most
 
 FLAG_PAIRED, FLAG_REVERSE, FLAG_MATE_REVERSE, FLAG_FIRST, FLAG_SECOND = 0x1 | 0x2, 0x10, 0x20, 0x40, 0x80
 # Codes A, C, G, T, N as the 4-bit letters of a BAM.
@@ -214,6 +216,57 @@ def anchored_pairs(chromosome: Chromosome, anchored: np.ndarray, cell: str) -> p
     pairs = pairs[(distance >= MIN_LOOP_BINS) & (distance < len(anchored))]
     rate = anchored[pairs.bin_right - pairs.bin_left, pairs.bin_left]
     return pd.DataFrame({"left_bp": pairs.bp_left, "right_bp": pairs.bp_right, "rate": rate})
+
+
+def planted_loops(chromosome: Chromosome, occupancy: np.ndarray, anchored: np.ndarray, cell: str) -> pd.DataFrame:
+    """Convergent pairs that show: `anchored_pairs` and `share`, the part that loops between bins as near to the anchors
+    as these have in the contacts of the pair; pairs with less than PLANTED_SHARE are left out."""
+    pairs = anchored_pairs(chromosome, anchored, cell)
+    left, right = pairs.left_bp // chromosome.bin_bp, pairs.right_bp // chromosome.bin_bp
+    at = (right - left).to_numpy(), left.to_numpy()
+    share = BRIDGING * occupancy[at] / contact_frequency(occupancy)[at]
+    return pairs.assign(share=share)[share >= PLANTED_SHARE]
+
+
+def planted_boundaries(chromosome: Chromosome, cell: str) -> pd.DataFrame:
+    """Runs of bins with a barrier that are at most BOUNDARY_BP apart: start_bp, end_bp, and the probability that a run
+    halts a leg of the direction it halts best."""
+    halts = np.stack(barriers(chromosome, cell))  # of legs to the left, to the right
+    bins = np.flatnonzero(halts.max(axis=0))
+    runs = np.split(bins, np.flatnonzero(np.diff(bins) * chromosome.bin_bp > BOUNDARY_BP) + 1) if len(bins) else []
+    ends_bp = [(run[0] * chromosome.bin_bp, (run[-1] + 1) * chromosome.bin_bp) for run in runs]
+    halting = [1 - np.prod(1 - halts[:, run], axis=1).min() for run in runs]
+    table = pd.DataFrame(ends_bp, columns=["start_bp", "end_bp"], dtype=np.int64)
+    return table.assign(halting=np.array(halting, dtype=float))
+
+
+def write_planted(
+    folder: Path, name: str, chromosomes: list[Chromosome], bands: list[tuple[np.ndarray, np.ndarray]], cell: str | None
+) -> None:
+    """What structure a map has: `<name>.planted.bedpe`, anchors of a bin, name, share as the score; and
+    `<name>.planted.bed`, boundaries, name, and a score of 1000 times the probability to halt.
+
+    bands: `folding.loops` of the chromosomes; cell None: a map without loops, whose files hold nothing.
+    """
+    loops, boundaries = [], []
+    for chromosome, (occupancy, anchored) in zip(chromosomes, bands):
+        if cell is None:
+            continue
+        width_bp, chrom = chromosome.bin_bp, chromosome.name
+        pairs = planted_loops(chromosome, occupancy, anchored, cell)
+        left, right = (pairs[column] // width_bp * width_bp for column in ("left_bp", "right_bp"))
+        names = [f"loop_{chrom}_{row}" for row in range(1, len(pairs) + 1)]
+        table = {"chrom1": chrom, "start1": left, "end1": left + width_bp, "chrom2": chrom, "start2": right}
+        loops.append(pd.DataFrame({**table, "end2": right + width_bp, "name": names, "score": pairs.share}))
+        runs = planted_boundaries(chromosome, cell)
+        names = [f"boundary_{chrom}_{row}" for row in range(1, len(runs) + 1)]
+        score = (1000 * runs.halting).round().astype(int)
+        table = {"chrom": chrom, "start": runs.start_bp, "end": runs.end_bp.clip(upper=chromosome.length_bp)}
+        boundaries.append(pd.DataFrame({**table, "name": names, "score": score}))
+    for path, tables in ((f"{name}.planted.bedpe", loops), (f"{name}.planted.bed", boundaries)):
+        table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+        text = table.to_csv(sep="\t", header=False, index=False, float_format="%.3f", lineterminator="\n")
+        (folder / path).write_text(text if len(table) else "")
 
 
 def write_loops(

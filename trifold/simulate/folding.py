@@ -77,8 +77,10 @@ def loop_occupancy(
     return occupancy, anchored
 
 
-def loops(chromosome: Chromosome, cell: str, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
-    """`loop_occupancy` of a chromosome in a cell type."""
+def loops(chromosome: Chromosome, cell: str | None, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+    """`loop_occupancy` of a chromosome in a cell type; None: without cohesin, so without a loop."""
+    if cell is None:
+        return np.zeros((settings.band_bins, chromosome.n_bins)), np.zeros((settings.band_bins, chromosome.n_bins))
     fall_off = 2 * settings.bin_bp / settings.processivity_bp  # two legs
     slip = settings.bin_bp / settings.stall_bp
     density = settings.bin_bp / settings.cohesin_bp

@@ -43,6 +43,7 @@ class Settings:
     resolutions: int  # of the .mcool: bin_bp, 2 bin_bp, 4 bin_bp ...
     chromosomes: dict  # name -> length_bp
     cells: tuple
+    without_loops: tuple  # names of further maps of this genome, of which nothing but loop extrusion is taken away
     contacts: int  # per cell type
     band_bp: int  # longest distance of a contact that is not background
     background: float  # share of contacts between bins drawn at random
@@ -71,6 +72,8 @@ class Settings:
                 raise InputError(f"config simulate.{name} is {value}: give a share in [0, 1)")
         if not self.cells:
             raise InputError("config simulate.cells is empty: name at least one cell type")
+        if twice := set(self.cells) & set(self.without_loops):
+            raise InputError(f"config simulate.without_loops: {sorted(twice)} is a cell type too: give another name")
         if self.band_bp < 8 * self.bin_bp:
             raise InputError(f"config simulate.band_bp is {self.band_bp}: give at least 8 bins of {self.bin_bp} bp")
         for name, length_bp in self.chromosomes.items():

@@ -14,8 +14,9 @@ def simulate(out: Path, fields: dict) -> None:
 
     `given`: exactly the fields of `genome.Settings`. Writes ``genome.fa.gz``, ``ctcf.bed``, ``promoters.bed``,
     ``compartments.bed`` and per cell type ``.mcool``, ``.truth.cool``, ``.atac.bam`` (unsorted), ``.dnase.bam``,
-    ``.cage.bam`` and ``.chiapet.bedpe``. The seed fixes every value; all but the HDF5 files are the same bytes. Raises
-    InputError on settings that cannot be simulated.
+    ``.cage.bam``, ``.chiapet.bedpe``, ``.planted.bedpe`` and ``.planted.bed``; of a name in `without_loops` the maps
+    and the planted files, which are empty. The seed fixes every value; all but the HDF5 files are the same bytes.
+    Raises InputError on settings that cannot be simulated.
     """
     settings: genome.Settings = config.from_dict(genome.Settings, fields)
     out = Path(out)
@@ -28,17 +29,21 @@ def simulate(out: Path, fields: dict) -> None:
     resolutions = [settings.bin_bp << level for level in range(settings.resolutions)]
     biases = [folding.bias(chromosome, settings) for chromosome in chromosomes]
     used = [chromosome.mappable > 0 for chromosome in chromosomes]
-    for cell in settings.cells:
+    for name in (*settings.cells, *settings.without_loops):
+        cell = name if name in settings.cells else None
         bands = [folding.loops(chromosome, cell, settings) for chromosome in chromosomes]
         maps = [
             folding.expected_map(chromosome, occupancy, settings)
             for chromosome, (occupancy, _) in zip(chromosomes, bands)
         ]
-        folding.write_truth(out / f"{cell}.truth.cool", bins, maps, used, settings.background)
-        rng = genome.stream(settings.seed, "contacts", cell)
+        folding.write_truth(out / f"{name}.truth.cool", bins, maps, used, settings.background)
+        rng = genome.stream(settings.seed, "contacts", name)
         pixels = folding.draw_counts(rng, maps, biases, settings.contacts, settings.background)
-        folding.write_mcool(out / f"{cell}.mcool", bins, pixels, resolutions)
-        logger.info("%s: %d contacts in %d pixels", cell, pixels["count"].sum(), len(pixels))
+        folding.write_mcool(out / f"{name}.mcool", bins, pixels, resolutions)
+        logger.info("%s: %d contacts in %d pixels", name, pixels["count"].sum(), len(pixels))
+        assays.write_planted(out, name, chromosomes, bands, cell)
+        if cell is None:
+            continue
         for assay in ("atac", "dnase", "cage"):
             assays.write_reads(out / f"{cell}.{assay}.bam", chromosomes, cell, assay, settings)
         anchored = [held for _, held in bands]

@@ -7,8 +7,10 @@ import pytest
 
 from trifold.errors import InputError
 from trifold.report import sections
-from trifold.report.sections import Section, Table
+from trifold.report.sections import Figure, Section, Table
 from trifold.report.tables import Cell
+
+FIGURES = [Figure("Called on <alpha>", "data:image/png;base64,AAAA", 320)]
 
 
 def section() -> Section:
@@ -16,7 +18,7 @@ def section() -> Section:
     groups = [("MSE ↓", ["paper", "published", "corrected"])]
     rows = [(["<i>A</i> & co", "Test"], cells), (["B", "Test"], cells[::-1])]
     table = Table("Table I: sequence <models>", ["model", "set"], groups, rows, "The paper's are of <mouse>.")
-    return Section("paper-one", "Author et al. 2021", "Table I", ["As printed.", "A dash is none."], [table])
+    return Section("paper-one", "Author et al. 2021", "Table I", ["As printed.", "A dash is none."], [table], FIGURES)
 
 
 def test_a_section_is_read_as_it_was_written(tmp_path):
@@ -47,6 +49,12 @@ def test_sections_stand_after_the_scores(html):
     text = " ".join(" ".join(reader.text).split())
     assert "Author et al. 2021: Table I" in text
     assert "As printed. A dash is none." in text and "The paper's are of <mouse>." in text
+
+
+def test_figures_stand_under_the_tables(html):
+    shown = re.findall(r"<figcaption>Called on &lt;alpha&gt;</figcaption>(<img [^>]*>)", html)
+    assert len(shown) == 2
+    assert 'src="data:image/png;base64,AAAA"' in shown[0] and "max-width:320px" in shown[0]
 
 
 def test_the_tables_hold_the_cells(html):

@@ -15,6 +15,7 @@ SETTINGS = {
     "resolutions": 2,
     "chromosomes": {"chrI": 1_000_123, "chrII": 800_000},
     "cells": ["alpha", "beta"],
+    "without_loops": ["flat"],
     "contacts": 12_000_000,
     "band_bp": 131_072,
     "background": 0.03,

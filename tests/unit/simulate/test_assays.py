@@ -7,7 +7,7 @@ import pysam
 import pytest
 
 from trifold.genome import N_CODE, encode
-from trifold.simulate import assays
+from trifold.simulate import assays, folding
 from trifold.simulate.simulate import simulate
 
 
@@ -129,8 +129,10 @@ def test_the_same_seed_writes_the_same_files_and_another_does_not(settings, tmp_
         simulate(folders[-1], {**small, "seed": seed})
     first, again, other = folders
     names = sorted(path.name for path in first.iterdir())
-    kinds = ["mcool", "truth.cool", "atac.bam", "dnase.bam", "cage.bam", "chiapet.bedpe"]
+    of_maps = ["mcool", "truth.cool", "planted.bedpe", "planted.bed"]
+    kinds = [*of_maps, "atac.bam", "dnase.bam", "cage.bam", "chiapet.bedpe"]
     shared = ["genome.fa.gz", "ctcf.bed", "compartments.bed", "promoters.bed"]
+    shared += [f"{name}.{kind}" for name in settings["without_loops"] for kind in of_maps]
     assert names == sorted(shared + [f"{cell}.{kind}" for cell in settings["cells"] for kind in kinds])
     for name in names:
         if name.endswith("cool"):
@@ -141,4 +143,64 @@ def test_the_same_seed_writes_the_same_files_and_another_does_not(settings, tmp_
             assert not one.pixels()[:].equals(three.pixels()[:])
         else:
             assert (first / name).read_bytes() == (again / name).read_bytes()
-            assert (first / name).read_bytes() != (other / name).read_bytes()
+            # What is planted in a map without loops is nothing, whatever the seed.
+            assert ((first / name).read_bytes() != (other / name).read_bytes()) == (not name.startswith("flat.planted"))
+
+
+def test_planted_loops_are_convergent_pairs_that_stand_out(world):
+    """Their pixels have more contacts than the same genome without loops over anchors, as the share says."""
+    table = pd.read_csv(world.folder / "alpha.planted.bedpe", sep="\t", header=None)
+    for chromosome in world.chromosomes:
+        occupancy, anchored = folding.loops(chromosome, "alpha", world.settings)
+        pairs = assays.anchored_pairs(chromosome, anchored, "alpha")
+        whole = folding.contact_frequency(occupancy)
+        distance = np.arange(len(whole))[:, None]
+        alone = (1.0 + distance) ** -folding.CHAIN_EXPONENT
+        alone = alone + folding.CONFINEMENT * (1.0 + distance) ** -folding.CONFINED_EXPONENT * folding.sharing(
+            occupancy
+        )
+        left, right = pairs.left_bp // 1024, pairs.right_bp // 1024
+        # Over the bases of other loops some contacts come too: the share is of the pair's loop alone.
+        most = 1 - alone[right - left, left] / whole[right - left, left]
+        of_chrom = table[table[0] == chromosome.name]
+        known = {
+            (start1 // 1024, start2 // 1024): share for start1, start2, share in zip(*(of_chrom[k] for k in (1, 4, 7)))
+        }
+        assert set(known) <= set(zip(left, right))
+        assert len(known) > 20
+        for place, bound in zip(zip(left, right), most):
+            share = known.get(place, 0)
+            assert share <= bound + 1e-3
+            assert place in known or bound < 0.9
+    assert (table[2] - table[1] == 1024).all() and (table[7] >= assays.PLANTED_SHARE - 1e-3).all()
+
+
+def test_planted_boundaries_hold_every_barrier_and_lie_apart(world):
+    table = pd.read_csv(world.folder / "alpha.planted.bed", sep="\t", header=None)
+    for chromosome in world.chromosomes:
+        runs = table[table[0] == chromosome.name]
+        bound = chromosome.ctcf[chromosome.ctcf.alpha]
+        inside = [((runs[1] <= start) & (start < runs[2])).sum() for start in bound.start_bp]
+        assert set(inside) == {1}
+        assert (runs[1].to_numpy()[1:] - runs[2].to_numpy()[:-1] >= assays.BOUNDARY_BP - 1024).all()
+        # One weak motif halts two legs in five; several motifs of one direction, more.
+        assert runs[4].min() == 400 and runs[4].max() > 950
+    assert len(table) < len(pd.concat([chromosome.ctcf for chromosome in world.chromosomes]))
+
+
+def test_a_map_without_loops_has_the_compartments_and_nothing_planted(world):
+    for name in ("flat.planted.bedpe", "flat.planted.bed"):
+        assert (world.folder / name).read_text() == ""
+    maps = {name: cooler.Cooler(str(world.folder / f"{name}.truth.cool")) for name in ("alpha", "flat")}
+    first, flat = (clr.matrix(balance=True).fetch("chrII") for clr in maps.values())
+    chromosome = world.chromosomes[1]
+    score = folding.compartment_score(chromosome, world.settings)
+    i, j = np.indices(flat.shape)
+    near = (j - i >= 5) & (j - i < 60) & np.isfinite(flat)
+    expected = (1.0 + (j - i)[near]) ** -folding.CHAIN_EXPONENT
+    expected = expected * np.exp(world.settings.compartment_strength * score[i[near]] * score[j[near]])
+    # What is left is balancing: a factor for either bin.
+    assert np.corrcoef(np.log(flat[near]), np.log(expected))[0, 1] > 0.98
+    assert np.corrcoef(np.log(first[near]), np.log(expected))[0, 1] < 0.96
+    weights = [clr.bins()["weight"][:].to_numpy() for clr in maps.values()]
+    np.testing.assert_array_equal(np.isfinite(weights[0]), np.isfinite(weights[1]))

@@ -1,0 +1,137 @@
+# Loops and boundaries of enhanced maps: found, missed, invented (docs/yardstick.md). Jobs are there for the samples of
+# the section `structure` alone.
+
+# Command and folder of the program that calls loops wherever structure is scored.
+CALLER = {"command": plan.loop_caller().command, "program": shipped(plan.loop_caller().folder)}
+
+if STRUCTURES:
+    SECTIONS.append("<results>/structure/summary/section.json")
+
+
+def locate_structure(evaluation):
+    """The scores of structure on an enhanced map; the calls lie beside it."""
+    run = f"{evaluation.arm}/fold-{evaluation.fold}/seed-{evaluation.seed}/{evaluation.sample}"
+    return f"<results>/structure/{evaluation.degradation}/arms/{run}/structure.tsv"
+
+
+def locate_called_maps(evaluation):
+    """The same of the maps that an enhanced one is held against."""
+    place = f"fold-{evaluation.fold}/{evaluation.sample}/structure.tsv"
+    return f"<results>/structure/{evaluation.degradation}/maps/{place}"
+
+
+rule call_structure:
+    input:
+        deep="<results>/contacts/{sample}/deep/map.cool",
+        low="<results>/contacts/{sample}/{degradation}/map.cool",
+        truth=get_truth,
+        planted=get_planted,
+        sequence=N_BINS,
+        regions="<results>/splits/{fold}/regions.bed",
+        program=lambda wildcards: files_of_program(plan.loop_caller()),
+        environment=environment_of_program(plan.loop_caller()),
+    output:
+        collect(
+            "<results>/structure/{{degradation}}/maps/fold-{{fold}}/{{sample}}/{file}",
+            file=["artifact.json", "loops.tsv", "boundaries.tsv", "insulation.tsv", "structure.tsv"],
+        ),
+    log:
+        "<logs>/call_structure/{degradation}/fold-{fold}/{sample}.log",
+    benchmark:
+        "<benchmarks>/call_structure/{degradation}/fold-{fold}/{sample}.jsonl"
+    conda:
+        "../envs/data.yaml"
+    threads: lookup("threads/predict", within=config)
+    resources:
+        mem_mb=gigabytes(8),
+        runtime=hours(4),
+    params:
+        call=CALLER,
+        settings=plan.structure_of(config),
+        edge_bins=lookup("evaluate/scoring/edge_bins", within=config),
+        truth=lambda wildcards: get_truth_group(wildcards.sample),
+        code=code_version("call_structure.py"),
+    script:
+        "../workflow_scripts/call_structure.py"
+
+
+rule structure:
+    input:
+        prediction="<results>/predictions/{arm}/fold-{fold}/seed-{seed}/{sample}/map.cool",
+        deep="<results>/contacts/{sample}/deep/map.cool",
+        low="<results>/contacts/{sample}/{degradation}/map.cool",
+        references="<results>/structure/{degradation}/maps/fold-{fold}/{sample}/artifact.json",
+        planted=get_planted,
+        sequence=N_BINS,
+        regions="<results>/splits/{fold}/regions.bed",
+        program=lambda wildcards: files_of_program(plan.loop_caller()),
+        environment=environment_of_program(plan.loop_caller()),
+    output:
+        collect(
+            "<results>/structure/{{degradation}}/arms/{{arm}}/fold-{{fold}}/seed-{{seed}}/{{sample}}/{file}",
+            file=["artifact.json", "loops.tsv", "boundaries.tsv", "insulation.tsv", "structure.tsv"],
+        ),
+    log:
+        "<logs>/structure/{degradation}/{arm}/fold-{fold}/seed-{seed}/{sample}.log",
+    benchmark:
+        "<benchmarks>/structure/{degradation}/{arm}/fold-{fold}/seed-{seed}/{sample}.jsonl"
+    conda:
+        "../envs/data.yaml"
+    threads: lookup("threads/predict", within=config)
+    resources:
+        mem_mb=gigabytes(8),
+        runtime=hours(4),
+    params:
+        call=CALLER,
+        settings=plan.structure_of(config),
+        edge_bins=lookup("evaluate/scoring/edge_bins", within=config),
+        code=code_version("structure.py"),
+    script:
+        "../workflow_scripts/structure.py"
+
+
+rule structure_tables:
+    input:
+        maps=list(dict.fromkeys(map(locate_called_maps, STRUCTURES))),
+        arms=list(map(locate_structure, STRUCTURES)),
+        predictions=[get_prediction(evaluation) for evaluation in SHOWN_STRUCTURES],
+        called=[locate_structure(evaluation) for evaluation in SHOWN_STRUCTURES],
+        known=[locate_called_maps(evaluation) for evaluation in SHOWN_STRUCTURES],
+        deep=[f"<results>/contacts/{evaluation.sample}/deep/map.cool" for evaluation in SHOWN_STRUCTURES],
+        low=[
+            f"<results>/contacts/{evaluation.sample}/{evaluation.degradation}/map.cool"
+            for evaluation in SHOWN_STRUCTURES
+        ],
+    output:
+        "<results>/structure/summary/artifact.json",
+        "<results>/structure/summary/section.json",
+        report(
+            collect(
+                "<results>/structure/summary/maps-{panel}.svg",
+                panel=list(dict.fromkeys(f"{shown.degradation}-{shown.sample}" for shown in SHOWN_STRUCTURES)),
+            ),
+            caption="../resources/report/structure.rst",
+            category="Structure",
+        ),
+        report(
+            "<results>/tables/structure.tsv",
+            caption="../resources/report/structure.rst",
+            category="Structure",
+        ),
+        "<results>/tables/structure.artifact.json",
+    log:
+        "<logs>/structure_tables.log",
+    benchmark:
+        "<benchmarks>/structure_tables.jsonl"
+    conda:
+        "../envs/report.yaml"
+    resources:
+        mem_mb=gigabytes(4),
+        runtime=hours(1),
+    params:
+        arms=WHOLE_MAPS,
+        shown=SHOWN_STRUCTURES,
+        settings=plan.structure_of(config),
+        code=code_version("structure_tables.py"),
+    script:
+        "../workflow_scripts/structure_tables.py"
