@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 CLASSES_PER_DOUBLING = 2  # of the distance, in `by_distance`
 STRETCHES = 100  # of rows that are read of a map with very many pixels
+# Of a .hic fewer: its pixels are packed in blocks, and a row takes as long to read as all rows of its blocks.
+HIC_STRETCHES, MOST_HIC_ROWS = 20, 0.25  # where more rows than this share were read, all are
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,8 @@ def summarise(source: str | os.PathLike, bin_bp: int | None = None, most_pixels:
     then `read_share` says how many of the pixels these were, and what must be counted is estimated. `contacts` is what
     a cooler states, and bins with a contact are taken from its index. A .hic states neither: both kinds of contacts are
     those of its widest bins, which are read whole, and of its rows at most as many are read as could hold so many
-    pixels (`read_share`: of the rows). A .hic whose widest bins are those asked for, or narrow, is read whole. None
-    reads all pixels.
+    pixels (`read_share`: of the rows). A .hic is read whole where that is more than a quarter of its rows, and where
+    its widest bins are those asked for, or narrow. None reads all pixels.
 
     bin_bp             bin width, bp
     chromosomes        how many; length_bp: their length together
@@ -156,8 +158,11 @@ def _sample(source: str | os.PathLike, bin_bp: int, sizes: list[int], most_pixel
 
 
 def _sample_hic(source: str | os.PathLike, raw: contacts.Raw, sizes: list[int], most_pixels: int) -> _Counted | None:
-    """Some rows of a .hic, within their chromosomes; None where it may have no more than `most_pixels`, or where its
-    contacts are not to be had from bins that are much wider."""
+    """Some rows of a .hic, within their chromosomes.
+
+    None where it may have no more than `most_pixels`, or not many more, or where its contacts are not to be had from
+    bins that are much wider.
+    """
     widest = contacts.open_raw(source, contacts.resolutions(source)[-1])
     if widest.bin_bp == raw.bin_bp or _most_pixels([widest.bins]) > most_pixels:
         return None
@@ -168,9 +173,11 @@ def _sample_hic(source: str | os.PathLike, raw: contacts.Raw, sizes: list[int], 
         return None
     chrom_of, edges = np.repeat(np.arange(len(sizes)), sizes), np.cumsum([0, *sizes])
     share = most_pixels / max(min(whole.cis, _most_pixels(sizes)), 1)
-    long = max(1, int(len(chrom_of) * share) // STRETCHES)
+    if share > MOST_HIC_ROWS:
+        return None
+    long = max(1, int(len(chrom_of) * share) // HIC_STRETCHES)
     sampled, filled = np.zeros(len(chrom_of), dtype=bool), np.zeros(len(chrom_of), dtype=bool)
-    for first in np.unique(np.arange(STRETCHES) * len(chrom_of) // STRETCHES):
+    for first in np.unique(np.arange(HIC_STRETCHES) * len(chrom_of) // HIC_STRETCHES):
         sampled[first : first + long] = True
     rows = []
     for name, lo, hi in zip(raw.chromsizes, edges, edges[1:]):
