@@ -197,10 +197,11 @@ def test_y6_gc_is_least_squares_on_the_pixels_of_valid_bins():
     log_distance = np.broadcast_to(np.log1p(distances()), (6, W, W))
     features = [np.ones((6, W, W))]
     for g in blurred:
-        for feature in (g[:, :, None] + g[:, None, :], g[:, :, None] * g[:, None, :]):
+        rows, columns = g[:, :, None], g[:, None, :]
+        for feature in (rows + columns, rows * columns, rows**2 + columns**2):
             features += [feature, feature * log_distance]
     features = np.stack(features, -1)
-    target = 3 * features[..., 3] + 0.5 * features[..., 10] + 0.1 + rng.normal(0, 0.05, (6, W, W))
+    target = 3 * features[..., 3] + 0.5 * features[..., 14] - features[..., 17] + 0.1 + rng.normal(0, 0.05, (6, W, W))
     target = ((target + target.swapaxes(1, 2)) / 2).astype(np.float32)
     row = registry.build("gc", GEOMETRY, {}, {})
     assert not row({"sequence": torch.from_numpy(codes)}).any()

@@ -1,9 +1,9 @@
 """The row without a network of arms that read the sequence: the map that GC content alone gives, by least squares.
 
 Bins of like GC meet more often (compartments), so ln O/E of a pixel is taken as a sum over Gaussian blurs of the GC
-content of its two bins: for each blur the sum and the product of both, and each of these times the logarithm of the
-distance. The coefficients are those of least squares on the pixels of the training windows: what a network learns of
-the sequence beyond its GC content is what it scores above this row.
+content of its two bins: for each blur the sum, the product and the sum of the squares of both, and each of these times
+the logarithm of the distance. The coefficients are those of least squares on the pixels of the training windows: what a
+network learns of the sequence beyond its GC content is what it scores above this row.
 """
 
 import torch
@@ -20,7 +20,7 @@ ARCHITECTURES = {
 }
 
 BLURS_BINS = (1.0, 2.0, 4.0, 8.0)
-FEATURES = 1 + 4 * len(BLURS_BINS)
+FEATURES = 1 + 6 * len(BLURS_BINS)
 
 
 def gc_content(codes: Tensor, window_bins: int) -> Tensor:
@@ -57,7 +57,7 @@ class GC(blocks.Architecture):
         for blur_bins in BLURS_BINS:
             blurred = content @ gaussian_operator(side, blur_bins).to(content).T
             rows, columns = blurred[:, :, None], blurred[:, None, :]
-            for feature in (rows + columns, rows * columns):
+            for feature in (rows + columns, rows * columns, rows**2 + columns**2):
                 features += [feature, feature * distance]
         return torch.stack(features, dim=-1)
 
