@@ -456,7 +456,7 @@ def _seeds_of(config: dict, given: dict, traits: Traits, task: str) -> list[int]
     it is of maps that every seed thins anew; one pre-training serves all seeds of the arms that start from it, unless
     it says otherwise."""
     if not traits.learned or "weights" in given or "scores" in given:
-        degradation = given.get("degradation", next(iter(config["degradations"])))
+        degradation = given.get("degradation") or next(iter(config["degradations"]))
         drawn_anew = (
             TASKS[task].whole_maps and degradation in config["degradations"] and _is_thinned(config, degradation)
         )
