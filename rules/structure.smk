@@ -1,11 +1,14 @@
 # Loops and boundaries of enhanced maps: found, missed, invented (docs/yardstick.md). Jobs are there for the samples of
 # the section `structure` alone.
 
-# Command and folder of the program that calls loops wherever structure is scored.
-CALLER = {"command": plan.loop_caller().command, "program": shipped(plan.loop_caller().folder)}
-
 if STRUCTURES:
     SECTIONS.append("<results>/structure/summary/section.json")
+
+
+def get_caller(wildcards):
+    """Command and folder of the program that calls loops wherever structure is scored."""
+    caller = plan.loop_caller()
+    return {"command": caller.command, "program": shipped(caller.folder)}
 
 
 def locate_structure(evaluation):
@@ -29,7 +32,7 @@ rule call_structure:
         sequence=N_BINS,
         regions="<results>/splits/{fold}/regions.bed",
         program=lambda wildcards: files_of_program(plan.loop_caller()),
-        environment=environment_of_program(plan.loop_caller()),
+        environment=lambda wildcards: environment_of_program(plan.loop_caller()),
     output:
         collect(
             "<results>/structure/{{degradation}}/maps/fold-{{fold}}/{{sample}}/{file}",
@@ -46,7 +49,7 @@ rule call_structure:
         mem_mb=gigabytes(8),
         runtime=hours(4),
     params:
-        call=CALLER,
+        call=get_caller,
         settings=plan.structure_of(config),
         edge_bins=lookup("evaluate/scoring/edge_bins", within=config),
         truth=lambda wildcards: get_truth_group(wildcards.sample),
@@ -65,7 +68,7 @@ rule structure:
         sequence=N_BINS,
         regions="<results>/splits/{fold}/regions.bed",
         program=lambda wildcards: files_of_program(plan.loop_caller()),
-        environment=environment_of_program(plan.loop_caller()),
+        environment=lambda wildcards: environment_of_program(plan.loop_caller()),
     output:
         collect(
             "<results>/structure/{{degradation}}/arms/{{arm}}/fold-{{fold}}/seed-{{seed}}/{{sample}}/{file}",
@@ -82,7 +85,7 @@ rule structure:
         mem_mb=gigabytes(8),
         runtime=hours(4),
     params:
-        call=CALLER,
+        call=get_caller,
         settings=plan.structure_of(config),
         edge_bins=lookup("evaluate/scoring/edge_bins", within=config),
         code=code_version("structure.py"),

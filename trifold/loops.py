@@ -9,7 +9,7 @@ the candidates are Peakachu's. In both a peak needs 12 bins between its anchors 
 
 - "published": a cluster stands as its candidate of the highest score, as RefHiC has it. In the decoy map every pixel
   has moved to another place of its diagonal (`relocated`), so that nothing in it lies together as it does in a map with
-  compartments: of such a map without a loop, all that is found at a nominal 5 % is wrong (docs/mixhic2025.md). Where
+  compartments: of such a map without a loop, all that is found at a nominal 5 % is wrong (see the docs). Where
   there are never too many decoys every density counts (RefHiC's search does not end there).
 - "corrected": as that of the highest density, as the paper has it. In the decoy map squares of pixels move
   (`relocated_in_blocks`), so that its densities are those of a map with compartments; real loops move too, which makes

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import cooler
 import cooltools
@@ -232,7 +232,8 @@ def _loops(path: str | os.PathLike, settings: Settings) -> pd.DataFrame:
 def insulation(path: Path, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Boundaries and the profile of a map, as `cooltools insulation` has them."""
     window_bp, strength = settings.window_bp, settings.boundary_strength
-    table = cooltools.insulation(open_map(path), [window_bp], ignore_diags=2, threshold=strength, nproc=1)
+    # By its annotation the threshold is the name of a method; it may be a number, as here.
+    table = cooltools.insulation(open_map(path), [window_bp], ignore_diags=2, threshold=cast(str, strength), nproc=1)
     called = table[table[f"is_boundary_{window_bp}"].fillna(False).astype(bool)]
     boundaries = pd.DataFrame(
         {
@@ -366,7 +367,7 @@ def eigenvectors(path: str | os.PathLike, kept: Scored, max_bp: int | None) -> l
         if max_bp is not None:
             distance = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
             means[(distance > max_bp // (kept.bin_bp * factor)) & (pixels > 0)] = 1
-        _, (vector,) = cis_eig(means, n_eigs=1, clip_percentile=CLIP_PERCENTILE)
+        _, (vector,) = cis_eig(means, n_eigs=1, clip_percentile=cast(int, CLIP_PERCENTILE))
         vectors.append(np.where(share > 0, vector, np.nan))
     return vectors
 

@@ -94,8 +94,9 @@ def test_the_table_says_what_was_invented(results):
     loops = value.xs("loops", level="feature")
     for arm in ("identity", "gaussian", "deep"):
         assert loops["flat", "planted", arm, "n_invented"] == loops["flat", "planted", arm, "n_calls"]
-    # What no pixel score shows: smoothing makes loops, where there are none too.
-    assert loops["flat", "deep", "gaussian", "n_invented"] > 3 * loops["flat", "deep", "identity", "n_invented"]
+    # What no pixel score shows: smoothing, and interpolation, make loops where there are none.
+    for arm in ("identity", "gaussian"):
+        assert loops["flat", "deep", arm, "n_invented"] > 5 * loops["flat", "deep", "deep", "n_calls"]
     assert loops["flat", "deep", "gaussian", "deep_pile_up_called"] < 1.3
     assert loops["alpha", "deep", "deep", "f1"] == 1 and loops["alpha", "deep", "deep", "n_invented"] == 0
     assert 0.3 < loops["alpha", "deep", "replicate", "f1"] < 1
