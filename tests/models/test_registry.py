@@ -62,6 +62,7 @@ CASES = [
     (name, task, protocol, geometry)
     for name, kind in ARCHITECTURES.items()
     if name != "vgg16"  # neither predicts nor learns: tests/models/test_deephic.py
+    and kind.fitter != "program"  # no network
     for task in kind.tasks
     for protocol in (registry.PROTOCOLS if kind.learned else ["corrected"])
     for geometry in ((GEOMETRY, ODD) if "sequence" in kind.inputs else (GEOMETRY,))

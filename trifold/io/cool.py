@@ -161,12 +161,18 @@ def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
     return member
 
 
-def read_pixels(clr: cooler.Cooler, chunk_pixels: int = CHUNK_PIXELS) -> Iterator[Pixels]:
-    """The pixel table as stored, chunk by chunk. Raises InputError where the file turns out to be damaged."""
+def read_pixels(clr: cooler.Cooler, chunk_pixels: int = CHUNK_PIXELS, chrom: str | None = None) -> Iterator[Pixels]:
+    """The pixel table as stored, chunk by chunk; with `chrom`, only the rows whose bin1 lies on it.
+
+    Raises InputError where the file turns out to be damaged.
+    """
     with _readable(clr.uri), opened(clr) as group:
         table = {name: dataset(group, f"pixels/{name}") for name in COLUMNS}
-        for lo in range(0, len(table["bin1_id"]), chunk_pixels):
-            yield {name: column[lo : lo + chunk_pixels] for name, column in table.items()}
+        start, end = 0, len(table["bin1_id"])
+        if chrom is not None:
+            start, end = (int(dataset(group, "indexes/bin1_offset")[edge]) for edge in extent(clr, chrom))
+        for lo in range(start, end, chunk_pixels):
+            yield {name: column[lo : min(lo + chunk_pixels, end)] for name, column in table.items()}
 
 
 def bin_places(clr: cooler.Cooler) -> np.ndarray | None:

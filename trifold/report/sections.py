@@ -65,7 +65,7 @@ def read(path: str | Path) -> Section:
     """A section that `write` wrote. Raises InputError for a file that is no section."""
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
-        figures = [Figure(**figure) for figure in data["figures"]]
+        figures = tuple(Figure(**figure) for figure in data["figures"])
         return Section(**{**data, "tables": [_table(**table) for table in data["tables"]], "figures": figures})
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: no section of a page ({error}); make it again") from error

@@ -113,8 +113,7 @@ def test_y3_ceilings_come_last_and_say_how_much_of_the_way_is_made():
     # Seeds of arms are counted, not divisions of the reads.
     assert "20 windows, 2 seeds" in tables.grid(*next(tables.views(frame))).title
     assert "50 %" in tables.to_markdown(frame) and r"50 \%" in tables.to_tex(frame)
-    said = tables.cautions(scores, ARMS)
-    assert said == tables.cautions(SCORES, ARMS)
+    assert tables.cautions(scores, COMPARISONS, ARMS) == tables.cautions(SCORES, COMPARISONS, ARMS)
     view = next(tables.views(frame))[0]
     assert tables.findings(scores, COMPARISONS, ARMS, view) == tables.findings(SCORES, COMPARISONS, ARMS, view)
 
@@ -131,7 +130,7 @@ def test_too_few_stretches_are_shown_as_such():
     few = {"n_stretches": 3, "ci_low": math.nan, "ci_high": math.nan, "p": math.nan, "better": "too few"}
     comparisons = COMPARISONS.assign(**few)
     frame = tables.score_table(SCORES, comparisons, ARMS, reference_arm="identity", test_regions="chr6:0-900")
-    assert cell(frame, "image_1", "mse") == ("0.4000", "± 0.0010", "−0.1000", "[too few: 3]", True, "too few")
+    assert cell(frame, "image_1", "mse") == ("0.4000", "± 0.0010", "−0.1000", "[too few: 3]", True, "too few", "")
     assert "95 % interval over 3 stretches" in tables.grid(*next(tables.views(frame))).title
     assert r"\footnotesize $-$0.1000 [too few: 3]}" in tables.to_tex(frame)
     said = tables.findings(SCORES, comparisons, ARMS, View(*KEY))

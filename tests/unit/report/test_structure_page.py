@@ -48,7 +48,7 @@ def test_a_table_has_maps_then_arms_and_says_what_is_not_scored():
     deep, image = (cells for _, cells in loops.rows)
     headings = loops.groups[0][1]
     assert [cell.value for cell in deep][: len(headings)] == ["1,234", "–", "–", "1.000", "–", "–", "–"]
-    assert image[headings.index("F1 ↑")] == ("0.600", "± 0.141", "", "", False, "")
+    assert image[headings.index("F1 ↑")] == ("0.600", "± 0.141", "", "", False, "", "")
     assert loops.note == "" and flat.note == "None was planted: every call is invented."
     assert "Compartments are not scored" in boundaries.note and "r = 0.30" in boundaries.note
     assert of_flat.note.startswith("None was planted: what is called are borders of compartments, or noise.")
