@@ -85,7 +85,7 @@ def test_d14_a_genome_of_n_alone(copy_of_finished):
     sizes = yaml.safe_load((copy_of_finished.folder / "smoke.yaml").read_text())["simulate"]["chromosomes"]
     (copy_of_finished.folder / "n.fa").write_text("".join(f">{name}\n{'N' * size}\n" for name, size in sizes.items()))
     overlay = copy_of_finished.overlay("wrong.yaml", "geometry: {max_n_bins: 32}\ngenome: {fasta: n.fa}")
-    words = ["alpha/deep/map.cool", "train windows", "100% hold an N", "genome/fasta", "max_n_bins"]
+    words = ["held-back/alpha/low/map.cool", "train windows", "100% hold an N", "genome/fasta", "max_n_bins"]
     fails(copy_of_finished, f"{RESULTS}/examples/corrected/low/alpha/fold-a/tiles.tsv", words, overlay)
 
 

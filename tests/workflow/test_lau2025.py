@@ -64,9 +64,10 @@ def test_the_reports_job_graph(dry, repository):
         "split": 1,
         "examples": 8,  # of each low map under two protocols
         "import_weights": 1,
-        "train": len(arms) - len(no_model) - 1,
-        # On both maps; rows without a model under both protocols.
-        "score": 2 * (len(arms) + len(no_model)),
+        "train": len(arms) - len(no_model) - 2,
+        "fit": 2,  # the width of a Gaussian, for each low map
+        # On both maps; rows without a model under both protocols, the Gaussian of each low map under its own.
+        "score": 2 * (len(arms) + 1 + len(no_model)),
         "lau2025_table": 1,
         "lau2025_draw": 1,
         "lau2025_tables": 1,

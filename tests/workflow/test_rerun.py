@@ -125,11 +125,15 @@ def test_nothing_to_do_in_a_copy(copy_of_finished):
 
 def test_a_new_seed(copy_of_finished):
     copy_of_finished.edit("config.yaml", "seeds: [1]", "seeds: [1, 2]")
+    # Each seed thins anew, so the two rows without a model have both seeds.
     assert copy_of_finished.jobs() == {
+        "degrade": 1,
+        "hold_back": 1,
+        "examples": 1,
         "train": 3,
-        "predict": 3,
-        "evaluate": 3,
-        "score": 3,
+        "predict": 3 + 2 * 2,
+        "evaluate": 3 + 2 * 2,
+        "score": 3 + 2 * 2,
         "tables": 1,
         "kriukov2021_table": 2,
         "kriukov2021_section": 1,
