@@ -384,11 +384,16 @@ def grid(view: View, rows: pd.DataFrame) -> Grid:
 VERDICTS = {"arm": "better", "reference_arm": "worse", UNDECIDED: UNDECIDED, TOO_FEW: TOO_FEW}
 
 
+def _percent(share: float) -> str:
+    """A share of the way; how far behind the row without a model is no number to compare."""
+    return f"below {MINUS}100 %" if share < -1 else f"{100 * share:.0f} %".replace("-", MINUS)
+
+
 def _cell(row, style: Format) -> Cell:
     if row is None or math.isnan(row.mean):
         return Cell()
     learned = row.protocol not in (NO_MODEL, CEILING)
-    share = f"{100 * row.share:.0f} %".replace("-", MINUS) if learned and not math.isnan(row.share) else ""
+    share = _percent(row.share) if learned and not math.isnan(row.share) else ""
     spread = "" if math.isnan(row.sd) else f"± {style.number(row.sd)}"
     cell = Cell(style.number(row.mean), spread, best=row.best, share=share)
     if math.isnan(row.difference) or row.arm == row.reference_arm:

@@ -118,6 +118,13 @@ def test_y3_ceilings_come_last_and_say_how_much_of_the_way_is_made():
     assert tables.findings(scores, COMPARISONS, ARMS, view) == tables.findings(SCORES, COMPARISONS, ARMS, view)
 
 
+def test_y3_far_behind_the_row_without_a_model_is_no_number():
+    scores = pd.concat([SCORES, _scores(replicate=(0.3, 0.41))])
+    frame = tables.score_table(scores, COMPARISONS, ARMS, reference_arm="identity", test_regions="chr6:0-900")
+    assert frame.set_index(["arm", "metric"]).loc[("old", "pearson"), "share"] < -1
+    assert cell(frame, "old", "pearson").share == "below −100 %"
+
+
 def test_y3_there_is_no_way_to_a_replicate_that_is_no_better():
     # Better by less than twice its spread (0.001) in MSE, worse in Pearson r.
     scores = pd.concat([SCORES, _scores(replicate=(0.4985, 0.39))])
