@@ -8,7 +8,7 @@ step's processes without what a job costs that has nothing to do (the split's); 
 what the rule's own record says. Sizes are measured smallest first, after a tiny one for which numba compiles; growth is
 the CPU time per bp against the size before.
 
-    python -m benchmarks.mouse --size 25e6 100e6 400e6     # 2.6e9: the whole genome, an hour or more
+    python -m benchmarks.mouse --size 25e6 100e6 400e6     # 2.6e9: the whole genome, seven minutes of CPU time
 
 Not part of `make bench`. Writes logs/mouse/mouse.tsv and mouse.md; fails where a step takes more than 1.3 times as long
 per bp as at the size before, or more than 6 GB. Balancing repeats until rows are equal, so its number of passes is the
