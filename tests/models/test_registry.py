@@ -74,6 +74,10 @@ def cases(chosen: list[tuple]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("name", "task", "protocol", "geometry"), chosen, ids=ids)
 
 
+every_network = pytest.mark.parametrize(
+    ("name", "task"),
+    [(name, task) for name, kind in ARCHITECTURES.items() if kind.fitter != "program" for task in kind.tasks],
+)
 every_model = cases(CASES)
 every_learned_model = cases([case for case in CASES if ARCHITECTURES[case[0]].learned])
 every_fitted_model = cases([case for case in CASES if ARCHITECTURES[case[0]].fitted])
@@ -174,9 +178,7 @@ def test_shape_and_symmetry(name, task, protocol, geometry):
         torch.testing.assert_close(y, y.mT, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize(
-    ("name", "task"), [(name, task) for name, kind in ARCHITECTURES.items() for task in kind.tasks]
-)
+@every_network
 def test_a_class_is_what_its_module_declares(name, task):
     """The literal that is read from the source, and the class."""
     traits, network = ARCHITECTURES[name].at(task), registry.kind(name, task)
@@ -240,9 +242,7 @@ def arguments_of(network: type) -> set[str]:
     return taken
 
 
-@pytest.mark.parametrize(
-    ("name", "task"), [(name, task) for name, kind in ARCHITECTURES.items() for task in kind.tasks]
-)
+@every_network
 def test_options_are_the_arguments_of_the_constructor(name, task):
     """All of them, and no other: an argument that is not declared could not be given, an option too many is refused."""
     network = registry.kind(name, task)

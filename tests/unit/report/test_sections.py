@@ -10,7 +10,7 @@ from trifold.report import sections
 from trifold.report.sections import Figure, Section, Table
 from trifold.report.tables import Cell
 
-FIGURES = [Figure("Called on <alpha>", "data:image/png;base64,AAAA", 320)]
+FIGURES = (Figure("Called on <alpha>", "data:image/png;base64,AAAA", 320),)
 
 
 def section() -> Section:
