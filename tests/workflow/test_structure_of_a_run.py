@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Workspace
 
 from trifold import structure
 from trifold.report import sections
@@ -50,8 +49,8 @@ evaluate:
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory, repository):
-    made = Workspace(tmp_path_factory.mktemp("structure") / "trifold", repository)
+def workspace(make_workspace, tmp_path_factory):
+    made = make_workspace(tmp_path_factory.mktemp("structure") / "trifold")
     (made.folder / "mini.yaml").write_text(MINI)
     return made
 
