@@ -19,7 +19,7 @@ sys.path.insert(0, str(REPOSITORY / "tests/workflow"))
 from conftest import Workspace  # noqa: E402
 
 TOOLS = Path(os.environ.get("TRIFOLD_DOWNSTREAM_VENV", REPOSITORY / ".venv-downstream")) / "bin"
-PREDICTED, PREPARED = "predictions/image/fold-a/seed-1/alpha", "contacts/alpha"
+PREDICTED, PREPARED = "predictions/identity/fold-a/seed-0/alpha", "contacts/alpha"
 
 
 def main() -> None:
