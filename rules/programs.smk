@@ -1,37 +1,6 @@
 # Programs of others as arms: a command that yields a map or a list of loops (docs/architecture.md).
 
 
-def get_program(wildcards):
-    """Files in the folder of the program that an arm is."""
-    return files_of_program(plan.traits_of(arms[wildcards.arm]))
-
-
-def files_of_program(traits):
-    """Files in the folder of a program: editing one runs it again. What Python and editors leave there is none
-    of it."""
-    folder = ROOT / traits.folder
-    files = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
-    kept = [path for path in files if not any(part.startswith((".", "__pycache__")) for part in path.parts)]
-    return [shipped(folder.relative_to(ROOT) / path) for path in kept]
-
-
-def get_program_environment(wildcards):
-    """The environment of the program that an arm is."""
-    return environment_of_program(plan.traits_of(arms[wildcards.arm]))
-
-
-def environment_of_program(traits):
-    """The environment of a program; nothing where the workflow's own will do."""
-    return [f"<resources>/environments/{Path(traits.folder).name}/artifact.json"] if traits.requirements else []
-
-
-def get_program_call(wildcards):
-    """The command of a program, the program's folder, and values of the placeholders in the command."""
-    arm = arms[wildcards.arm]
-    traits = plan.traits_of(arm)
-    return {"command": traits.command, "program": shipped(traits.folder), "options": {**traits.options, **arm.options}}
-
-
 rule install_program:
     input:
         requirements=lambda wildcards: shipped(PROGRAMS[wildcards.program]),

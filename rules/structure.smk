@@ -5,24 +5,6 @@ if STRUCTURES:
     SECTIONS.append("<results>/structure/summary/section.json")
 
 
-def get_caller(wildcards):
-    """Command and folder of the program that calls loops wherever structure is scored."""
-    caller = plan.loop_caller()
-    return {"command": caller.command, "program": shipped(caller.folder)}
-
-
-def locate_structure(evaluation):
-    """The scores of structure on an enhanced map; the calls lie beside it."""
-    run = f"{evaluation.arm}/fold-{evaluation.fold}/seed-{evaluation.seed}/{evaluation.sample}"
-    return f"<results>/structure/{evaluation.degradation}/arms/{run}/structure.tsv"
-
-
-def locate_called_maps(evaluation):
-    """The same of the maps that an enhanced one is held against."""
-    place = f"fold-{evaluation.fold}/{evaluation.sample}/structure.tsv"
-    return f"<results>/structure/{evaluation.degradation}/maps/{place}"
-
-
 rule call_structure:
     input:
         deep="<results>/contacts/{sample}/deep/map.cool",
