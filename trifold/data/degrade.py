@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 
+import cooler
 import numpy as np
 
 from trifold.config import Degradation
@@ -33,20 +34,13 @@ from trifold.io.cool import (
 logger = logging.getLogger(__name__)
 
 
-def thin_pixels(chunks: Iterable[Pixels], thin: float, seed: int) -> Iterator[Pixels]:
-    """Keep one contact in `thin`; one random stream along the table, so the size of the chunks does not matter."""
+def thin_pixels(chunks: Iterable[Pixels], thin: float, seed: int, *, others: bool = False) -> Iterator[Pixels]:
+    """Pixels with each contact kept with probability 1/thin; others: the contacts that the same seed does not keep."""
     random = np.random.default_rng(seed)
     for chunk in chunks:
         count = random.binomial(chunk["count"], 1 / thin)
-        kept = count > 0
-        yield {"bin1_id": chunk["bin1_id"][kept], "bin2_id": chunk["bin2_id"][kept], "count": count[kept]}
-
-
-def other_pixels(chunks: Iterable[Pixels], thin: float, seed: int) -> Iterator[Pixels]:
-    """The contacts that `thin_pixels` of the same seed does not keep."""
-    random = np.random.default_rng(seed)
-    for chunk in chunks:
-        count = chunk["count"] - random.binomial(chunk["count"], 1 / thin)
+        if others:
+            count = chunk["count"] - count
         left = count > 0
         yield {"bin1_id": chunk["bin1_id"][left], "bin2_id": chunk["bin2_id"][left], "count": count[left]}
 
@@ -75,10 +69,6 @@ def degrade(
     if degradation.coarsen > 1:
         chunks = merge(chunks, renumber(sizes, bin_bp, degradation.coarsen))
     settings = {"coarsen": degradation.coarsen, "thin": degradation.thin, "seed": degradation.seed}
-    # No count is above all of them together: only where these are beyond int32 is the largest looked for.
-    largest = int(clr.info["sum"])
-    if largest > INT32_MAX:
-        largest = largest_count(clr) * degradation.coarsen**2
     write_cool(
         target,
         sizes,
@@ -86,11 +76,9 @@ def degrade(
         chunks,
         metadata={"degraded": settings},
         assembly=clr.info.get("genome-assembly"),
-        largest=largest,
+        largest=_largest(clr, degradation.coarsen),
     )
-    contacts = {"contacts_deep": deep.contacts, "contacts": int(open_map(target).info["sum"])}
-    logger.info("%s: %d of %d contacts", called, contacts["contacts"], contacts["contacts_deep"])
-    invariants.check_thinned(called, contacts["contacts_deep"], contacts["contacts"], degradation.thin)
+    contacts = _checked(target, called, deep.contacts, 1 / degradation.thin)
     return settings | contacts | {"balance": balance_map(target, balance, called, threads)}
 
 
@@ -120,15 +108,28 @@ def hold_back(
         target,
         chromsizes(clr),
         bin_width(clr),
-        other_pixels(deep.of(read_pixels(clr, chunk_pixels)), degradation.thin, degradation.seed),
+        thin_pixels(deep.of(read_pixels(clr, chunk_pixels)), degradation.thin, degradation.seed, others=True),
         metadata={"held_back": settings},
         assembly=clr.info.get("genome-assembly"),
-        largest=largest_count(clr),
+        largest=_largest(clr),
     )
-    contacts = {"contacts_deep": deep.contacts, "contacts": int(open_map(target).info["sum"])}
-    logger.info("%s: %d of %d contacts", called, contacts["contacts"], contacts["contacts_deep"])
-    invariants.check_thinned(called, contacts["contacts_deep"], contacts["contacts"], 1 / share)
+    contacts = _checked(target, called, deep.contacts, share)
     return settings | contacts | {"balance": balance_map(target, balance, called, threads)}
+
+
+def _largest(clr: cooler.Cooler, coarsen: int = 1) -> int:
+    """What no count of a map made from another exceeds: all contacts together, and only where these are beyond int32
+    the largest count, which is looked for."""
+    contacts = int(clr.info["sum"])
+    return contacts if contacts <= INT32_MAX else largest_count(clr) * coarsen**2
+
+
+def _checked(target: str | os.PathLike, called: str, contacts_deep: int, share: float) -> dict[str, int]:
+    """Contacts before and after, checked against the share that was to be kept."""
+    contacts = int(open_map(target).info["sum"])
+    logger.info("%s: %d of %d contacts", called, contacts, contacts_deep)
+    invariants.check_thinned(called, contacts_deep, contacts, 1 / share)
+    return {"contacts_deep": contacts_deep, "contacts": contacts}
 
 
 def _words(degradation: Degradation) -> str:
