@@ -44,7 +44,22 @@ def locate_structure(evaluation):
     return f"<results>/structure/{evaluation.degradation}/arms/{run}/structure.tsv"
 
 
-def locate_called_maps(evaluation):
-    """The same of the maps that an enhanced one is held against."""
-    place = f"fold-{evaluation.fold}/{evaluation.sample}/structure.tsv"
-    return f"<results>/structure/{evaluation.degradation}/maps/{place}"
+def drawn_by(evaluation):
+    """The low map that the seed of an evaluation draws."""
+    return plan.drawn(config, evaluation.sample, evaluation.degradation, evaluation.seed)
+
+
+def locate_called(degradation, fold, sample):
+    """The scores of structure on the maps that enhanced ones are held against, of one draw of the low map."""
+    return f"<results>/structure/{degradation}/maps/fold-{fold}/{sample}/structure.tsv"
+
+
+def locate_references(evaluation):
+    """The same of those that one enhanced map is held against."""
+    return locate_called(drawn_by(evaluation), evaluation.fold, evaluation.sample)
+
+
+def get_call_labels(wildcards):
+    """What rows of maps that are no arm are called: the low map by its name, and the seed that drew it."""
+    name, _, seed = wildcards.degradation.partition(plan.DRAW)
+    return {"degradation": name, "fold": wildcards.fold, "seed": int(seed or 0), "sample": wildcards.sample}

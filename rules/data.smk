@@ -103,11 +103,17 @@ def get_drawn(wildcards):
 def get_target(wildcards):
     """The map that predictions from a low map are held against, and that corrected arms are taught by: the reads that
     the low map does not have, or the whole deep map where they are not held apart. Published data sets keep that."""
-    sample, degradation = wildcards.sample, get_drawn(wildcards)
     published = "dataset" in wildcards.keys() and DATASETS[wildcards.dataset]["protocol"] == "published"
-    if published or not plan.holds_back(config, sample, degradation):
-        return f"<results>/contacts/{sample}/deep/map.cool"
-    return f"<results>/held-back/{sample}/{degradation}/map.cool"
+    if published:
+        return f"<results>/contacts/{wildcards.sample}/deep/map.cool"
+    return locate_target(wildcards.sample, get_drawn(wildcards))
+
+
+def locate_target(sample, degradation):
+    """The same of corrected data sets, by the name of a low map or of one of its draws."""
+    if plan.holds_back(config, sample, degradation):
+        return f"<results>/held-back/{sample}/{degradation}/map.cool"
+    return f"<results>/contacts/{sample}/deep/map.cool"
 
 
 def get_scale(wildcards):

@@ -7,7 +7,7 @@ if STRUCTURES:
 
 rule call_structure:
     input:
-        deep="<results>/contacts/{sample}/deep/map.cool",
+        deep=get_target,
         low="<results>/contacts/{sample}/{degradation}/map.cool",
         truth=get_truth,
         planted=get_planted,
@@ -33,6 +33,7 @@ rule call_structure:
     params:
         call=get_caller,
         settings=plan.structure_of(config),
+        labels=get_call_labels,
         edge_bins=lookup("evaluate/scoring/edge_bins", within=config),
         truth=lambda wildcards: get_truth_group(wildcards.sample),
         code=code_version("call_structure.py"),
@@ -43,9 +44,9 @@ rule call_structure:
 rule structure:
     input:
         prediction="<results>/predictions/{arm}/fold-{fold}/seed-{seed}/{sample}/map.cool",
-        deep="<results>/contacts/{sample}/deep/map.cool",
-        low="<results>/contacts/{sample}/{degradation}/map.cool",
-        references="<results>/structure/{degradation}/maps/fold-{fold}/{sample}/artifact.json",
+        deep=get_target,
+        low=lambda wildcards: f"<results>/contacts/{wildcards.sample}/{get_drawn(wildcards)}/map.cool",
+        references=lambda wildcards: locate_called(get_drawn(wildcards), wildcards.fold, wildcards.sample),
         planted=get_planted,
         sequence=N_BINS,
         regions="<results>/splits/{fold}/regions.bed",
@@ -77,14 +78,14 @@ rule structure:
 
 rule structure_tables:
     input:
-        maps=list(dict.fromkeys(map(locate_called_maps, STRUCTURES))),
+        maps=list(dict.fromkeys(map(locate_references, STRUCTURES))),
         arms=list(map(locate_structure, STRUCTURES)),
         predictions=[get_prediction(evaluation) for evaluation in SHOWN_STRUCTURES],
         called=[locate_structure(evaluation) for evaluation in SHOWN_STRUCTURES],
-        known=[locate_called_maps(evaluation) for evaluation in SHOWN_STRUCTURES],
-        deep=[f"<results>/contacts/{evaluation.sample}/deep/map.cool" for evaluation in SHOWN_STRUCTURES],
+        known=[locate_references(evaluation) for evaluation in SHOWN_STRUCTURES],
+        deep=[locate_target(evaluation.sample, drawn_by(evaluation)) for evaluation in SHOWN_STRUCTURES],
         low=[
-            f"<results>/contacts/{evaluation.sample}/{evaluation.degradation}/map.cool"
+            f"<results>/contacts/{evaluation.sample}/{drawn_by(evaluation)}/map.cool"
             for evaluation in SHOWN_STRUCTURES
         ],
     output:

@@ -5,7 +5,8 @@ The same callers run with the same settings on every map: ChromoSight (Matthey-D
 insulation of cooltools for boundaries. They see of a map what all maps of a sample have: the scored bins of the test
 regions and no pixel beyond `max_bp`. What was called is held against
 
-- deep: the calls on the deep map. *Invented* are calls that neither the deep map nor one of its halves has.
+- deep: the calls on the map that predictions are scored against, whose reads the low map does not have (docs/data.md).
+  *Invented* are calls that neither that map nor one of its halves has.
 - planted: what a simulation folded the genome with; where it folded nothing, every call is invented.
 
 and the rows beside the arms say what the numbers can be: `low` the calls on the low map, `replicate` those of half of
@@ -27,6 +28,7 @@ import pandas as pd
 from cooltools.api.eigdecomp import cis_eig
 
 from trifold import programs
+from trifold.data.degrade import thin_pixels
 from trifold.errors import InputError
 from trifold.evaluate import read_test_regions, scored_bins
 from trifold.genome import Region
@@ -188,15 +190,8 @@ def halve(path: str | os.PathLike, out: Sequence[Path], seed: int) -> list[Path]
     """
     clr = open_map(path)
     weight = np.sqrt(2) * clr.bins()["weight"][:].to_numpy()
-    random = np.random.default_rng(seed)
-    chunks = [(chunk, random.binomial(chunk["count"], 0.5)) for chunk in read_pixels(clr)]
-    shares = ([taken for _, taken in chunks], [chunk["count"] - taken for chunk, taken in chunks])
-    for target, counts in zip(out, shares):
-        pixels = (
-            {"bin1_id": chunk["bin1_id"][kept], "bin2_id": chunk["bin2_id"][kept], "count": count[kept]}
-            for (chunk, _), count in zip(chunks, counts)
-            for kept in [count > 0]
-        )
+    for target, others in zip(out, (False, True)):
+        pixels = thin_pixels(read_pixels(clr), 2, seed, others=others)
         write_cool(target, chromsizes(clr), bin_width(clr), pixels, weight, weight_facts={"ignore_diags": 2})
     return list(out)
 
@@ -379,19 +374,24 @@ def _agreement(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> flo
     return metric.correlation(np.concatenate(turned), np.concatenate(second))
 
 
-def compartments(path: str | os.PathLike, deep: str | os.PathLike, kept: Scored, max_bp: int) -> list[Row]:
+def compartment_reach(deep: str | os.PathLike, kept: Scored, max_bp: int) -> list[Row]:
+    """What pixels to `max_bp` say of the deep map's compartments: r of their first eigenvector with that of its whole
+    regions. No row where the regions are too short for one."""
+    whole, near = (eigenvectors(deep, kept, reach) for reach in (None, max_bp))
+    return [Row("compartments", "deep", "e1_reach", _agreement(near, whole))] if whole else []
+
+
+def compartments(
+    path: str | os.PathLike, deep: str | os.PathLike, kept: Scored, max_bp: int, reach: float
+) -> list[Row]:
     """How well a map shows the deep map's compartments: r of first eigenvectors of pixels to `max_bp`.
 
-    Only where these say of the deep map what its whole regions say (`e1_reach`, r of LEAST_E1 or more).
+    Only where these say of the deep map what its whole regions say: reach, of `compartment_reach`, is LEAST_E1 or more.
     """
-    whole, near = (eigenvectors(deep, kept, reach) for reach in (None, max_bp))
-    if not whole:
+    if not reach >= LEAST_E1:
         return []
-    reach = _agreement(near, whole)
-    rows = [Row("compartments", "deep", "e1_reach", reach)]
-    if reach >= LEAST_E1:
-        rows.append(Row("compartments", "deep", "e1_pearson", _agreement(eigenvectors(path, kept, max_bp), near)))
-    return rows
+    vectors = (eigenvectors(name, kept, max_bp) for name in (path, deep))
+    return [Row("compartments", "deep", "e1_pearson", _agreement(*vectors))]
 
 
 # ---------------------------------------------------------------- jobs
@@ -416,7 +416,7 @@ def call_references(
     structure.tsv (`COLUMNS`), their scores, into the folder `out`.
 
     regions: BED with a role per region; planted: as in `read_planted`, empty where nothing is known; labels: values of
-    `LABELS` but for arm and seed. Raises InputError for regions without a bin that is good in deep and low.
+    `LABELS` but for the arm. Raises InputError for regions without a bin that is good in deep and low.
     """
     kept = scored(deep, low, with_n, read_test_regions(regions), edge_bins)
     rows: list[tuple[str, Row]] = []
@@ -435,10 +435,10 @@ def call_references(
         there = score_calls(one, {"deep": other}, (), kept, settings)
         back = score_calls(other, {"deep": one}, (), kept, settings)
         rows += [("replicate", row._replace(value=(row.value + again.value) / 2)) for row, again in zip(there, back)]
-        rows += [("deep", row) for row in compartments(deep, deep, kept, settings.max_bp) if row.metric == "e1_reach"]
+        rows += [("deep", row) for row in compartment_reach(deep, kept, settings.max_bp)]
     calls |= {"planted": references["planted"]} if planted else {}
     _write_calls(out, calls)
-    _write_rows(out, [{**labels, "arm": name, "seed": 0, "kind": "map", **row._asdict()} for name, row in rows])
+    _write_rows(out, [{**labels, "arm": name, "kind": "map", **row._asdict()} for name, row in rows])
 
 
 def score(
@@ -470,7 +470,7 @@ def score(
             f"config: structure/max_bp: callers are shown {settings.max_bp:,} bp, and {prediction} reaches "
             f"{reached * kept.bin_bp:,}; lower it, or predict/stride_bins"
         )
-    known = read_calls(references)
+    known, reach = read_calls(references), _reach_of(references)
     against = {"deep": known["deep"]} | ({"planted": read_planted(planted, kept, settings)} if planted else {})
     halves = [known[half] for half in HALVES]
     with TemporaryDirectory() as folder:
@@ -479,7 +479,7 @@ def score(
         calls = call(path, settings, caller, threads)
         rows = score_calls(calls, against, halves, kept, settings)
         rows += _enrichment(path, beside, calls, against, settings)
-        rows += [row for row in compartments(prediction, deep, kept, settings.max_bp) if row.metric == "e1_pearson"]
+        rows += compartments(prediction, deep, kept, settings.max_bp, reach)
     states = {}
     for feature in _PLACES:
         table, tolerance_bp = getattr(calls, feature), settings.tolerance_bins * kept.bin_bp
@@ -511,6 +511,12 @@ def read_calls(folder: Path) -> dict[str, Calls]:
     tables = {feature: read_table(folder / f"{feature}.tsv", ("map", "chrom")) for feature in Calls._fields}
     names = dict.fromkeys(name for table in tables.values() for name in table["map"])
     return {name: Calls(*(_of_map(table, name) for table in tables.values())) for name in names}
+
+
+def _reach_of(folder: Path) -> float:
+    """`compartment_reach` of a folder of `call_references`; NaN where there is none."""
+    rows = read_table(folder / "structure.tsv", ("metric",))
+    return float(rows.loc[rows["metric"] == "e1_reach", "value"].mean())
 
 
 def _of_map(table: pd.DataFrame, name: str) -> pd.DataFrame:

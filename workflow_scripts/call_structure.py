@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 
-def main(inputs, outputs, params, wildcards, threads) -> None:
+def main(inputs, outputs, params, threads) -> None:
     parameters = {"settings": params.settings, "edge_bins": params.edge_bins, "command": params.call["command"]}
     parameters |= {"truth": params.truth} if params.truth else {}
     truth, with_n = inputs.truth or None, inputs.sequence or None
@@ -36,10 +36,10 @@ def main(inputs, outputs, params, wildcards, threads) -> None:
             settings=from_dict(structure.Settings, params.settings),
             caller=structure.Caller.of(params.call, inputs.environment),
             threads=threads,
-            labels=dict(wildcards),
+            labels=params.labels,
         )
 
 
 if __name__ == "__main__":
     log.start(snakemake.log)
-    main(snakemake.input, snakemake.output, snakemake.params, snakemake.wildcards, snakemake.threads)
+    main(snakemake.input, snakemake.output, snakemake.params, snakemake.threads)

@@ -1,5 +1,6 @@
 """Structure of maps: cut alike, called alike, held against the deep map and against what was planted."""
 
+import math
 from pathlib import Path
 
 import cooler
@@ -109,7 +110,7 @@ def run(place, prediction, planted=True, truth=None):
     labels = {"degradation": "low", "fold": "a", "sample": "alpha"}
     for name in ("maps", "arm"):
         (place / name).mkdir(exist_ok=True)
-    structure.call_references(place / "maps", truth=truth, labels=labels, **common(place, planted))
+    structure.call_references(place / "maps", truth=truth, labels={**labels, "seed": 0}, **common(place, planted))
     structure.score(
         place / "arm",
         prediction=prediction,
@@ -330,13 +331,16 @@ def test_compartments_are_scored_where_the_reach_shows_them(tmp_path):
     deep = write(tmp_path / "deep.cool", values)
     predicted = write(tmp_path / "predicted.cool", plaid(N, 0.4, 60)[0])
     scored = structure.Scored(BIN_BP, [Region("chr2", 0, N * BIN_BP)], {"chr2": np.ones(N, bool)})
-    reach, score = structure.compartments(predicted, deep, scored, 60_000)
+    (reach,) = structure.compartment_reach(deep, scored, 60_000)
+    (score,) = structure.compartments(predicted, deep, scored, 60_000, reach.value)
     assert (reach.metric, score.metric) == ("e1_reach", "e1_pearson")
     assert reach.value > 0.9 and score.value == pytest.approx(1)
-    (reach,) = structure.compartments(predicted, deep, scored, 4_000)
+    (reach,) = structure.compartment_reach(deep, scored, 4_000)
     assert reach.value < structure.LEAST_E1
+    assert structure.compartments(predicted, deep, scored, 4_000, reach.value) == []
     short = structure.Scored(BIN_BP, [Region("chr2", 0, 40_000)], scored.good)
-    assert structure.compartments(predicted, deep, short, 60_000) == []
+    assert structure.compartment_reach(deep, short, 60_000) == []
+    assert structure.compartments(predicted, deep, scored, 60_000, math.nan) == []
 
 
 def test_calls_are_read_as_they_were_written(place):

@@ -3,6 +3,7 @@
 ChromoSight is installed with pip, as a user's run does it.
 """
 
+import json
 from itertools import product
 from pathlib import Path
 
@@ -69,6 +70,17 @@ def test_jobs_are_there_for_the_samples_that_are_named(workspace):
     (workspace.folder / "off.yaml").write_text("structure: {samples: []}\n")
     without = workspace.jobs("--configfile", "mini.yaml", "off.yaml", configfile=None)
     assert not set(named) & set(without)
+
+
+def test_y2_structure_is_held_against_reads_that_the_low_map_lacks(workspace, results):
+    """Of every draw: a second seed thins anew, and calls again on what it holds back."""
+    for place in ("maps/fold-a/alpha", "arms/identity/fold-a/seed-0/alpha"):
+        record = json.loads((results / f"structure/low/{place}/artifact.json").read_text())
+        assert "results/mini/held-back/alpha/low/map.cool" in record["inputs"]
+        assert not any("contacts/alpha/deep" in path for path in record["inputs"])
+    (workspace.folder / "seeds.yaml").write_text("seeds: [1, 2]\n")
+    jobs = workspace.jobs("--configfile", "mini.yaml", "seeds.yaml", configfile=None)
+    assert (jobs["hold_back"], jobs["call_structure"], jobs["structure"]) == (2, 2, 2 * 4)
 
 
 def test_planted_loops_are_called_more_often_than_in_the_twin(results):
