@@ -23,22 +23,19 @@ from trifold.report.tables import NO_MODEL, Cell, arm_order, listed, protocol_of
 KEYS = ["degradation", "sample", "feature", "reference", "kind", "arm", "metric"]
 # Rows that are no arm, in the order of the tables: what they are called there.
 MAPS = {"deep": "deep map", "truth": "noise-free map", "replicate": "half against half", "low": "low map"}
+_RATES = [("precision", "precision ↑", 3), ("recall", "recall ↑", 3), ("f1", "F1 ↑", 3)]
 # (metric, heading, decimals) of every feature, by the reference.
 _COLUMNS = {
     "loops": {
         "deep": [
             ("n_calls", "calls", 0),
-            ("precision", "precision ↑", 3),
-            ("recall", "recall ↑", 3),
-            ("f1", "F1 ↑", 3),
+            *_RATES,
             ("invented_per_mb", "invented per Mb ↓", 1),
             ("pile_up", "pile-up at its loops", 2),
             ("deep_pile_up_called", "deep map, at these calls", 2),
         ],
         "planted": [
-            ("precision", "precision ↑", 3),
-            ("recall", "recall ↑", 3),
-            ("f1", "F1 ↑", 3),
+            *_RATES,
             ("invented_per_mb", "not planted, per Mb ↓", 1),
             ("pile_up", "pile-up at them", 2),
         ],
@@ -46,16 +43,12 @@ _COLUMNS = {
     "boundaries": {
         "deep": [
             ("n_calls", "calls", 0),
-            ("precision", "precision ↑", 3),
-            ("recall", "recall ↑", 3),
-            ("f1", "F1 ↑", 3),
+            *_RATES,
             ("invented_per_mb", "invented per Mb ↓", 1),
             ("profile_pearson", "r of the insulation ↑", 3),
         ],
         "planted": [
-            ("precision", "precision ↑", 3),
-            ("recall", "recall ↑", 3),
-            ("f1", "F1 ↑", 3),
+            *_RATES,
             ("invented_per_mb", "not planted, per Mb", 1),
         ],
     },
