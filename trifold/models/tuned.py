@@ -1,10 +1,10 @@
 """Rows without a model that are hard to beat: the low map under a Gaussian whose width the validation windows choose.
 
-The best width depends on the depth: 2 bins at 1/16 of the contacts, 3 or 4 at 1/64 (fly, yeast, GM12878), so a width
-that is fixed beforehand makes a weak row. Every width of `SIGMAS_BINS` is tried on the validation windows, and the one
-with the smallest mean squared difference from the target is kept, over the pixels of valid bins that are two or more
-bins apart. That is the loss by which the best epoch of a network on the same scale is chosen, so that row and network
-are chosen alike; and it is a sum over pixels, so a width can be chosen for each band of distance alone.
+The best width depends on depth and bins: 1.5 bins at 1/16 of the contacts on fly and GM12878, 2.5 at 1/8 on yeast. So a
+width that is fixed beforehand makes a weak row. Every width of `SIGMAS_BINS` is tried on the validation windows, and
+the one with the smallest mean squared difference from the target is kept, over the pixels of valid bins that are two or
+more bins apart. That is the loss by which the best epoch of a network on the same scale is chosen, so that row and
+network are chosen alike; and it is a sum over pixels, so a width can be chosen for each band of distance alone.
 """
 
 import logging
