@@ -6,6 +6,7 @@ from functools import cache
 from inspect import isfunction, signature
 
 import smart_open
+from snakemake import jobs, script
 from snakemake.common import overwrite_function_params
 from snakemake.resources import Resource
 
@@ -17,8 +18,29 @@ for rule in workflow.rules:
         overwrite_function_params(function, signature(function).parameters)
 overwrite_function_params(Resource.evaluate, signature(Resource("threads", 1).evaluate).parameters)
 
-# Where a job's script lies: asked three times, with a new class made for every answer.
+# A job's script is looked for and read at every job. Where its name holds no wildcard, once for each script is enough.
 smart_open.parse_uri = cache(smart_open.parse_uri)
+get_any_source = script.get_source
+get_fixed_source = cache(get_any_source)
+
+
+def get_source(path, sourcecache, basedir=None, wildcards=None, params=None):
+    if "{" in str(path):
+        return get_any_source(path, sourcecache, basedir, wildcards, params)
+    return get_fixed_source(path, sourcecache, basedir)
+
+
+script.get_source = get_source
+
+# How a file is named in messages: six flags are looked up for every file of every job, of which nearly none has any.
+format_flagged_file = jobs.fmt_iofile
+
+
+def format_file(file, as_input=False, as_output=False):
+    return format_flagged_file(file, as_input, as_output) if getattr(file, "flags", None) else f"{file}"
+
+
+jobs.fmt_iofile = format_file
 
 # What is made for a job is needed until the end: looking often for what nobody needs any more finds nothing.
 gc.freeze()
