@@ -35,6 +35,7 @@ from benchmarks.examples import (
     timed,
 )
 from trifold.config import Geometry
+from trifold.data.normalise import low_factor
 from trifold.inference import Predictor, Sources, predict
 from trifold.models import registry
 from trifold.models.blocks import Architecture
@@ -56,7 +57,7 @@ def make_model(options: dict) -> Architecture:
 @torch.inference_mode()
 def plain(model: torch.nn.Module, low_map: Path, statistics: dict, width_bins: int) -> np.ndarray:
     """(bins, width_bins): the blended band on the balanced scale, every tile on its own."""
-    scale, factor = statistics["observed"], statistics["low"]["factor"]
+    scale, factor = statistics["observed"], low_factor(RECIPES.observed, statistics)
     clr, crop = cooler.Cooler(str(low_map)), model.crop_bins
     bins, size = LENGTH_BP // BIN_BP, WINDOW_BINS - 2 * crop
     taper = np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2

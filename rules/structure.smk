@@ -4,6 +4,8 @@
 if STRUCTURES:
     SECTIONS.append("<results>/structure/summary/section.json")
 
+CALLS = ["artifact.json", "loops.tsv", "boundaries.tsv", "insulation.tsv"]
+
 
 rule call_structure:
     input:
@@ -18,7 +20,7 @@ rule call_structure:
     output:
         collect(
             "<results>/structure/{{degradation}}/maps/fold-{{fold}}/{{sample}}/{file}",
-            file=["artifact.json", "loops.tsv", "boundaries.tsv", "insulation.tsv", "structure.tsv"],
+            file=[*CALLS, "structure.tsv", "stretches.tsv"],
         ),
     log:
         "<logs>/call_structure/{degradation}/fold-{fold}/{sample}.log",
@@ -55,7 +57,7 @@ rule structure:
     output:
         collect(
             "<results>/structure/{{degradation}}/arms/{{arm}}/fold-{{fold}}/seed-{{seed}}/{{sample}}/{file}",
-            file=["artifact.json", "loops.tsv", "boundaries.tsv", "insulation.tsv", "structure.tsv"],
+            file=[*CALLS, "structure.tsv", "stretches.tsv"],
         ),
     log:
         "<logs>/structure/{degradation}/{arm}/fold-{fold}/seed-{seed}/{sample}.log",
@@ -104,6 +106,7 @@ rule structure_tables:
             caption="../resources/report/structure.rst",
             category="Structure",
         ),
+        "<results>/tables/structure_comparison.tsv",
         "<results>/tables/structure.artifact.json",
     log:
         "<logs>/structure_tables.log",

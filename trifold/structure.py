@@ -17,6 +17,7 @@ itself, for a caller errs on any map.
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple, cast
@@ -40,6 +41,11 @@ from trifold.metrics import structure as metric
 LABELS = ["degradation", "arm", "fold", "seed", "sample"]
 # kind: arm, or map for a row that is no arm; feature: loops, boundaries, compartments.
 COLUMNS = [*LABELS, "kind", "feature", "reference", "metric", "value"]
+# Of a stretch of the genome: what its calls come to, loops by their middle.
+COUNTS = ["n_calls", "n_reference", "n_matched", "n_invented"]
+STRETCH = ["chrom", "start_bp", "end_bp", "scored_mb"]
+STRETCH_COLUMNS = [*LABELS, "kind", "feature", "reference", *STRETCH, *COUNTS]
+STRETCH_REACHES = 3  # a stretch is at least so many times as long as callers are shown of a map
 PILE_UP_BINS = 5  # on each side of a loop
 HALVES = ("half-a", "half-b")
 LEAST_E1 = 0.8  # correlation of the deep map's first eigenvector, cut at the reach, with that of the whole map
@@ -106,6 +112,18 @@ class Scored(NamedTuple):
     @property
     def length_mb(self) -> float:
         return sum(int(good.sum()) for good in self.good.values()) * self.bin_bp / 1e6
+
+    def stretches(self, max_bp: int) -> pd.DataFrame:
+        """`STRETCH`: the regions, long ones cut into equal parts of at least `STRETCH_REACHES` times `max_bp`."""
+        rows = []
+        for region in self.regions:
+            length_bp = region.end_bp - region.start_bp
+            parts = max(1, length_bp // (STRETCH_REACHES * max_bp))
+            ends = [region.start_bp + length_bp * part // parts for part in range(parts + 1)]
+            for start_bp, end_bp in pairwise(ends):
+                bins = self.good[region.chrom][-(-start_bp // self.bin_bp) : -(-end_bp // self.bin_bp)]
+                rows.append((region.chrom, start_bp, end_bp, bins.sum() * self.bin_bp / 1e6))
+        return pd.DataFrame(rows, columns=STRETCH)
 
     def holds(self, chrom: pd.Series, position_bp: pd.Series) -> np.ndarray:
         """Whether positions lie on scored bins: bool (n,)."""
@@ -291,25 +309,45 @@ def compare(
     return {**numbers, **rates._asdict(), "n_invented": int(state[:, 1].sum())}, state
 
 
+def per_stretch(calls: pd.DataFrame, state: np.ndarray, reference: pd.DataFrame, stretches: pd.DataFrame) -> np.ndarray:
+    """`COUNTS` of every stretch, (stretches, 4); calls and their state as of `compare`. What lies in no stretch is not
+    counted."""
+
+    def counted(table: pd.DataFrame, weight: np.ndarray | None = None) -> np.ndarray:
+        places = next(columns for columns in _PLACES.values() if set(columns) <= set(table.columns))
+        middle, chrom = table[places].to_numpy(float).mean(axis=1), table["chrom"].to_numpy()
+        inside = [
+            (chrom == one.chrom) & (middle >= one.start_bp) & (middle < one.end_bp) for one in stretches.itertuples()
+        ]
+        return np.array([np.count_nonzero(rows if weight is None else rows & weight) for rows in inside])
+
+    return np.stack([counted(calls), counted(reference), counted(calls, state[:, 0]), counted(calls, state[:, 1])], 1)
+
+
 def score_calls(
     calls: Calls, references: Mapping[str, Calls], known: Sequence[Calls], kept: Scored, settings: Settings
-) -> list[Row]:
-    """Loops and boundaries of a map against those of every reference, and its profile against the deep map's.
+) -> tuple[list[Row], pd.DataFrame]:
+    """Loops and boundaries of a map against those of every reference, and its profile against the deep map's; and the
+    same calls counted by stretch (feature, reference, `STRETCH`, `COUNTS`).
 
     references: deep, planted, where there are any; known: calls that count as no invention against the deep map.
     """
-    rows, tolerance_bp = [], settings.tolerance_bins * kept.bin_bp
+    rows, counts, tolerance_bp = [], [], settings.tolerance_bins * kept.bin_bp
+    stretches = kept.stretches(settings.max_bp)
     for name, reference in references.items():
         others = known if name == "deep" else ()
         for feature in _PLACES:
             tables = [getattr(other, feature) for other in others]
-            numbers, _ = compare(getattr(calls, feature), getattr(reference, feature), tables, tolerance_bp)
+            called, there = getattr(calls, feature), getattr(reference, feature)
+            numbers, state = compare(called, there, tables, tolerance_bp)
             numbers["invented_per_mb"] = numbers["n_invented"] / kept.length_mb
             rows += [Row(feature, name, key, value) for key, value in numbers.items()]
+            of_stretches = pd.DataFrame(per_stretch(called, state, there, stretches), columns=COUNTS)
+            counts.append(pd.concat([stretches, of_stretches], axis=1).assign(feature=feature, reference=name))
         if len(reference.insulation) and len(calls.insulation):
             r = metric.correlation(*_profiles(calls.insulation, reference.insulation, kept))
             rows.append(Row("boundaries", name, "profile_pearson", r))
-    return rows
+    return rows, pd.concat(counts, ignore_index=True)
 
 
 def _profiles(first: pd.DataFrame, second: pd.DataFrame, kept: Scored) -> Iterator[np.ndarray]:
@@ -412,14 +450,15 @@ def call_references(
     threads: int,
     labels: Mapping,
 ) -> None:
-    """Write loops.tsv, boundaries.tsv and insulation.tsv of the maps that enhanced ones are held against, and
-    structure.tsv (`COLUMNS`), their scores, into the folder `out`.
+    """Write loops.tsv, boundaries.tsv and insulation.tsv of the maps that enhanced ones are held against, and their
+    scores, structure.tsv (`COLUMNS`) and stretches.tsv (`STRETCH_COLUMNS`), into the folder `out`.
 
     regions: BED with a role per region; planted: as in `read_planted`, empty where nothing is known; labels: values of
     `LABELS` but for the arm. Raises InputError for regions without a bin that is good in deep and low.
     """
     kept = scored(deep, low, with_n, read_test_regions(regions), edge_bins)
     rows: list[tuple[str, Row]] = []
+    counts: list[pd.DataFrame] = []
     with TemporaryDirectory() as folder:
         maps = {"deep": deep, "low": low} | ({"truth": truth} if truth else {})
         paths = {name: cut(path, Path(folder) / f"{name}.cool", kept, settings.max_bp) for name, path in maps.items()}
@@ -429,16 +468,20 @@ def call_references(
         references = {"deep": calls["deep"]} | ({"planted": read_planted(planted, kept, settings)} if planted else {})
         known = [calls[half] for half in HALVES]
         for name in [name for name in calls if name not in HALVES]:
-            rows += [(name, row) for row in score_calls(calls[name], references, known, kept, settings)]
+            scores, of_stretches = score_calls(calls[name], references, known, kept, settings)
+            rows += [(name, row) for row in scores]
+            counts.append(of_stretches.assign(arm=name))
             rows += [(name, row) for row in _enrichment(paths[name], paths["deep"], calls[name], references, settings)]
         one, other = (calls[half] for half in HALVES)
-        there = score_calls(one, {"deep": other}, (), kept, settings)
-        back = score_calls(other, {"deep": one}, (), kept, settings)
+        there, of_one = score_calls(one, {"deep": other}, (), kept, settings)
+        back, of_other = score_calls(other, {"deep": one}, (), kept, settings)
+        counts.append(of_one.assign(arm="replicate", **{name: (of_one[name] + of_other[name]) / 2 for name in COUNTS}))
         rows += [("replicate", row._replace(value=(row.value + again.value) / 2)) for row, again in zip(there, back)]
         rows += [("deep", row) for row in compartment_reach(deep, kept, settings.max_bp)]
     calls |= {"planted": references["planted"]} if planted else {}
     _write_calls(out, calls)
     _write_rows(out, [{**labels, "arm": name, "kind": "map", **row._asdict()} for name, row in rows])
+    _write_stretches(out, pd.concat(counts).assign(**labels, kind="map"))
 
 
 def score(
@@ -458,7 +501,7 @@ def score(
     labels: Mapping,
 ) -> None:
     """Write the calls on an enhanced map, as `call_references` does with a column for what became of every call, and
-    its scores, structure.tsv (`COLUMNS`), into the folder `out`.
+    its scores, structure.tsv (`COLUMNS`) and stretches.tsv (`STRETCH_COLUMNS`), into the folder `out`.
 
     references: folder of `call_references`; labels: values of `LABELS`. Raises InputError for a prediction that reaches
     less far than callers are shown.
@@ -477,7 +520,7 @@ def score(
         path = cut(prediction, Path(folder) / "map.cool", kept, settings.max_bp)
         beside = cut(deep, Path(folder) / "deep.cool", kept, settings.max_bp)
         calls = call(path, settings, caller, threads)
-        rows = score_calls(calls, against, halves, kept, settings)
+        rows, counts = score_calls(calls, against, halves, kept, settings)
         rows += _enrichment(path, beside, calls, against, settings)
         rows += compartments(prediction, deep, kept, settings.max_bp, reach)
     states = {}
@@ -488,6 +531,7 @@ def score(
         states[feature] = table.assign(matched=state[:, 0], invented=state[:, 1])
     _write_calls(out, {"map": calls._replace(**states)})
     _write_rows(out, [{**labels, "kind": "arm", **row._asdict()} for row in rows])
+    _write_stretches(out, counts.assign(**labels, kind="arm"))
 
 
 def _enrichment(path: Path, deep: Path, calls: Calls, references: Mapping[str, Calls], settings: Settings) -> list[Row]:
@@ -526,3 +570,9 @@ def _of_map(table: pd.DataFrame, name: str) -> pd.DataFrame:
 def _write_rows(out: Path, rows: list[dict]) -> None:
     table = pd.DataFrame(rows, columns=COLUMNS)
     table.to_csv(out / "structure.tsv", sep="\t", index=False, float_format="%.8g", na_rep="nan", lineterminator="\n")
+
+
+def _write_stretches(out: Path, table: pd.DataFrame) -> None:
+    table[STRETCH_COLUMNS].to_csv(
+        out / "stretches.tsv", sep="\t", index=False, float_format="%.8g", lineterminator="\n"
+    )

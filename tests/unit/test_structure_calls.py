@@ -285,6 +285,32 @@ def test_a_map_with_one_loop_less_and_one_more(place):
     assert not [key for key in run(place, path, planted=False) if key[2] == "planted"]
 
 
+def test_calls_are_counted_by_stretch_of_the_genome(place):
+    """Regions are cut into parts of at least three reaches; their counts add up to those of the whole."""
+    value = run(place, place / "deep.cool")
+    table = pd.read_csv(place / "arm/stretches.tsv", sep="\t")
+    assert table.columns.tolist() == structure.STRETCH_COLUMNS
+    for (feature, reference), part in table.groupby(["feature", "reference"]):
+        for name in structure.COUNTS:
+            assert part[name].sum() == value["image", feature, reference, name]
+        assert part["scored_mb"].sum() == pytest.approx(kept(place).length_mb)
+    scored = kept(place)
+    long = scored._replace(regions=[Region("chr2", 10_000, 230_000)])
+    parts = long.stretches(20_000)
+    assert parts[["start_bp", "end_bp"]].to_numpy().tolist() == [
+        [10_000, 83_333],
+        [83_333, 156_666],
+        [156_666, 230_000],
+    ]
+    calls = pd.DataFrame({"chrom": "chr2", "x_bp": [60_500, 150_500], "y_bp": [80_500, 166_500], "score": 1.0})
+    reference = calls.assign(x_bp=calls["x_bp"] + 1000)[1:]
+    state = np.array([[False, True], [True, False]])
+    counts = structure.per_stretch(calls, state, reference, parts)
+    assert counts.tolist() == [[1, 0, 0, 1], [0, 0, 0, 0], [1, 1, 1, 0]]
+    whole = pd.read_csv(place / "maps/stretches.tsv", sep="\t")
+    assert set(whole["arm"]) == {"deep", "low", "replicate"} and set(whole["kind"]) == {"map"}
+
+
 def test_where_nothing_was_planted_every_call_is_invented(place):
     for name in ("planted.bedpe", "planted.bed"):
         (place / name).write_text("")

@@ -38,6 +38,7 @@ HIGHER_IS_BETTER = {
     "f1_matched": True,
     "auroc_matched": True,
     "auprc_matched": True,
+    "invented_per_mb": False,
 }
 VIEW = ["degradation", "sample", "reference", "scale"]
 WINDOW = ["fold", "chrom", "start_bp", "end_bp"]

@@ -80,6 +80,23 @@ def rates(n_calls: int, n_reference: int, n_matched: int) -> Rates:
     return Rates(precision, recall, 2 * n_matched / both if both else np.nan)
 
 
+def rates_of(counts: np.ndarray, length_mb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Precision, recall, F1 and invented calls per Mb of all stretches together (4,), and of all but each (n, 4).
+
+    counts (n, 4): calls, calls of the reference, matched, invented, of every stretch; length_mb (n,): scored of it.
+    NaN where `rates` has none.
+    """
+    table = np.column_stack([counts, length_mb])
+
+    def of(n_calls: float, n_reference: float, n_matched: float, n_invented: float, mb: float) -> list[float]:
+        with_calls = n_calls + n_reference
+        shares = [(n_matched, n_calls), (n_matched, n_reference), (2 * n_matched, with_calls), (n_invented, mb)]
+        return [part / whole if whole > 0 else np.nan for part, whole in shares]
+
+    total = table.sum(axis=0)
+    return np.array(of(*total)), np.array([of(*left) for left in total - table]).reshape(-1, 4)
+
+
 def correlation(first: np.ndarray, second: np.ndarray) -> float:
     """Pearson's r of two profiles (n_bins,) over the bins both have a value for; NaN where one does not vary."""
     known = np.isfinite(first) & np.isfinite(second)

@@ -15,12 +15,20 @@ from matplotlib.lines import Line2D
 from trifold import structure
 from trifold.genome import Region
 from trifold.io.cool import bin_width, open_map
+from trifold.metrics import aggregate, intervals
+from trifold.metrics import structure as metric
 from trifold.plan import Evaluation
 from trifold.report import figures, gallery
 from trifold.report.sections import Figure, Section, Table
-from trifold.report.tables import NO_MODEL, Cell, arm_order, listed, protocol_of
+from trifold.report.tables import MINUS, NO_MODEL, Cell, arm_order, listed, protocol_of
 
 KEYS = ["degradation", "sample", "feature", "reference", "kind", "arm", "metric"]
+OF_MAP = ["degradation", "sample", "feature", "reference", "kind", "arm"]
+OF_STRETCH = ["fold", "chrom", "start_bp", "end_bp"]
+# Numbers that have an interval over stretches, in the order of `metric.rates_of`; what maps are compared in.
+RATES = ("precision", "recall", "f1", "invented_per_mb")
+COMPARED = ("f1", "invented_per_mb")
+_VERDICTS = {"arm": "better", "other": "worse", aggregate.UNDECIDED: aggregate.UNDECIDED, aggregate.TOO_FEW: ""}
 # Rows that are no arm, in the order of the tables: what they are called there.
 MAPS = {"deep": "deep map", "truth": "noise-free map", "replicate": "half against half", "low": "low map"}
 _RATES = [("precision", "precision ↑", 3), ("recall", "recall ↑", 3), ("f1", "F1 ↑", 3)]
@@ -73,11 +81,77 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()
 
 
+def spread(stretches: pd.DataFrame) -> pd.DataFrame:
+    """The interval of every number of `RATES` over stretches, seeds together: `KEYS`, n_stretches, ci_low, ci_high.
+
+    stretches  `trifold.structure.STRETCH_COLUMNS`
+    """
+    rows = []
+    for key, table in _by_map(stretches).items():
+        interval = intervals.jackknife(*_rates_of(table))
+        rows += [(*key, name, *of_rate[:3]) for name, *of_rate in zip(RATES, *interval)]
+    return pd.DataFrame(rows, columns=[*KEYS, "n_stretches", "ci_low", "ci_high"])
+
+
+def compare(stretches: pd.DataFrame, arms: Mapping) -> pd.DataFrame:
+    """Each arm with a model against the low map and the row without a model that has the best F1, in F1 and in calls
+    invented per Mb.
+
+    Columns: degradation, sample, feature, reference, metric, arm, other, n_stretches, difference (arm minus other),
+    ci_low, ci_high, p, and p_holm and better (`aggregate.judge`) over the comparisons of one table.
+    """
+    by_map, rows = _by_map(stretches), []
+    for view in dict.fromkeys(key[:4] for key in by_map):
+        of_view = {key[4:]: table for key, table in by_map.items() if key[:4] == view}
+        simple = [key for key in of_view if key[0] == "arm" and protocol_of(arms, key[1]) == NO_MODEL]
+        f1 = {key: _rates_of(of_view[key])[0][RATES.index("f1")] for key in simple}
+        best = max(f1, key=lambda key: np.nan_to_num(f1[key], nan=-1.0), default=None)
+        others = [key for key in (("map", "low"), best) if key in of_view]
+        for kind, arm in of_view:
+            if kind != "arm" or protocol_of(arms, arm) == NO_MODEL:
+                continue
+            for other in others:
+                rows += [(*view, *row) for row in _differences(arm, other[1], of_view[kind, arm], of_view[other])]
+    numbers = ["n_stretches", "difference", "ci_low", "ci_high", "p"]
+    frame = pd.DataFrame(rows, columns=[*OF_MAP[:4], "metric", "arm", "other", *numbers])
+    return aggregate.judge(frame, OF_MAP[:4], ("arm", "other"))
+
+
+def _by_map(stretches: pd.DataFrame) -> dict[tuple, pd.DataFrame]:
+    """`OF_MAP` -> counts of every stretch, means over seeds, by `OF_STRETCH`."""
+    columns = ["scored_mb", *structure.COUNTS]
+    means = stretches.groupby([*OF_MAP, *OF_STRETCH], sort=False)[columns].mean().reset_index(OF_STRETCH)
+    return {key: table.set_index(OF_STRETCH) for key, table in means.groupby(level=OF_MAP, sort=False)}
+
+
+def _rates_of(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    return metric.rates_of(table[structure.COUNTS].to_numpy(), table["scored_mb"].to_numpy())
+
+
+def _differences(arm: str, other: str, of_arm: pd.DataFrame, of_other: pd.DataFrame) -> list[tuple]:
+    """Rows of `compare` from the metric on, over the stretches that both have."""
+    shared = of_arm.index.intersection(of_other.index)
+    (one, one_without), (two, two_without) = (_rates_of(table.loc[shared]) for table in (of_arm, of_other))
+    difference = one - two
+    interval = intervals.jackknife(difference, one_without - two_without)
+    at = [RATES.index(name) for name in COMPARED]
+    n_stretches, low, high, p = (part[at] for part in interval)
+    compared = zip(COMPARED, n_stretches, difference[at], low, high, p)
+    return [(name, arm, other, *numbers) for name, *numbers in compared if np.isfinite(numbers[1])]
+
+
 # ---------------------------------------------------------------- the section
 
 
-def section(summary: pd.DataFrame, arms: Mapping, settings: Mapping, drawn: Sequence[Figure]) -> Section:
-    """What the page says of structure; summary: `summarise`, arms: the config's, settings: `plan.structure_of`."""
+def section(
+    summary: pd.DataFrame,
+    compared: pd.DataFrame,
+    arms: Mapping,
+    settings: Mapping,
+    drawn: Sequence[Figure],
+) -> Section:
+    """What the page says of structure; summary: `summarise` with the intervals of `spread`, compared: `compare`, arms:
+    the config's, settings: `plan.structure_of`."""
     tables = []
     for (degradation, sample), rows in summary.groupby(["degradation", "sample"], sort=False):
         for feature in _COLUMNS:
@@ -85,6 +159,11 @@ def section(summary: pd.DataFrame, arms: Mapping, settings: Mapping, drawn: Sequ
             if len(of_feature):
                 title = f"{feature.capitalize()} of {sample}, low map “{degradation}”"
                 tables.append(_table(title, feature, of_feature, arms, _reach(rows) if feature == "boundaries" else ""))
+                here = compared.loc[
+                    (compared[["degradation", "sample", "feature"]] == [degradation, sample, feature]).all(1)
+                ]
+                if len(here):
+                    tables.append(_differences_table(f"{title}: differences", here, arms))
     tolerance = settings["tolerance_bins"]
     paragraphs = [
         f"ChromoSight calls loops of {settings['min_bp']:,} to {settings['max_bp']:,} bp, cooltools boundaries in an "
@@ -113,7 +192,7 @@ def _reach(rows: pd.DataFrame) -> str:
 
 def _table(title: str, feature: str, rows: pd.DataFrame, arms: Mapping, note: str) -> Table:
     """The numbers of one feature of one sample: maps that are no arm first, then the arms."""
-    value = {(row.kind, row.arm, row.reference, row.metric): (row.mean, row.sd) for row in rows.itertuples()}
+    value = {(row.kind, row.arm, row.reference, row.metric): row for row in rows.itertuples()}
     groups, keys = [], []
     for reference, columns in _COLUMNS[feature].items():
         if reference in set(rows["reference"]):
@@ -138,11 +217,56 @@ def _table(title: str, feature: str, rows: pd.DataFrame, arms: Mapping, note: st
     return Table(title, ["map", "protocol"], groups, lines, note)
 
 
-def _cell(value: tuple[float, float] | None, decimals: int) -> Cell:
-    if value is None:
+def _cell(row, decimals: int) -> Cell:
+    if row is None:
         return Cell()
-    mean, sd = value
-    return Cell(f"{mean:,.{decimals}f}", "" if np.isnan(sd) else f"± {sd:,.{decimals}f}")
+    parts = [] if np.isnan(row.sd) else [f"± {row.sd:,.{decimals}f}"]
+    parts += [] if np.isnan(row.ci_low) else [_interval(row.ci_low, row.ci_high, decimals)]
+    return Cell(f"{row.mean:,.{decimals}f}", " ".join(parts))
+
+
+def _interval(low: float, high: float, decimals: int) -> str:
+    return f"[{low:,.{decimals}f}, {high:,.{decimals}f}]".replace("-", MINUS)
+
+
+def _differences_table(title: str, compared: pd.DataFrame, arms: Mapping) -> Table:
+    """Arms with a model against the low map and the strongest row without one."""
+    columns = [(reference, other) for reference in _REFERENCES for other in dict.fromkeys(compared["other"])]
+    present = set(zip(compared["reference"], compared["other"]))
+    columns = [column for column in columns if column in present]
+    value = {(row.arm, row.reference, row.other, row.metric): row for row in compared.itertuples()}
+    decimals = {"f1": (3, "F1"), "invented_per_mb": (2, "invented per Mb")}
+    groups = [
+        (f"against {MAPS.get(other, other)}; {_REFERENCES[reference]}", [heading for _, heading in decimals.values()])
+        for reference, other in columns
+    ]
+    lines = [
+        (
+            [arm, protocol_of(arms, arm)],
+            [
+                _difference(value.get((arm, *column, name)), number)
+                for column in columns
+                for name, (number, _) in decimals.items()
+            ],
+        )
+        for arm in arm_order(arms)
+        if arm in set(compared["arm"])
+    ]
+    note = (
+        "Arm minus the map beside it, with a 95 % interval over stretches of the test regions. Decided is what stands "
+        "after Holm's correction over the differences of one reference; more F1 and fewer invented calls are better."
+    )
+    return Table(title, ["map", "protocol"], groups, lines, note)
+
+
+def _difference(row, decimals: int) -> Cell:
+    if row is None:
+        return Cell()
+    number = f"{row.difference:+,.{decimals}f}".replace("-", MINUS)
+    verdict = _VERDICTS[row.better]
+    if np.isnan(row.ci_low):
+        return Cell(number, f"too few stretches: {row.n_stretches:.0f}")
+    return Cell(number, f"{_interval(row.ci_low, row.ci_high, decimals)} {verdict}")
 
 
 # ---------------------------------------------------------------- the maps

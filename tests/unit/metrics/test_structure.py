@@ -129,3 +129,18 @@ def test_over_expected_is_1_on_every_diagonal_on_average():
     values = structure.over_expected(band)
     np.testing.assert_allclose(np.nanmean(values[:, :5], axis=0), 1)
     assert np.isnan(values[7]).all() and np.isnan(values[:, 5]).all()
+
+
+def test_rates_of_all_stretches_and_of_all_but_each():
+    counts = np.array([[4, 5, 2, 1], [6, 3, 3, 0], [0, 2, 0, 0]])
+    length_mb = np.array([1.0, 2.0, 1.0])
+    whole, without = structure.rates_of(counts, length_mb)
+    assert whole == pytest.approx([5 / 10, 5 / 10, 10 / 20, 1 / 4])
+    assert without[0] == pytest.approx([3 / 6, 3 / 5, 6 / 11, 0])
+    assert without[1] == pytest.approx([2 / 4, 2 / 7, 4 / 11, 1 / 2])
+    assert without[2] == pytest.approx([5 / 10, 5 / 8, 10 / 18, 1 / 3])
+    rates = structure.rates(*counts.sum(axis=0)[:3])
+    assert whole[:3] == pytest.approx(rates)
+    whole, without = structure.rates_of(np.zeros((2, 4)), np.array([1.0, 0.0]))
+    np.testing.assert_array_equal(whole, [np.nan, np.nan, np.nan, 0])
+    np.testing.assert_array_equal(without[:, 3], [np.nan, 0])

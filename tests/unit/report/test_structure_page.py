@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from scipy import stats
 
 from trifold import structure as called
 from trifold.genome import Region
 from trifold.io.cool import write_cool
 from trifold.plan import Evaluation
-from trifold.report import sections, structure
+from trifold.report import sections, structure, tables
 
 ARMS = {"identity": {"architecture": "identity"}, "image": {"architecture": "vehicle"}}
 SETTINGS = {"min_bp": 8000, "max_bp": 40000, "window_bp": 10000, "tolerance_bins": 2}
@@ -29,6 +30,66 @@ def rows(sample, planted, reach=0.3):
     return pd.DataFrame(table, columns=called.COLUMNS)
 
 
+def of_stretches(arm, kind, counts, seed=1, reference="deep"):
+    """Counts of stretches of 1 Mb: rows of (n_calls, n_reference, n_matched, n_invented)."""
+    rows = []
+    for number, four in enumerate(counts):
+        place = ["chr1", number * 10**6, (number + 1) * 10**6, 1.0]
+        rows.append(["low", arm, "a", seed, "alpha", kind, "loops", reference, *place, *four])
+    return pd.DataFrame(rows, columns=called.STRETCH_COLUMNS)
+
+
+def test_intervals_are_those_of_stretches():
+    """Invented calls per Mb are a mean over stretches of one length: Student's interval of it."""
+    invented = [3, 1, 4, 1, 5, 2]
+    one = of_stretches("image", "arm", [(9, 8, 4, n) for n in invented])
+    two = of_stretches("image", "arm", [(9, 8, 4, n + 2) for n in invented], seed=2)
+    spread = structure.spread(pd.concat([one, two])).set_index("metric")
+    mean, sd = np.mean(invented) + 1, np.std(invented, ddof=1)
+    half = stats.t.ppf(0.975, 5) * sd / np.sqrt(6)
+    assert spread.loc["invented_per_mb", ["ci_low", "ci_high"]].tolist() == pytest.approx([mean - half, mean + half])
+    assert spread["n_stretches"].tolist() == [6] * 4
+    assert spread.loc["precision", ["ci_low", "ci_high"]].tolist() == pytest.approx([4 / 9, 4 / 9])
+    few = structure.spread(of_stretches("image", "arm", [(9, 8, 4, 1)] * 4))
+    assert few[["ci_low", "ci_high"]].isna().all(axis=None)
+
+
+def test_arms_are_held_against_the_low_map_and_the_strongest_row_without_a_model():
+    arms = ARMS | {"gaussian": {"architecture": "gaussian"}}
+    random = np.random.default_rng(3)
+
+    def counts(matched, invented):
+        return [(10, 10, matched, n) for n in random.poisson(invented, 12)]
+
+    table = pd.concat(
+        [
+            of_stretches("low", "map", counts(4, 20), 0),
+            of_stretches("identity", "arm", counts(3, 20), 0),
+            of_stretches("gaussian", "arm", counts(5, 20), 0),
+            of_stretches("image", "arm", counts(8, 2)),
+        ]
+    )
+    compared = structure.compare(table, arms)
+    assert set(zip(compared["arm"], compared["other"])) == {("image", "low"), ("image", "gaussian")}
+    value = compared.set_index(["other", "metric"])
+    assert value.loc[("gaussian", "f1"), "difference"] == pytest.approx(0.3)
+    assert value.loc[("low", "f1"), "difference"] == pytest.approx(0.4)
+    assert (compared["better"] == "arm").all() and (compared["p_holm"] >= compared["p"]).all()
+    worse = structure.compare(table.assign(arm=table["arm"].replace({"image": "gaussian", "gaussian": "image"})), arms)
+    assert set(worse.loc[worse["other"] == "gaussian", "better"]) == {"other"}
+    assert structure.compare(table[table["arm"] != "image"], arms).empty
+    summary = structure.summarise(rows("alpha", 3)).merge(structure.spread(table), how="left", on=structure.KEYS)
+    first, differences, *_ = structure.section(summary, compared, arms, SETTINGS, []).tables
+    assert first.title == "Loops of alpha, low map “low”" and differences.title == f"{first.title}: differences"
+    assert [heading for heading, _ in differences.groups] == [
+        "against low map; against the calls on the deep map",
+        "against gaussian; against the calls on the deep map",
+    ]
+    ((names, cells),) = differences.rows
+    assert names == ["image", "corrected"] and cells[0].value == "+0.400"
+    assert cells[1].value.startswith(tables.MINUS) and cells[1].spread.endswith("better")
+
+
 def test_numbers_are_means_over_folds_and_seeds():
     summary = structure.summarise(rows("alpha", 3))
     one = summary[(summary["arm"] == "image") & (summary["metric"] == "f1") & (summary["feature"] == "loops")]
@@ -39,7 +100,9 @@ def test_numbers_are_means_over_folds_and_seeds():
 
 def test_a_table_has_maps_then_arms_and_says_what_is_not_scored():
     summary = structure.summarise(pd.concat([rows("alpha", 3), rows("flat", 0, reach=0.9)]))
-    made = structure.section(summary, ARMS, SETTINGS, [])
+    none = pd.DataFrame(columns=called.STRETCH_COLUMNS)
+    summary = summary.merge(structure.spread(none), how="left", on=structure.KEYS)
+    made = structure.section(summary, structure.compare(none, ARMS), ARMS, SETTINGS, [])
     assert [table.title for table in made.tables] == [
         f"{feature} of {sample}, low map “low”" for sample in ("alpha", "flat") for feature in ("Loops", "Boundaries")
     ]
