@@ -63,7 +63,7 @@ def measure() -> dict:
         store, tracks = make_inputs(Path(name))
         start = time.process_time()
         signal = signals(tracks, "chr1", store.n_bins, bin_bp=BIN_BP)
-        ours = score(model, store, signal, chosen, batch_size=BATCH, device=torch.device("cpu"))
+        ours = score(model, store, signal, chosen, "chr1", batch_size=BATCH, device=torch.device("cpu"))
         between = time.process_time()
         theirs = plain(model, store, tracks, chosen)
         end = time.process_time()

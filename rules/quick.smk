@@ -6,7 +6,9 @@ from functools import cache
 from inspect import isfunction, signature
 
 import smart_open
-from snakemake import jobs, script
+
+# Not as `script`: rules call a function of that name.
+from snakemake import jobs as messages, script as scripts
 from snakemake.common import overwrite_function_params
 from snakemake.resources import Resource
 
@@ -20,7 +22,7 @@ overwrite_function_params(Resource.evaluate, signature(Resource("threads", 1).ev
 
 # A job's script is looked for and read at every job. Where its name holds no wildcard, once for each script is enough.
 smart_open.parse_uri = cache(smart_open.parse_uri)
-get_any_source = script.get_source
+get_any_source = scripts.get_source
 get_fixed_source = cache(get_any_source)
 
 
@@ -30,17 +32,17 @@ def get_source(path, sourcecache, basedir=None, wildcards=None, params=None):
     return get_fixed_source(path, sourcecache, basedir)
 
 
-script.get_source = get_source
+scripts.get_source = get_source
 
 # How a file is named in messages: six flags are looked up for every file of every job, of which nearly none has any.
-format_flagged_file = jobs.fmt_iofile
+format_flagged_file = messages.fmt_iofile
 
 
 def format_file(file, as_input=False, as_output=False):
     return format_flagged_file(file, as_input, as_output) if getattr(file, "flags", None) else f"{file}"
 
 
-jobs.fmt_iofile = format_file
+messages.fmt_iofile = format_file
 
 # What is made for a job is needed until the end: looking often for what nobody needs any more finds nothing.
 gc.freeze()
