@@ -60,6 +60,8 @@ rule degrade:
 rule hold_back:
     input:
         map="<results>/contacts/{sample}/deep/map.cool",
+        # A low map that was measured: its contacts are taken away. A made one is drawn again by its seed.
+        low=get_measured_low,
     output:
         collect(
             "<results>/held-back/{{sample}}/{{degradation}}/{file}",

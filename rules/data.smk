@@ -116,6 +116,16 @@ def locate_target(sample, degradation):
     return f"<results>/contacts/{sample}/deep/map.cool"
 
 
+def get_measured_low(wildcards):
+    """The low map, prepared, where it is none that was made from the deep one."""
+    measured = plan.measured_lows(config["samples"][wildcards.sample])
+    return (
+        f"<results>/contacts/{wildcards.sample}/{wildcards.degradation}/map.cool"
+        if wildcards.degradation in measured
+        else []
+    )
+
+
 def get_scale(wildcards):
     """Statistics of the training windows whose scale a map is scored on."""
     fold = f"{wildcards.sample}/fold-{wildcards.fold}"

@@ -490,9 +490,15 @@ def measured_lows(sample: dict) -> dict[str, dict]:
 
 def holds_back(config: dict, sample: str, degradation: str) -> bool:
     """Whether arms are taught and scored by the reads that the low map does not have, and not by the whole deep map;
-    degradation: its name, or that of one of its draws."""
+    degradation: its name, or that of one of its draws.
+
+    Of a measured low map where the deep map holds its reads, bin by bin: its contacts are taken away. Where the deep
+    map does not, there is nothing to hold back."""
     name = degradation.partition(DRAW)[0]
-    return name not in config["samples"][sample].get("low", {}) and not config["degradations"][name]["share_reads"]
+    settings, measured = config["degradations"][name], measured_lows(config["samples"][sample]).get(name)
+    if measured and not (measured["reads_in_deep"] and settings["coarsen"] == 1):
+        return False
+    return not settings["share_reads"]
 
 
 def drawn(config: dict, sample: str, degradation: str, seed: int) -> str:

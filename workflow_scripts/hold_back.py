@@ -17,12 +17,16 @@ def main(inputs, outputs, params, threads) -> None:
         Path(outputs[0]).parent,
         "held-back contacts",
         # How wide the low map's bins are does not matter to what is left.
-        parameters={"thin": settings.thin, "balance": params.balance},
+        parameters={"balance": params.balance} | ({} if inputs.low else {"thin": settings.thin}),
         code=params.code,
-        inputs=[inputs.map],
-        seed=settings.seed,
+        inputs=[inputs.map, *([inputs.low] if inputs.low else [])],
+        seed=None if inputs.low else settings.seed,
     ) as partial:
-        report = degrade.hold_back(inputs.map, partial / "map.cool", settings, balance=params.balance, threads=threads)
+        made = {"balance": params.balance, "threads": threads}
+        if inputs.low:
+            report = degrade.take_away(inputs.map, inputs.low, partial / "map.cool", **made)
+        else:
+            report = degrade.hold_back(inputs.map, partial / "map.cool", settings, **made)
         summary.write(partial, report, inputs.map)
 
 

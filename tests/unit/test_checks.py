@@ -483,9 +483,14 @@ def test_y2_a_map_that_is_not_thinned_says_that_it_shares_its_reads(config):
     refused(config, "config: degradations/low/thin: 1 leaves every read")
     config["degradations"]["low"]["share_reads"] = True
     checks.check(config, plan.resolve(config))
-    # Measured maps take nothing from the deep one.
+    # A measured map takes nothing from the deep one, unless it is part of it, bin by bin.
     config["degradations"]["low"]["share_reads"] = False
     for sample in config["samples"].values():
         sample["low"] = {"low": "/data/low.cool"}
     checks.check(config, plan.resolve(config))
     assert not any(plan.holds_back(config, name, "low") for name in config["samples"])
+    for sample in config["samples"].values():
+        sample["low"] = {"low": {"contacts": "/data/low.cool", "reads_in_deep": True}}
+    for coarsen in (1, 2):
+        config["degradations"]["low"]["coarsen"] = coarsen
+        assert [plan.holds_back(config, name, "low") for name in config["samples"]] == [coarsen == 1] * 2

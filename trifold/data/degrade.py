@@ -3,7 +3,8 @@
 Thinning keeps a contact with probability 1/thin, independently of the others (binomial per pixel), as sequencing less
 would.
 What thinning does not keep is held back: `hold_back` makes a map of it, which shares no read with the low map. Scored
-against the whole deep map a prediction would be rewarded for the noise of the reads it was given.
+against the whole deep map a prediction would be rewarded for the noise of the reads it was given. Of a measured low map
+whose reads the deep map holds too, `take_away` makes the same map.
 Kriukov et al. 2021 coarsen without thinning, so their low map has every contact of the deep one.
 """
 
@@ -115,6 +116,60 @@ def hold_back(
     )
     contacts = _checked(target, called, deep.contacts, share)
     return settings | contacts | {"balance": balance_map(target, balance, called, threads)}
+
+
+def take_away(
+    source: str | os.PathLike,
+    low: str | os.PathLike,
+    target: str | os.PathLike,
+    balance: dict | None = None,
+    chunk_pixels: int = CHUNK_PIXELS,
+    threads: int = 1,
+) -> dict:
+    """Write the map of the reads of a deep map that a measured low map, taken from it, does not have; balanced.
+
+    source, low: prepared coolers of the same bins. Other arguments, the report and the metadata are those of
+    `hold_back`. Raises InputError where the low map has other bins, or somewhere more contacts than the deep map.
+    """
+    clr, part = open_map(source), open_map(low)
+    if (chromsizes(clr), bin_width(clr)) != (chromsizes(part), bin_width(part)):
+        raise InputError(f"{low}: has other bins than {source}, so its reads cannot be taken from it; {_OWN_READS}")
+    share = 1 - int(part.info["sum"]) / int(clr.info["sum"])
+    deep, called = invariants.Total(), f"{source} (the reads that {low} does not have)"
+    write_cool(
+        target,
+        chromsizes(clr),
+        bin_width(clr),
+        _without(deep.of(read_pixels(clr, chunk_pixels)), part, f"{low}: is said to be part of {source}"),
+        metadata={"held_back": {"share": share}},
+        assembly=clr.info.get("genome-assembly"),
+        largest=_largest(clr),
+    )
+    contacts = {"contacts_deep": deep.contacts, "contacts": int(open_map(target).info["sum"])}
+    return {"share": share} | contacts | {"balance": balance_map(target, balance, called, threads)}
+
+
+_OWN_READS = "say reads_in_deep: false of it (samples/<name>/low), or give the deep map that it was taken from"
+
+
+def _without(chunks: Iterable[Pixels], part: cooler.Cooler, called: str) -> Iterator[Pixels]:
+    """Pixels less those of a map of the same bins."""
+    n_bins, taken = len(part.bins()), 0
+    pixels = list(read_pixels(part))
+    places = np.concatenate([chunk["bin1_id"].astype(np.int64) * n_bins + chunk["bin2_id"] for chunk in pixels])
+    counts = np.concatenate([chunk["count"] for chunk in pixels])
+    for chunk in chunks:
+        place = chunk["bin1_id"].astype(np.int64) * n_bins + chunk["bin2_id"]
+        at = np.minimum(np.searchsorted(places, place), len(places) - 1)
+        less = np.where(places[at] == place, counts[at], 0)
+        count = chunk["count"] - less
+        if (count < 0).any():
+            raise InputError(f"{called}, but has more contacts in {(count < 0).sum()} pixels or more; {_OWN_READS}")
+        taken += int(less.sum())
+        left = count > 0
+        yield {"bin1_id": chunk["bin1_id"][left], "bin2_id": chunk["bin2_id"][left], "count": count[left]}
+    if taken != (total := int(counts.sum())):
+        raise InputError(f"{called}, but {total - taken} of its contacts lie where that has none; {_OWN_READS}")
 
 
 def _largest(clr: cooler.Cooler, coarsen: int = 1) -> int:

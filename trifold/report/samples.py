@@ -10,7 +10,7 @@ import numpy as np
 from trifold.errors import InputError
 from trifold.genome import Region
 from trifold.io.cool import Band, extent, open_map
-from trifold.plan import measured_lows
+from trifold.plan import holds_back, measured_lows
 from trifold.report.gallery import read_map
 
 DEEP = "deep"
@@ -58,9 +58,11 @@ def source_of(config: Mapping, sample: str, name: str) -> str:
     if name == DEEP:
         return settings["contacts"]
     if measured := measured_lows(dict(settings)).get(name):
-        taken = "are among the deep map's, which it is scored against"
+        taken = "are among the deep map's, and are taken away from what it is scored against"
+        shared = "are among the deep map's, which it is scored against"
         others = "are taken to be others than the deep map's (samples/<name>/low/<degradation>/reads_in_deep)"
-        return f"{measured['contacts']}; its reads {taken if measured['reads_in_deep'] else others}"
+        said = taken if holds_back(dict(config), sample, name) else shared
+        return f"{measured['contacts']}; its reads {said if measured['reads_in_deep'] else others}"
     low = config["degradations"][name]
     against = "all reads, its own among them" if low["share_reads"] else "the reads that it does not have"
     return f"the deep map, {degraded(low)}; scored against {against}"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trifold.config import Degradation
-from trifold.data.degrade import degrade, hold_back
+from trifold.data.degrade import degrade, hold_back, take_away
 from trifold.errors import InputError
 from trifold.io.cool import open_map, write_cool
 
@@ -109,3 +109,38 @@ def test_y2_low_and_held_back_reads_are_the_deep_map_divided(deep, tmp_path, mat
 def test_y2_nothing_is_held_back_from_a_map_that_is_not_thinned(deep, tmp_path):
     with pytest.raises(InputError, match="none is held back"):
         hold_back(deep, tmp_path / "rest.cool", Degradation(coarsen=2))
+
+
+def test_y2_reads_of_a_measured_low_map_are_taken_from_the_deep_one(deep, tmp_path, matrix):
+    _, low = made(deep, tmp_path, Degradation(thin=8))
+    report = take_away(deep, tmp_path / "low.cool", tmp_path / "rest.cool", OPTIONS, chunk_pixels=37)
+    rest = open_map(tmp_path / "rest.cool")
+    part, left = (np.triu(clr.matrix(balance=False)[:]) for clr in (low, rest))
+    np.testing.assert_array_equal(part + left, matrix)
+    assert rest.info["metadata"]["held_back"]["share"] == pytest.approx(left.sum() / matrix.sum())
+    assert report["contacts"] == left.sum() and report["contacts_deep"] == matrix.sum()
+    assert (rest.pixels()["count"][:] > 0).all() and rest.info["genome-assembly"] == "toy"
+    assert np.isfinite(rest.bins()["weight"][:]).sum() > 90
+
+
+def put(path, values):
+    i, j = np.nonzero(values)
+    write_cool(path, SIZES, 1_000, [{"bin1_id": i, "bin2_id": j, "count": values[i, j]}])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(3, "more contacts in 1 pixels"), (0, "5 of its contacts lie where that")]
+)
+def test_y2_a_low_map_that_is_no_part_of_the_deep_one_is_refused(tmp_path, matrix, count, words):
+    part = matrix // 8
+    matrix[50, 60], part[50, 60] = count, 5
+    deep, low = put(tmp_path / "deep.cool", matrix), put(tmp_path / "low.cool", part)
+    with pytest.raises(InputError, match=rf"low\.cool: is said to be part of .*{words}.*reads_in_deep: false"):
+        take_away(deep, low, tmp_path / "rest.cool", OPTIONS)
+
+
+def test_y2_a_low_map_of_other_bins_is_not_taken_away(deep, tmp_path):
+    degrade(deep, tmp_path / "wide.cool", Degradation(coarsen=2), OPTIONS)
+    with pytest.raises(InputError, match=r"wide\.cool: has other bins than"):
+        take_away(deep, tmp_path / "wide.cool", tmp_path / "rest.cool", OPTIONS)

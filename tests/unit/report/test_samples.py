@@ -58,11 +58,13 @@ def test_a_measured_map_may_be_deeper():
 
 
 def test_y2_where_a_map_comes_from_and_what_it_is_scored_against():
-    low = {"measured": "/data/low.cool", "sampled": {"contacts": "/data/part.cool", "reads_in_deep": True}}
+    part = {"contacts": "/data/part.cool", "reads_in_deep": True}
+    low = {"measured": "/data/low.cool", "sampled": part, "coarse": part, "whole": part}
     thinned = {"coarsen": 1, "thin": 2.5, "share_reads": False}
     config = {
         "samples": {"a": {"contacts": "/data/a.mcool", "low": low}},
-        "degradations": {"low": LOW, "thin": thinned, "same": {"coarsen": 1, "thin": 1, "share_reads": True}},
+        "degradations": {"low": LOW, "thin": thinned, "same": {"coarsen": 1, "thin": 1, "share_reads": True}}
+        | {"measured": thinned, "sampled": thinned, "coarse": LOW, "whole": {**thinned, "share_reads": True}},
     }
     apart, among = "; scored against the reads that it does not have", "; scored against all reads, its own among them"
     assert samples.source_of(config, "a", "deep") == "/data/a.mcool"
@@ -70,7 +72,11 @@ def test_y2_where_a_map_comes_from_and_what_it_is_scored_against():
     assert samples.source_of(config, "a", "thin") == f"the deep map, one contact in 2.5 kept{apart}"
     assert samples.source_of(config, "a", "same") == f"the deep map, as it is{among}"
     assert "/data/low.cool; its reads are taken to be others than" in samples.source_of(config, "a", "measured")
-    assert "/data/part.cool; its reads are among the deep map's" in samples.source_of(config, "a", "sampled")
+    assert "/data/part.cool; its reads are among the deep map's, and are taken" in samples.source_of(
+        config, "a", "sampled"
+    )
+    for name in ("coarse", "whole"):
+        assert "its reads are among the deep map's, which it is scored" in samples.source_of(config, "a", name)
 
 
 def test_contacts_by_distance_are_of_pixels_of_one_size():
