@@ -493,4 +493,4 @@ def test_y2_a_map_that_is_not_thinned_says_that_it_shares_its_reads(config):
         sample["low"] = {"low": {"contacts": "/data/low.cool", "reads_in_deep": True}}
     for coarsen in (1, 2):
         config["degradations"]["low"]["coarsen"] = coarsen
-        assert [plan.holds_back(config, name, "low") for name in config["samples"]] == [coarsen == 1] * 2
+        assert {plan.holds_back(config, name, "low") for name in config["samples"]} == {coarsen == 1}
