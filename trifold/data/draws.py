@@ -1,0 +1,207 @@
+"""Windows whose reads are drawn anew every epoch: a low map of the deep one, and the reads that it does not have.
+
+A draw thins the whole deep map, balances what is left and what is held back (`data.degrade`), and cuts both into the
+windows of the examples (their places, roles and valid bins; their maps are not read). How much a draw keeps, one contact
+in `thin`, is log-uniform between the two `depths` of a training, so that a network sees every depth.
+
+Of every pixel there are contacts and those expected there: the mean of the balanced map at its distance, over the
+balancing weights of its two bins; 0 where a bin has no weight. Both are free of the units of balancing.
+"""
+
+import json
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+import torch
+
+from trifold.arm import Arm
+from trifold.config import Degradation
+from trifold.data import degrade
+from trifold.data.augment import Augmentation, reverse
+from trifold.data.given import Given, Reader
+from trifold.data.samples import Samples
+from trifold.data.tracks import TrackStore, read_tracks
+from trifold.errors import InputError
+from trifold.io.cool import Band, chromsizes, open_map
+from trifold.io.tables import read_table
+
+logger = logging.getLogger(__name__)
+VALIDATION_EPOCH = -1
+VALIDATION_DRAWS = 3  # depths that every validation sees, the ends of the range among them
+
+
+def expected_by_distance(bands: Sequence[Band]) -> np.ndarray:
+    """Mean of the balanced maps at every distance, (width_bins,), over the pixels whose bins are good; at a distance
+    without any contact that of the nearest one before it, at half of it."""
+    total, number = np.zeros((2, bands[0].counts.shape[1]))
+    for band in bands:
+        balanced = band.balanced
+        total += np.nansum(balanced, axis=0)
+        number += np.isfinite(balanced).sum(axis=0)
+    mean = np.divide(total, number, out=np.zeros(len(total)), where=number > 0)
+    if not mean.any():
+        raise InputError("a drawn map has no contact near its diagonal; raise training/depths, or give a deeper map")
+    first = mean[np.flatnonzero(mean)[0]]
+    for d in range(len(mean)):
+        if not mean[d] > 0:
+            mean[d] = mean[d - 1] / 2 if d else first
+    return mean
+
+
+def expected_counts(weights: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Contacts expected of every pixel of windows, float32 (n, W, W); 0 where a bin has no weight.
+
+    weights (n, W): of the bins, NaN where there is none; expected (W or more,): balanced, by distance.
+    """
+    size = weights.shape[1]
+    inverse = np.where(np.isfinite(weights) & (weights > 0), 1 / weights, 0.0)
+    distance = np.abs(np.subtract.outer(np.arange(size), np.arange(size)))
+    return (expected[distance] * inverse[:, :, None] * inverse[:, None, :]).astype(np.float32)
+
+
+class Drawn:
+    """The bands of one map, cut into windows with what is expected there."""
+
+    def __init__(self, path: Path, chroms: Sequence[str], window_bins: int):
+        clr = open_map(path)
+        # What is expected is of the whole map, as it is of a map that is enhanced.
+        self._bands = {
+            chrom: Band.read(path, chrom, window_bins)
+            for chrom in chromsizes(clr)
+            if clr.extent(chrom)[1] - clr.extent(chrom)[0] >= window_bins
+        }
+        self.expected, self._size = expected_by_distance(list(self._bands.values())), window_bins
+        for chrom in set(self._bands) - set(chroms):
+            del self._bands[chrom]
+
+    def window(self, chrom: str, first_bin: int) -> tuple[np.ndarray, np.ndarray]:
+        """Contacts and those expected, float32 (1, W, W) each."""
+        band, inside = self._bands[chrom], slice(first_bin, first_bin + self._size)
+        counts, _ = band.windows(np.array([first_bin]), self._size)
+        expected = expected_counts(band.weight[inside][None], self.expected)
+        return np.where(expected > 0, counts, 0.0).astype(np.float32), expected
+
+
+class DrawnWindows(Samples):
+    """Windows of one role: `map`, `map_expected` of the low map, `rates`, `rates_expected` of the reads held back, each
+    (1, W, W); `valid` (W,); `tracks`, `tracks_valid` where they are read; `index`.
+
+    maps: the deep map of every sample; examples: its dataset directory; depths: the least and the largest `thin`.
+    balance: options of `data.balance.balance`. Raises InputError for a role without windows.
+    """
+
+    def __init__(
+        self,
+        maps: Sequence[Path],
+        examples: Sequence[Path],
+        role: str,
+        *,
+        depths: tuple[float, float],
+        balance: dict,
+        seed: int,
+        stride_bins: int | None = None,
+        tracks: Sequence[Sequence[TrackStore]] = (),
+        strands: Sequence[tuple[int, int]] = (),
+        augmentation: Augmentation | None = None,
+    ):
+        least, most = depths
+        if not 1 < least <= most:
+            raise InputError(
+                f"config: training/depths: {list(depths)}: one contact in so many is kept, the smaller number first, "
+                "above 1; 4 and 256, say"
+            )
+        self.maps, self.depths, self.balance, self.seed = [Path(path) for path in maps], (least, most), balance, seed
+        self.tracks, self.strands, self.augmentation, self.role = tracks, strands, augmentation, role
+        geometry = json.loads((Path(examples[0]) / "statistics.json").read_text())["geometry"]
+        self.bin_bp, self.window_bins = geometry["bin_bp"], geometry["window_bins"]
+        tables = [read_table(Path(folder) / "tiles.tsv").assign(sample=number) for number, folder in enumerate(examples)]
+        self._valid = [np.load(Path(folder) / "valid.npy", mmap_mode="r") for folder in examples]
+        tiles = pd.concat([table.assign(row=np.arange(len(table))) for table in tables], ignore_index=True)
+        tiles = tiles[tiles["role"] == role]
+        if stride_bins:
+            tiles = tiles[tiles["start_bp"] % (stride_bins * self.bin_bp) == 0]
+        if tiles.empty:
+            raise InputError(f"{examples[0]}: no {role} window; give the split longer regions, or a smaller window")
+        self.tiles, self.epoch = tiles.reset_index(drop=True), None
+        self._draws: list[list[tuple[Drawn, Drawn]]] = []
+        if role == "validation":
+            self._draws = [self._drawn(thin, VALIDATION_EPOCH, n) for n, thin in enumerate(self._fixed_depths())]
+
+    def _fixed_depths(self) -> list[float]:
+        return sorted({float(thin) for thin in np.geomspace(*self.depths, VALIDATION_DRAWS)})
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw the reads of this epoch: the same for the same seed and epoch."""
+        if self.role == "validation" or epoch == self.epoch:
+            return
+        generator = np.random.default_rng([self.seed, epoch])
+        least, most = map(math.log, self.depths)
+        self.epoch, self._draws = epoch, [self._drawn(math.exp(generator.uniform(least, most)), epoch, 0)]
+
+    def _drawn(self, thin: float, epoch: int, number: int) -> list[tuple[Drawn, Drawn]]:
+        """Low map and reads held back of every sample."""
+        pairs = []
+        for sample, path in enumerate(self.maps):
+            mixed = np.random.default_rng([self.seed, epoch + 1, number, sample]).integers(2**31)
+            settings = Degradation(coarsen=1, thin=thin, seed=int(mixed))
+            chroms = self.tiles.loc[self.tiles["sample"] == sample, "chrom"].unique()
+            with TemporaryDirectory() as folder:
+                low, rest = Path(folder) / "low.cool", Path(folder) / "rest.cool"
+                degrade.degrade(path, low, settings, self.balance)
+                degrade.hold_back(path, rest, settings, self.balance)
+                pairs.append((Drawn(low, chroms, self.window_bins), Drawn(rest, chroms, self.window_bins)))
+        return pairs
+
+    def __len__(self) -> int:
+        return len(self.tiles) * (VALIDATION_DRAWS if self.role == "validation" else 1)
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        if not 0 <= index < len(self):
+            raise IndexError(f"window {index} of {len(self)}")
+        if not self._draws:
+            self.set_epoch(0)
+        draw, at = divmod(index, len(self.tiles))
+        tile = self.tiles.iloc[at]
+        low, rest = self._draws[draw % len(self._draws)][tile["sample"]]
+        first = tile["start_bp"] // self.bin_bp
+        window = {"valid": np.array(self._valid[tile["sample"]][tile["row"]])}
+        window["map"], window["map_expected"] = low.window(tile["chrom"], first)
+        window["rates"], window["rates_expected"] = rest.window(tile["chrom"], first)
+        if self.tracks:
+            place = tile["chrom"], tile["start_bp"], tile["end_bp"]
+            window["tracks"], window["tracks_valid"] = read_tracks(self.tracks[tile["sample"]], *place, self.window_bins)
+        if self.augmentation and self.augmentation.draw(self.seed, self.epoch or 0, index)[0]:
+            window = reverse(window, self.strands)
+        return {key: torch.from_numpy(array) for key, array in window.items()} | {"index": torch.tensor(index)}
+
+
+def statistics_of(arm: Arm, geometry: dict, given: Given) -> dict:
+    """What a model must know of its data: the geometry, the names of its tracks."""
+    statistics = json.loads((given.examples[0] / "statistics.json").read_text())
+    return {**statistics, "tracks": list(arm.tracks)}
+
+
+def training_sets(
+    arm: Arm, given: Given, network: Reader, statistics: dict, seed: int
+) -> tuple[DrawnWindows, DrawnWindows]:
+    """Training and validation windows of an arm."""
+    training = arm.training
+    common = {
+        "depths": tuple(training["depths"]),
+        "balance": training["balance"],
+        "seed": seed,
+        "tracks": [[TrackStore(folder) for folder in folders] for folders in given.tracks],
+        "strands": arm.strands,
+    }
+    augmentation = Augmentation(training["reverse_complement"], 0, arm.protocol)
+    return (
+        DrawnWindows(
+            given.maps, given.examples, "train", stride_bins=training["stride_bins"], augmentation=augmentation, **common
+        ),
+        DrawnWindows(given.maps, given.examples, "validation", **common),
+    )
