@@ -64,6 +64,13 @@ def get_examples(wildcards):
     return [locate_examples(arm.name, arm.dataset, sample, wildcards) for sample in arm.samples]
 
 
+def get_drawn_maps(wildcards):
+    """Deep maps whose reads an arm's training draws anew; nothing for other tasks."""
+    arm = arms[wildcards.arm]
+    draws = plan.task_of(arm).draws
+    return [f"<results>/contacts/{sample}/deep/map.cool" for sample in arm.samples] if draws else []
+
+
 def get_pairs(arm, samples, fold):
     """Windows about pairs of an arm, a folder per sample; nothing for a task on whole maps."""
     if plan.task_of(arms[arm]).whole_maps:

@@ -37,6 +37,7 @@ from trifold.data.balance import BALANCE
 from trifold.data.examples import log_bias
 from trifold.data.normalise import CountsScale, Log10Scale, ObservedScale, contacts, low_factor, observed, upsample
 from trifold.data.sequence import SequenceStore, bins_with_n
+from trifold.data.rates import RateScale, expected_counts, expected_of
 from trifold.data.tracks import TrackStore, check_chromosomes, read_tracks
 from trifold.errors import InputError
 from trifold.genome import n_bins, some_of
@@ -51,7 +52,7 @@ T = TypeVar("T")
 ABSENT = "pixels beyond max_distance_bins and between chromosomes are not predicted: missing, not zero"
 DEPTH_FACTOR = 2.0  # a map this many times deeper or shallower than a model's training maps is warned about
 BLOCK_PIXELS = 1_000_000  # of the rows of a band that are written at once
-Scale = ObservedScale | Log10Scale | CountsScale
+Scale = ObservedScale | Log10Scale | CountsScale | RateScale
 
 
 # ---------------------------------------------------------------- tiles and bands
@@ -157,6 +158,11 @@ class Sources:
         """Contacts of the whole low map, and the length they lie on, as in the examples."""
         return summary.whole(_needed(self.low_map, "map"), self.geometry.window_bp // 2)
 
+    @cached_property
+    def expected(self) -> np.ndarray:
+        """Mean of the balanced low map at every distance of a window."""
+        return expected_of(_needed(self.low_map, "map"), self.geometry.window_bins)
+
 
 class ChromosomeInputs:
     """Batches of the windows of one chromosome, and the bins on which the model has nothing to read.
@@ -171,7 +177,8 @@ class ChromosomeInputs:
         self.missing = np.zeros(n_bins(length_bp, bin_bp), dtype=bool)
         if "map" in inputs:
             recipe = sources.recipes.observed
-            self._low_bins = window_bins // k if target == "counts" else recipe.low_bins(window_bins, k)
+            pixels = target in ("counts", "rates")
+            self._low_bins = window_bins // k if pixels else recipe.low_bins(window_bins, k)
             self._band = Band.read(_needed(sources.low_map, "map"), chrom, self._low_bins)
             self._check_low_map(length_bp)
             self.missing |= np.repeat(np.isnan(self._band.weight), k)[: len(self.missing)]
@@ -202,6 +209,8 @@ class ChromosomeInputs:
             return contacts(balanced, counts, recipe, facts.get("low_per_balanced"), k), CountsScale.of(
                 weights, recipe, facts, k
             )
+        if self._target == "rates":
+            return np.where(np.isfinite(balanced), counts, 0.0), RateScale(sources.expected)
         facts = {"low": {}, **sources.statistics, "coarsen": k}
         recipe = sources.recipes.observed
         return observed(balanced, counts, recipe, sources.statistics.get("observed"), low_factor(recipe, facts))
@@ -224,6 +233,9 @@ class ChromosomeInputs:
             coarse, scale = self._maps(starts)
             batch["map_coarse"] = coarse[:, None]
             batch["map"] = upsample(coarse, window_bins // coarse.shape[-1])[:, None]
+            if self._target == "rates":
+                expected = expected_counts(self._weights(starts, self._band.weight), sources.expected)
+                batch["map_expected"] = expected[:, None]
         if "total" in self._inputs:
             of_map = sources.whole["cis_contacts"], sources.whole["cis_bp"]
             batch["total"], batch["total_bp"] = (np.full(len(starts), value, dtype=np.float32) for value in of_map)

@@ -12,6 +12,7 @@ import json
 import logging
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,61 +24,36 @@ from trifold.arm import Arm
 from trifold.config import Degradation
 from trifold.data import degrade
 from trifold.data.augment import Augmentation, reverse
+from trifold.data.balance import BALANCE
 from trifold.data.given import Given, Reader
+from trifold.data.rates import expected_counts, expected_of
 from trifold.data.samples import Samples
 from trifold.data.tracks import TrackStore, read_tracks
 from trifold.errors import InputError
-from trifold.io.cool import Band, chromsizes, open_map
+from trifold.io.cool import Band, open_map, weight_facts
 from trifold.io.tables import read_table
 
 logger = logging.getLogger(__name__)
 VALIDATION_EPOCH = -1
+LEAST_PIXELS = 3  # of a bin, beyond the ignored diagonals
 VALIDATION_DRAWS = 3  # depths that every validation sees, the ends of the range among them
 
 
-def expected_by_distance(bands: Sequence[Band]) -> np.ndarray:
-    """Mean of the balanced maps at every distance, (width_bins,), over the pixels whose bins are good; at a distance
-    without any contact that of the nearest one before it, at half of it."""
-    total, number = np.zeros((2, bands[0].counts.shape[1]))
-    for band in bands:
-        balanced = band.balanced
-        total += np.nansum(balanced, axis=0)
-        number += np.isfinite(balanced).sum(axis=0)
-    mean = np.divide(total, number, out=np.zeros(len(total)), where=number > 0)
-    if not mean.any():
-        raise InputError("a drawn map has no contact near its diagonal; raise training/depths, or give a deeper map")
-    first = mean[np.flatnonzero(mean)[0]]
-    for d in range(len(mean)):
-        if not mean[d] > 0:
-            mean[d] = mean[d - 1] / 2 if d else first
-    return mean
-
-
-def expected_counts(weights: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Contacts expected of every pixel of windows, float32 (n, W, W); 0 where a bin has no weight.
-
-    weights (n, W): of the bins, NaN where there is none; expected (W or more,): balanced, by distance.
-    """
-    size = weights.shape[1]
-    inverse = np.where(np.isfinite(weights) & (weights > 0), 1 / weights, 0.0)
-    distance = np.abs(np.subtract.outer(np.arange(size), np.arange(size)))
-    return (expected[distance] * inverse[:, :, None] * inverse[:, None, :]).astype(np.float32)
+def balancing_of(path: Path) -> dict:
+    """Options of `data.balance.balance` for maps drawn from one: its own, and bins may have few pixels, as they must
+    where hardly a contact is left."""
+    facts = weight_facts(open_map(path))
+    known = {name: facts[name].item() for name in BALANCE if name in facts}
+    return {**BALANCE, **known, "min_nnz": min(LEAST_PIXELS, int(known.get("min_nnz", LEAST_PIXELS)))}
 
 
 class Drawn:
     """The bands of one map, cut into windows with what is expected there."""
 
     def __init__(self, path: Path, chroms: Sequence[str], window_bins: int):
-        clr = open_map(path)
-        # What is expected is of the whole map, as it is of a map that is enhanced.
-        self._bands = {
-            chrom: Band.read(path, chrom, window_bins)
-            for chrom in chromsizes(clr)
-            if clr.extent(chrom)[1] - clr.extent(chrom)[0] >= window_bins
-        }
-        self.expected, self._size = expected_by_distance(list(self._bands.values())), window_bins
-        for chrom in set(self._bands) - set(chroms):
-            del self._bands[chrom]
+        # Of the whole map, as it is of one that is enhanced.
+        self.expected, self._size = expected_of(path, window_bins), window_bins
+        self._bands = {chrom: Band.read(path, chrom, window_bins) for chrom in chroms}
 
     def window(self, chrom: str, first_bin: int) -> tuple[np.ndarray, np.ndarray]:
         """Contacts and those expected, float32 (1, W, W) each."""
@@ -92,7 +68,7 @@ class DrawnWindows(Samples):
     (1, W, W); `valid` (W,); `tracks`, `tracks_valid` where they are read; `index`.
 
     maps: the deep map of every sample; examples: its dataset directory; depths: the least and the largest `thin`.
-    balance: options of `data.balance.balance`. Raises InputError for a role without windows.
+    Raises InputError for a role without windows.
     """
 
     def __init__(
@@ -102,24 +78,20 @@ class DrawnWindows(Samples):
         role: str,
         *,
         depths: tuple[float, float],
-        balance: dict,
         seed: int,
         stride_bins: int | None = None,
         tracks: Sequence[Sequence[TrackStore]] = (),
         strands: Sequence[tuple[int, int]] = (),
         augmentation: Augmentation | None = None,
     ):
-        least, most = depths
-        if not 1 < least <= most:
-            raise InputError(
-                f"config: training/depths: {list(depths)}: one contact in so many is kept, the smaller number first, "
-                "above 1; 4 and 256, say"
-            )
-        self.maps, self.depths, self.balance, self.seed = [Path(path) for path in maps], (least, most), balance, seed
+        self.maps, self.depths, self.seed = [Path(path) for path in maps], depths, seed
+        self.balance = [balancing_of(path) for path in self.maps]
         self.tracks, self.strands, self.augmentation, self.role = tracks, strands, augmentation, role
         geometry = json.loads((Path(examples[0]) / "statistics.json").read_text())["geometry"]
         self.bin_bp, self.window_bins = geometry["bin_bp"], geometry["window_bins"]
-        tables = [read_table(Path(folder) / "tiles.tsv").assign(sample=number) for number, folder in enumerate(examples)]
+        tables = [
+            read_table(Path(folder) / "tiles.tsv").assign(sample=number) for number, folder in enumerate(examples)
+        ]
         self._valid = [np.load(Path(folder) / "valid.npy", mmap_mode="r") for folder in examples]
         tiles = pd.concat([table.assign(row=np.arange(len(table))) for table in tables], ignore_index=True)
         tiles = tiles[tiles["role"] == role]
@@ -148,14 +120,24 @@ class DrawnWindows(Samples):
         pairs = []
         for sample, path in enumerate(self.maps):
             mixed = np.random.default_rng([self.seed, epoch + 1, number, sample]).integers(2**31)
-            settings = Degradation(coarsen=1, thin=thin, seed=int(mixed))
             chroms = self.tiles.loc[self.tiles["sample"] == sample, "chrom"].unique()
-            with TemporaryDirectory() as folder:
-                low, rest = Path(folder) / "low.cool", Path(folder) / "rest.cool"
-                degrade.degrade(path, low, settings, self.balance)
-                degrade.hold_back(path, rest, settings, self.balance)
-                pairs.append((Drawn(low, chroms, self.window_bins), Drawn(rest, chroms, self.window_bins)))
+            pairs.append(self._divided(path, Degradation(1, thin, int(mixed)), self.balance[sample], chroms))
         return pairs
+
+    def _divided(self, path: Path, settings: Degradation, balance: dict, chroms: Sequence[str]) -> tuple[Drawn, Drawn]:
+        """A map in two. Where too little is left for balancing, twice as much is kept, and so on."""
+        while True:
+            try:
+                with TemporaryDirectory() as folder:
+                    low, rest = Path(folder) / "low.cool", Path(folder) / "rest.cool"
+                    degrade.degrade(path, low, settings, balance)
+                    degrade.hold_back(path, rest, settings, balance)
+                    return Drawn(low, chroms, self.window_bins), Drawn(rest, chroms, self.window_bins)
+            except InputError as error:
+                if settings.thin <= self.depths[0]:
+                    raise
+                settings = replace(settings, thin=max(self.depths[0], settings.thin / 2))
+                logger.warning("%s; one contact in %.3g is kept instead", error, settings.thin)
 
     def __len__(self) -> int:
         return len(self.tiles) * (VALIDATION_DRAWS if self.role == "validation" else 1)
@@ -174,7 +156,9 @@ class DrawnWindows(Samples):
         window["rates"], window["rates_expected"] = rest.window(tile["chrom"], first)
         if self.tracks:
             place = tile["chrom"], tile["start_bp"], tile["end_bp"]
-            window["tracks"], window["tracks_valid"] = read_tracks(self.tracks[tile["sample"]], *place, self.window_bins)
+            window["tracks"], window["tracks_valid"] = read_tracks(
+                self.tracks[tile["sample"]], *place, self.window_bins
+            )
         if self.augmentation and self.augmentation.draw(self.seed, self.epoch or 0, index)[0]:
             window = reverse(window, self.strands)
         return {key: torch.from_numpy(array) for key, array in window.items()} | {"index": torch.tensor(index)}
@@ -192,8 +176,7 @@ def training_sets(
     """Training and validation windows of an arm."""
     training = arm.training
     common = {
-        "depths": tuple(training["depths"]),
-        "balance": training["balance"],
+        "depths": network.depths,
         "seed": seed,
         "tracks": [[TrackStore(folder) for folder in folders] for folders in given.tracks],
         "strands": arm.strands,
@@ -201,7 +184,12 @@ def training_sets(
     augmentation = Augmentation(training["reverse_complement"], 0, arm.protocol)
     return (
         DrawnWindows(
-            given.maps, given.examples, "train", stride_bins=training["stride_bins"], augmentation=augmentation, **common
+            given.maps,
+            given.examples,
+            "train",
+            stride_bins=training["stride_bins"],
+            augmentation=augmentation,
+            **common,
         ),
         DrawnWindows(given.maps, given.examples, "validation", **common),
     )

@@ -24,6 +24,7 @@ class Given:
 
     samples   their names
     examples  dataset directories (`data.examples`), of tasks on whole maps
+    maps      deep maps (map.cool), of tasks that draw reads from them
     pairs     windows about pairs (`data.promoters`) and bands (`data.bands`) they are cut from, of tasks on those
     tracks    of every sample, the tracks in the order of the arm
     sequence  of the genome; None where it is not read
@@ -35,6 +36,7 @@ class Given:
     bands: tuple[Path, ...] = ()
     tracks: tuple[tuple[Path, ...], ...] = ()
     sequence: Path | None = None
+    maps: tuple[Path, ...] = ()
 
     @classmethod
     def of_files(
@@ -46,6 +48,7 @@ class Given:
         bands: Sequence[str] = (),
         tracks: Sequence[str] = (),
         sequence: Sequence[str] = (),
+        maps: Sequence[str] = (),
     ) -> "Given":
         """From a file of every folder; of tracks, each sample's one after the other."""
 
@@ -61,18 +64,21 @@ class Given:
             folders(bands),
             tuple(by_sample),
             Path(sequence[0]).parent if sequence else None,
+            tuple(map(Path, maps)),
         )
 
     def as_settings(self) -> dict:
         """As JSON holds it, for a process of its own."""
-        of_samples = {name: list(map(str, getattr(self, name))) for name in ("samples", "examples", "pairs", "bands")}
+        of_samples = {
+            name: list(map(str, getattr(self, name))) for name in ("samples", "examples", "maps", "pairs", "bands")
+        }
         tracks = [[str(path) for path in paths] for paths in self.tracks]
         return {**of_samples, "tracks": tracks, "sequence": str(self.sequence) if self.sequence else None}
 
     @classmethod
     def of_settings(cls, settings: dict) -> "Given":
         """The opposite of `as_settings`."""
-        folders = {name: tuple(map(Path, settings[name])) for name in ("examples", "pairs", "bands")}
+        folders = {name: tuple(map(Path, settings[name])) for name in ("examples", "maps", "pairs", "bands")}
         tracks = tuple(tuple(map(Path, paths)) for paths in settings["tracks"])
         sequence = Path(settings["sequence"]) if settings["sequence"] else None
         return cls(tuple(settings["samples"]), **folders, tracks=tracks, sequence=sequence)

@@ -103,6 +103,8 @@ def _scales(network: Architecture, recipes: Recipes) -> list[str]:
     needed = ["low_bias/mean_log_weight"] if "bias" in network.inputs else []
     if network.target == "oe":
         needed.append("expected")
+    if network.target == "rates":
+        return needed
     if network.target == "counts":
         needed += balanced if recipes.counts.bias == "balanced" else ["counts/ratio"]
     elif (reads_map and recipes.observed.scale == "global") or (not reads_map and network.target == "observed"):
@@ -118,7 +120,7 @@ def of_folder(folder: str | os.PathLike, name: str | None = None) -> Ready:
     Raises InputError where the folder is no model, or does not say what it reads.
     """
     arm = stored.read_config(folder)["arm"]
-    if (task := arm.get("task", "maps")) != "maps":
+    if (task := arm.get("task", "maps")) not in ("maps", "rates"):
         raise InputError(f"{folder}: a model of the task {task}, which predicts no whole maps; give another model")
     network, frozen, statistics = stored.load_arm(folder)
     if not network.predicts:

@@ -42,6 +42,7 @@ ARCHITECTURES = {
             "leave_out": 0.3,
             "reads_tracks": False,
             "control": "none",
+            "depths": [4, 256],
         },
         "choices": {"control": ["none", "shuffled"]},
         "when": {"reads_tracks": {True: {"inputs": ["map", "tracks"]}}},
@@ -156,6 +157,7 @@ class Trifold(blocks.Architecture):
     track_channels              of what it reads of tracks (`reads_tracks`: `tracks`, `tracks_valid` (B, T, W))
     leave_out                   chance of each track to be left out of a training window
     control                     "shuffled": features of bins permuted, in training anew for every window
+    depths                      one contact in so many is kept in a training map, from the least to the most
     `rates` gives the dispersion too.
     """
 
@@ -173,10 +175,18 @@ class Trifold(blocks.Architecture):
         leave_out: float,
         reads_tracks: bool,
         control: str,
+        depths: list[float],
     ):
         super().__init__()
+        least, most = depths
+        if not 1 < least <= most:
+            raise InputError(
+                f"config: the option depths is {list(depths)}: one contact in so many is kept, the smaller number first, "
+                "above 1; 4 and 256, say"
+            )
         if channels % min(GROUPS, channels):
             raise InputError(f"config: the option channels is a multiple of {GROUPS}, or below; it is {channels}")
+        self.depths = (float(least), float(most))
         self.inputs = frozenset({"map", "tracks"} if reads_tracks else {"map"})
         self.enter = nn.Conv2d(MAP_CHANNELS, channels, 3, padding=1)
         dilations = [DILATIONS[number % len(DILATIONS)] for number in range(residual_blocks)]
