@@ -255,7 +255,8 @@ def check_weights(config: dict, published) -> None:
 def _check_model_bins(name: str, folder: Path, bin_bp: int) -> None:
     """Raise InputError for the folder of a model of other bins than those of the experiment."""
     try:
-        of_model = yaml.safe_load((folder / "config.yaml").read_text())["arm"]["geometry"]["bin_bp"]
+        arm = yaml.safe_load((folder / "config.yaml").read_text())["arm"]
+        of_model = bin_bp if ARCHITECTURES[arm["architecture"]].any_bins else arm["geometry"]["bin_bp"]
     except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError):
         return  # a damaged folder is refused by the job that reads it
     if of_model != bin_bp:

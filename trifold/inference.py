@@ -51,6 +51,8 @@ T = TypeVar("T")
 
 ABSENT = "pixels beyond max_distance_bins and between chromosomes are not predicted: missing, not zero"
 DEPTH_FACTOR = 2.0  # a map this many times deeper or shallower than a model's training maps is warned about
+DOUBT = "sd"  # column of pixels: standard deviation of ln O/E
+Block = tuple[int, np.ndarray, np.ndarray | None]
 BLOCK_PIXELS = 1_000_000  # of the rows of a band that are written at once
 Scale = ObservedScale | Log10Scale | CountsScale | RateScale
 
@@ -318,10 +320,10 @@ class Predictor:
 
     def chromosome(
         self, inputs: ChromosomeInputs, progress: Callable[[int], None] = lambda tiles: None
-    ) -> tuple[np.ndarray, Iterator[tuple[int, np.ndarray]]]:
+    ) -> tuple[np.ndarray, Iterator[Block]]:
         """Which bins of a chromosome are missing (chrom_bins,), and its band on the balanced scale in blocks of rows.
 
-        A block is its first bin and (bins, max_distance_bins + 1). Windows are read and tiles blended by threads while
+        A block is its first bin, (bins, max_distance_bins + 1), and of the same shape how sure that is, or None. Windows are read and tiles blended by threads while
         the network works; the results are those of one after the other.
         progress is called with the number of tiles passed over, then after every batch with its number of tiles.
         """
@@ -338,36 +340,43 @@ class Predictor:
 
     def _blended(
         self, inputs: ChromosomeInputs, batches: list[np.ndarray], progress: Callable[[int], None]
-    ) -> Iterator[tuple[int, np.ndarray]]:
+    ) -> Iterator[Block]:
         """Blocks of rows, each as soon as no later tile reaches it."""
         crop, chrom_bins, done = self._model.crop_bins, len(inputs.missing), 0
-        band = BandMean(chrom_bins, self.max_distance_bins + 1, self._size)
+        band, doubt = BandMean(chrom_bins, self.max_distance_bins + 1, self._size), None
         ends = [*(starts[0] + crop for starts in batches[1:]), chrom_bins]
-        for starts, end, (output, scale) in zip(batches, ends, ahead(self._outputs(inputs, batches))):
+        for starts, end, (output, sd, scale) in zip(batches, ends, ahead(self._outputs(inputs, batches))):
             for start, tile in zip(starts, self._balanced((output + output.swapaxes(1, 2)) / 2, scale)):
                 band.add(start + crop, tile)
+            if sd is not None:
+                doubt = doubt or BandMean(chrom_bins, self.max_distance_bins + 1, self._size)
+                for start, tile in zip(starts, sd):
+                    doubt.add(start + crop, tile)
             progress(len(starts))
             if (end - done) * (self.max_distance_bins + 1) >= BLOCK_PIXELS or end == chrom_bins:
-                yield done, band.mean(done, end)
+                yield done, band.mean(done, end), doubt.mean(done, end) if doubt else None
                 done = end
 
     def _outputs(
         self, inputs: ChromosomeInputs, batches: list[np.ndarray]
-    ) -> Iterator[tuple[np.ndarray, Scale | None]]:
-        """(n, size, size) float64 as the network has it, batch after batch, and the scale of the maps it read."""
+    ) -> Iterator[tuple[np.ndarray, np.ndarray | None, Scale | None]]:
+        """(n, size, size) float64 as the network has it, batch after batch, how sure that is, and the scale of the maps
+        it read."""
         torch.set_num_threads(self._threads)  # OpenMP keeps the number for every thread
         for batch, scale in ahead(map(inputs.batch, batches)):
             with torch.inference_mode():
                 batch = {key: tensor.to(self._device) for key, tensor in batch.items()}
                 with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
-                    output = self._model.decode(self._model(batch))[:, 0].double().cpu().numpy()
+                    output, doubt = self._model.with_doubt(batch)
+                    output = self._model.decode(output)[:, 0].double().cpu().numpy()
             if not np.isfinite(output).all():
                 raise InputError(f"{inputs.chrom}: the model predicts values that are not numbers; train it again")
-            yield output, scale
+            yield output, None if doubt is None else doubt[:, 0].double().cpu().numpy(), scale
 
 
-def _pixels(band: np.ndarray, first: int, missing: np.ndarray, first_bin: int) -> Pixels:
-    """Sorted pixels of the rows of a band from bin `first` of its chromosome on, those of missing bins left out.
+def _pixels(band: np.ndarray, doubt: np.ndarray | None, first: int, missing: np.ndarray, first_bin: int) -> Pixels:
+    """Sorted pixels of the rows of a band from bin `first` of its chromosome on, those of missing bins left out; with
+    the column `DOUBT` where it is known.
 
     missing: of the chromosome, (chrom_bins,); first_bin: where the chromosome starts in the map.
     """
@@ -375,7 +384,8 @@ def _pixels(band: np.ndarray, first: int, missing: np.ndarray, first_bin: int) -
     present = ~missing[first + i + d]
     i, d = i[present], d[present]
     bin1 = first_bin + first + i
-    return {"bin1_id": bin1, "bin2_id": bin1 + d, "count": band[i, d]}
+    said = {} if doubt is None else {DOUBT: doubt[i, d].astype(np.float32)}
+    return {"bin1_id": bin1, "bin2_id": bin1 + d, "count": band[i, d], **said}
 
 
 def predict(
@@ -432,8 +442,8 @@ def predict(
             log.info("predicting %s", chrom)
             missing, blocks = predictor.chromosome(inputs, lambda tiles: progress(tiles, total))
             weight[first_bin[chrom] : first_bin[chrom] + len(missing)] = np.where(missing, np.nan, 1.0)
-            for first, band in blocks:
-                yield _pixels(band, first, missing, first_bin[chrom])
+            for first, band, doubt in blocks:
+                yield _pixels(band, doubt, first, missing, first_bin[chrom])
 
     known = {"max_distance_bins": predictor.max_distance_bins, "scale": "balanced", "absent": ABSENT}
     metadata = {"trifold": {**(metadata or {}), **known}}
@@ -467,8 +477,10 @@ def enhance(
     facts = dict(ready.facts)
     if low_map is not None and ready.contacts_per_bin and "map" in ready.network.inputs:
         contacts_per_bin = summary.read(Path(low_map))["contacts_per_bin"]
-        facts |= {"contacts_per_bin": contacts_per_bin, "trained_contacts_per_bin": ready.contacts_per_bin}
-        if advice := depth_advice(contacts_per_bin, ready.contacts_per_bin, ready.low_bin_bp):
+        shallowest, deepest = ready.contacts_per_bin
+        trained = min(max(contacts_per_bin, shallowest), deepest)
+        facts |= {"contacts_per_bin": contacts_per_bin, "trained_contacts_per_bin": trained}
+        if advice := depth_advice(contacts_per_bin, trained, ready.low_bin_bp):
             log.warning("%s: %s", called or low_map, advice)
     predict(
         ready.network,

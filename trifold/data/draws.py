@@ -20,9 +20,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from trifold.architectures import with_options
 from trifold.arm import Arm
 from trifold.config import Degradation
-from trifold.data import degrade
+from trifold.data import degrade, summary
 from trifold.data.augment import Augmentation, reverse
 from trifold.data.balance import BALANCE
 from trifold.data.given import Given, Reader
@@ -165,9 +166,14 @@ class DrawnWindows(Samples):
 
 
 def statistics_of(arm: Arm, geometry: dict, given: Given) -> dict:
-    """What a model must know of its data: the geometry, the names of its tracks."""
+    """What a model must know of its data: the geometry, the names of its tracks, and how deep its maps were, contacts per
+    bin of the shallowest and of the deepest."""
     statistics = json.loads((given.examples[0] / "statistics.json").read_text())
-    return {**statistics, "tracks": list(arm.tracks)}
+    known = with_options(arm.architecture, arm.options, arm.protocol, arm.task).options
+    least, most = {**known, **arm.options}["depths"]
+    deep = [summary.read(path)["contacts_per_bin"] for path in given.maps]
+    drawn = [min(deep) / most, max(deep) / least]
+    return {**statistics, "tracks": list(arm.tracks), "drawn_contacts_per_bin": drawn}
 
 
 def training_sets(

@@ -66,6 +66,11 @@ class Architecture(nn.Module):
         """A network of the architecture; one whose options choose among several classes overrides it."""
         return cls(geometry, **settings)
 
+    def with_doubt(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """What `forward` gives, and how sure that is: the standard deviation of its logarithm, of the same shape; None
+        of a network that does not say."""
+        return self(batch), None
+
     def encode(self, target: Tensor) -> Tensor:
         return target
 

@@ -16,7 +16,7 @@ from trifold.config import CountsRecipe, Geometry, ObservedRecipe, OERecipe, Rec
 from trifold.data import examples
 from trifold.errors import InputError
 from trifold.genome import n_bins
-from trifold.io.cool import chromsizes_of
+from trifold.io.cool import bin_width, chromsizes_of, open_map
 from trifold.models import published, stored
 from trifold.models.blocks import Architecture
 
@@ -35,7 +35,8 @@ LENGTH_SHARE = 0.99  # of the genome that a window may not be too long for
 class Ready:
     """A network in eval mode, and how what it reads is prepared.
 
-    contacts_per_bin  of the low maps it was trained on (`data.summary`); None where it was not trained
+    contacts_per_bin  of the low maps it was trained on (`data.summary`), from the shallowest to the deepest; None where
+                      it was not trained
     facts             what a file it writes says of it: arm, architecture, version, what was assumed
     track_bp          bin of the tracks it reads, bp; None: that of the map
     """
@@ -45,7 +46,7 @@ class Ready:
     recipes: Recipes
     coarsen: int
     statistics: dict
-    contacts_per_bin: float | None = None
+    contacts_per_bin: tuple[float, float] | None = None
     facts: dict = field(default_factory=dict)
     track_bp: int | None = None
 
@@ -64,9 +65,18 @@ class Ready:
         """Of "map", "sequence", "tracks", "bias"."""
         return self.network.inputs
 
+    @property
+    def any_bins(self) -> bool:
+        """Whether it serves maps of any bin width."""
+        return ARCHITECTURES[self.facts["architecture"]].any_bins
+
     def for_map(self, low_map: str | os.PathLike) -> "Ready":
-        """Itself: it knows its scales."""
-        return self
+        """Itself: it knows its scales; one that serves any bins takes those of the map."""
+        return self.at(bin_width(open_map(low_map))) if self.any_bins else self
+
+    def at(self, bin_bp: int) -> "Ready":
+        """Itself, for maps of a bin width."""
+        return replace(self, geometry=replace(self.geometry, bin_bp=bin_bp))
 
     def check_bins(self, bin_bp: int) -> None:
         """Raises InputError where deep maps of an experiment have other bins than those the model predicts."""
@@ -75,6 +85,10 @@ class Ready:
                 f"config: arms/{self.name}: its model predicts bins of {self.geometry.bin_bp} bp, and geometry/bin_bp "
                 f"is {bin_bp}; give the arm a model of that bin width, or the experiment its bins"
             )
+
+
+def _one_depth(contacts_per_bin: float | None) -> tuple[float, float] | None:
+    return None if contacts_per_bin is None else (contacts_per_bin, contacts_per_bin)
 
 
 def _ready(network: Architecture, statistics: dict, source: str, track_bp: int | None = None, **facts) -> Ready:
@@ -87,13 +101,14 @@ def _ready(network: Architecture, statistics: dict, source: str, track_bp: int |
     try:
         geometry, recipes = from_dict(Geometry, statistics["geometry"]), from_dict(Recipes, statistics["recipes"])
         depth = statistics["low"]["contacts_per_bin"]
+        depths = tuple(statistics.get("drawn_contacts_per_bin", (depth, depth)))
         for name in _scales(network, recipes):
             part, _, field_name = name.partition("/")
             _ = statistics[part][field_name] if field_name else statistics[part]
     except (KeyError, TypeError, AttributeError) as error:
         raise stored.damaged(source, f"lacks or garbles what the model needs ({error})") from error
     # What is fitted at once is fitted to a depth too.
-    trained_depth = depth if ARCHITECTURES[facts["architecture"]].fitted else None
+    trained_depth = depths if ARCHITECTURES[facts["architecture"]].fitted else None
     return Ready(network.eval(), geometry, recipes, statistics["coarsen"], statistics, trained_depth, facts, track_bp)
 
 
@@ -130,7 +145,7 @@ def of_folder(folder: str | os.PathLike, name: str | None = None) -> Ready:
     ready = _ready(network, statistics, f"{folder}/statistics.json", arm.get("track_bp"), **facts)
     imported = published.of_architecture(arm["architecture"]).get(arm.get("weights"))
     if imported:  # the statistics are not those of its training
-        return replace(ready, contacts_per_bin=imported.expects.get("contacts_per_bin"))
+        return replace(ready, contacts_per_bin=_one_depth(imported.expects.get("contacts_per_bin")))
     return ready
 
 
@@ -178,7 +193,8 @@ class PublishedFile:
         assumed = f"the deep map has {depth} times the contacts of this one; contacts {bias}"
         facts = {"arm": self.path.stem, "architecture": self.known.architecture, "weights": self.name}
         facts["assumed"] = assumed
-        return Ready(network, geometry, recipes, 1, statistics, self.known.expects.get("contacts_per_bin"), facts)
+        depth = _one_depth(self.known.expects.get("contacts_per_bin"))
+        return Ready(network, geometry, recipes, 1, statistics, depth, facts)
 
 
 def of_published(path: str | os.PathLike) -> PublishedFile:

@@ -18,6 +18,8 @@ In training each is left out of a window with the chance `leave_out`, and a vect
 for a track that a map comes without. `control: shuffled` gives bins the features of other bins of their window.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -35,6 +37,7 @@ ARCHITECTURES = {
         "target": "rates",
         "tasks": {"rates": {}},
         "least_window_bins": 16,
+        "any_bins": True,
         "options": {
             "channels": 24,
             "residual_blocks": 6,
@@ -55,6 +58,7 @@ ARCHITECTURES = {
 SIGMAS_BINS = (1.0, 2.0, 4.0)
 PRIOR_COUNTS = 1.0  # contacts under a Gaussian that its ratio is drawn towards 0 with
 LEAST_EXPECTED = 1e-6
+LEAST_DISPERSION, LARGEST_DISPERSION = math.exp(-9), math.exp(3)
 MAP_CHANNELS = len(SIGMAS_BINS) + 5
 DILATIONS = (1, 2, 4, 8)
 GROUPS = 8
@@ -231,3 +235,10 @@ class Trifold(blocks.Architecture):
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
         return self.rates(batch)[0]
+
+    def with_doubt(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """ln O/E and its standard deviation: a rate of relative variance a is gamma distributed, and ln of it has the
+        variance trigamma(1 / a)."""
+        log_oe, log_dispersion = self.rates(batch)
+        number = torch.exp(-log_dispersion).clamp(1 / LARGEST_DISPERSION, 1 / LEAST_DISPERSION)
+        return log_oe, torch.polygamma(1, number).sqrt()

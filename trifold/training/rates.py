@@ -5,16 +5,12 @@ network says. The rate is what is expected there times O/E. Contacts are counts 
 say weighs little, and no balancing makes its noise larger.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
 from trifold.models.blocks import pixel_mask
+from trifold.models.trifold import LARGEST_DISPERSION, LEAST_DISPERSION
 from trifold.training.regression import Regression, window_pearson
-
-LEAST_DISPERSION, LARGEST_DISPERSION = math.exp(-9), math.exp(3)
-
 
 def negative_binomial_loss(counts: Tensor, rate: Tensor, dispersion: Tensor) -> Tensor:
     """Minus ln of the probability of counts of mean `rate` and variance rate + dispersion · rate²; elementwise."""
