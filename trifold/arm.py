@@ -15,6 +15,7 @@ class Arm:
     architecture, task, protocol, options   the network; what it is taught; as published or corrected
     degradation                low map it reads; of whole maps
     samples, test_samples      samples it is trained on, and scored on
+    also                       data sets of other experiments that it is trained on too
     tracks                     names of the tracks it reads, in order
     backbones, loss_networks   role -> arm
     pretrained                 arm whose weights it starts from; pretrained_parts: what of them
@@ -41,6 +42,7 @@ class Arm:
     degradation: str
     samples: tuple[str, ...]
     test_samples: tuple[str, ...]
+    also: tuple[str, ...]
     tracks: tuple[str, ...]
     backbones: dict[str, str]
     loss_networks: dict[str, str]
@@ -66,7 +68,7 @@ class Arm:
         """What a result of it depends on, as plain settings: neither where it is trained, nor what it is scored on."""
         kept = {key: value for key, value in asdict(self).items() if key not in _NOT_THE_MODEL}
         training = {key: value for key, value in self.training.items() if key not in WHERE}
-        listed = {name: list(kept[name]) for name in ("samples", "tracks")}
+        listed = {name: list(kept[name]) for name in ("samples", "also", "tracks")}
         strands = [list(pair) for pair in self.strands]
         return {**kept, **listed, "strands": strands, "training": training}
 

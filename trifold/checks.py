@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from trifold import loss_terms, plan
-from trifold.architectures import check_window, crop_of
+from trifold.architectures import ARCHITECTURES, check_window, crop_of
 from trifold.arm import Arm
 from trifold.config import CEILINGS
 from trifold.errors import InputError
@@ -234,8 +234,15 @@ def _check_comparison(config: dict, arms: dict[str, Arm]) -> None:
 
 
 def check_weights(config: dict, published) -> None:
-    """Raise InputError for an arm whose weights are neither a published file nor the folder of a model."""
+    """Raise InputError for an arm whose weights are neither a published file nor the folder of a model, and for data
+    sets of other experiments that are not there."""
     for name, arm in config["arms"].items():
+        for folder in arm.get("also", ()):
+            if not (record := Path(folder, "artifact.json")).is_file():
+                raise InputError(
+                    f"config: arms/{name}/also: {record} is not there; run that experiment first (its target data), or "
+                    "leave the data set out"
+                )
         if (weights := arm.get("weights")) is None or weights in published:
             continue
         if Path(weights).name in published or Path(weights).is_file() or weights.startswith("weights_"):

@@ -36,8 +36,8 @@ from trifold.data import summary
 from trifold.data.balance import BALANCE
 from trifold.data.examples import log_bias
 from trifold.data.normalise import CountsScale, Log10Scale, ObservedScale, contacts, low_factor, observed, upsample
-from trifold.data.sequence import SequenceStore, bins_with_n
 from trifold.data.rates import RateScale, expected_counts, expected_of
+from trifold.data.sequence import SequenceStore, bins_with_n
 from trifold.data.tracks import TrackStore, check_chromosomes, read_tracks
 from trifold.errors import InputError
 from trifold.genome import n_bins, some_of
@@ -323,8 +323,9 @@ class Predictor:
     ) -> tuple[np.ndarray, Iterator[Block]]:
         """Which bins of a chromosome are missing (chrom_bins,), and its band on the balanced scale in blocks of rows.
 
-        A block is its first bin, (bins, max_distance_bins + 1), and of the same shape how sure that is, or None. Windows are read and tiles blended by threads while
-        the network works; the results are those of one after the other.
+        A block is its first bin, (bins, max_distance_bins + 1), and of the same shape how sure that is, or None.
+        Windows are read and tiles blended by threads while the network works; the results are those of one after the
+        other.
         progress is called with the number of tiles passed over, then after every batch with its number of tiles.
         """
         crop, window_bins, chrom_bins = self._model.crop_bins, self._sources.geometry.window_bins, len(inputs.missing)

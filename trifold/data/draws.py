@@ -1,8 +1,8 @@
 """Windows whose reads are drawn anew every epoch: a low map of the deep one, and the reads that it does not have.
 
 A draw thins the whole deep map, balances what is left and what is held back (`data.degrade`), and cuts both into the
-windows of the examples (their places, roles and valid bins; their maps are not read). How much a draw keeps, one contact
-in `thin`, is log-uniform between the two `depths` of a training, so that a network sees every depth.
+windows of the examples (their places, roles and valid bins; their maps are not read). How much a draw keeps, one
+contact in `thin`, is log-uniform between the two `depths` of a network, so that it sees every depth.
 
 Of every pixel there are contacts and those expected there: the mean of the balanced map at its distance, over the
 balancing weights of its two bins; 0 where a bin has no weight. Both are free of the units of balancing.
@@ -88,16 +88,22 @@ class DrawnWindows(Samples):
         self.maps, self.depths, self.seed = [Path(path) for path in maps], depths, seed
         self.balance = [balancing_of(path) for path in self.maps]
         self.tracks, self.strands, self.augmentation, self.role = tracks, strands, augmentation, role
-        geometry = json.loads((Path(examples[0]) / "statistics.json").read_text())["geometry"]
-        self.bin_bp, self.window_bins = geometry["bin_bp"], geometry["window_bins"]
-        tables = [
-            read_table(Path(folder) / "tiles.tsv").assign(sample=number) for number, folder in enumerate(examples)
-        ]
+        geometries = [json.loads((Path(folder) / "statistics.json").read_text())["geometry"] for folder in examples]
+        self.bin_bp, self.window_bins = [one["bin_bp"] for one in geometries], geometries[0]["window_bins"]
+        for folder, one in zip(examples, geometries):
+            if one["window_bins"] != self.window_bins:
+                raise InputError(
+                    f"{folder}: windows of {one['window_bins']} bins, and {self.window_bins} in {examples[0]}; data "
+                    "sets of one training need the same geometry/window_bins"
+                )
+        tables = [read_table(Path(folder) / "tiles.tsv") for folder in examples]
+        tables = [table.assign(sample=number) for number, table in enumerate(tables)]
         self._valid = [np.load(Path(folder) / "valid.npy", mmap_mode="r") for folder in examples]
         tiles = pd.concat([table.assign(row=np.arange(len(table))) for table in tables], ignore_index=True)
         tiles = tiles[tiles["role"] == role]
         if stride_bins:
-            tiles = tiles[tiles["start_bp"] % (stride_bins * self.bin_bp) == 0]
+            step_bp = stride_bins * np.array(self.bin_bp)[tiles["sample"]]
+            tiles = tiles[tiles["start_bp"] % step_bp == 0]
         if tiles.empty:
             raise InputError(f"{examples[0]}: no {role} window; give the split longer regions, or a smaller window")
         self.tiles, self.epoch = tiles.reset_index(drop=True), None
@@ -151,26 +157,34 @@ class DrawnWindows(Samples):
         draw, at = divmod(index, len(self.tiles))
         tile = self.tiles.iloc[at]
         low, rest = self._draws[draw % len(self._draws)][tile["sample"]]
-        first = tile["start_bp"] // self.bin_bp
+        first = tile["start_bp"] // self.bin_bp[tile["sample"]]
         window = {"valid": np.array(self._valid[tile["sample"]][tile["row"]])}
         window["map"], window["map_expected"] = low.window(tile["chrom"], first)
         window["rates"], window["rates_expected"] = rest.window(tile["chrom"], first)
-        if self.tracks:
-            place = tile["chrom"], tile["start_bp"], tile["end_bp"]
-            window["tracks"], window["tracks_valid"] = read_tracks(
-                self.tracks[tile["sample"]], *place, self.window_bins
-            )
+        place = tile["chrom"], tile["start_bp"], tile["end_bp"]
+        if tile["sample"] < len(self.tracks):
+            stores = self.tracks[tile["sample"]]
+            window["tracks"], window["tracks_valid"] = read_tracks(stores, *place, self.window_bins)
+        elif self.tracks:  # a map of another experiment comes without them
+            shape = len(self.tracks[0]), self.window_bins
+            window["tracks"], window["tracks_valid"] = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=bool)
         if self.augmentation and self.augmentation.draw(self.seed, self.epoch or 0, index)[0]:
             window = reverse(window, self.strands)
         return {key: torch.from_numpy(array) for key, array in window.items()} | {"index": torch.tensor(index)}
 
 
-def statistics_of(arm: Arm, geometry: dict, given: Given) -> dict:
-    """What a model must know of its data: the geometry, the names of its tracks, and how deep its maps were, contacts per
-    bin of the shallowest and of the deepest."""
-    statistics = json.loads((given.examples[0] / "statistics.json").read_text())
+def depths_of(arm: Arm) -> tuple[float, float]:
+    """Of every contact of a map, one in so many is kept: the least and the largest number."""
     known = with_options(arm.architecture, arm.options, arm.protocol, arm.task).options
     least, most = {**known, **arm.options}["depths"]
+    return least, most
+
+
+def statistics_of(arm: Arm, geometry: dict, given: Given) -> dict:
+    """What a model must know of its data: the geometry, the names of its tracks, and how deep its maps were, contacts
+    per bin of the shallowest and of the deepest."""
+    statistics = json.loads((given.examples[0] / "statistics.json").read_text())
+    least, most = depths_of(arm)
     deep = [summary.read(path)["contacts_per_bin"] for path in given.maps]
     drawn = [min(deep) / most, max(deep) / least]
     return {**statistics, "tracks": list(arm.tracks), "drawn_contacts_per_bin": drawn}
@@ -182,7 +196,7 @@ def training_sets(
     """Training and validation windows of an arm."""
     training = arm.training
     common = {
-        "depths": network.depths,
+        "depths": depths_of(arm),
         "seed": seed,
         "tracks": [[TrackStore(folder) for folder in folders] for folders in given.tracks],
         "strands": arm.strands,

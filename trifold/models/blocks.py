@@ -71,6 +71,10 @@ class Architecture(nn.Module):
         of a network that does not say."""
         return self(batch), None
 
+    def rates(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Of a network of rates: ln O/E, and ln of the variance of the rate over its square, of one shape."""
+        raise NotImplementedError
+
     def encode(self, target: Tensor) -> Tensor:
         return target
 
@@ -125,6 +129,8 @@ class Architecture(nn.Module):
         return output
 
 
+# Of a rate's variance over its square: what lies beyond is as good as the ends.
+LEAST_DISPERSION, LARGEST_DISPERSION = 1e-4, 20.0
 A = TypeVar("A", bound=type[Architecture])
 Maps = TypeVar("Maps", Tensor, np.ndarray)
 

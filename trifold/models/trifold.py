@@ -1,24 +1,22 @@
 """Low map and, where there are any, tracks -> the rate of contacts of every pixel, and how sure that is.
 
-Our own model; no paper has it. What it reads is free of units, so that one set of weights serves maps of any depth, bin
-width and organism: of every pixel its contacts n and those expected there, e (the mean of the map at that distance, over
-the balancing weights of the two bins), from which everything else follows:
+Our own model; no paper has it. What it reads is free of units, so that one set of weights serves maps of any depth,
+bin width and organism: of every pixel its contacts n and those expected there, e (the mean of the map at that distance,
+over the balancing weights of the two bins), from which everything else follows:
 
-- ln of smoothed n over smoothed e, for Gaussians of several widths, each drawn towards 0 where few contacts are under it;
+- ln of smoothed n over smoothed e, under Gaussians of several widths, each drawn towards 0 where contacts are few;
 - how far n lies from e, in standard deviations of a Poisson count; ln(1 + n); ln e, which holds depth and bias;
 - ln distance in bins, and which pixels there are.
 
-It predicts ln O/E: a mixture of the smoothed maps, chosen pixel by pixel, and a residual on it. Beside it the variance of
-the rate itself, relative to its square, with which contacts are negative binomial: the Poisson's noise is not in it.
-The loss (`trifold.training.rates`) is the likelihood of contacts that the low map does not have, as counts: expected
-there, and balancing weights, are factors of the rate, and no noise of balancing is in a target.
+It predicts ln O/E: a mixture of the smoothed maps, chosen pixel by pixel, and a residual on it. Beside it the variance
+of the rate itself, relative to its square, with which contacts are negative binomial: the Poisson's noise is not in it.
+The loss (`trifold.training.rates`) is the likelihood of contacts that the low map does not have, as counts: what is
+expected, and balancing weights, are factors of the rate, and no noise of balancing is in a target.
 
 Tracks, any number of them and known by their names, enter as features of the two bins of a pixel, added and multiplied.
 In training each is left out of a window with the chance `leave_out`, and a vector of its own stands for it, as it does
 for a track that a map comes without. `control: shuffled` gives bins the features of other bins of their window.
 """
-
-import math
 
 import torch
 import torch.nn.functional as F
@@ -58,9 +56,9 @@ ARCHITECTURES = {
 SIGMAS_BINS = (1.0, 2.0, 4.0)
 PRIOR_COUNTS = 1.0  # contacts under a Gaussian that its ratio is drawn towards 0 with
 LEAST_EXPECTED = 1e-6
-LEAST_DISPERSION, LARGEST_DISPERSION = math.exp(-9), math.exp(3)
 MAP_CHANNELS = len(SIGMAS_BINS) + 5
 DILATIONS = (1, 2, 4, 8)
+LOG_DISPERSION = -3.0  # at the start
 GROUPS = 8
 SHUFFLE_SEED = 1
 
@@ -108,7 +106,7 @@ def map_features(counts: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Residual(nn.Module):
-    """(B, C, W, W): two convolutions `dilation` pixels apart, normalised over groups of channels: no batch is needed."""
+    """(B, C, W, W): two convolutions `dilation` pixels apart, each after a norm over groups of channels."""
 
     def __init__(self, channels: int, dilation: int):
         super().__init__()
@@ -117,7 +115,7 @@ class Residual(nn.Module):
         self.second = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation)
         self.norms = nn.ModuleList(nn.GroupNorm(groups, channels) for _ in range(2))
         nn.init.zeros_(self.second.weight)  # it starts as the identity
-        nn.init.zeros_(self.second.bias)
+        nn.init.zeros_(self.second.get_parameter("bias"))
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.first(F.relu(self.norms[0](x)))
@@ -127,8 +125,8 @@ class Residual(nn.Module):
 class BinFeatures(nn.Module):
     """Tracks (B, T, W) and where they have a value (B, T, W) -> features of bins (B, C, W): those of the tracks, added.
 
-    A track is read as ln(1 + x / its mean in the window), whatever its unit. Each goes through the same small network; a
-    vector of its name is added to what it says, and another stands for it where it is not there.
+    A track is read as ln(1 + x / its mean in the window), whatever its unit. Each goes through the same small network;
+    a vector of its name is added to what it says, and another stands for it where it is not there.
     """
 
     def __init__(self, tracks: int, channels: int, leave_out: float):
@@ -185,8 +183,8 @@ class Trifold(blocks.Architecture):
         least, most = depths
         if not 1 < least <= most:
             raise InputError(
-                f"config: the option depths is {list(depths)}: one contact in so many is kept, the smaller number first, "
-                "above 1; 4 and 256, say"
+                f"config: the option depths is {list(depths)}: one contact in so many is kept, the smaller number "
+                "first, above 1; 4 and 256, say"
             )
         if channels % min(GROUPS, channels):
             raise InputError(f"config: the option channels is a multiple of {GROUPS}, or below; it is {channels}")
@@ -198,9 +196,9 @@ class Trifold(blocks.Architecture):
         # Of every pixel: how the smoothed maps are mixed, the residual, ln of the relative variance.
         self.leave = nn.Conv2d(channels, len(SIGMAS_BINS) + 2, 1)
         nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)
+        nn.init.zeros_(bias := self.leave.get_parameter("bias"))
         with torch.no_grad():
-            self.leave.bias[-1] = -3.0
+            bias[-1] = LOG_DISPERSION
         self.tracks = None
         if reads_tracks:
             self.tracks = BinFeatures(len(statistics["tracks"]), track_channels, leave_out)
@@ -240,5 +238,5 @@ class Trifold(blocks.Architecture):
         """ln O/E and its standard deviation: a rate of relative variance a is gamma distributed, and ln of it has the
         variance trigamma(1 / a)."""
         log_oe, log_dispersion = self.rates(batch)
-        number = torch.exp(-log_dispersion).clamp(1 / LARGEST_DISPERSION, 1 / LEAST_DISPERSION)
+        number = torch.exp(-log_dispersion).clamp(1 / blocks.LARGEST_DISPERSION, 1 / blocks.LEAST_DISPERSION)
         return log_oe, torch.polygamma(1, number).sqrt()

@@ -8,9 +8,9 @@ say weighs little, and no balancing makes its noise larger.
 import torch
 from torch import Tensor
 
-from trifold.models.blocks import pixel_mask
-from trifold.models.trifold import LARGEST_DISPERSION, LEAST_DISPERSION
+from trifold.models.blocks import LARGEST_DISPERSION, LEAST_DISPERSION, pixel_mask
 from trifold.training.regression import Regression, window_pearson
+
 
 def negative_binomial_loss(counts: Tensor, rate: Tensor, dispersion: Tensor) -> Tensor:
     """Minus ln of the probability of counts of mean `rate` and variance rate + dispersion · rate²; elementwise."""
