@@ -34,7 +34,6 @@ ARCHITECTURES = {
         "inputs": ["map"],
         "target": "rates",
         "tasks": {"rates": {}},
-        "least_window_bins": 16,
         "any_bins": True,
         "options": {
             "channels": 24,
