@@ -17,7 +17,7 @@ import pytest
 import torch
 import yaml
 from fitted import fit_model
-from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from trifold.config import WHERE, Geometry, Training, placed
 from trifold.data.samples import Samples
@@ -293,13 +293,13 @@ def test_clips_gradients_after_the_backward_pass(tmp_path):
 
 
 def test_one_cycle_moves_rate_and_first_beta_from_step_to_step(tmp_path):
-    """Every step of the optimiser has torch's own; the second of two accumulated batches does not count."""
+    """Every step of the optimiser has torch's own, the last of an epoch, of one batch in place of two, too."""
     seen = []
 
     def note(optimiser, *_):
         seen.append((optimiser.param_groups[0]["lr"], *optimiser.param_groups[0]["betas"]))
 
-    hook = register_optimizer_step_pre_hook(note)
+    hook = register_optimizer_step_post_hook(note)
     try:
         train(tmp_path, "vehicle", replace(SETTINGS, epochs=17, batch_size=2, optimiser="adamw", schedule="one-cycle"))
     finally:
