@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import yaml
 from parity.recipe import fill_multimodal
 
+from trifold import plan, settings
+from trifold.architectures import ARCHITECTURES
 from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import registry
@@ -109,6 +112,36 @@ def test_released_networks_have_the_released_size(task, trunk, number):
         for read in ({"tracks": ["dnase"]}, {"tracks": ["atac", "dnase"], "dna": False})
     ]
     assert sizes == [number, number - 3 * 10 * 256]
+
+
+@pytest.mark.parametrize(
+    ("task", "batch_size", "accumulate", "window_bp"), [("window", 1, 2, 10**6), ("cage", 2, 16, 250_000)]
+)
+def test_trainings_are_the_released_ones_and_corrected_steps_have_as_many_bases(
+    task, batch_size, accumulate, window_bp
+):
+    training = ARCHITECTURES["epcot"].at(task).training
+    common = {"optimiser": "adamw", "learning_rate": 3e-4, "weight_decay": 1e-6, "schedule": "one-cycle", "epochs": 40}
+    for protocol in ("published", "corrected"):
+        assert training[protocol].items() >= common.items()
+    published, corrected = ({key: each[key] for key in ("batch_size", "accumulate")} for each in training.values())
+    assert published == {"batch_size": batch_size, "accumulate": accumulate}
+    assert corrected == {"batch_size": batch_size * accumulate * window_bp // 250_000, "accumulate": 1}
+
+
+def test_the_papers_lstm_of_cage_is_trained_at_a_constant_rate(repository):
+    """As released; all else by the cycle. Every row has its arm of either protocol and cell line."""
+    config = settings.complete(yaml.safe_load((repository / "experiments/mixhic2025.yaml").read_text()), repository)
+    arms = {name: arm for name, arm in plan.resolve(config).items() if arm.architecture == "epcot"}
+    assert len(arms) == 2 * 2 * 2 * 2 * 2  # tasks, trunks, DNA, protocols, cell lines
+    for arm in arms.values():
+        constant = (arm.task, arm.options["trunk"]) == ("cage", "lstm")
+        assert arm.training["schedule"] == ("constant" if constant else "one-cycle")
+        assert arm.tracks == ("atac", "dnase")
+        assert ("sequence" in plan.traits_of(arm).inputs) == ("-dna" in arm.name)
+        (table,) = {"window": ["table2"], "cage": ["table4"]}[arm.task]
+        row = {"lstm": "EPCOT-LSTM", "transformer": "EPCOT-transformer"}[arm.options["trunk"]]
+        assert arm.name in config["mixhic2025"]["tables"][table][f"{row} with DNA" if "-dna" in arm.name else row]
 
 
 # ---------------------------------------------------------------- windows of a map and tracks

@@ -50,7 +50,8 @@ arms:
     architecture: epcot
     task: window
     options:
-      {trunk: lstm, channels: [4, 4, 4], hidden_dim: 8, heads: 2, layers: 1, embed_dim: 8, pixel_channels: 4, pool_bins: 1}
+      {trunk: lstm, channels: [4, 4, 4], hidden_dim: 8, heads: 2, layers: 1, embed_dim: 8, pixel_channels: 4,
+       pool_bins: 1}
     training: {epochs: 1, batch_size: 8, accumulate: 1}
     on_demand: true
   cage-nearest: {architecture: nearest, on_demand: true}

@@ -18,7 +18,8 @@ Neither MIX-HIC's text nor its code says how EPCOT came to windows of 250 kb and
 
 - MIX-HIC gives all systems the same two tracks, and no DNA. `dna` false leaves the bases out; tracks are those of the
   arm. The released network is `dna` true with the one track DNase.
-- A track has one value for some 100 bp here; each of its bases gets it. The released input has a value for every base.
+- A track has one value for some 100 bp here, as log2(x + 1) like those of all systems (`log_tracks`); each of its bases
+  gets it. The released input has the coverage of every base.
 - Windows of these tasks are on the diagonal, both stretches are the same, and the first is read.
 - What lies outside of a window is not known: the flanks of its first and last bin are zeros, as the released ones are
   at the ends of a chromosome. No border is cut off; released maps lose 4 of 200 bins at either end, CAGE 25 of 250.
@@ -46,7 +47,7 @@ LEAST_BP = 388  # of which the convolutions leave one position
 MAX_DISTANCE = 10  # bins, beyond which pixels have the same embedding
 TOWER_KERNEL = 9
 KEY_WIDTH = 64  # of a head of the CAGE transformer
-# As released; of batch norm, dropout and so on there is nothing to choose.
+# As released, in both tasks; `layers` None: as many as the trunk has in the task.
 OPTIONS = {
     "trunk": "transformer",
     "dna": True,
@@ -57,7 +58,7 @@ OPTIONS = {
     "pool_bins": 5,
     "flank_bp": 300,
 }
-# One cycle whose second half stays at the largest rate (`training.regression.one_cycle`).
+# One cycle, which with the released factors stays at the largest rate (`training.regression.one_cycle`).
 TRAINING = {
     "epochs": 40,
     "learning_rate": 3e-4,
@@ -138,7 +139,9 @@ def positions_of(length_bp: int) -> int:
     return length
 
 
-def pre_norm_layers(dim: int, heads: int, width: int, layers: int, dropout: float, norm: nn.Module | None = None):
+def pre_norm_layers(
+    dim: int, heads: int, width: int, layers: int, dropout: float, norm: nn.Module | None = None
+) -> nn.TransformerEncoder:
     """torch's own transformer layers on (B, n, dim), normalised before each part, feed-forward `width` wide."""
     layer = nn.TransformerEncoderLayer(dim, heads, width, dropout, batch_first=True, norm_first=True)
     return nn.TransformerEncoder(layer, layers, norm, enable_nested_tensor=False)
