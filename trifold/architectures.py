@@ -42,6 +42,7 @@ class Traits:
     least_window_bins   smaller windows leave nothing
     window_step         what a window is a multiple of, bins, or the option that says so; `least_steps` of the option's
                         are the smallest window
+    bin_step            option that says what a bin of the map is a multiple of, bp
     halved_by           option with an entry for every halving of the cropped window; two pixels must be left
     backbones           roles of the trained arms it stands on, (needed, allowed)
     options             hyper-parameter -> default, as published; None: the protocol decides
@@ -68,6 +69,7 @@ class Traits:
     least_window_bins: int = 8
     window_step: int | str = 1
     least_steps: int = 1
+    bin_step: str | None = None
     halved_by: str | None = None
     backbones: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     options: dict = field(default_factory=dict)

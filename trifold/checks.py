@@ -199,6 +199,17 @@ def _check_pairs(config: dict, arms: dict[str, Arm]) -> None:
                 f"config: tracks/bin_bp {track_bp} does not divide geometry/bin_bp {bin_bp}; the arm {name!r} reads "
                 "whole bins of its tracks: choose a divisor"
             )
+        traits = plan.traits_of(arm)
+        if traits.inputs == {"tracks"} and not arm.tracks:
+            raise InputError(
+                f"config: arms/{name}/tracks: missing, and {arm.architecture!r} reads nothing else; name tracks of its "
+                f"samples, or of all such arms under shared/{arm.architecture}/tracks"
+            )
+        if traits.bin_step and bin_bp % (step := {**traits.options, **arm.options}[traits.bin_step]):
+            raise InputError(
+                f"config: arms/{name}/options/{traits.bin_step}: {step} does not divide geometry/bin_bp {bin_bp}; "
+                f"{arm.architecture!r} cuts a bin into so many equal ones: choose a divisor"
+            )
         if arm.window_bins % 2:
             raise InputError(
                 f"config: arms/{name}/window_bins: {arm.window_bins} is odd; windows about a pair are even"

@@ -45,6 +45,7 @@ HELD = {
     "hicfoundation-mae": {"hicfoundation", "similarity", "checkpoint", "blocks"},
     "hicfoundation-seq": {"lau", "hicfoundation", "similarity", "checkpoint", "blocks"},
     "mixhic": {"mixhic", "blocks"},
+    "epcot": {"epcot", "blocks"},
 }
 
 

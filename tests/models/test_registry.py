@@ -50,6 +50,9 @@ OPTIONS = {
     "hicfoundation-seq": {"sequence_channels": [8, 8, 8], "sequence_pool": 2} | VIT,
     "hicfoundation-mae": VIT,
     "mixhic": {"embed_dim": 8, "heads": 2, "depth": 1},
+    "epcot": {"channels": [4, 4, 8], "hidden_dim": 12, "heads": 2, "layers": 1, "pool_bins": 2}
+    | {"embed_dim": 12, "trunk_heads": 2},
+    "epcot/window": {"pixel_channels": 4, "tower_blocks": 2},
 }
 # What the released code predicts need not be symmetric.
 ASYMMETRIC = {("vehicle", "published"), ("hicplus", "published"), ("deephic", "published"), ("hicsr", "published")} | {
@@ -89,7 +92,8 @@ def make(name: str, protocol: str, geometry: Geometry, task: str = "maps", **opt
     if name == "hybrid":
         backbones = {"sequence": make("akita", protocol, geometry), "image": make("vehicle", protocol, geometry)}
     statistics = STATISTICS if TASKS[task].whole_maps else PAIR_STATISTICS
-    return registry.build(name, geometry, OPTIONS.get(name, {}) | options, statistics, backbones, protocol, task)
+    small = OPTIONS.get(name, {}) | OPTIONS.get(f"{name}/{task}", {})
+    return registry.build(name, geometry, small | options, statistics, backbones, protocol, task)
 
 
 def make_batch(geometry: Geometry, windows: int = 2, coarsen: int = 2) -> dict[str, torch.Tensor]:
@@ -125,9 +129,10 @@ def make_pairs(geometry: Geometry, windows: int = 4) -> dict[str, torch.Tensor]:
         "chromosome": torch.arange(windows) % 2,
         "index": torch.arange(windows),
         "map": torch.rand(windows, 1, w, w, generator=generator),
-        "tracks": torch.rand(windows, 8 * w, 2, generator=generator),
+        "tracks": torch.rand(windows, 2 * geometry.window_bp // PAIR_STATISTICS["track_bp"], 2, generator=generator),
         "label": (torch.arange(windows)[:, None] % 2).float(),
         "cage": torch.rand(windows, 2 * w, generator=generator),
+        "sequence": torch.randint(0, 5, (windows, 2 * geometry.window_bp), generator=generator, dtype=torch.uint8),
     }
 
 
@@ -207,11 +212,17 @@ OTHERWISE = [
     ("hicfoundation-seq", "published", {}, {"map", "sequence"}, "observed"),
     ("hicfoundation-seq", "published", {"encoding": "contacts"}, {"map", "sequence", "total"}, "counts"),
 ]
+OTHERWISE = [(name, "maps", *rest) for name, *rest in OTHERWISE] + [
+    ("epcot", task, protocol, {"dna": dna}, {"sequence", "tracks"} if dna else {"tracks"}, target)
+    for task, target in (("window", "map"), ("cage", "cage"))
+    for protocol in registry.PROTOCOLS
+    for dna in (True, False)
+]
 
 
-@pytest.mark.parametrize(("name", "protocol", "options", "inputs", "target"), OTHERWISE)
-def test_y15_the_plan_knows_what_options_change(name, protocol, options, inputs, target):
-    known, model = with_options(name, options, protocol), make(name, protocol, GEOMETRY, **options)
+@pytest.mark.parametrize(("name", "task", "protocol", "options", "inputs", "target"), OTHERWISE)
+def test_y15_the_plan_knows_what_options_change(name, task, protocol, options, inputs, target):
+    known, model = with_options(name, options, protocol, task), make(name, protocol, GEOMETRY, task, **options)
     assert (known.inputs, known.target) == (model.inputs, model.target) == (inputs, target)
 
 

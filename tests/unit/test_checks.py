@@ -215,6 +215,9 @@ def test_a_folds_file_is_there(config, tmp_path, monkeypatch):
 # ---------------------------------------------------------------- tasks on windows about pairs of bins
 
 
+EPCOT = {"architecture": "epcot", "task": "window", "samples": ["alpha"]}
+
+
 @pytest.fixture
 def pairs(config):
     """The same with arms of every task on windows about pairs, and what they read."""
@@ -262,6 +265,24 @@ def test_arms_of_every_task_pass(pairs):
             lambda c: c["tracks"].update(bin_bp=128),
             "config: tracks/bin_bp 128 does not divide geometry/bin_bp 1000; the arm 'pre' reads whole bins of its "
             "tracks: choose a divisor",
+        ),
+        (
+            lambda c: c["arms"]["nearest"].pop("tracks"),
+            "config: arms/nearest/tracks: missing, and 'nearest' reads nothing else; name tracks of its samples, or of "
+            "all such arms under shared/nearest/tracks",
+        ),
+        (
+            lambda c: c["arms"].update(bases={**EPCOT, "options": {"dna": False}}),
+            "config: arms/bases/tracks: missing, and 'epcot' reads nothing else",
+        ),
+        (
+            lambda c: c["arms"].update(bases={**EPCOT, "options": {"pool_bins": 3}}),
+            "config: arms/bases/options/pool_bins: 3 does not divide geometry/bin_bp 1000; 'epcot' cuts a bin into so "
+            "many equal ones: choose a divisor",
+        ),
+        (
+            lambda c: c["arms"].update(bases=EPCOT) or c["genome"].pop("fasta"),
+            "config: genome/fasta: the arms sequence, bases read the sequence of the genome; name its FASTA",
         ),
         (
             lambda c: c["arms"]["loops"].update(window_bins=51),
