@@ -42,6 +42,7 @@ class Traits:
     least_window_bins   smaller windows leave nothing
     window_step         what a window is a multiple of, bins, or the option that says so; `least_steps` of the option's
                         are the smallest window
+    reads               option that says the side, bins, of the square in the middle of a window that is read
     halved_by           option with an entry for every halving of the cropped window; two pixels must be left
     backbones           roles of the trained arms it stands on, (needed, allowed)
     options             hyper-parameter -> default, as published; None: the protocol decides
@@ -68,6 +69,7 @@ class Traits:
     least_window_bins: int = 8
     window_step: int | str = 1
     least_steps: int = 1
+    reads: str | None = None
     halved_by: str | None = None
     backbones: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     options: dict = field(default_factory=dict)
@@ -306,4 +308,10 @@ def check_window(architecture: str, options: dict, window_bins: int, place: str)
         raise InputError(
             f"config: geometry/window_bins: {window_bins} bins do not suit {place}: {architecture!r} needs {needed}; "
             "choose such a window, or leave the arm out"
+        )
+    reads = ARCHITECTURES[architecture].reads
+    if reads and (side := options.get(reads)) and not least <= side <= window_bins:
+        raise InputError(
+            f"config: {place}/options/{reads}: {side} bins, and {architecture!r} reads {least} to {window_bins}, the "
+            "side of its window; choose one of these, or a wider window_bins"
         )

@@ -29,6 +29,7 @@ STATISTICS = {"oe": {"mean": -0.1, "sd": 0.4}, "counts": COUNTS, "coarsen": 2, "
 STATISTICS |= {"recipes": asdict(CORRECTED), "low": {"factor": 2.0}}
 # Of windows about pairs: two tracks at a quarter of a bin.
 PAIR_STATISTICS = {"tracks": ["atac", "dnase"], "track_bp": GEOMETRY.bin_bp // 4, "n_diagonals": 64, "loops": 3}
+PAIR_STATISTICS |= {"log_tracks": True}
 ALIGNED_IMAGE = {"pair_channels": 4, "distance_channels": 2, "image_channels": 8, "residual_blocks": 2}
 VIT = {"patch_size": 8, "width": 16, "depth": 2, "heads": 2} | {
     "decoder_width": 16,

@@ -51,6 +51,8 @@ class Architecture(nn.Module):
     has_batch_norm: ClassVar[bool] = False
     # Whether there are parameters that no step reaches, which several processes must be told.
     has_idle_parameters: bool = False
+    # Trainings from different starts, of which the one with the best validation score is kept.
+    starts: int = 1
     # Names of the terms of a loss that `total` adds up.
     terms: tuple[str, ...] = ()
     # Small 2-D convolutions are a third faster on a CPU with channels last.
