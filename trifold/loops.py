@@ -170,6 +170,7 @@ def score(
     # Every stretch of W bins that starts on a bin is a view: (n_bins - W + 1, n_tracks, W · per_bin).
     stretches = torch.from_numpy(signal).to(device).unfold(0, store.window_bins * per_bin, per_bin)
     scores = np.empty(len(pairs), dtype=np.float32)
+    reads_expected = "expected" in getattr(predictor, "entries", ())
     for start in range(0, len(pairs), batch_size):
         batch_pairs = pairs[start : start + batch_size]
         at = torch.from_numpy(batch_pairs - store.window_bins // 2).to(device)
@@ -179,6 +180,8 @@ def score(
             "pair": torch.tensor(batch_pairs, device=device),
             "chromosome": torch.full((len(batch_pairs),), code_of(chrom), device=device),
         }
+        if reads_expected:
+            batch["expected"] = torch.from_numpy(store.expected_windows(batch_pairs)).to(device)[:, None]
         scores[start : start + len(batch_pairs)] = predictor(batch)[:, 0].float().cpu().numpy()
     return scores
 

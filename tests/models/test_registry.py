@@ -126,6 +126,7 @@ def make_pairs(geometry: Geometry, windows: int = 4) -> dict[str, torch.Tensor]:
         "chromosome": torch.arange(windows) % 2,
         "index": torch.arange(windows),
         "map": torch.rand(windows, 1, w, w, generator=generator),
+        "expected": torch.full((windows, 1, w, w), 0.5),
         "tracks": torch.rand(windows, 8 * w, 2, generator=generator),
         "label": (torch.arange(windows)[:, None] % 2).float(),
         "cage": torch.rand(windows, 2 * w, generator=generator),
@@ -152,7 +153,7 @@ def loss_of(model, batch, task: str = "maps") -> torch.Tensor:
 
 
 # Entries of a batch that come with another.
-READ_WITH = {"map_coarse": "map", "total_bp": "total"}
+READ_WITH = {"map_coarse": "map", "total_bp": "total", "expected": "map"}
 
 
 def read_by(model, geometry: Geometry, task: str) -> dict[str, torch.Tensor]:

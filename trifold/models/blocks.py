@@ -105,6 +105,9 @@ class Architecture(nn.Module):
         weights and on the page."""
         return {}
 
+    def make_room(self, state: dict[str, Tensor]) -> None:
+        """Of a model whose size the data decide: tensors of the shapes of a stored state, which is loaded next."""
+
     def freeze_backbones(self, frozen: bool = True) -> None:
         """Train all but the backbones; with False everything."""
         raise NotImplementedError
