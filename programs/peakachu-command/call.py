@@ -3,7 +3,8 @@
 python call.py MAP.cool LOOPS.bedpe OUT.bedpe --bin-bp 5000 --lower 6 --upper 300 --probability 0.5 --threshold 0.9
     --seed 1 --threads 1
 
-LOOPS: what the forests are trained on, several joined by the colon of PATH. A chromosome is scored by the forest that
+LOOPS: what the forests are trained on, several joined by the colon of PATH; of chromosomes longer than 5 Mb, as far as
+which Peakachu draws its negatives. A chromosome is scored by the forest that
 has not seen it; pixels above the probability are pooled to loops, of those above the threshold.
 """
 
@@ -16,6 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import cooler
+
+NEGATIVES_BP = 5_000_000  # Peakachu passes over a chromosome that is not longer
 
 
 def prefixed(chrom: str) -> str:
@@ -50,12 +53,20 @@ def main() -> None:
     for name in ("bin-bp", "lower", "upper", "probability", "threshold", "seed", "threads"):
         parser.add_argument(f"--{name}", required=True)
     given = parser.parse_args()
-    chroms = cooler.Cooler(given.map).chromnames
+    clr, rows = cooler.Cooler(given.map), listed(given.loops)
+    chroms = clr.chromnames
+    looped = {prefixed(row[0]) for row in rows}
+    taught = [chrom for chrom in chroms if prefixed(chrom) in looped and clr.chromsizes[chrom] > NEGATIVES_BP]
+    if len(taught) < 2:
+        sys.exit(
+            f"{given.map}: loops of {len(taught)} chromosomes longer than {NEGATIVES_BP:,} bp, and Peakachu learns a "
+            "chromosome's from the others': give a genome of larger ones, or use the architecture peakachu"
+        )
     of_map = ["-r", given.bin_bp, "-p", given.map, "--clr-weight-name", "weight"]
     with TemporaryDirectory() as place:
         folder = Path(place)
         loops, models, scores = (folder / name for name in ("loops.bedpe", "models", "scores.bedpe"))
-        loops.write_text("".join("\t".join(row) + "\n" for row in listed(given.loops)))
+        loops.write_text("".join("\t".join(row) + "\n" for row in rows))
         peakachu(given.seed, "train", *of_map, "-b", loops, "-O", models, "--nproc", given.threads)
         found = []
         for chrom in chroms:

@@ -143,6 +143,16 @@ class Pairs(Samples):
         return self.__getitems__(range(len(self)))
 
 
+def test_a_short_chromosome_has_what_is_expected_as_far_as_it_goes(tmp_path):
+    """12 bins in a band of 30 diagonals: those with ten pixels or fewer are what the last one before them is."""
+    values = np.zeros((12, 30))
+    for d in range(12):
+        values[: 12 - d, d] = 100 / (1 + d)
+    store = BandStore.write(tmp_path / "chr1.npy", values, 4)
+    assert store.expected.shape == (30,) and store.expected[0] == 1 and store.expected[1] == 0.5
+    assert (store.expected[1:] == 0.5).all()
+
+
 @pytest.fixture(scope="module")
 def fitted():
     model = made("corrected", 24, trees=8, depths=[2, 6])

@@ -106,10 +106,11 @@ class BandStore:
         if self._expected is None:
             values = self.values
             known = np.asarray(np.any(values, axis=1))
-            for d in range(self.n_diagonals):
+            diagonals = range(min(self.n_diagonals, self.n_bins))
+            for d in diagonals:
                 known[d:] |= values[: self.n_bins - d, d] > 0
             means = np.zeros(self.n_diagonals)
-            for d in range(min(self.n_diagonals, self.n_bins)):
+            for d in diagonals:
                 good = known[: self.n_bins - d] & known[d:]
                 if good.sum() > MIN_PIXELS:
                     means[d] = values[: self.n_bins - d, d][good].mean(dtype=np.float64)

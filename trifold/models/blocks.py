@@ -97,7 +97,7 @@ class Architecture(nn.Module):
 
     def fit(self, train: Any, validation: Any) -> None:
         """Learn in closed form from the training samples of the task, what its data set gives (`trifold.tasks`); what
-        is chosen among several, the validation samples choose."""
+        is chosen among several, the validation samples choose, or cross-validation on the training samples."""
         raise NotImplementedError
 
     def chosen(self) -> dict:
