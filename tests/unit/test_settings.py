@@ -113,7 +113,8 @@ def test_a_papers_arms_without_their_samples_are_left_out_with_what_stands_on_th
     assert "loop-corner" not in complete(f"{PAIRS}arms: {{loop-corner: {{test_samples: [beta]}}}}")["arms"]
     every = complete(PAIRS.replace("a.mcool}", "a.mcool}, beta: {contacts: b.mcool}"))["arms"]
     assert list(every)[2:] == [
-        *("small", "loop-small", "loop-corner", "map-small", "map-expected", "cage-small", "cage-nearest")
+        *("small", "loop-small", "loop-corner", "loop-dloopcaller", "loop-peakachu", "loop-chromosight"),
+        *("loop-mustache", "map-small", "map-expected", "cage-small", "cage-nearest"),
     ]
 
 
