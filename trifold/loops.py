@@ -177,6 +177,7 @@ def score(
         bin_bp = len(codes) // store.n_bins
         bases = torch.from_numpy(codes).to(device).unfold(0, store.window_bins * bin_bp, bin_bp)
     scores = np.empty(len(pairs), dtype=np.float32)
+    reads_expected = "expected" in getattr(predictor, "entries", ())
     for start in range(0, len(pairs), batch_size):
         batch_pairs = pairs[start : start + batch_size]
         at = torch.from_numpy(batch_pairs - store.window_bins // 2).to(device)
@@ -188,6 +189,8 @@ def score(
         }
         if bases is not None:
             batch["sequence"] = torch.cat([bases[at[:, 0]], bases[at[:, 1]]], dim=1)
+        if reads_expected:
+            batch["expected"] = torch.from_numpy(store.expected_windows(batch_pairs)).to(device)[:, None]
         scores[start : start + len(batch_pairs)] = predictor(batch)[:, 0].float().cpu().numpy()
     return scores
 

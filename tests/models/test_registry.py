@@ -29,6 +29,7 @@ STATISTICS = {"oe": {"mean": -0.1, "sd": 0.4}, "counts": COUNTS, "coarsen": 2, "
 STATISTICS |= {"recipes": asdict(CORRECTED), "low": {"factor": 2.0}}
 # Of windows about pairs: two tracks at a quarter of a bin.
 PAIR_STATISTICS = {"tracks": ["atac", "dnase"], "track_bp": GEOMETRY.bin_bp // 4, "n_diagonals": 64, "loops": 3}
+PAIR_STATISTICS |= {"log_tracks": True}
 ALIGNED_IMAGE = {"pair_channels": 4, "distance_channels": 2, "image_channels": 8, "residual_blocks": 2}
 VIT = {"patch_size": 8, "width": 16, "depth": 2, "heads": 2} | {
     "decoder_width": 16,
@@ -129,6 +130,7 @@ def make_pairs(geometry: Geometry, windows: int = 4) -> dict[str, torch.Tensor]:
         "chromosome": torch.arange(windows) % 2,
         "index": torch.arange(windows),
         "map": torch.rand(windows, 1, w, w, generator=generator),
+        "expected": torch.full((windows, 1, w, w), 0.5),
         "tracks": torch.rand(windows, 2 * geometry.window_bp // PAIR_STATISTICS["track_bp"], 2, generator=generator),
         "label": (torch.arange(windows)[:, None] % 2).float(),
         "cage": torch.rand(windows, 2 * w, generator=generator),
@@ -156,7 +158,7 @@ def loss_of(model, batch, task: str = "maps") -> torch.Tensor:
 
 
 # Entries of a batch that come with another.
-READ_WITH = {"map_coarse": "map", "total_bp": "total"}
+READ_WITH = {"map_coarse": "map", "total_bp": "total", "expected": "map"}
 
 
 def read_by(model, geometry: Geometry, task: str) -> dict[str, torch.Tensor]:

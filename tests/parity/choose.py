@@ -43,6 +43,8 @@ CHOSEN: dict[str, tuple[str, float | str | None] | None] = {
     "enhancement/vehicle_preprocessing": None,
     "enhancement/vehicle_total_loss_recipe": None,
     "enhancement/vehicle_vae_dl2021_188_recipe": None,
+    "multimodal/dloopcaller": ("", MULTIMODAL),
+    "multimodal/dloopcaller_50": ("", MULTIMODAL),
     "multimodal/mixhic_cage_d8": ("", MULTIMODAL),
     "multimodal/mixhic_loop_d8": ("", MULTIMODAL),
     "multimodal/mixhic_map_d8": ("", MULTIMODAL),

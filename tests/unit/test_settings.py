@@ -105,15 +105,12 @@ PAIRS = "papers: [mixhic2025]\nsize: demo\nsamples: {alpha: {contacts: a.mcool}}
 def test_a_papers_arms_without_their_samples_are_left_out_with_what_stands_on_them(complete):
     """`small` is pre-trained on `beta`; of arms that are tested on some samples, those that there are stay."""
     arms = complete(f"{PAIRS}arms: {{loop-corner: {{test_samples: [beta, alpha]}}}}")["arms"]
-    epcot = [f"{kind}-epcot-{of}" for kind in ("map", "cage") for of in ("lstm", "transformer", "transformer-dna")]
-    assert list(arms) == ["identity", "image", "loop-corner", "map-expected", "cage-small", "cage-nearest", *epcot]
+    assert {"identity", "image", "loop-corner", "map-expected", "cage-small", "cage-nearest"} <= set(arms)
     assert arms["loop-corner"]["test_samples"] == ["alpha"]
     assert "loop-corner" not in complete(f"{PAIRS}arms: {{loop-corner: {{test_samples: [beta]}}}}")["arms"]
     every = complete(PAIRS.replace("a.mcool}", "a.mcool}, beta: {contacts: b.mcool}"))["arms"]
-    assert list(every)[2:] == [
-        *("small", "loop-small", "loop-corner", "map-small", "map-expected", "cage-small", "cage-nearest"),
-        *epcot,
-    ]
+    assert set(every) - set(arms) == {"small", "loop-small", "map-small"}
+    assert list(every)[2:4] == ["small", "loop-small"], "in the paper's order"
 
 
 def test_an_arm_stays_that_a_user_names_or_that_is_not_asked_for_by_a_table_alone(complete):

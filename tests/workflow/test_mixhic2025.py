@@ -114,6 +114,8 @@ def arms(repository):
 
 def test_the_papers_job_graph(dry, arms):
     learned = [arm for arm in arms.values() if plan.traits_of(arm).learned and arm.task != "pretraining"]
+    networks = ("mixhic", "dloopcaller")
+    learned = [arm for arm in arms.values() if arm.architecture in networks and arm.task != "pretraining"]
     assert dry() == {
         "fetch": 1 + 6 + 6 + 2 * (6 + 6 + 2) + 1,  # genome, maps, loops, BAMs of ATAC, DNase and CAGE, genes
         "encode_sequence": 1,
@@ -123,8 +125,9 @@ def test_the_papers_job_graph(dry, arms):
         "bands": 6,
         "pairs": 6 + 6,  # under both protocols
         "train": 5 + 3 * len(learned),  # pre-trainings; seeds
-        # Of both cell lines: means by distance, least squares, and of the loops distances (two protocols) and places.
-        "fit": 2 * (1 + 1 + 2 + 1),
+        # Of both cell lines: means by distance, least squares, and of the loops distances and forests (two protocols
+        # each) and places.
+        "fit": 2 * (1 + 1 + 2 + 2 + 1),
         "score_pairs": len(plan.scored(arms, [name for name, arm in arms.items() if arm.task != "pretraining"])),
         "mixhic2025": 1,
     }
@@ -143,12 +146,17 @@ def test_other_data_and_short_networks(dry, overlay, samples, tracks):
         # One seed for three; the six rows without a model have one anyhow.
         assert (jobs["score_pairs"], jobs["train"] - 5) == (3 * 50 + 6, 3 * 50)
         assert short == jobs | {"train": 5 + 50, "score_pairs": 50 + 6}
+        # One seed for three; the six rows without a model and the two forests have one anyhow.
+        assert (jobs["score_pairs"], jobs["train"] - 5) == (3 * 41 + 8, 3 * 41)
+        assert short == jobs | {"train": 5 + 41, "score_pairs": 41 + 8}
 
 
 def test_tables_and_figures_add_searches_alone(dry):
     targets = ("mixhic2025_tables", "mixhic2025_figures")
-    # Of the loops of both cell lines: as corrected and as published with every seed, and without a model.
-    own = {"search_loops": 2 * (3 + 3 + 1), "mixhic2025_table": 5, "mixhic2025_draw": 1, "mixhic2025_comparisons": 1}
+    # Of the loops of both cell lines: two networks as corrected and as published with every seed, a forest of either,
+    # and without a model; three programs, of which two are installed.
+    own = {"search_loops": 2 * (2 * (3 + 3) + 2 + 1), "call_loops": 2 * 3, "install_program": 2}
+    own |= {"mixhic2025_table": 5, "mixhic2025_draw": 1, "mixhic2025_comparisons": 1}
     own |= dict.fromkeys(targets, 1)
     assert dry(targets=("mixhic2025", *targets)) == dry() | own
     # Three depths, three widths: five more pre-trainings, and twelve arms of three seeds.
@@ -171,6 +179,11 @@ def test_the_demo_leaves_maps_and_cage_to_the_tables(paper):
     assert jobs(*tables) == (1 + 3 + 6, (2, 6 + 6, 2, 5, 1))
     # The page's table needs the pre-training and the loops taught after it.
     assert jobs("models") == (whole - 2, (1, 0, 0, 0, 0))
+    assert found == (2, 4, 0, 1, 0)  # a Gaussian's width and a forest are fitted for the page
+    assert jobs("mixhic2025") == (1 + 4, (3, 8, 0, 0, 0))
+    assert jobs(*tables) == (1 + 4, (3, 8, 4, 5, 1))
+    # The page's table needs the pre-training, the loops taught after it, and DLoopCaller.
+    assert jobs("models") == (whole - 3, (1, 0, 0, 0, 0))
 
 
 def test_simulated_page_says_which_run_beats_another(paper):

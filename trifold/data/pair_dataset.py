@@ -156,9 +156,10 @@ class PairDataset(Samples):
 
     task      "pretraining": positive pairs; "loop": all pairs; "window", "cage": windows about TSS, x = y
     roles     of train, validation, test; None: all
-    reads     of "map" (1, W, W), "tracks" (track bins of both stretches, tracks), "sequence" (2W · bin_bp,), base codes
-              of both stretches, uint8, N beyond a chromosome's ends, "label" (1,), "cage" (2W,), the bins twice as
-              log2(x + 1), "chromosome" (), a number for its name (`pairs.code_of`)
+    reads     of "map" (1, W, W), "expected" (1, W, W), the mean at a pixel's distance on its chromosome, "tracks"
+              (track bins of both stretches, tracks), "sequence" (2W · bin_bp,), base codes of both stretches, uint8, N
+              beyond a chromosome's ends, "label" (1,), "cage" (2W,), the bins twice as log2(x + 1), "chromosome" (), a
+              number for its name (`pairs.code_of`)
     sequence  folder of the genome's sequence, where `reads` names it
     protocol  "published": CAGE windows have the role that was drawn at random
     log       tracks as log2(x + 1)
@@ -192,7 +193,8 @@ class PairDataset(Samples):
         self.task, self.reads, self.log, self.noise = task, reads, log, noise
         self.bin_bp, self.window_bins = bin_bp, window_bins
         self.seed, self.epoch = seed, 0
-        self.bands = [open_bands(sample.bands, window_bins) if "map" in reads else {} for sample in samples]
+        cut = not reads.isdisjoint({"map", "expected"})
+        self.bands = [open_bands(sample.bands, window_bins) if cut else {} for sample in samples]
         self.tracks = [[TrackStore(path) for path in sample.tracks] for sample in samples]
         tables = [self._read(number, sample, roles, protocol, matched) for number, sample in enumerate(samples)]
         table = pd.concat(tables, ignore_index=True)
@@ -286,6 +288,8 @@ class PairDataset(Samples):
             batch["tracks"] = np.empty((n, length, len(self.tracks[0])), dtype=np.float32)
         if "sequence" in self.reads:
             batch["sequence"] = np.empty((n, 2, self.window_bins * self.bin_bp), dtype=np.uint8)
+        if "expected" in self.reads:
+            batch["expected"] = np.empty((n, 1, self.window_bins, self.window_bins), dtype=np.float32)
         chromosomes = self._numbers[rows] * len(self._names) + self._codes[rows]
         for code_of_map in np.unique(chromosomes):
             places = np.flatnonzero(chromosomes == code_of_map)
@@ -293,6 +297,8 @@ class PairDataset(Samples):
             chrom, pairs_here = self._names[code], pairs_xy[places]
             if "map" in self.reads:
                 self.bands[number][chrom].windows(pairs_here, out=batch["map"][:, 0], places=places)
+            if "expected" in self.reads:
+                batch["expected"][places, 0] = self.bands[number][chrom].expected_windows(pairs_here)
             if "tracks" in self.reads:
                 pairs.segments(
                     self.tracks[number],
