@@ -239,7 +239,14 @@ def test_the_rival_is_the_strongest_row_without_a_model_by_metric():
     scores = pd.concat([_scores(a=(0.5, 0.6)), _scores(b=(0.3, 0.5)), _scores(m=(0.4, 0.7))])
     rows = [(metric, "m", rival, 0.1, 0.05, 0.15, 0.001, "arm") for metric in ("mse", "pearson") for rival in "ab"]
     said = tables.findings(scores, _comparisons(*rows), arms, View(*KEY))
-    assert {one.rival: [f.metric for f in one.findings] for one in said} == {"a": ["pearson"], "b": ["mse"]}
+    expected = {"a": ["pearson"], "b": ["mse"]}
+    assert {one.rival: [f.metric for f in one.findings] for one in said} == expected
+    # Nor is it a row whose score is not defined, even where it is compared with.
+    arms = {"n": {"architecture": "mean-by-distance"}} | arms
+    scores = pd.concat([_scores(n=(0.9, math.nan)), scores])
+    rows += [(metric, "m", "n", 0.1, 0.05, 0.15, 0.001, "arm") for metric in ("mse", "pearson")]
+    said = tables.findings(scores, _comparisons(*rows), arms, View(*KEY))
+    assert {one.rival: [f.metric for f in one.findings] for one in said} == expected
 
 
 SIMPLE = {name: {"architecture": name} for name in ("identity", "gaussian", "gaussian-tuned", "mean-by-distance")}
@@ -266,6 +273,14 @@ def test_the_strongest_row_without_a_model_is_named_metric_by_metric():
     alone = scores[scores["arm"].isin(["m", "identity"])]
     frame = tables.score_table(alone, nothing, arms, reference_arm=None, test_regions="")
     assert "Strongest" not in tables.to_markdown(frame) and frame["strongest"].sum() == 2
+
+
+@pytest.mark.parametrize(("seeds", "said"), [(1, "20 windows."), (3, "20 windows, 3 seeds.")])
+def test_seeds_of_rows_without_a_model_are_counted_where_each_thins_anew(seeds, said):
+    scores = _scores(identity=(0.5, 0.6), gaussian=(0.3, 0.5)).assign(n_seeds=seeds)
+    nothing = _comparisons().astype({"difference": float})
+    frame = tables.score_table(scores, nothing, SIMPLE, reference_arm=None, test_regions="chr6:0-900")
+    assert f"Test regions: chr6:0-900; {said}" in tables.grid(*next(tables.views(frame))).title
 
 
 def test_the_strongest_rows_without_a_model_are_always_compared_with():
