@@ -1,6 +1,7 @@
 """Structure of maps: cut alike, called alike, held against the deep map and against what was planted."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import cooler
@@ -67,9 +68,18 @@ def write(path, values, weight=None, coarsen=1, metadata=None, sizes=SIZES):
     return path
 
 
+def call_here(*, map_path, out, options, **_):
+    """`programs.run` of the caller without a process of its own, which takes longer to start than to call."""
+    words = ["call.py", map_path, out, options["min_bp"], options["max_bp"]]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", list(map(str, words)))
+        exec(CALLER, {})
+
+
 @pytest.fixture
-def place(tmp_path):
+def place(tmp_path, monkeypatch):
     """A deep map, a low map, regions, a caller of loops, what was planted, and the arguments that jobs share."""
+    monkeypatch.setattr(structure.programs, "run", call_here)
     random = np.random.default_rng(1)
     deep = random.poisson(expected())
     weight = np.ones(100 + N)
@@ -190,6 +200,21 @@ def test_halves_share_out_the_contacts(place):
 
 
 # ---------------------------------------------------------------- callers
+
+
+def test_loops_are_those_of_the_program_between_its_bounds(place, monkeypatch):
+    """A process of its own; longer ones than 25 kb are neither asked for nor taken."""
+    path = structure.cut(write(place / "truth.cool", expected()), place / "cut.cool", kept(place), 40_000)
+    monkeypatch.undo()
+    settings = replace(SETTINGS, max_bp=25_000)
+    found = structure.call_loops(path, settings, common(place)["caller"], 1)
+    wanted = [(x, y) for x, y in LOOPS if y - x <= 25]
+    assert sorted(zip(found["x_bp"] // 1000, found["y_bp"] // 1000)) == wanted
+    assert (np.diff(found["score"]) <= 0).all()
+    (place / "caller/call.py").write_text(
+        "import sys\nopen(sys.argv[2], 'w').write('chr2\\t10\\t20\\tchr2\\t40\\t50\\n')"
+    )
+    assert structure.call_loops(path, settings, common(place)["caller"], 1).empty, "30 bp apart"
 
 
 def test_insulation_is_that_of_cooltools(place):
@@ -336,6 +361,28 @@ def test_a_map_with_one_loop_less_and_one_more(place):
     assert not [key for key in run(place, path, planted=False) if key[2] == "planted"]
 
 
+def test_a_call_that_a_half_of_the_deep_map_has_is_not_invented(place):
+    """A loop more than the deep map has, as in the map before: of one half as of the other it is known."""
+    values = expected()
+    values[130, 144] *= 12
+    path = write(place / "enhanced.cool", values, metadata={"trifold": {"max_distance_bins": 60}})
+    before = run(place, path)
+    calls = structure.read_calls(place / "maps")
+    near = pd.DataFrame({"chrom": ["chr2"], "x_bp": [131_500], "y_bp": [143_500], "score": [1.0]})
+    for half in structure.HALVES:
+        (place / half).mkdir()
+        known = calls | {half: calls[half]._replace(loops=pd.concat([calls[half].loops, near], ignore_index=True))}
+        structure._write_calls(place / half, known)
+        (place / half / "structure.tsv").write_text((place / "maps/structure.tsv").read_text())
+        labels = {"degradation": "low", "arm": "image", "fold": "a", "seed": 1, "sample": "alpha"}
+        structure.score(place / "arm", prediction=path, references=place / half, labels=labels, **common(place))
+        rows = pd.read_csv(place / "arm/structure.tsv", sep="\t").set_index(["feature", "reference", "metric"])["value"]
+        assert rows["loops", "deep", "n_invented"] == before["image", "loops", "deep", "n_invented"] - 1
+        assert rows["loops", "planted", "n_invented"] == before["image", "loops", "planted", "n_invented"]
+        table = pd.read_csv(place / "arm/loops.tsv", sep="\t").set_index(["x_bp", "y_bp"])
+        assert not table.loc[(130_500, 144_500), ["matched", "invented"]].any()
+
+
 def test_calls_are_counted_by_stretch_of_the_genome(place):
     """Regions are cut into parts of at least three reaches; their counts add up to those of the whole."""
     value = run(place, place / "deep.cool")
@@ -453,9 +500,21 @@ def test_compartments_are_scored_where_the_reach_shows_them(tmp_path):
     assert structure.compartments(predicted, deep, scored, 60_000, math.nan) == []
 
 
-def test_calls_are_read_as_they_were_written(place):
-    run(place, place / "deep.cool")
+def test_calls_are_read_as_they_were_written_and_rows_of_maps_are_of_them(place):
+    value = run(place, place / "deep.cool")
     known = structure.read_calls(Path(place / "maps"))
+    halves = [known[name] for name in structure.HALVES]
+    for feature in ("loops", "boundaries"):
+        deep, low, one, other = (getattr(known[name], feature) for name in ("deep", "low", *structure.HALVES))
+        of_low, _ = structure.compare(low, deep, [getattr(half, feature) for half in halves], 2000)
+        there, back = (structure.compare(*pair, [], 2000)[0] for pair in ((one, other), (other, one)))
+        assert there["precision"] == back["recall"] and there["n_calls"] == len(one)
+        for name, number in of_low.items():
+            assert value["low", feature, "deep", name] == pytest.approx(number, nan_ok=True)
+            assert value["replicate", feature, "deep", name] == pytest.approx(
+                (there[name] + back[name]) / 2, nan_ok=True
+            )
+    assert len(known["low"].loops) != len(known["deep"].loops) and len(halves[0].loops) != len(halves[1].loops)
     assert set(known) == {"deep", "low", "half-a", "half-b", "planted"}
     assert [list(table.columns) for table in known["deep"]] == [list(table.columns) for table in structure._OF_CALLS]
     assert len(known["planted"].insulation) == 0 and len(known["deep"].insulation) == N
