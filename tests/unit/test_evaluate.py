@@ -211,6 +211,17 @@ def test_y1_both_maps_come_to_logarithmic_scales_alike(inputs, tmp_path, scored,
             np.testing.assert_allclose(windows["scc_hicrep"], scc.hicrep(*pair, 1, last + 1), rtol=1e-7)
 
 
+def test_a_window_of_the_reference_without_a_contact_has_no_oe_to_be_held_against(inputs, tmp_path, maps):
+    smooth, _ = maps
+    smooth["chr2"][3:19, 3:19] = 0
+    inputs["truth"] = write_map(tmp_path / "truth.cool", smooth, {})
+    windows = tables_of(inputs, tmp_path / "out")["windows"].set_index(["reference", "scale", "start_bp"])["mse"]
+    for reference in ("deep", "truth"):
+        missing = windows[reference, "oe"].isna()
+        assert missing[missing].index.tolist() == ([3000] if reference == "truth" else [])
+        assert windows[reference, "balanced"].notna().all() and windows[reference, "observed"].notna().all()
+
+
 PERFECT = {"mae": 0, "mse": 0, "pearson": 1, "spearman": 1, "scc_hicrep": 1, "scc_hicreppy": 1, "scc_kriukov2021": 1}
 
 
