@@ -125,6 +125,16 @@ def test_y3_far_behind_the_row_without_a_model_is_no_number():
     assert cell(frame, "old", "pearson").share == "below −100 %"
 
 
+def test_y3_the_way_begins_at_the_best_row_without_a_model():
+    """Another one that is the best in Pearson r alone: (0.7 - 0.6) / (0.8 - 0.6) of the way from there."""
+    arms = ARMS | {"blurred": {"architecture": "gaussian"}}
+    scores = pd.concat([SCORES, _scores(blurred=(0.6, 0.6)), _scores(replicate=(0.3, 0.8))])
+    frame = tables.score_table(scores, COMPARISONS, arms, reference_arm="identity", test_regions="")
+    share = frame.set_index(["arm", "metric"])["share"]
+    assert [share["image_1", "mse"], share["image_1", "pearson"]] == pytest.approx([0.5, 0.5])
+    assert [share["blurred", "mse"], share["blurred", "pearson"]] == pytest.approx([-0.5, 0], abs=1e-12)
+
+
 def test_y3_there_is_no_way_to_a_replicate_that_is_no_better():
     # Better by less than twice its spread (0.001) in MSE, worse in Pearson r.
     scores = pd.concat([SCORES, _scores(replicate=(0.4985, 0.39))])
