@@ -256,6 +256,7 @@ def test_y2_reads_are_held_back_from_every_draw_of_a_map_that_is_made(config):
 
 
 def test_y9_rows_without_a_model_have_the_seeds_where_these_thin_anew(config):
+    config["arms"]["given"] = {"architecture": "vehicle", "weights": "results/x"}
     before = {name: arm.seeds for name, arm in plan.resolve(config).items()}
     config["degradations"] = {name: {"thin": 16} for name in config["degradations"]}
     after = {name: arm.seeds for name, arm in plan.resolve(config).items()}
