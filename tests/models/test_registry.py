@@ -158,13 +158,14 @@ def loss_of(model, batch, task: str = "maps") -> torch.Tensor:
 
 
 # Entries of a batch that come with another.
-READ_WITH = {"map_coarse": "map", "total_bp": "total", "expected": "map"}
+READ_WITH = {"map_coarse": "map", "total_bp": "total", "low_valid": "bias", "expected": "map"}
 
 
 def read_by(model, geometry: Geometry, task: str) -> dict[str, torch.Tensor]:
-    """Of a batch what a model reads: its inputs; a network of a loss reads the target; a row where its windows lie."""
-    always = {"valid", "low_valid", "pair", "chromosome"}
-    reads = {*model.inputs, *always} if model.predicts or not TASKS[task].whole_maps else {model.target}
+    """Of a batch what a model reads: its inputs; a network of a loss reads the target; a row where its windows lie, and
+    one that is no network what else comes with any window."""
+    beside = {"pair"} if model.learned else {"pair", "valid", "chromosome"}
+    reads = {*model.inputs, *beside} if model.predicts or not TASKS[task].whole_maps else {model.target}
     return {key: own for key, own in batch_of(model, geometry, task).items() if READ_WITH.get(key, key) in reads}
 
 

@@ -76,6 +76,19 @@ def test_structure_that_cannot_be_called_is_refused(config, said, message):
     check(config)
 
 
+def test_structure_of_a_sample_without_the_tracks_that_an_arm_reads_is_refused(config, monkeypatch):
+    reads = replace(ARCHITECTURES["vehicle"], inputs=frozenset({"map", "tracks"}))
+    monkeypatch.setitem(ARCHITECTURES, "vehicle", reads)
+    config["evaluate"]["scoring"] = {"max_distance_bins": None}
+    config["samples"]["alpha"]["tracks"] = {"atac": "atac.bw"}
+    config["samples"]["beta"] = {"contacts": "beta.cool"}
+    config["arms"]["image"] |= {"tracks": ["atac"], "samples": ["alpha"]}
+    config["structure"] = {"samples": ["alpha"], "min_bp": None, "max_bp": None, "window_bp": None}
+    check(config)
+    config["structure"]["samples"] = ["alpha", "beta"]
+    refused(config, "config: structure/samples: 'beta' has no track ['atac'], which arms/image reads; give it under")
+
+
 def test_samples_and_their_low_maps_are_known(config):
     with pytest.raises(InputError, match=r"config: evaluate/samples: \['alhpa'\] is not one of \['alpha'\]"):
         plan.selected({**config, "evaluate": {**config["evaluate"], "samples": ["alhpa"]}})

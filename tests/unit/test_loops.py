@@ -176,8 +176,17 @@ def test_y11_compartments_are_no_loops(tmp_path):
     corner = Corner(Geometry(BIN_BP, 50, {}, 0.25, 0), statistics={})
     settings = {"bin_bp": BIN_BP, "min_bins": 8, "max_bins": 60, "batch_size": 512, "device": CPU}
     number = {}
+
+    def with_a_neighbour(rows):
+        """Share of candidates with another one along the diagonal."""
+        places = set(zip(rows["x"], rows["y"]))
+        return np.mean([(x + 1, y + 1) in places for x, y in places])
+
     for protocol in ("published", "corrected"):
         found = loops.search(corner, band, store, [], protocol=protocol, **settings)
+        targets, decoys = (with_a_neighbour(found[found["decoy"] == is_decoy]) for is_decoy in (False, True))
+        # One step in eleven leaves a square; of pixels that move each on its own it is chance that two lie together.
+        assert decoys < targets / 2 if protocol == "published" else 0.9 * targets < decoys < targets
         number[protocol] = len(loops.cluster(found, protocol=protocol, min_bins=8))
         assert found["decoy"].sum() == (~found["decoy"]).sum() > 1000
     assert number["published"] >= 5

@@ -64,6 +64,7 @@ _LABELS = {
     "f1_matched": ("F1, matched", "F1, matched"),
     "auroc_matched": ("AUROC, matched", "AUROC, matched"),
     "auprc_matched": ("AUPRC, matched", "AUPRC, matched"),
+    "invented_per_mb": ("invented per Mb", "invented per Mb"),
 }
 METRICS = {name: Metric(*labels, HIGHER_IS_BETTER[name]) for name, labels in _LABELS.items()}
 # The metrics that the sentences at the top of the page name.

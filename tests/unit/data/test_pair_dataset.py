@@ -228,6 +228,7 @@ def test_sets_of_an_arm(tmp_path, sample):
         "n_diagonals": N_DIAGONALS,
         "loops": 4,
     }
+    assert pair_dataset.statistics_of(replace(arm, hold_out=False), geometry, given)["loops"] == 6
     few = replace(arm, fraction=0.5, noise=True, log_tracks=False)
     train, validation = pair_dataset.training_sets(few, given, Reader(), statistics, 3)
     assert len(train) == 4 and set(train.table["row"]) <= {0, 1, 2, 3}
