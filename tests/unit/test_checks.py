@@ -268,8 +268,8 @@ def test_arms_of_every_task_pass(pairs):
         ),
         (
             lambda c: c["arms"]["graph"].pop("tracks"),
-            "config: arms/graph/tracks: missing, and 'epi-graph' reads them; name tracks of its samples, or of all such "
-            "arms under shared/epi-graph/tracks",
+            "config: arms/graph/tracks: missing, and 'epi-graph' reads them; name tracks of its samples, or of all "
+            "such arms under shared/epi-graph/tracks",
         ),
         (
             lambda c: c["samples"].update(beta={"contacts": "b.cool"}) or c["arms"]["loops"].update(samples=["beta"]),
