@@ -200,10 +200,13 @@ def _check_pairs(config: dict, arms: dict[str, Arm]) -> None:
                 "whole bins of its tracks: choose a divisor"
             )
         traits = plan.traits_of(arm)
-        if traits.inputs == {"tracks"} and not arm.tracks:
+        # An architecture with modes, or that reads sequence, may do without.
+        reads_tracks = "tracks" in traits.inputs and "mode" not in traits.options and "sequence" not in traits.inputs
+        if reads_tracks and not arm.tracks:
             raise InputError(
-                f"config: arms/{name}/tracks: missing, and {arm.architecture!r} reads nothing else; name tracks of its "
-                f"samples, or of all such arms under shared/{arm.architecture}/tracks"
+                f"config: arms/{name}/tracks: missing, and {arm.architecture!r} reads "
+                f"{'nothing else' if len(traits.inputs) == 1 else 'them'}; name tracks of its samples, or of all such "
+                f"arms under shared/{arm.architecture}/tracks"
             )
         if traits.bin_step and bin_bp % (step := {**traits.options, **arm.options}[traits.bin_step]):
             raise InputError(

@@ -27,6 +27,7 @@ HELD = {
     "distance": {"references", "blocks"},
     "nearest-loop": {"references", "blocks"},
     "nearest": {"references", "blocks"},
+    "promoter-mean": {"references", "blocks"},
     "akita": {"akita", "trunk", "checkpoint", "blocks"},
     "akita-graph": {"akita_graph", "trunk", "checkpoint", "blocks"},
     "aligned": {"aligned", "trunk", "generator", "blocks"},
@@ -46,6 +47,8 @@ HELD = {
     "hicfoundation-seq": {"lau", "hicfoundation", "similarity", "checkpoint", "blocks"},
     "mixhic": {"mixhic", "blocks"},
     "epcot": {"epcot", "blocks"},
+    "epi-cnn": {"graphreg", "mixhic", "blocks"},
+    "epi-graph": {"graphreg", "mixhic", "blocks"},
 }
 
 

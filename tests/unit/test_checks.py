@@ -243,6 +243,7 @@ def pairs(config):
         "windows": {**mixhic, "task": "window"},
         "cage": {**mixhic, "task": "cage"},
         "nearest": {"architecture": "nearest", "samples": ["alpha"], "tracks": ["atac"]},
+        "graph": {"architecture": "epi-graph", "samples": ["alpha"], "tracks": ["atac"]},
     }
     return config
 
@@ -264,6 +265,11 @@ def test_arms_of_every_task_pass(pairs):
             lambda c: c["arms"]["loops"].update(tracks=["dnase"]),
             "config: arms/loops/tracks: the sample 'alpha' has no track ['dnase']; give it under samples/alpha/tracks, "
             "or leave the track out",
+        ),
+        (
+            lambda c: c["arms"]["graph"].pop("tracks"),
+            "config: arms/graph/tracks: missing, and 'epi-graph' reads them; name tracks of its samples, or of all "
+            "such arms under shared/epi-graph/tracks",
         ),
         (
             lambda c: c["samples"].update(beta={"contacts": "b.cool"}) or c["arms"]["loops"].update(samples=["beta"]),

@@ -257,7 +257,9 @@ def test_scores_are_those_of_the_predictions(results, run, seed, task, mode, pre
     assert matched.any() == (task == "loop")
     over_all = over_all[~matched]
     if task == "loop":
-        expected = multimodal.loop_metrics(found["label"], found["prediction"])
+        threshold = over_all.pop("threshold_chosen")  # of other pairs, those of chr5
+        assert threshold == pytest.approx(found["threshold"].item(), rel=1e-6)
+        expected = multimodal.loop_metrics(found["label"], found["prediction"], chosen=found["threshold"].item())
         pairs = pd.read_csv(results / "pairs/corrected-w50/alpha/fold-a/pairs.tsv", sep="\t")
         pairs = pairs[pairs["role"] == "test"]
         np.testing.assert_array_equal(np.stack([found["x"], found["y"]], axis=1), pairs[["x", "y"]])
