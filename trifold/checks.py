@@ -161,7 +161,17 @@ def _check_losses(arms: dict[str, Arm]) -> None:
         if not plan.is_trained(arm) or not plan.traits_of(arm).learned or not plan.task_of(arm).whole_maps:
             continue
         given = (arm.training["loss_weights"], arm.loss_networks)
-        loss_terms.check(arm.training["loss"], arm.protocol, *given, name, plan.traits_of(arm).predicts)
+        loss, traits = arm.training["loss"], plan.traits_of(arm)
+        loss_terms.check(loss, arm.protocol, *given, name, traits.predicts)
+        # As released some generators pad their maps and lose no border; the discriminator says so where one does.
+        crop_bins = crop_of(arm.architecture, arm.options, arm.window_bins) if arm.protocol == "corrected" else 0
+        least, side = loss_terms.LEAST_BINS.get(loss, 0), arm.window_bins - 2 * crop_bins
+        if traits.predicts and side < least:
+            raise InputError(
+                f"config: arms/{name}: the discriminator of loss {loss} reads maps of {least} bins, and the arm "
+                f"predicts {side} of a window of {arm.window_bins}; raise geometry/window_bins, or choose another "
+                "training/loss"
+            )
 
 
 def _check_pairs(config: dict, arms: dict[str, Arm]) -> None:

@@ -116,7 +116,7 @@ class Training:
     optimiser: str  # adam | adamw | sgd
     betas: tuple  # decay of adam's and adamw's means of the gradient (one-cycle has its own) and of its square
     layer_decay: float  # learning rate of a layer relative to the one after it; 1 = all alike
-    loss: str  # mse | l1 of pixels; mse_ssim: Lau 2025's; vehicle | deephic | hicsr: adversarial, that paper's terms
+    loss: str  # mse | l1 of pixels; mse_ssim: Lau 2025's; adversarial, that paper's terms: `loss_terms.WEIGHTS`
     loss_weights: dict  # term -> weight, in place of the protocol's
     discriminator_learning_rate: float | None  # None = learning_rate
     accumulate: int  # batches per optimiser step

@@ -30,6 +30,7 @@ HELD = {
     "hybrid": {"hybrid", "checkpoint", "blocks"},
     "hicplus": {"hicplus", "checkpoint", "blocks"},
     "deephic": {"deephic", "checkpoint", "blocks"},
+    "hicgan": {"hicgan", "hicsr", "vehicle", "generator", "quantile", "checkpoint", "blocks"},
     "vgg16": {"deephic", "checkpoint", "blocks"},
     "hicfoundation": {"hicfoundation", "similarity", "checkpoint", "blocks"},
     "hicfoundation-mae": {"hicfoundation", "similarity", "checkpoint", "blocks"},

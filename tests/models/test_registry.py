@@ -47,6 +47,7 @@ OPTIONS = {
     "deephic": {"channels": 8, "residual_blocks": 1},
     "hicsr": {"channels": 8, "residual_blocks": 1},
     "hicsr-dae": {"channels": 8},
+    "hicgan": {"channels": 8, "residual_blocks": 1},
     "hicfoundation": VIT,
     "hicfoundation-seq": {"sequence_channels": [8, 8, 8], "sequence_pool": 2} | VIT,
     "hicfoundation-mae": VIT,
@@ -55,9 +56,12 @@ OPTIONS = {
     | {"embed_dim": 12, "trunk_heads": 2},
     "epcot/window": {"pixel_channels": 4, "tower_blocks": 2},
 }
+# As released they pad the map and crop nothing.
+PADDED = {"deephic", "hicgan"}
 # What the released code predicts need not be symmetric.
 ASYMMETRIC = {("vehicle", "published"), ("hicplus", "published"), ("deephic", "published"), ("hicsr", "published")} | {
     ("hicsr-dae", "published"),
+    ("hicgan", "published"),
     ("vae", "published"),
     ("vae", "corrected"),
     *((name, "published") for name in ("hicfoundation", "hicfoundation-seq", "hicfoundation-mae")),
@@ -266,9 +270,9 @@ def test_options_are_the_arguments_of_the_constructor(name, task):
 
 @every_model
 def test_the_plan_knows_what_is_cropped(name, task, protocol, geometry):
-    """As released, DeepHiC pads instead."""
+    """As released, DeepHiC and hicGAN pad instead."""
     known = crop_of(name, OPTIONS.get(name, {}), geometry.window_bins)
-    assert make(name, protocol, geometry, task).crop_bins in ({known, 0} if name == "deephic" else {known})
+    assert make(name, protocol, geometry, task).crop_bins in ({known, 0} if name in PADDED else {known})
 
 
 def predicted(name, task, protocol, window_bins):
@@ -284,7 +288,7 @@ def test_d18_the_least_window_is_what_the_network_needs(name, task, protocol):
     least, step = windows_of(name, OPTIONS.get(name, {}))
     smaller = least - (step if TASKS[task].whole_maps else 2)  # windows about a pair are even
     assert predicted(name, task, protocol, least).numel() >= 2
-    # DeepHiC as released pads instead; where MIX-HIC infers the map, it infers one of no token.
+    # As released some pad instead; where MIX-HIC infers the map, it infers one of no token.
     if least > 8 and protocol == "corrected" and task != "window":
         with contextlib.suppress(InputError, RuntimeError):
             assert predicted(name, task, protocol, smaller).numel() == 0

@@ -129,7 +129,14 @@ def test_d4_published_weights_enhance_a_shallow_map_alone(door, mirror, shallow_
     assert api.made_by("out.cool")["assumed"] == "the deep map has 16 times the contacts of this one; contacts raw"
 
 
-@pytest.mark.parametrize("name", ["weights_deephic_kr_16.pth", "weights_hicarn_hicplus_16ds.pytorch"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "weights_deephic_kr_16.pth",
+        "weights_hicarn_hicplus_16ds.pytorch",
+        "weights_hicgan_gm12878.safetensors",
+    ],
+)
 def test_other_published_weights_keep_the_depth_of_the_balanced_scale(door, mirror, name):
     """Rows of a balanced map sum to 1: whatever the weights and their units, the enhanced map is of that order."""
     trifold.enhance("shallow.cool", mirror / name, "out.cool", device="cpu")

@@ -170,6 +170,17 @@ def test_t6_an_auto_encoder_has_a_loss_of_its_own(config, training, said):
         check(config)
 
 
+def test_a_discriminator_of_whole_tiles_has_maps_that_large(config):
+    """hicGAN's reads 40 bins: of what a corrected arm crops, of the window where a published one crops nothing."""
+    arm = config["arms"]["image"] = {"architecture": "hicgan", "training": {"loss": "hicgan"}}
+    config["geometry"]["window_bins"] = 52
+    check(config)
+    config["geometry"]["window_bins"] = 50
+    refused(config, "arms/image: the discriminator of loss hicgan reads maps of 40 bins, and the arm predicts 38 of a ")
+    arm["protocol"] = "published"
+    check(config)
+
+
 def test_an_experiment_has_an_arm_to_score(config):
     for arm in config["arms"].values():
         arm["maps"] = False
