@@ -41,12 +41,13 @@ TRAINED = [name for name, arm in arms.items() if plan.is_trained(arm) and plan.t
 FITTED = [name for name, arm in arms.items() if plan.is_trained(arm) and not plan.traits_of(arm).learned]
 # Arms whose weights are a published checkpoint, a row of datasets.tsv.
 IMPORTED = [name for name, arm in arms.items() if arm.weights in datasets]
-# Programs of others, by what they yield (maps, loops); folder of any -> file that lists what its environment needs.
+# Programs of others, by what they yield (maps, loops); folder of any -> file that lists what its environment needs, and
+# whether that is all.
 PROGRAM_ARMS = [name for name, arm in arms.items() if plan.traits_of(arm).fitter == "program"]
 PROGRAM_MAPS = [name for name in PROGRAM_ARMS if plan.task_of(arms[name]).whole_maps]
 PROGRAM_LOOPS = [name for name in PROGRAM_ARMS if name not in PROGRAM_MAPS]
 PROGRAMS = {
-    Path(traits.folder).name: f"{traits.folder}/{traits.requirements}"
+    Path(traits.folder).name: (f"{traits.folder}/{traits.requirements}", traits.complete)
     for traits in plan.programs_of(config, arms)
     if traits.requirements
 }

@@ -66,6 +66,7 @@ rule search_loops:
         map="<results>/contacts/{sample}/deep/map.cool",
         bands=lambda wildcards: get_bands(wildcards.arm, [wildcards.sample]),
         tracks=lambda wildcards: get_tracks(wildcards.arm, [wildcards.sample]),
+        sequence=lambda wildcards: get_sequence(wildcards.arm),
         regions="<results>/splits/{fold}/regions.bed",
         seen=lambda wildcards: locate_all(config["samples"][wildcards.sample].get("loops", [])),
     output:

@@ -3,7 +3,7 @@
 
 rule install_program:
     input:
-        requirements=lambda wildcards: shipped(PROGRAMS[wildcards.program]),
+        requirements=lambda wildcards: shipped(PROGRAMS[wildcards.program][0]),
     output:
         "<resources>/environments/{program}/artifact.json",
     log:
@@ -14,6 +14,7 @@ rule install_program:
     conda:
         "../envs/data.yaml"
     params:
+        complete=lambda wildcards: PROGRAMS[wildcards.program][1],
         code=code_version("install_program.py"),
     script:
         "../workflow_scripts/install_program.py"

@@ -23,8 +23,10 @@ _FOLDER = Path(__file__).parent / "models"
 _PACKAGE = "trifold.models"
 # Programs of others, each a folder with a program.yaml.
 _PROGRAMS = Path(__file__).parent.parent / "programs"
+# What a program.yaml may say beside its task and command.
+_OF_PROGRAMS = ("options", "choices", "requirements", "complete")
 # What the command of a program may name beside its options (`trifold.programs`).
-PLACEHOLDERS = {"map", "out", "folder", "threads", "bin_bp"}
+PLACEHOLDERS = {"map", "out", "loops", "folder", "threads", "bin_bp"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Traits:
     least_window_bins   smaller windows leave nothing
     window_step         what a window is a multiple of, bins, or the option that says so; `least_steps` of the option's
                         are the smallest window
+    bin_step            option that says what a bin of the map is a multiple of, bp
+    reads               option that says the side, bins, of the square in the middle of a window that is read
     halved_by           option with an entry for every halving of the cropped window; two pixels must be left
     backbones           roles of the trained arms it stands on, (needed, allowed)
     options             hyper-parameter -> default, as published; None: the protocol decides
@@ -54,8 +58,9 @@ class Traits:
     window_bins         side of its windows, bins, where it is not the experiment's
     any_bins            a trained model serves maps of any bin width
     training            protocol -> settings of its training, in place of the experiment's
-    folder, command, requirements   of a program of others: its folder in the repository, how it is called
-                        (`trifold.programs`), and the file of its folder that says what it needs
+    folder, command, requirements, complete   of a program of others: its folder in the repository, how it is called
+                        (`trifold.programs`), the file of its folder that says what it needs, and whether that file
+                        names all there is to install
     """
 
     network: str
@@ -69,6 +74,8 @@ class Traits:
     least_window_bins: int = 8
     window_step: int | str = 1
     least_steps: int = 1
+    bin_step: str | None = None
+    reads: str | None = None
     halved_by: str | None = None
     backbones: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     options: dict = field(default_factory=dict)
@@ -84,6 +91,7 @@ class Traits:
     folder: str = ""
     command: str = ""
     requirements: str = ""
+    complete: bool = False
 
     @property
     def learned(self) -> bool:
@@ -186,7 +194,7 @@ def _program(path: Path) -> Traits:
     try:
         entry = yaml.safe_load(path.read_text(encoding="utf-8"))
         task, command = entry.pop("task"), entry.pop("command")
-        known = {name: entry.pop(name) for name in ("options", "choices", "requirements") if name in entry}
+        known = {name: entry.pop(name) for name in _OF_PROGRAMS if name in entry}
         options = known.get("options", {})
         if not (isinstance(command, str) and isinstance(options, dict)):
             raise ValueError("command is no text, or options no mapping")
@@ -194,7 +202,7 @@ def _program(path: Path) -> Traits:
         raise InputError(f"{path}: cannot be read ({error}); it needs task (maps or loop) and command") from error
     if task not in ("maps", "loop") or entry:
         wrong = f"no field {sorted(entry)}" if entry else f"task {task!r} is neither maps nor loop"
-        raise InputError(f"{path}: {wrong}; it has task, command and, if need be, options, choices, requirements")
+        raise InputError(f"{path}: {wrong}; it has task, command and, if need be, {', '.join(_OF_PROGRAMS)}")
     if taken := sorted(set(options) & PLACEHOLDERS):
         raise InputError(f"{path}: options: {taken} name what the workflow gives to every command; rename them")
     folder = str(path.parent.relative_to(_PROGRAMS.parent))
@@ -308,4 +316,10 @@ def check_window(architecture: str, options: dict, window_bins: int, place: str)
         raise InputError(
             f"config: geometry/window_bins: {window_bins} bins do not suit {place}: {architecture!r} needs {needed}; "
             "choose such a window, or leave the arm out"
+        )
+    reads = ARCHITECTURES[architecture].reads
+    if reads and (side := options.get(reads)) and not least <= side <= window_bins:
+        raise InputError(
+            f"config: {place}/options/{reads}: {side} bins, and {architecture!r} reads {least} to {window_bins}, the "
+            "side of its window; choose one of these, or a wider window_bins"
         )

@@ -161,7 +161,17 @@ def _check_losses(arms: dict[str, Arm]) -> None:
         if not plan.is_trained(arm) or not plan.traits_of(arm).learned or not plan.task_of(arm).whole_maps:
             continue
         given = (arm.training["loss_weights"], arm.loss_networks)
-        loss_terms.check(arm.training["loss"], arm.protocol, *given, name, plan.traits_of(arm).predicts)
+        loss, traits = arm.training["loss"], plan.traits_of(arm)
+        loss_terms.check(loss, arm.protocol, *given, name, traits.predicts)
+        # As released some generators pad their maps and lose no border; the discriminator says so where one does.
+        crop_bins = crop_of(arm.architecture, arm.options, arm.window_bins) if arm.protocol == "corrected" else 0
+        least, side = loss_terms.LEAST_BINS.get(loss, 0), arm.window_bins - 2 * crop_bins
+        if traits.predicts and side < least:
+            raise InputError(
+                f"config: arms/{name}: the discriminator of loss {loss} reads maps of {least} bins, and the arm "
+                f"predicts {side} of a window of {arm.window_bins}; raise geometry/window_bins, or choose another "
+                "training/loss"
+            )
 
 
 def _check_pairs(config: dict, arms: dict[str, Arm]) -> None:
@@ -198,6 +208,20 @@ def _check_pairs(config: dict, arms: dict[str, Arm]) -> None:
             raise InputError(
                 f"config: tracks/bin_bp {track_bp} does not divide geometry/bin_bp {bin_bp}; the arm {name!r} reads "
                 "whole bins of its tracks: choose a divisor"
+            )
+        traits = plan.traits_of(arm)
+        # An architecture with modes, or that reads sequence, may do without.
+        reads_tracks = "tracks" in traits.inputs and "mode" not in traits.options and "sequence" not in traits.inputs
+        if reads_tracks and not arm.tracks:
+            raise InputError(
+                f"config: arms/{name}/tracks: missing, and {arm.architecture!r} reads "
+                f"{'nothing else' if len(traits.inputs) == 1 else 'them'}; name tracks of its samples, or of all such "
+                f"arms under shared/{arm.architecture}/tracks"
+            )
+        if traits.bin_step and bin_bp % (step := {**traits.options, **arm.options}[traits.bin_step]):
+            raise InputError(
+                f"config: arms/{name}/options/{traits.bin_step}: {step} does not divide geometry/bin_bp {bin_bp}; "
+                f"{arm.architecture!r} cuts a bin into so many equal ones: choose a divisor"
             )
         if arm.window_bins % 2:
             raise InputError(

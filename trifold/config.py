@@ -111,12 +111,12 @@ class Training:
     epochs: int
     batch_size: int
     learning_rate: float
-    schedule: str  # constant | cosine: warm-up, then down to 5 %
+    schedule: str  # constant | cosine: warm-up, then down to 5 % | one-cycle: EPCOT's, warm-up, then constant
     weight_decay: float
     optimiser: str  # adam | adamw | sgd
-    betas: tuple  # decay of adam's and adamw's means of the gradient and of its square
+    betas: tuple  # decay of adam's and adamw's means of the gradient (one-cycle has its own) and of its square
     layer_decay: float  # learning rate of a layer relative to the one after it; 1 = all alike
-    loss: str  # mse | l1 of pixels; mse_ssim: Lau 2025's; vehicle | deephic | hicsr: adversarial, that paper's terms
+    loss: str  # mse | l1 of pixels; mse_ssim: Lau 2025's; adversarial, that paper's terms: `loss_terms.WEIGHTS`
     loss_weights: dict  # term -> weight, in place of the protocol's
     discriminator_learning_rate: float | None  # None = learning_rate
     accumulate: int  # batches per optimiser step

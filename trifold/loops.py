@@ -37,8 +37,9 @@ from trifold.arm import Arm
 from trifold.data import splits
 from trifold.data.bands import BandStore, open_bands
 from trifold.data.given import Given
-from trifold.data.pair_dataset import statistics_of
+from trifold.data.pair_dataset import open_sequence, statistics_of
 from trifold.data.pairs import code_of, read_loops, signals
+from trifold.data.sequence import SequenceStore
 from trifold.data.tracks import TrackStore, check_bins, check_chromosomes
 from trifold.errors import InputError
 from trifold.inference import device_of
@@ -160,16 +161,23 @@ def score(
     *,
     batch_size: int,
     device: torch.device,
+    codes: np.ndarray | None = None,
 ) -> np.ndarray:
     """The predictor's probability of every pair (n, 2), (n,) float32, in batches in the order of the pairs.
 
     signal  `data.pairs.signals` of the chromosome. Every pair must have its whole window in the store
             (`BandStore.inside`).
+    codes   base codes of the chromosome, a whole number of bins, for a predictor that reads the sequence
     """
     per_bin = len(signal) // store.n_bins
     # Every stretch of W bins that starts on a bin is a view: (n_bins - W + 1, n_tracks, W · per_bin).
     stretches = torch.from_numpy(signal).to(device).unfold(0, store.window_bins * per_bin, per_bin)
+    bases = None
+    if codes is not None:
+        bin_bp = len(codes) // store.n_bins
+        bases = torch.from_numpy(codes).to(device).unfold(0, store.window_bins * bin_bp, bin_bp)
     scores = np.empty(len(pairs), dtype=np.float32)
+    reads_expected = "expected" in getattr(predictor, "entries", ())
     for start in range(0, len(pairs), batch_size):
         batch_pairs = pairs[start : start + batch_size]
         at = torch.from_numpy(batch_pairs - store.window_bins // 2).to(device)
@@ -179,6 +187,10 @@ def score(
             "pair": torch.tensor(batch_pairs, device=device),
             "chromosome": torch.full((len(batch_pairs),), code_of(chrom), device=device),
         }
+        if bases is not None:
+            batch["sequence"] = torch.cat([bases[at[:, 0]], bases[at[:, 1]]], dim=1)
+        if reads_expected:
+            batch["expected"] = torch.from_numpy(store.expected_windows(batch_pairs)).to(device)[:, None]
         scores[start : start + len(batch_pairs)] = predictor(batch)[:, 0].float().cpu().numpy()
     return scores
 
@@ -197,12 +209,14 @@ def search(
     protocol: str,
     p_value: float = P_VALUE,
     log: bool = True,
+    sequence: SequenceStore | None = None,
 ) -> pd.DataFrame:
     """Scored candidates of one chromosome and as many of its decoy: columns `CANDIDATES`.
 
     band      raw counts and weights, for the candidates; store, the windows the predictor reads
     protocol  "published": the decoy is `relocated`; "corrected": `relocated_in_blocks`
     log       tracks as log2(x + 1)
+    sequence  for a predictor that reads it
     Candidates whose window leaves the chromosome or the store's band are left out. They are scored in an order drawn at
     random, so that networks that attend across a batch see no neighbours in it. Decoy and order are drawn by the name
     of the chromosome alone.
@@ -211,7 +225,8 @@ def search(
     pixels = candidates(band, min_bins, min(max_bins, store.farthest_bins), p_value)
     generator = np.random.default_rng([0, code_of(band.chrom)])
     signal = signals(tracks, band.chrom, store.n_bins, bin_bp=bin_bp, log=log)
-    parts, settings = [], {"batch_size": batch_size, "device": device}
+    codes = None if sequence is None else sequence.window(band.chrom, 0, store.n_bins * bin_bp)
+    parts, settings = [], {"batch_size": batch_size, "device": device, "codes": codes}
     with tempfile.TemporaryDirectory() as folder:
         if protocol == "published":
             good = np.isfinite(band.weight)
@@ -420,9 +435,10 @@ def annotate(
 ) -> None:
     """Write loops.bedpe and validation.tsv of an arm on the test chromosomes of one sample into the folder `out`.
 
-    model: the folder of the trained model; None: a row without one. given: the sample's bands and tracks. regions: the
-    fold, whose `counted` chromosomes are searched. seen: BEDPE of ChIA-PET; settings: the config's pairs/search.
-    Chromosomes without a band are left out; InputError where none is left.
+    model: the folder of the trained model; None: a row without one. given: the sample's bands and tracks, and the
+    sequence where the network reads it. regions: the fold, whose `counted` chromosomes are searched. seen: BEDPE of
+    ChIA-PET; settings: the config's pairs/search. Chromosomes without a band are left out; InputError where none is
+    left.
     """
     torch.set_num_threads(threads)
     where, (sample,), bin_bp = device_of(device), given.samples, geometry["bin_bp"]
@@ -439,6 +455,7 @@ def annotate(
         held_out = splits.chromosomes_of(regions, "test")
         raise InputError(f"config: splits: the map of {sample!r} has none of {held_out}; hold out others to test on")
     check_chromosomes(opened, stores, "where loops are searched")
+    sequence = open_sequence(given.sequence, stores) if "sequence" in network.entries else None
     parts = []
     for chrom, store in stores.items():
         band = Band.read(map_path, chrom, min(max_loop_bins + 1, store.n_diagonals))
@@ -455,6 +472,7 @@ def annotate(
             protocol=arm.protocol,
             p_value=settings["p_value"],
             log=arm.log_tracks,
+            sequence=sequence,
         )
         parts.append(scored)
     chosen = {"min_bins": settings["min_bins"], "fdr": settings["fdr"]}

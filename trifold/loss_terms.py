@@ -11,18 +11,24 @@ from trifold.errors import InputError
 _VEHICLE = {"pixel": 1.0, "insulation": 1.0, "vae": 0.001, "adversarial": 0.0025}
 _DEEPHIC = {"pixel": 1.0, "adversarial": 0.001, "perceptual": 0.006, "variation": 2e-8}
 _HICSR = {"pixel": 1.0, "adversarial": 0.0025, "feature": 1.0}
+_HICGAN = {"pixel": 1.0, "adversarial": 0.1}
 # loss -> protocol -> term -> weight
 WEIGHTS = {
     "vehicle": {"published": _VEHICLE, "corrected": {**_VEHICLE, "vae": 0.01}},
     "deephic": {"published": _DEEPHIC, "corrected": _DEEPHIC},
     "hicsr": {"published": _HICSR, "corrected": _HICSR},
+    # Its released code computes the pixel term and leaves it out of the sum.
+    "hicgan": {"published": {**_HICGAN, "pixel": 0.0}, "corrected": _HICGAN},
 }
 # loss -> module whose `Discriminator` is the adversary.
 DISCRIMINATOR = {
     "vehicle": "trifold.models.vehicle",
     "deephic": "trifold.models.deephic",
     "hicsr": "trifold.models.hicsr",
+    "hicgan": "trifold.models.hicgan",
 }
+# loss -> least side, bins, of the predicted maps that its discriminator reads, where there is one.
+LEAST_BINS = {"hicgan": 40}
 # term -> role of the trained network it compares maps with.
 NETWORK = {"vae": "vae", "perceptual": "vgg", "feature": "dae"}
 

@@ -4,10 +4,13 @@ A program is a folder `programs/<name>/` with `program.yaml` (`trifold.architect
 without a shell; its command names what it reads and writes in braces:
 
     {map}      the map it reads, a balanced .cool: of the task maps the low map, of the task loop the deep one
+    {loops}    of the task loop: BEDPEs of loops that an experiment has seen, joined as paths of PATH are, for a program
+               that learns from them
     {out}      what it must write: of the task maps a .cool of bins of {bin_bp}, of the task loop a BEDPE
     {folder}   its own folder; {threads}, {bin_bp}; and its options by their names
 
 requirements, a file of its folder, is what pip installs into the environment; without it the workflow's own is used.
+Where it is `complete`, pip adds nothing that the packages ask for themselves.
 """
 
 import logging
@@ -35,11 +38,15 @@ log = logging.getLogger(__name__)
 SAID = 600
 
 
-def install(folder: Path, requirements: Path, place: Path) -> None:
-    """A Python environment in `folder` with what a file of requirements names; `place` is where it will lie."""
+def install(folder: Path, requirements: Path, place: Path, complete: bool = False) -> None:
+    """A Python environment in `folder` with what a file of requirements names; `place` is where it will lie.
+
+    complete: the file names everything, and nothing that its packages ask for is added.
+    """
     folder = folder.absolute()
     venv.create(folder, with_pip=True)
     words = [str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "-r", str(requirements)]
+    words += ["--no-deps"] if complete else []
     _run(words, os.environ, str(requirements))
     # Commands name the interpreter by its path, which is another one once the folder is in place.
     for path in (folder / "bin").iterdir():
@@ -57,15 +64,18 @@ def run(
     options: dict,
     bin_bp: int,
     threads: int,
+    loops: Sequence[str | os.PathLike] = (),
 ) -> None:
     """Run a program's command; it must have written `out`. The command sees absolute paths.
 
-    program: its folder; environment: that of `install`, None: the workflow's own. Raises InputError for a command that
-    names what is not there, that cannot be started or fails, and for one that writes nothing.
+    program: its folder; environment: that of `install`, None: the workflow's own; loops: BEDPEs of those seen. Raises
+    InputError for a command that names what is not there, that cannot be started or fails, and for one that writes
+    nothing.
     """
     paths = {"map": map_path, "out": out, "folder": program}
     named = {name: Path(path).absolute() for name, path in paths.items()}
-    named |= {"threads": threads, "bin_bp": bin_bp, **options}
+    seen = {"loops": os.pathsep.join(str(Path(path).absolute()) for path in loops)} if loops else {}
+    named |= {**seen, "threads": threads, "bin_bp": bin_bp, **options}
     try:
         words = [word.format(**named) for word in shlex.split(command)]
     except (AttributeError, KeyError, IndexError, ValueError) as error:

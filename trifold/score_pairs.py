@@ -14,10 +14,11 @@ from torch.utils.data import DataLoader
 from trifold.architectures import traits
 from trifold.arm import Arm
 from trifold.data.given import Given
-from trifold.data.pair_dataset import PairDataset, statistics_of, test_set
+from trifold.data.pair_dataset import PairDataset, samples_of, statistics_of, test_set
 from trifold.data.tracks import TrackStore, check_bins
 from trifold.errors import InputError
 from trifold.inference import device_of
+from trifold.io.tables import read_table
 from trifold.metrics import multimodal
 from trifold.models import stored
 from trifold.models.blocks import Architecture
@@ -53,12 +54,23 @@ def predict(
     return whole(predicted), whole(targets)
 
 
-def measure(task: str, predicted: np.ndarray, target: np.ndarray, pairs: np.ndarray, bin_bp: int) -> pd.DataFrame:
-    """Scores of `predict`'s arrays about the pairs (n, 2): columns metric, distance_bp (NaN: all), n, value."""
+def measure(
+    task: str,
+    predicted: np.ndarray,
+    target: np.ndarray,
+    pairs: np.ndarray,
+    bin_bp: int,
+    threshold: float | None = None,
+) -> pd.DataFrame:
+    """Scores of `predict`'s arrays about the pairs (n, 2): columns metric, distance_bp (NaN: all), n, value.
+
+    threshold: of loops, the one that validation pairs have chosen; scores at it stand beside those at 0.5.
+    """
     if task == "window":
         return multimodal.map_metrics(predicted, target, pairs[:, 0], pairs[:, 1], bin_bp)
     if task == "loop":
-        scores = {name: (len(target), value) for name, value in multimodal.loop_metrics(target, predicted).items()}
+        values = multimodal.loop_metrics(target, predicted, chosen=threshold)
+        scores = {name: (len(target), value) for name, value in values.items()}
     else:
         sizes = {True: len(target), False: target.size}
         # A bin with a start site counts in the window about it, and there once.
@@ -66,6 +78,27 @@ def measure(task: str, predicted: np.ndarray, target: np.ndarray, pairs: np.ndar
         scores = {name: (sizes[name.endswith("_tss")], value) for name, value in values.items()}
     rows = [(name, np.nan, *score) for name, score in scores.items()]
     return pd.DataFrame(rows, columns=multimodal.MAP_COLUMNS)
+
+
+def validation_pairs(arm: Arm, given: Given, network: Architecture, statistics: dict, seed: int) -> PairDataset | None:
+    """Validation pairs of the sample that a loop arm is scored on, read as its test pairs are; None without any."""
+    (folder,) = given.pairs
+    if not (read_table(folder / "pairs.tsv")["role"] == "validation").any():
+        return None
+    return PairDataset(
+        samples_of(given),
+        arm.task,
+        ["validation"],
+        mixed=True,
+        reads=network.entries,
+        sequence=given.sequence,
+        bin_bp=statistics["geometry"]["bin_bp"],
+        window_bins=arm.window_bins,
+        protocol=arm.protocol,
+        log=arm.log_tracks,
+        noise=arm.noise,
+        seed=seed,
+    )
 
 
 def score(
@@ -84,9 +117,11 @@ def score(
     """Write ``scores.tsv`` (`COLUMNS`) and ``predictions.npz`` of an arm on the test windows of one sample.
 
     model: the folder of the trained model; None: a row without one. given: the sample. Loops are scored beside the
-    drawn negatives, and beside those matched to them in distance (metrics `_matched`).
+    drawn negatives, at 0.5 and at the threshold that the sample's validation pairs choose (metrics `_chosen`; the
+    threshold itself is a row, whose n is how many pairs chose it; NaN without any), and beside those matched to them in
+    distance (metrics `_matched`).
     predictions.npz: chrom, x, y, label or target, prediction (float32), in the order of pairs.tsv or windows.tsv;
-    window_bins, the side of their windows.
+    window_bins, the side of their windows; of loops threshold, the chosen one.
     """
     torch.set_num_threads(threads)
     network, statistics = stored.load_or_build(
@@ -96,17 +131,26 @@ def score(
         check_bins([TrackStore(path) for paths in given.tracks for path in paths], statistics["track_bp"], model)
     dataset = test_set(arm, given, network, statistics, seed, matched=False)
     network = network.to(device_of(device))
+    choosing, threshold = 0, None
+    if arm.task == "loop":
+        validation = validation_pairs(arm, given, network, statistics, seed)
+        threshold = np.nan
+        if validation is not None:
+            scored, labels = predict(network, validation, arm.training["batch_size"], device, workers=workers)
+            choosing, threshold = len(labels), multimodal.best_threshold(labels, scored)
     predicted, target = predict(network, dataset, arm.training["batch_size"], device, workers=workers)
     table, order = dataset.table, np.argsort(dataset.table["row"].to_numpy())
     table, predicted, target = table.iloc[order], predicted[order], target[order]
     pairs = table[["x", "y"]].to_numpy()
-    frame = measure(arm.task, predicted, target, pairs, statistics["geometry"]["bin_bp"])
+    frame = measure(arm.task, predicted, target, pairs, statistics["geometry"]["bin_bp"], threshold)
     if arm.task == "loop":
         beside = test_set(arm, given, network, statistics, seed, matched=True)
         scored = predict(network, beside, arm.training["batch_size"], device, workers=workers)
         xy = beside.table[["x", "y"]].to_numpy()
         of_matched = measure(arm.task, *scored, xy, statistics["geometry"]["bin_bp"])
-        frame = pd.concat([frame, of_matched.assign(metric=of_matched["metric"] + "_matched")], ignore_index=True)
+        chosen = pd.DataFrame([("threshold_chosen", np.nan, choosing, threshold)], columns=multimodal.MAP_COLUMNS)
+        of_matched = of_matched.assign(metric=of_matched["metric"] + "_matched")
+        frame = pd.concat([frame, chosen, of_matched], ignore_index=True)
     options = {**traits(arm.architecture, arm.task).options, **arm.options}
     (sample,) = given.samples
     labels = {
@@ -132,5 +176,7 @@ def score(
         "label" if arm.task == "loop" else "target": target.astype(np.float32),
         "prediction": predicted.astype(np.float32),
     }
+    if arm.task == "loop":
+        arrays["threshold"] = np.float64(threshold)
     np.savez(out / "predictions.npz", **arrays)
     log.info("%s on %s, seed %d: %s", arm.name, sample, seed, frame[frame["distance_bp"].isna()].to_dict("records"))

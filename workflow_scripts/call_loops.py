@@ -28,6 +28,7 @@ def main(inputs, outputs, params, wildcards, threads) -> None:
             out=called,
             bin_bp=params.bin_bp,
             threads=threads,
+            loops=inputs.seen,
         )
         loops.take(
             partial,

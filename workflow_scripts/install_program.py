@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 def main(inputs, outputs, params) -> None:
     place = Path(outputs[0]).parent
     with provenance.artifact(
-        place, "environment", parameters={}, code=params.code, inputs=[inputs.requirements]
+        place, "environment", parameters={"complete": params.complete}, code=params.code, inputs=[inputs.requirements]
     ) as partial:
-        programs.install(partial, Path(inputs.requirements), place)
+        programs.install(partial, Path(inputs.requirements), place, params.complete)
 
 
 if __name__ == "__main__":

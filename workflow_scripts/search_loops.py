@@ -19,14 +19,19 @@ def main(inputs, outputs, params, wildcards, threads) -> None:
         "loops",
         parameters={"name": wildcards.arm, "arm": params.arm.model(), "sample": wildcards.sample, **parameters},
         code=params.code,
-        inputs=[*inputs.model, inputs.map, *inputs.bands, *inputs.tracks, inputs.regions, *inputs.seen],
+        inputs=[
+            *(*inputs.model, inputs.map, *inputs.bands, *inputs.tracks, *inputs.sequence),
+            *(inputs.regions, *inputs.seen),
+        ],
         seed=int(wildcards.seed),
     ) as partial:
         annotate(
             partial,
             arm=params.arm,
             model=Path(inputs.model[0]).parent if inputs.model else None,
-            given=Given.of_files([wildcards.sample], bands=inputs.bands, tracks=inputs.tracks),
+            given=Given.of_files(
+                [wildcards.sample], bands=inputs.bands, tracks=inputs.tracks, sequence=inputs.sequence
+            ),
             map_path=inputs.map,
             regions=inputs.regions,
             seen=inputs.seen,

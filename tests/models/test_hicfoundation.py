@@ -138,6 +138,8 @@ def test_y15_the_depth_of_the_map_decides(parity):
     torch.testing.assert_close(model.images(batch), hicfoundation.rgb(without, own_maximum=True))
     y = model(batch)
     assert not torch.allclose(y, model(batch | {"total": batch["total"] * 3}), atol=1e-3)
+    nothing = {name: torch.zeros_like(values) for name, values in batch.items()} | {"total_bp": batch["total_bp"]}
+    assert model(nothing).isfinite().all()
 
 
 @pytest.mark.parametrize("encoding", ["window", "contacts"])

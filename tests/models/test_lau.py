@@ -77,6 +77,19 @@ def test_published_reads_n_as_a():
 
 
 @torch.no_grad()
+def test_y15_on_contacts_the_count_token_is_of_the_whole_map():
+    """As in HiCFoundation; as Lau 2025 released it, of 1e9 contacts whatever the map has."""
+    batch = make_batch(GEOMETRY)
+    more = {**batch, "total": 1.5 * batch["total"]}  # still no more than one per base pair: the image is the same
+    on_contacts, released = busy("published", encoding="contacts"), busy("published")
+    assert torch.equal(on_contacts.images(more), on_contacts.images(batch))
+    assert not torch.allclose(on_contacts(more), on_contacts(batch), atol=1e-3)
+    assert torch.equal(released(more), released(batch))
+    deep = torch.tensor([0.0, 9.0, 1000.0, 5000.0])
+    np.testing.assert_allclose(on_contacts.encode(deep), np.log10([1, 10, 1001, 1001]) / np.log10(1001), rtol=1e-6)
+
+
+@torch.no_grad()
 def test_published_reads_the_centre():
     model, batch = busy("published", sequence_bp=100), make_batch(GEOMETRY)
     start = (GEOMETRY.window_bp - 100) // 2

@@ -17,8 +17,6 @@ from trifold.errors import InputError
 from trifold.models import hybrid, published, registry
 
 TILE = Geometry(bin_bp=10_000, window_bins=40, stride_bins={}, max_bad_bins=0.25, max_n_bins=0)
-# Weights that no architecture here reads yet.
-WITHOUT_MODEL = {"weights_hicgan_gm12878.safetensors"}
 # Files of Kriukov2021's repository whose address is not known.
 WITHOUT_ADDRESS = {
     f"weights_dl2021_{name}"
@@ -83,8 +81,7 @@ def test_loads_with_what_the_file_was_trained_on(mirror):
 def test_every_file_is_a_row_of_the_datasets(repository):
     with open(repository / "resources/datasets.tsv", newline="") as handle:
         rows = {row["file"] for row in csv.DictReader(handle, delimiter="\t") if row["assay"] == "weights"}
-    assert rows - WITHOUT_MODEL == set(published.checkpoints()) - WITHOUT_ADDRESS
-    assert rows >= WITHOUT_MODEL and not WITHOUT_MODEL & set(published.checkpoints())
+    assert rows == set(published.checkpoints()) - WITHOUT_ADDRESS
 
 
 def fake(name: str, dtype=torch.uint8) -> dict[str, torch.Tensor]:

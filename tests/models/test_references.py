@@ -13,7 +13,7 @@ from trifold.data.bands import BandStore
 from trifold.data.pairs import code_of
 from trifold.data.samples import Samples
 from trifold.models import references, registry, weights
-from trifold.models.references import Corner, Distance, Expected, Nearest, NearestLoop
+from trifold.models.references import Corner, Distance, Expected, Nearest, NearestLoop, PromoterMean
 from trifold.training import closed
 
 
@@ -95,6 +95,16 @@ def test_nearest_counts_the_bins_of_the_window_it_is_made_for():
     torch.testing.assert_close(nearest({"tracks": tracks}), expected)
 
 
+def test_the_mean_of_the_promoters_is_that_of_the_training_windows_place_by_place():
+    """Of 300 windows, so of two batches: NumPy's mean over them, the same for whatever window is asked."""
+    cage = np.random.default_rng(2).random((300, 96), dtype=np.float32)
+    mean = row("promoter-mean", 48)
+    mean.fit(TrainingSet(items=[{"cage": torch.from_numpy(window)} for window in cage]), TrainingSet())
+    predicted = mean({"pair": torch.tensor([(50, 50), (90, 90)])})
+    assert predicted.shape == (2, 96) and predicted.dtype == torch.float32
+    np.testing.assert_allclose(predicted, np.stack([cage.mean(0)] * 2), rtol=1e-5)
+
+
 def test_what_is_fitted_is_kept_as_a_models_folder(tmp_path):
     band = np.random.default_rng(0).random((90, 80))
     store = BandStore.write(tmp_path / "chr1.npy", band, 50)
@@ -116,9 +126,10 @@ def test_every_row_has_its_task_and_reads_what_it_declares():
         "distance": ({"loop": {}}, "closed form"),
         "nearest-loop": ({"loop": {}}, "closed form"),
         "nearest": ({"cage": {}}, "closed form"),
+        "promoter-mean": ({"cage": {}}, "closed form"),
     }
-    assert [type(row(name)) for name in known] == [Expected, Corner, Distance, NearestLoop, Nearest]
-    entries = [["map"], ["label", "map"], ["label"], ["chromosome", "label"], ["cage", "tracks"]]
+    assert [type(row(name)) for name in known] == [Expected, Corner, Distance, NearestLoop, Nearest, PromoterMean]
+    entries = [["map"], ["label", "map"], ["label"], ["chromosome", "label"], ["cage", "tracks"], ["cage"]]
     assert [sorted(row(name).entries) for name in known] == entries
 
 

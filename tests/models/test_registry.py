@@ -30,6 +30,7 @@ STATISTICS = {"oe": {"mean": -0.1, "sd": 0.4}, "counts": COUNTS, "coarsen": 2, "
 STATISTICS |= {"recipes": asdict(CORRECTED), "low": {"factor": 2.0}, "tracks": ["atac"]}
 # Of windows about pairs: two tracks at a quarter of a bin.
 PAIR_STATISTICS = {"tracks": ["atac", "dnase"], "track_bp": GEOMETRY.bin_bp // 4, "n_diagonals": 64, "loops": 3}
+PAIR_STATISTICS |= {"log_tracks": True}
 ALIGNED_IMAGE = {"pair_channels": 4, "distance_channels": 2, "image_channels": 8, "residual_blocks": 2}
 VIT = {"patch_size": 8, "width": 16, "depth": 2, "heads": 2} | {
     "decoder_width": 16,
@@ -47,15 +48,22 @@ OPTIONS = {
     "deephic": {"channels": 8, "residual_blocks": 1},
     "hicsr": {"channels": 8, "residual_blocks": 1},
     "hicsr-dae": {"channels": 8},
+    "hicgan": {"channels": 8, "residual_blocks": 1},
     "hicfoundation": VIT,
     "hicfoundation-seq": {"sequence_channels": [8, 8, 8], "sequence_pool": 2} | VIT,
     "hicfoundation-mae": VIT,
     "mixhic": {"embed_dim": 8, "heads": 2, "depth": 1},
     "trifold": {"channels": 8, "residual_blocks": 2, "track_channels": 4},
+    "epcot": {"channels": [4, 4, 8], "hidden_dim": 12, "heads": 2, "layers": 1, "pool_bins": 2}
+    | {"embed_dim": 12, "trunk_heads": 2},
+    "epcot/window": {"pixel_channels": 4, "tower_blocks": 2},
 }
+# As released they pad the map and crop nothing.
+PADDED = {"deephic", "hicgan"}
 # What the released code predicts need not be symmetric.
 ASYMMETRIC = {("vehicle", "published"), ("hicplus", "published"), ("deephic", "published"), ("hicsr", "published")} | {
     ("hicsr-dae", "published"),
+    ("hicgan", "published"),
     ("vae", "published"),
     ("vae", "corrected"),
     *((name, "published") for name in ("hicfoundation", "hicfoundation-seq", "hicfoundation-mae")),
@@ -91,7 +99,8 @@ def make(name: str, protocol: str, geometry: Geometry, task: str = "maps", **opt
     if name == "hybrid":
         backbones = {"sequence": make("akita", protocol, geometry), "image": make("vehicle", protocol, geometry)}
     statistics = STATISTICS if TASKS[task].whole_maps else PAIR_STATISTICS
-    return registry.build(name, geometry, OPTIONS.get(name, {}) | options, statistics, backbones, protocol, task)
+    small = OPTIONS.get(name, {}) | OPTIONS.get(f"{name}/{task}", {})
+    return registry.build(name, geometry, small | options, statistics, backbones, protocol, task)
 
 
 def make_batch(geometry: Geometry, windows: int = 2, coarsen: int = 2) -> dict[str, torch.Tensor]:
@@ -132,9 +141,11 @@ def make_pairs(geometry: Geometry, windows: int = 4) -> dict[str, torch.Tensor]:
         "chromosome": torch.arange(windows) % 2,
         "index": torch.arange(windows),
         "map": torch.rand(windows, 1, w, w, generator=generator),
-        "tracks": torch.rand(windows, 8 * w, 2, generator=generator),
+        "expected": torch.full((windows, 1, w, w), 0.5),
+        "tracks": torch.rand(windows, 2 * geometry.window_bp // PAIR_STATISTICS["track_bp"], 2, generator=generator),
         "label": (torch.arange(windows)[:, None] % 2).float(),
         "cage": torch.rand(windows, 2 * w, generator=generator),
+        "sequence": torch.randint(0, 5, (windows, 2 * geometry.window_bp), generator=generator, dtype=torch.uint8),
     }
 
 
@@ -160,13 +171,15 @@ def loss_of(model, batch, task: str = "maps") -> torch.Tensor:
 
 
 # Entries of a batch that come with another.
-READ_WITH = {"map_coarse": "map", "map_expected": "map", "total_bp": "total", "tracks_valid": "tracks"}
+READ_WITH = {"map_coarse": "map", "map_expected": "map", "expected": "map"}
+READ_WITH |= {"total_bp": "total", "low_valid": "bias", "tracks_valid": "tracks"}
 
 
 def read_by(model, geometry: Geometry, task: str) -> dict[str, torch.Tensor]:
-    """Of a batch what a model reads: its inputs; a network of a loss reads the target; a row where its windows lie."""
-    always = {"valid", "low_valid", "pair", "chromosome"}
-    reads = {*model.inputs, *always} if model.predicts or not TASKS[task].whole_maps else {model.target}
+    """Of a batch what a model reads: its inputs; a network of a loss reads the target; a row where its windows lie, and
+    one that is no network what else comes with any window."""
+    beside = {"pair"} if model.learned else {"pair", "valid", "chromosome"}
+    reads = {*model.inputs, *beside} if model.predicts or not TASKS[task].whole_maps else {model.target}
     return {key: own for key, own in batch_of(model, geometry, task).items() if READ_WITH.get(key, key) in reads}
 
 
@@ -222,11 +235,17 @@ OTHERWISE = [
     ("hicfoundation-seq", "published", {}, {"map", "sequence"}, "observed"),
     ("hicfoundation-seq", "published", {"encoding": "contacts"}, {"map", "sequence", "total"}, "counts"),
 ]
+OTHERWISE = [(name, "maps", *rest) for name, *rest in OTHERWISE] + [
+    ("epcot", task, protocol, {"dna": dna}, {"sequence", "tracks"} if dna else {"tracks"}, target)
+    for task, target in (("window", "map"), ("cage", "cage"))
+    for protocol in registry.PROTOCOLS
+    for dna in (True, False)
+]
 
 
-@pytest.mark.parametrize(("name", "protocol", "options", "inputs", "target"), OTHERWISE)
-def test_y15_the_plan_knows_what_options_change(name, protocol, options, inputs, target):
-    known, model = with_options(name, options, protocol), make(name, protocol, GEOMETRY, **options)
+@pytest.mark.parametrize(("name", "task", "protocol", "options", "inputs", "target"), OTHERWISE)
+def test_y15_the_plan_knows_what_options_change(name, task, protocol, options, inputs, target):
+    known, model = with_options(name, options, protocol, task), make(name, protocol, GEOMETRY, task, **options)
     assert (known.inputs, known.target) == (model.inputs, model.target) == (inputs, target)
 
 
@@ -267,9 +286,9 @@ def test_options_are_the_arguments_of_the_constructor(name, task):
 
 @every_model
 def test_the_plan_knows_what_is_cropped(name, task, protocol, geometry):
-    """As released, DeepHiC pads instead."""
+    """As released, DeepHiC and hicGAN pad instead."""
     known = crop_of(name, OPTIONS.get(name, {}), geometry.window_bins)
-    assert make(name, protocol, geometry, task).crop_bins in ({known, 0} if name == "deephic" else {known})
+    assert make(name, protocol, geometry, task).crop_bins in ({known, 0} if name in PADDED else {known})
 
 
 def predicted(name, task, protocol, window_bins):
@@ -285,7 +304,7 @@ def test_d18_the_least_window_is_what_the_network_needs(name, task, protocol):
     least, step = windows_of(name, OPTIONS.get(name, {}))
     smaller = least - (step if TASKS[task].whole_maps else 2)  # windows about a pair are even
     assert predicted(name, task, protocol, least).numel() >= 2
-    # DeepHiC as released pads instead; where MIX-HIC infers the map, it infers one of no token.
+    # As released some pad instead; where MIX-HIC infers the map, it infers one of no token.
     if least > 8 and protocol == "corrected" and task != "window":
         with contextlib.suppress(InputError, RuntimeError):
             assert predicted(name, task, protocol, smaller).numel() == 0

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
-from parity.subset import FOLDER, INDEX, MULTIMODAL, digest, weight
+from parity.subset import FOLDER, INDEX, KERAS, MULTIMODAL, digest, weight
 
 # File -> prefix of its weights' names and their gain; None: it has none.
 CHOSEN: dict[str, tuple[str, float | str | None] | None] = {
@@ -43,6 +43,10 @@ CHOSEN: dict[str, tuple[str, float | str | None] | None] = {
     "enhancement/vehicle_preprocessing": None,
     "enhancement/vehicle_total_loss_recipe": None,
     "enhancement/vehicle_vae_dl2021_188_recipe": None,
+    "multimodal/dloopcaller": ("", MULTIMODAL),
+    "multimodal/dloopcaller_50": ("", MULTIMODAL),
+    "multimodal/graphreg_epi_cnn_f2": ("", f"{KERAS}1.0"),
+    "multimodal/graphreg_epi_graphreg_f2": ("", f"{KERAS}1.8"),
     "multimodal/mixhic_cage_d8": ("", MULTIMODAL),
     "multimodal/mixhic_loop_d8": ("", MULTIMODAL),
     "multimodal/mixhic_map_d8": ("", MULTIMODAL),

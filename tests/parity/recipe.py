@@ -43,6 +43,20 @@ def fill_multimodal(name: str, shape) -> np.ndarray:
     return (values / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
 
 
+def fill_keras(name: str, shape, gain: float) -> np.ndarray:
+    """A tensor of GraphReg's networks, the output its last axis; name: layer, weight and ":0", as Keras has them."""
+    shape = tuple(int(size) for size in shape)
+    values = np.random.RandomState(zlib.crc32(name.encode())).standard_normal(shape).astype(np.float32)
+    last = name.removesuffix(":0").split("/")[-1]
+    if last == "moving_variance":
+        return np.float32(0.5) + np.abs(values)
+    if last == "moving_mean":
+        return np.float32(0.1) * values
+    if len(shape) <= 1:
+        return 1 + np.float32(0.1) * values if last == "gamma" else np.float32(0.05) * values
+    return values * np.float32(gain) / np.float32(np.sqrt(np.prod(shape[:-1])))
+
+
 def unpack2bit(packed: np.ndarray) -> np.ndarray:
     """Base codes 0..3 of packed bytes, four in a byte: c0 | c1 << 2 | c2 << 4 | c3 << 6."""
     return np.stack([(packed >> (2 * place)) & 3 for place in range(4)], 1).reshape(-1)

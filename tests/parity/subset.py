@@ -17,6 +17,7 @@ from parity import recipe
 FOLDER = Path(__file__).resolve().parent
 INDEX = "index.json"
 MULTIMODAL = "multimodal"  # in the place of a gain: the tensor is one of `fill_multimodal`
+KERAS = "keras "  # before a gain: it is one of `fill_keras`
 
 
 def path_of(name: str) -> Path:
@@ -25,7 +26,11 @@ def path_of(name: str) -> Path:
 
 
 def weight(name: str, gain: float | str | None, shape: list[int]) -> np.ndarray:
-    return recipe.fill_multimodal(name, shape) if gain == MULTIMODAL else recipe.fill(name, shape, gain)
+    if gain == MULTIMODAL:
+        return recipe.fill_multimodal(name, shape)
+    if isinstance(gain, str):
+        return recipe.fill_keras(name, shape, float(gain.removeprefix(KERAS)))
+    return recipe.fill(name, shape, gain)
 
 
 def digest(arrays: Mapping[str, np.ndarray], keys) -> str:

@@ -17,11 +17,12 @@ import yaml
 from small import BIN_BP, GEOMETRY, N_BINS, write_counts, write_model
 
 import trifold
-from trifold import api, programs
-from trifold.config import from_dict
+from trifold import api, compare, programs
+from trifold.config import Geometry, from_dict
 from trifold.data import contacts, examples
 from trifold.errors import InputError
 from trifold.inference import depth_advice, device_of, predict
+from trifold.io.cool import write_cool
 from trifold.models import published, ready
 from trifold.models.ready import CORRECTED
 
@@ -128,7 +129,14 @@ def test_d4_published_weights_enhance_a_shallow_map_alone(door, mirror, shallow_
     assert api.made_by("out.cool")["assumed"] == "the deep map has 16 times the contacts of this one; contacts raw"
 
 
-@pytest.mark.parametrize("name", ["weights_deephic_kr_16.pth", "weights_hicarn_hicplus_16ds.pytorch"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "weights_deephic_kr_16.pth",
+        "weights_hicarn_hicplus_16ds.pytorch",
+        "weights_hicgan_gm12878.safetensors",
+    ],
+)
 def test_other_published_weights_keep_the_depth_of_the_balanced_scale(door, mirror, name):
     """Rows of a balanced map sum to 1: whatever the weights and their units, the enhanced map is of that order."""
     trifold.enhance("shallow.cool", mirror / name, "out.cool", device="cpu")
@@ -371,6 +379,27 @@ def test_the_low_map_stands_beside_on_the_same_pixels(tables):
     summary = api.summary_of_scores(tables)
     assert next(iter(summary)) == "Mean of 1 windows"
     assert set(summary["By distance, balanced"]["map"]) == {"low", "prediction"}
+
+
+def test_the_low_map_is_brought_to_the_deep_maps_scale_by_what_the_scored_chromosomes_say(tmp_path):
+    """Bins twice as wide, values three times those of the four pixels they hold; five times on a chromosome that is
+    not scored."""
+    n, sizes = 64, {"chr1": 64_000, "chr2": 64_000}
+    deep = np.random.default_rng(3).uniform(1, 2, (n, n)) / (1 + np.subtract.outer(np.arange(n), np.arange(n)) ** 2)
+    deep = np.triu(deep) + np.triu(deep, 1).T
+    wide = deep.reshape(n // 2, 2, n // 2, 2).mean(axis=(1, 3))
+    for name, values, width, scales in (("deep", deep, 1, (1, 1)), ("low", wide, 2, (3, 5))):
+        rows, columns = np.triu_indices(len(values))
+        parts = [
+            {"bin1_id": rows + at, "bin2_id": columns + at, "count": scale * values[rows, columns]}
+            for at, scale in zip((0, len(values)), scales)
+        ]
+        write_cool(tmp_path / f"{name}.cool", sizes, 1000 * width, parts, np.ones(2 * len(values)))
+    geometry = Geometry(1000, 32, {}, 0.25, 0)
+    maps = tmp_path / "low.cool", tmp_path / "deep.cool"
+    assert compare._low_factor(*maps, geometry, 2, {"chr1": 64_000}) == pytest.approx(3, rel=0.01)
+    assert compare._low_factor(*maps, geometry, 2, {"chr2": 64_000}) == pytest.approx(5, rel=0.01)
+    assert compare._low_factor(*maps, geometry, 2, sizes) == pytest.approx(4, rel=0.01)
 
 
 def test_an_enhanced_map_is_scored_as_it_was_written(door):

@@ -7,9 +7,10 @@ import yaml
 
 from benchmarks import replicates
 from trifold import ceiling
-from trifold.config import CEILINGS, Ceiling, Geometry, ObservedRecipe, OERecipe, Scoring
+from trifold.config import CEILINGS, Ceiling, Degradation, Geometry, ObservedRecipe, OERecipe, Scoring
 from trifold.data import contacts, splits
 from trifold.data.balance import balance
+from trifold.data.degrade import degrade, hold_back
 from trifold.evaluate import COLUMNS, Scaling, score_maps
 from trifold.genome import Region
 from trifold.io.cool import chromsizes, open_map, write_cool
@@ -174,6 +175,26 @@ def test_y3_ceilings_of_real_maps(mirror, repository, tmp_path, monkeypatch, exp
         return windows[(windows["arm"] == row) & (windows["scale"] == "balanced")]["scc_hicrep"].mean()
 
     assert mean("replicate") == pytest.approx(replicate, abs=sd)
+    # Stepped up diagonal by diagonal: by a concave function, so no higher than their mean stepped up.
+    assert half < replicate < ceiling.reliability(np.array(half))
     # Not stepped up.
     monkeypatch.setitem(ceiling.STEPS, "replicate", (lambda r: r, 1, 1))
     assert mean("replicate") == pytest.approx(half, abs=sd)
+    # As two maps of half the reads score, each thinned and balanced as any low map is.
+    drawn = Degradation(thin=2, seed=3)
+    degrade(path, tmp_path / "one.cool", drawn)
+    hold_back(path, tmp_path / "two.cool", drawn)
+    scored = score_maps(
+        prediction=tmp_path / "one.cool",
+        deep=tmp_path / "two.cool",
+        low=path,
+        truth=None,
+        with_n=None,
+        regions=test,
+        statistics=scaling.statistics,
+        geometry=geometry,
+        oe_recipe=OE,
+        observed_recipe=OBSERVED,
+        scoring=scoring,
+    )["windows"]
+    assert scored[scored["scale"] == "balanced"]["scc_hicrep"].mean() == pytest.approx(half, abs=2 * sd)

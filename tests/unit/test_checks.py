@@ -76,6 +76,19 @@ def test_structure_that_cannot_be_called_is_refused(config, said, message):
     check(config)
 
 
+def test_structure_of_a_sample_without_the_tracks_that_an_arm_reads_is_refused(config, monkeypatch):
+    reads = replace(ARCHITECTURES["vehicle"], inputs=frozenset({"map", "tracks"}))
+    monkeypatch.setitem(ARCHITECTURES, "vehicle", reads)
+    config["evaluate"]["scoring"] = {"max_distance_bins": None}
+    config["samples"]["alpha"]["tracks"] = {"atac": "atac.bw"}
+    config["samples"]["beta"] = {"contacts": "beta.cool"}
+    config["arms"]["image"] |= {"tracks": ["atac"], "samples": ["alpha"]}
+    config["structure"] = {"samples": ["alpha"], "min_bp": None, "max_bp": None, "window_bp": None}
+    check(config)
+    config["structure"]["samples"] = ["alpha", "beta"]
+    refused(config, "config: structure/samples: 'beta' has no track ['atac'], which arms/image reads; give it under")
+
+
 def test_samples_and_their_low_maps_are_known(config):
     with pytest.raises(InputError, match=r"config: evaluate/samples: \['alhpa'\] is not one of \['alpha'\]"):
         plan.selected({**config, "evaluate": {**config["evaluate"], "samples": ["alhpa"]}})
@@ -157,6 +170,17 @@ def test_t6_an_auto_encoder_has_a_loss_of_its_own(config, training, said):
         check(config)
 
 
+def test_a_discriminator_of_whole_tiles_has_maps_that_large(config):
+    """hicGAN's reads 40 bins: of what a corrected arm crops, of the window where a published one crops nothing."""
+    arm = config["arms"]["image"] = {"architecture": "hicgan", "training": {"loss": "hicgan"}}
+    config["geometry"]["window_bins"] = 52
+    check(config)
+    config["geometry"]["window_bins"] = 50
+    refused(config, "arms/image: the discriminator of loss hicgan reads maps of 40 bins, and the arm predicts 38 of a ")
+    arm["protocol"] = "published"
+    check(config)
+
+
 def test_an_experiment_has_an_arm_to_score(config):
     for arm in config["arms"].values():
         arm["maps"] = False
@@ -215,6 +239,9 @@ def test_a_folds_file_is_there(config, tmp_path, monkeypatch):
 # ---------------------------------------------------------------- tasks on windows about pairs of bins
 
 
+EPCOT = {"architecture": "epcot", "task": "window", "samples": ["alpha"]}
+
+
 @pytest.fixture
 def pairs(config):
     """The same with arms of every task on windows about pairs, and what they read."""
@@ -227,6 +254,7 @@ def pairs(config):
         "windows": {**mixhic, "task": "window"},
         "cage": {**mixhic, "task": "cage"},
         "nearest": {"architecture": "nearest", "samples": ["alpha"], "tracks": ["atac"]},
+        "graph": {"architecture": "epi-graph", "samples": ["alpha"], "tracks": ["atac"]},
     }
     return config
 
@@ -250,6 +278,11 @@ def test_arms_of_every_task_pass(pairs):
             "or leave the track out",
         ),
         (
+            lambda c: c["arms"]["graph"].pop("tracks"),
+            "config: arms/graph/tracks: missing, and 'epi-graph' reads them; name tracks of its samples, or of all "
+            "such arms under shared/epi-graph/tracks",
+        ),
+        (
             lambda c: c["samples"].update(beta={"contacts": "b.cool"}) or c["arms"]["loops"].update(samples=["beta"]),
             "config: samples/beta/loops: missing; the arm 'loops' (loop) reads windows about them",
         ),
@@ -262,6 +295,24 @@ def test_arms_of_every_task_pass(pairs):
             lambda c: c["tracks"].update(bin_bp=128),
             "config: tracks/bin_bp 128 does not divide geometry/bin_bp 1000; the arm 'pre' reads whole bins of its "
             "tracks: choose a divisor",
+        ),
+        (
+            lambda c: c["arms"]["nearest"].pop("tracks"),
+            "config: arms/nearest/tracks: missing, and 'nearest' reads nothing else; name tracks of its samples, or of "
+            "all such arms under shared/nearest/tracks",
+        ),
+        (
+            lambda c: c["arms"].update(bases={**EPCOT, "options": {"dna": False}}),
+            "config: arms/bases/tracks: missing, and 'epcot' reads nothing else",
+        ),
+        (
+            lambda c: c["arms"].update(bases={**EPCOT, "options": {"pool_bins": 3}}),
+            "config: arms/bases/options/pool_bins: 3 does not divide geometry/bin_bp 1000; 'epcot' cuts a bin into so "
+            "many equal ones: choose a divisor",
+        ),
+        (
+            lambda c: c["arms"].update(bases=EPCOT) or c["genome"].pop("fasta"),
+            "config: genome/fasta: the arms sequence, bases read the sequence of the genome; name its FASTA",
         ),
         (
             lambda c: c["arms"]["loops"].update(window_bins=51),

@@ -183,15 +183,19 @@ def square(upper: np.ndarray) -> np.ndarray:
     return np.where(np.tri(SIZE, k=-1, dtype=bool), upper.swapaxes(1, 2), upper)
 
 
+@pytest.mark.parametrize("last", [SIZE - 1, 9])
 @pytest.mark.parametrize("scale", ["observed", "oe"])
-def test_y1_both_maps_come_to_logarithmic_scales_alike(inputs, tmp_path, scored, scale):
-    """Coarse-grained by the deep map's contacts, without the bins that either map lacks."""
+def test_y1_both_maps_come_to_logarithmic_scales_alike(inputs, tmp_path, scored, scale, last):
+    """Coarse-grained by the deep map's contacts, without the bins that either map lacks, nor what is farther than the
+    last diagonal scored."""
+    inputs["scoring"] = Scoring(2, last, edge_bins=0, scc_h=1, scc_max_bp=None)
     tables = tables_of(inputs, tmp_path / "out")
     counts, _ = Band.read(inputs["deep"], "chr2", SIZE).windows(np.arange(3, 83, SIZE), SIZE)
-    mask = blocks(scored)
+    far = np.abs(np.subtract.outer(np.arange(SIZE), np.arange(SIZE))) > last
+    mask = blocks(scored) & ~far
     maps = {name: square(blocks(dense(inputs[name]))) for name in ("prediction", "deep", "truth")}
     for reference in ("deep", "truth"):
-        missing = np.isnan(maps["prediction"]) | np.isnan(maps[reference])
+        missing = np.isnan(maps["prediction"]) | np.isnan(maps[reference]) | far
         predicted, target = (on_scale(scale, maps[name], missing, counts) for name in ("prediction", reference))
         windows, regions, distance = (
             table[(table["reference"] == reference) & (table["scale"] == scale)] for table in tables.values()
@@ -204,7 +208,18 @@ def test_y1_both_maps_come_to_logarithmic_scales_alike(inputs, tmp_path, scored,
         assert distance["n_pixels"].sum() == mask.sum()
         if scale == "observed":
             pair = [np.where(mask, each, 0) for each in (predicted, target)]
-            np.testing.assert_allclose(windows["scc_hicrep"], scc.hicrep(*pair, 1, SIZE), rtol=1e-7)
+            np.testing.assert_allclose(windows["scc_hicrep"], scc.hicrep(*pair, 1, last + 1), rtol=1e-7)
+
+
+def test_a_window_of_the_reference_without_a_contact_has_no_oe_to_be_held_against(inputs, tmp_path, maps):
+    smooth, _ = maps
+    smooth["chr2"][3:19, 3:19] = 0
+    inputs["truth"] = write_map(tmp_path / "truth.cool", smooth, {})
+    windows = tables_of(inputs, tmp_path / "out")["windows"].set_index(["reference", "scale", "start_bp"])["mse"]
+    for reference in ("deep", "truth"):
+        missing = windows[reference, "oe"].isna()
+        assert missing[missing].index.tolist() == ([3000] if reference == "truth" else [])
+        assert windows[reference, "balanced"].notna().all() and windows[reference, "observed"].notna().all()
 
 
 PERFECT = {"mae": 0, "mse": 0, "pearson": 1, "spearman": 1, "scc_hicrep": 1, "scc_hicreppy": 1, "scc_kriukov2021": 1}

@@ -221,6 +221,25 @@ def test_y4_a_coarse_grained_map_of_many_contacts_is_the_low_map(low, tmp_path):
         np.testing.assert_allclose(found[inside], expected[inside], rtol=1e-5)
 
 
+def test_y4_biases_come_with_which_bins_have_one(low, tmp_path):
+    """Of the first window: logarithms of weights about the mean, 0 on the two bins of a low bin without one."""
+    given = []
+
+    class Reads(Nearest):
+        inputs = frozenset({"map", "bias"})
+
+        def forward(self, batch):
+            given.append(batch)
+            return super().forward(batch)
+
+    path, _ = low
+    statistics = STATISTICS | {"low_bias": {"mean_log_weight": -5.6}}
+    run(Reads(), tmp_path / "out", path, statistics=statistics, chromosomes=["chr1"])
+    weight = cooler.Cooler(str(path)).bins()["weight"][: W // K].to_numpy().repeat(K)
+    np.testing.assert_array_equal(given[0]["low_valid"][0], ~np.isin(np.arange(W), [14, 15]))
+    np.testing.assert_allclose(given[0]["bias"][0], np.nan_to_num(np.log(weight) + 5.6), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("recipes", [GLOBAL, WINDOW], ids=["global", "window"])
 def test_low_map_comes_back_on_the_deep_scale(low, tmp_path, recipes):
     path, balanced = low

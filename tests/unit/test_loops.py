@@ -14,6 +14,7 @@ from trifold import loops
 from trifold.config import Geometry
 from trifold.data import bands, pairs
 from trifold.data.given import Given
+from trifold.data.sequence import SequenceStore, prepare
 from trifold.data.tracks import TrackStore
 from trifold.errors import InputError
 from trifold.io.cool import Band, write_cool
@@ -175,8 +176,17 @@ def test_y11_compartments_are_no_loops(tmp_path):
     corner = Corner(Geometry(BIN_BP, 50, {}, 0.25, 0), statistics={})
     settings = {"bin_bp": BIN_BP, "min_bins": 8, "max_bins": 60, "batch_size": 512, "device": CPU}
     number = {}
+
+    def with_a_neighbour(rows):
+        """Share of candidates with another one along the diagonal."""
+        places = set(zip(rows["x"], rows["y"]))
+        return np.mean([(x + 1, y + 1) in places for x, y in places])
+
     for protocol in ("published", "corrected"):
         found = loops.search(corner, band, store, [], protocol=protocol, **settings)
+        targets, decoys = (with_a_neighbour(found[found["decoy"] == is_decoy]) for is_decoy in (False, True))
+        # One step in eleven leaves a square; of pixels that move each on its own it is chance that two lie together.
+        assert decoys < targets / 2 if protocol == "published" else 0.9 * targets < decoys < targets
         number[protocol] = len(loops.cluster(found, protocol=protocol, min_bins=8))
         assert found["decoy"].sum() == (~found["decoy"]).sum() > 1000
     assert number["published"] >= 5
@@ -348,6 +358,26 @@ def test_tracks_of_a_search_are_logarithms_where_the_model_was_trained_on_them(m
     np.testing.assert_array_equal(np.log2(signal + 1), loops.signals(tracks, "chr1", N_BINS, bin_bp=BIN_BP))
     scores = loops.score(model, store, signal, targets[["x", "y"]].to_numpy(), "chr1", batch_size=32, device=CPU)
     np.testing.assert_allclose(targets["score"], scores, atol=1e-6)
+
+
+def test_a_search_gives_the_sequence_to_who_reads_it(band, store, tmp_path):
+    """The share of G in either stretch, of the candidates as of the decoys; the chromosome ends within its last bin."""
+    letters = "".join(np.random.default_rng(5).choice(list("ACGT"), N_BINS * BIN_BP - 300))
+    (tmp_path / "genome.fa").write_text(f">chr1\n{letters}\n")
+    (tmp_path / "sequence").mkdir()
+    prepare(tmp_path / "genome.fa", tmp_path / "sequence", BIN_BP)
+    sequence = SequenceStore(tmp_path / "sequence")
+
+    def reader(batch):
+        about_x, about_y = batch["sequence"].chunk(2, dim=1)
+        return ((about_x == 2).float().mean(1) * (about_y == 2).float().mean(1))[:, None]
+
+    settings = {"bin_bp": BIN_BP, "min_bins": 4, "max_bins": 40, "batch_size": 32, "device": CPU}
+    found = loops.search(reader, band, store, [], protocol="corrected", sequence=sequence, **settings)
+    assert found["decoy"].any() and not found["decoy"].all()
+    for _, x, y, score, _ in found.itertuples(index=False):
+        shares = [letters[(place - 25) * BIN_BP : (place + 25) * BIN_BP].count("G") / (50 * BIN_BP) for place in (x, y)]
+        assert score == pytest.approx(shares[0] * shares[1], rel=1e-5)
 
 
 def test_validation_counts_loops_and_those_seen():

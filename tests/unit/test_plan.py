@@ -176,6 +176,18 @@ def test_contacts_are_written_where_an_arm_reads_them(config, arm):
     assert not plan.reads_counts(plan.resolve(config), "published")
 
 
+def test_a_row_on_contacts_that_learns_nothing_asks_for_none_and_is_scored_where_they_are(config):
+    config["arms"] = {"grained": {"architecture": "coarsegrain"}, "image": {"architecture": "vehicle"}}
+    arms = plan.resolve(config)
+    assert not plan.reads_counts(arms, "corrected")
+    assert plan.scored(arms, ["grained"]) == []
+    assert {one.dataset for one in plan.scored(arms, ["image"])} == {"corrected"}
+    config["arms"]["released"] = {"architecture": "deephic", "protocol": "published"}
+    arms = plan.resolve(config)
+    assert plan.reads_counts(arms, "published") and not plan.reads_counts(arms, "corrected")
+    assert {one.dataset for one in plan.scored(arms, ["grained"])} == {"published"}
+
+
 def test_y15_released_hicfoundation_reads_contacts(config):
     arm = {"architecture": "hicfoundation", "protocol": "published"}
     for options, contacts in (({}, True), ({"encoding": "window"}, False), ({"encoding": "contacts"}, True)):
@@ -227,7 +239,24 @@ def test_y9_every_seed_thins_anew_and_the_first_has_the_degradation_itself(confi
     assert all({**of_draw, "seed": 1} == settings[0] for of_draw in settings)
 
 
+def test_y2_reads_are_held_back_from_every_draw_of_a_map_that_is_made(config):
+    config["degradations"] = {
+        "low": {"coarsen": 2, "thin": 16, "seed": 1, "share_reads": False},
+        "all": {"coarsen": 2, "thin": 16, "seed": 1, "share_reads": True},
+    }
+    config["samples"] = {"alpha": {}, "beta": {"low": {"low": "/data/shallow.cool"}}}
+    names = ("low", "low.2", "all", "all.2")
+    assert [plan.holds_back(config, "alpha", name) for name in names] == [True, True, False, False]
+    assert [plan.holds_back(config, "beta", name) for name in names] == [False] * 4
+    config["samples"]["beta"]["low"]["all"] = {"contacts": "/data/part.cool", "reads_in_deep": True}
+    assert plan.measured_lows(config["samples"]["beta"]) == {
+        "low": {"contacts": "/data/shallow.cool", "reads_in_deep": False},
+        "all": {"contacts": "/data/part.cool", "reads_in_deep": True},
+    }
+
+
 def test_y9_rows_without_a_model_have_the_seeds_where_these_thin_anew(config):
+    config["arms"]["given"] = {"architecture": "vehicle", "weights": "results/x"}
     before = {name: arm.seeds for name, arm in plan.resolve(config).items()}
     config["degradations"] = {name: {"thin": 16} for name in config["degradations"]}
     after = {name: arm.seeds for name, arm in plan.resolve(config).items()}

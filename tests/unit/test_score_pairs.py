@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import f1_score, recall_score, roc_auc_score
 from small import resolved
 from torch.utils.data import Dataset
 from track_files import write_track
@@ -149,6 +149,55 @@ def test_a_row_without_a_model_is_scored_on_the_test_pairs(alpha):
     auroc = table.set_index("metric").loc["auroc_matched"]
     expected = roc_auc_score([1, 1, 0, 0], beside)
     assert float(auroc["value"]) == pytest.approx(expected) and auroc["n"] == 4
+
+
+def test_the_threshold_is_chosen_on_validation_pairs_alone(alpha, tmp_path):
+    """It is stored with the predictions; what the test labels are does not move it, and it stands in the scores."""
+    out, given, store = alpha
+    path = tmp_path / "pairs/pairs.tsv"
+    table = pd.read_csv(path, sep="\t")
+    rows = [["chr1", x, x + 9, label, "validation"] for x, label in ((21, 1), (27, 0), (33, 1), (38, 0), (44, 1))]
+    table = pd.concat([table, pd.DataFrame(rows, columns=table.columns)], ignore_index=True)
+    arm = resolved(corner={"architecture": "corner", "window_bins": 24})["corner"]
+    settings = {"geometry": {"bin_bp": 1000, **REST}, "seed": 5, "device": "cpu", "workers": 0, "threads": 1}
+    thresholds = []
+    for flipped in (False, True):
+        is_test = table["role"] == "test"
+        table.assign(label=table["label"].where(~(is_test & flipped), 1 - table["label"])).to_csv(
+            path, sep="\t", index=False
+        )
+        score_pairs.score(out, arm=arm, model=None, given=given, **settings)
+        scored, found = read(out)
+        thresholds.append(found["threshold"].item())
+        values = scored.set_index("metric")
+        numbers = pd.to_numeric(values["value"], errors="coerce")
+        called = found["prediction"] > thresholds[-1]
+        assert numbers["f1_chosen"] == pytest.approx(f1_score(found["label"], called), abs=1e-8)
+        assert numbers["recall_chosen"] == pytest.approx(recall_score(found["label"], called), abs=1e-8)
+        assert numbers["threshold_chosen"] == pytest.approx(thresholds[-1], rel=1e-8)
+        assert (values["n"]["threshold_chosen"], values["n"]["f1_chosen"], values["n"]["auroc"]) == (5, 5, 5)
+    assert thresholds[0] == thresholds[1]
+    # By hand: the corner scores of the validation pairs, every cut between two of them.
+    pairs = np.array([[x, y] for _, x, y, *_ in rows])
+    windows = store.windows(pairs).astype(np.float64)
+    centre, corner = windows[:, 12, 12], windows[:, -13:, :13].mean(axis=(1, 2))
+    ratio, label = centre / (centre + corner), np.array([row[3] for row in rows])
+    cuts = [-np.inf, *(np.sort(ratio)[1:] + np.sort(ratio)[:-1]) / 2]
+    of_cuts = [f1_score(label, ratio > cut) for cut in cuts]
+    best = max(cut for cut, value in zip(cuts, of_cuts) if value == max(of_cuts))
+    assert thresholds[0] == pytest.approx(best, rel=1e-5)
+
+
+def test_without_validation_pairs_there_is_no_threshold(alpha):
+    out, given, _ = alpha
+    arm = resolved(corner={"architecture": "corner", "window_bins": 24})["corner"]
+    settings = {"geometry": {"bin_bp": 1000, **REST}, "seed": 5, "device": "cpu", "workers": 0, "threads": 1}
+    score_pairs.score(out, arm=arm, model=None, given=given, **settings)
+    table, found = read(out)
+    values = table.set_index("metric")
+    assert np.isnan(found["threshold"]) and values["n"]["threshold_chosen"] == 0
+    assert (values["value"][["threshold_chosen", "precision_chosen", "recall_chosen", "f1_chosen"]] == "").all()
+    assert float(values["value"]["auroc"]) > 0
 
 
 def test_y5_distance_alone_is_fitted_scored_and_blind_to_matched_negatives(alpha, tmp_path):

@@ -131,6 +131,24 @@ def test_published_form_scores_every_pixel_of_the_cropped_map(examples, tmp_path
         assert row.ssim == pytest.approx(ssim(x[None], y[None], np.ones((1, *x.shape), bool))[0], abs=1e-6)
 
 
+def test_published_form_counts_flat_diagonals_as_released(examples, tmp_path):
+    """Flat in both maps: agreement to Kriukov 2021, none to the other two forms."""
+    folder, arrays = examples()
+    i = np.arange(W - 3)
+    for name in ("low_observed", "deep_observed"):
+        arrays[name][:, i, i + 3] = arrays[name][:, i + 3, i] = 0.5
+        np.save(folder / f"{name}.npy", arrays[name])
+    table = run(folder, LowMap(), "published", tmp_path / "out")
+    x, y = (arrays[name][5, C : W - C, C : W - C].astype(float) for name in ("low_observed", "deep_observed"))
+    size = W - 2 * C
+    r = [stats.pearsonr(np.diagonal(x, d), np.diagonal(y, d)).statistic for d in range(1, size - 1) if d != 3]
+    n = np.array([size - d for d in range(1, size - 1) if d != 3])
+    inverted, own = (n**2 - 1) / n**3, ((size - 3) ** 2 - 1) / (size - 3) ** 3
+    both = inverted.sum() + own + (size**2 - 1) / size**3  # the main diagonal counts as 0
+    assert table.loc[3, "scc_kriukov2021"] == pytest.approx((r @ inverted + own) / both, abs=1e-6)
+    assert table.loc[3, "scc_hicrep"] == pytest.approx(scc.hicrep(x[None], y[None], 1, size)[0], abs=1e-6)
+
+
 def test_corrected_form_scores_good_bins_above_the_diagonal(examples, tmp_path):
     folder, arrays = examples()
     table = run(folder, LowMap(), "corrected", tmp_path / "out")

@@ -1,6 +1,7 @@
 """Structure of maps: cut alike, called alike, held against the deep map and against what was planted."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import cooler
@@ -8,6 +9,7 @@ import cooltools
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import pearsonr
 
 from trifold import structure
 from trifold.errors import InputError
@@ -66,9 +68,18 @@ def write(path, values, weight=None, coarsen=1, metadata=None, sizes=SIZES):
     return path
 
 
+def call_here(*, map_path, out, options, **_):
+    """`programs.run` of the caller without a process of its own, which takes longer to start than to call."""
+    words = ["call.py", map_path, out, options["min_bp"], options["max_bp"]]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", list(map(str, words)))
+        exec(CALLER, {})
+
+
 @pytest.fixture
-def place(tmp_path):
+def place(tmp_path, monkeypatch):
     """A deep map, a low map, regions, a caller of loops, what was planted, and the arguments that jobs share."""
+    monkeypatch.setattr(structure.programs, "run", call_here)
     random = np.random.default_rng(1)
     deep = random.poisson(expected())
     weight = np.ones(100 + N)
@@ -191,6 +202,21 @@ def test_halves_share_out_the_contacts(place):
 # ---------------------------------------------------------------- callers
 
 
+def test_loops_are_those_of_the_program_between_its_bounds(place, monkeypatch):
+    """A process of its own; longer ones than 25 kb are neither asked for nor taken."""
+    path = structure.cut(write(place / "truth.cool", expected()), place / "cut.cool", kept(place), 40_000)
+    monkeypatch.undo()
+    settings = replace(SETTINGS, max_bp=25_000)
+    found = structure.call_loops(path, settings, common(place)["caller"], 1)
+    wanted = [(x, y) for x, y in LOOPS if y - x <= 25]
+    assert sorted(zip(found["x_bp"] // 1000, found["y_bp"] // 1000)) == wanted
+    assert (np.diff(found["score"]) <= 0).all()
+    (place / "caller/call.py").write_text(
+        "import sys\nopen(sys.argv[2], 'w').write('chr2\\t10\\t20\\tchr2\\t40\\t50\\n')"
+    )
+    assert structure.call_loops(path, settings, common(place)["caller"], 1).empty, "30 bp apart"
+
+
 def test_insulation_is_that_of_cooltools(place):
     path = structure.cut(place / "deep.cool", place / "cut.cool", kept(place), 240_000)
     boundaries, profile = structure.insulation(path, SETTINGS)
@@ -245,6 +271,56 @@ def test_calls_are_matched_within_their_chromosome():
     assert numbers["n_invented"] == 3
 
 
+def test_a_profile_of_wider_bins_is_that_of_all_that_they_hold():
+    """Five bins in three, of which the fourth is not scored; the other chromosome has one that says nothing."""
+    deep, low = ([2.0, 4, 4, 9, 1], np.nan), ([1.0, 3, -2], 7.0)
+    kept = structure.Scored(1000, [], {"a": np.array([1, 1, 1, 0, 1], bool), "b": np.array([True])})
+    calls = []
+    for (scores, other), width in ((deep, 1000), (low, 2000)):
+        starts = np.append(np.arange(len(scores)) * width, 0)
+        ends = np.append(np.minimum(starts[:-1] + width, 5000) if width == 1000 else starts[:-1] + width, width)
+        chrom = ["a"] * len(scores) + ["b"]
+        profile = pd.DataFrame({"chrom": chrom, "start_bp": starts, "end_bp": ends, "score": [*scores, other]})
+        calls.append(
+            structure._OF_CALLS._replace(insulation=profile)._replace(
+                **{name: getattr(structure._OF_CALLS, name).iloc[:0] for name in ("loops", "boundaries")}
+            )
+        )
+    rows, _ = structure.score_calls(
+        calls[1], {"deep": calls[0]}, [], kept._replace(regions=[Region("a", 0, 5000)]), SETTINGS
+    )
+    (r,) = [row.value for row in rows if row.metric == "profile_pearson"]
+    assert r == pytest.approx(pearsonr([1, 1, 3, -2], [2, 4, 4, 1]).statistic)
+
+
+@pytest.mark.parametrize("coarsen", [1, 2])
+def test_pile_ups_are_means_over_expected_about_loops(tmp_path, coarsen):
+    """By dense matrices: 11 x 11 pixels of O/E about each loop, their mean, its middle over its corners."""
+    n = N // coarsen
+    values = np.random.default_rng(3).uniform(1, 2, (n, n)) * 100 / (1 + np.subtract.outer(range(n), range(n)) ** 2)
+    weight = np.ones(100 // coarsen + n)
+    weight[100 // coarsen + 31] = np.nan
+    path = write(tmp_path / "map.cool", np.triu(values), weight, coarsen)
+    reach = 40 // coarsen
+    dense = np.triu(values)
+    dense[31] = dense[:, 31] = np.nan
+    distance = np.subtract.outer(range(n), range(n)).T
+    dense[(distance < 0) | (distance > reach)] = np.nan
+    for d in range(reach + 1):
+        on_diagonal = distance == d
+        dense[on_diagonal] /= np.nanmean(dense[on_diagonal])
+    loops = pd.DataFrame({"chrom": "chr2", "x_bp": [40_500, 70_500, 100_500], "y_bp": [60_500, 95_500, 130_500]})
+    padded = np.pad(dense, 5, constant_values=np.nan)
+    places = loops[["x_bp", "y_bp"]].to_numpy() // (1000 * coarsen)
+    mean = np.nanmean([padded[x : x + 11, y : y + 11] for x, y in places], axis=0)
+    corners = np.concatenate(
+        [mean[i, j].ravel() for i in (slice(3), slice(-3, None)) for j in (slice(3), slice(-3, None))]
+    )
+    wanted = mean[4:7, 4:7].mean() / np.nanmean(corners)
+    found = structure.pile_ups(path, {"three": loops, "none": loops[:0]}, 40_000)
+    assert found["three"] == pytest.approx(wanted) and np.isnan(found["none"])
+
+
 def test_a_deep_map_against_itself_is_perfect_and_invents_nothing(place):
     value = run(place, place / "deep.cool")
     for arm in ("image", "deep"):
@@ -283,6 +359,28 @@ def test_a_map_with_one_loop_less_and_one_more(place):
     assert value["replicate", "boundaries", "deep", "f1"] > 0.9
     assert ("image", "loops", "planted", "n_calls") in value
     assert not [key for key in run(place, path, planted=False) if key[2] == "planted"]
+
+
+def test_a_call_that_a_half_of_the_deep_map_has_is_not_invented(place):
+    """A loop more than the deep map has, as in the map before: of one half as of the other it is known."""
+    values = expected()
+    values[130, 144] *= 12
+    path = write(place / "enhanced.cool", values, metadata={"trifold": {"max_distance_bins": 60}})
+    before = run(place, path)
+    calls = structure.read_calls(place / "maps")
+    near = pd.DataFrame({"chrom": ["chr2"], "x_bp": [131_500], "y_bp": [143_500], "score": [1.0]})
+    for half in structure.HALVES:
+        (place / half).mkdir()
+        known = calls | {half: calls[half]._replace(loops=pd.concat([calls[half].loops, near], ignore_index=True))}
+        structure._write_calls(place / half, known)
+        (place / half / "structure.tsv").write_text((place / "maps/structure.tsv").read_text())
+        labels = {"degradation": "low", "arm": "image", "fold": "a", "seed": 1, "sample": "alpha"}
+        structure.score(place / "arm", prediction=path, references=place / half, labels=labels, **common(place))
+        rows = pd.read_csv(place / "arm/structure.tsv", sep="\t").set_index(["feature", "reference", "metric"])["value"]
+        assert rows["loops", "deep", "n_invented"] == before["image", "loops", "deep", "n_invented"] - 1
+        assert rows["loops", "planted", "n_invented"] == before["image", "loops", "planted", "n_invented"]
+        table = pd.read_csv(place / "arm/loops.tsv", sep="\t").set_index(["x_bp", "y_bp"])
+        assert not table.loc[(130_500, 144_500), ["matched", "invented"]].any()
 
 
 def test_calls_are_counted_by_stretch_of_the_genome(place):
@@ -352,6 +450,39 @@ def test_eigenvectors_are_those_of_cooltools(tmp_path):
     assert abs(np.corrcoef(ours, kind)[0, 1]) > 0.95
 
 
+def test_eigenvectors_of_long_regions_are_of_wider_bins(tmp_path, monkeypatch):
+    """Of a region from bin 20 on, two bins in one, against cooltools on such bins. Of bins without a value (20 + 30 and
+    both of 20 + 60, one by its weight) the others are the mean."""
+    monkeypatch.setattr(structure, "MOST_BINS", 110)
+    values, _ = plaid(N, 0.4)
+    weight, good, bad = np.ones(100 + N), np.ones(N, bool), [50, 80, 81]
+    weight[100 + 80] = np.nan
+    good[[50, 81]] = False
+    region = Region("chr2", 20_000, N * BIN_BP)
+    scored = structure.Scored(BIN_BP, [region], {"chr2": good})
+    ((ours),) = structure.eigenvectors(write(tmp_path / "deep.cool", values, weight), scored, None)
+    assert len(ours) == 110 and np.flatnonzero(np.isnan(ours)).tolist() == [30]
+    values[bad], values[:, bad] = 0, 0
+    wide = values.reshape(N // 2, 2, N // 2, 2).sum(axis=(1, 3))
+    share = (~np.isin(np.arange(N), bad)).reshape(-1, 2).sum(axis=1)
+    weight = np.append(np.ones(50), np.divide(1, share, out=np.full(N // 2, np.nan), where=share > 0))
+    path = write(tmp_path / "wide.cool", wide, weight, coarsen=2)
+    view = pd.DataFrame({"chrom": ["chr2"], "start": [20_000], "end": [N * BIN_BP], "name": ["part"]})
+    _, tracks = cooltools.eigs_cis(cooler.Cooler(str(path)), n_eigs=1, view_df=view)
+    theirs = tracks.loc[(tracks["chrom"] == "chr2") & (tracks["start"] >= 20_000), "E1"].to_numpy()
+    np.testing.assert_allclose(ours * np.sign(np.nansum(ours * theirs)), theirs, rtol=1e-6)
+
+
+def test_eigenvectors_agree_whatever_their_signs():
+    random = np.random.default_rng(7)
+    known = [random.normal(size=n) for n in (30, 50)]
+    noisy = [part + random.normal(size=len(part)) for part in known]
+    wanted = pearsonr(np.concatenate(noisy), np.concatenate(known)).statistic
+    for signs in ((1, 1), (1, -1), (-1, -1)):
+        turned = [sign * part for sign, part in zip(signs, noisy)]
+        assert structure._agreement(turned, known) == pytest.approx(wanted)
+
+
 def test_compartments_are_scored_where_the_reach_shows_them(tmp_path):
     values, _ = plaid(N, 0.4)
     deep = write(tmp_path / "deep.cool", values)
@@ -369,9 +500,21 @@ def test_compartments_are_scored_where_the_reach_shows_them(tmp_path):
     assert structure.compartments(predicted, deep, scored, 60_000, math.nan) == []
 
 
-def test_calls_are_read_as_they_were_written(place):
-    run(place, place / "deep.cool")
+def test_calls_are_read_as_they_were_written_and_rows_of_maps_are_of_them(place):
+    value = run(place, place / "deep.cool")
     known = structure.read_calls(Path(place / "maps"))
+    halves = [known[name] for name in structure.HALVES]
+    for feature in ("loops", "boundaries"):
+        deep, low, one, other = (getattr(known[name], feature) for name in ("deep", "low", *structure.HALVES))
+        of_low, _ = structure.compare(low, deep, [getattr(half, feature) for half in halves], 2000)
+        there, back = (structure.compare(*pair, [], 2000)[0] for pair in ((one, other), (other, one)))
+        assert there["precision"] == back["recall"] and there["n_calls"] == len(one)
+        for name, number in of_low.items():
+            assert value["low", feature, "deep", name] == pytest.approx(number, nan_ok=True)
+            assert value["replicate", feature, "deep", name] == pytest.approx(
+                (there[name] + back[name]) / 2, nan_ok=True
+            )
+    assert len(known["low"].loops) != len(known["deep"].loops) and len(halves[0].loops) != len(halves[1].loops)
     assert set(known) == {"deep", "low", "half-a", "half-b", "planted"}
     assert [list(table.columns) for table in known["deep"]] == [list(table.columns) for table in structure._OF_CALLS]
     assert len(known["planted"].insulation) == 0 and len(known["deep"].insulation) == N

@@ -29,6 +29,7 @@ pairs: {max_loop_bins: 100, band_bins: 200, search: {min_bins: 6, p_value: 0.05,
 shared:
   mixhic: {tracks: [atac, dnase]}
   nearest: {tracks: [atac, dnase]}
+  epcot: {tracks: [atac, dnase]}
 arms:
   small:
     architecture: mixhic
@@ -45,12 +46,20 @@ arms:
     training: {epochs: 1, learning_rate: 0.001}
     on_demand: true
   map-expected: {architecture: expected, on_demand: true}
+  map-epcot:
+    architecture: epcot
+    task: window
+    options:
+      {trunk: lstm, channels: [4, 4, 4], hidden_dim: 8, heads: 2, layers: 1, embed_dim: 8, pixel_channels: 4,
+       pool_bins: 1}
+    training: {epochs: 1, batch_size: 8, accumulate: 1}
+    on_demand: true
   cage-nearest: {architecture: nearest, on_demand: true}
   loop-corner: {architecture: corner, on_demand: true}
 mixhic2025:
   page: [table2, table3, table4, comparisons]
   tables:
-    table2: {Expected: [map-expected]}
+    table2: {EPCOT-LSTM: [map-epcot], Expected: [map-expected]}
     table3: {MIX-HIC-Bimodal: [loop-small], Corner: [loop-corner]}
     table4: {Nearest: [cage-nearest]}
     tables2: {Corner: [loop-corner]}
@@ -104,7 +113,9 @@ def arms(repository):
 
 
 def test_the_papers_job_graph(dry, arms):
-    learned = [arm for arm in arms.values() if arm.architecture == "mixhic" and arm.task != "pretraining"]
+    learned = [arm for arm in arms.values() if plan.traits_of(arm).learned and arm.task != "pretraining"]
+    networks = ("mixhic", "dloopcaller")
+    learned = [arm for arm in arms.values() if arm.architecture in networks and arm.task != "pretraining"]
     assert dry() == {
         "fetch": 1 + 6 + 6 + 2 * (6 + 6 + 2) + 1,  # genome, maps, loops, BAMs of ATAC, DNase and CAGE, genes
         "encode_sequence": 1,
@@ -114,8 +125,9 @@ def test_the_papers_job_graph(dry, arms):
         "bands": 6,
         "pairs": 6 + 6,  # under both protocols
         "train": 5 + 3 * len(learned),  # pre-trainings; seeds
-        # Of both cell lines: means by distance, least squares, and of the loops distances (two protocols) and places.
-        "fit": 2 * (1 + 1 + 2 + 1),
+        # Of both cell lines: means by distance, least squares, and of the loops distances and forests (two protocols
+        # each) and places.
+        "fit": 2 * (1 + 1 + 2 + 2 + 1),
         "score_pairs": len(plan.scored(arms, [name for name, arm in arms.items() if arm.task != "pretraining"])),
         "mixhic2025": 1,
     }
@@ -132,14 +144,19 @@ def test_other_data_and_short_networks(dry, overlay, samples, tracks):
     if overlay == "yeast":
         short = dry(overlay, "short")
         # One seed for three; the six rows without a model have one anyhow.
-        assert (jobs["score_pairs"], jobs["train"] - 5) == (3 * 34 + 6, 3 * 34)
-        assert short == jobs | {"train": 5 + 34, "score_pairs": 34 + 6}
+        assert (jobs["score_pairs"], jobs["train"] - 5) == (3 * 50 + 6, 3 * 50)
+        assert short == jobs | {"train": 5 + 50, "score_pairs": 50 + 6}
+        # One seed for three; the six rows without a model and the two forests have one anyhow.
+        assert (jobs["score_pairs"], jobs["train"] - 5) == (3 * 41 + 8, 3 * 41)
+        assert short == jobs | {"train": 5 + 41, "score_pairs": 41 + 8}
 
 
 def test_tables_and_figures_add_searches_alone(dry):
     targets = ("mixhic2025_tables", "mixhic2025_figures")
-    # Of the loops of both cell lines: as corrected and as published with every seed, and without a model.
-    own = {"search_loops": 2 * (3 + 3 + 1), "mixhic2025_table": 5, "mixhic2025_draw": 1, "mixhic2025_comparisons": 1}
+    # Of the loops of both cell lines: two networks as corrected and as published with every seed, a forest of either,
+    # and without a model; three programs, of which two are installed.
+    own = {"search_loops": 2 * (2 * (3 + 3) + 2 + 1), "call_loops": 2 * 3, "install_program": 2}
+    own |= {"mixhic2025_table": 5, "mixhic2025_draw": 1, "mixhic2025_comparisons": 1}
     own |= dict.fromkeys(targets, 1)
     assert dry(targets=("mixhic2025", *targets)) == dry() | own
     # Three depths, three widths: five more pre-trainings, and twelve arms of three seeds.
@@ -157,10 +174,16 @@ def test_the_demo_leaves_maps_and_cage_to_the_tables(paper):
 
     whole, found = jobs()
     assert found == (1, 2, 0, 1, 0)  # a Gaussian's width is fitted for the page
-    assert jobs("mixhic2025") == (1 + 3, (2, 6, 0, 0, 0))
-    assert jobs(*tables) == (1 + 3, (2, 6, 2, 5, 1))
+    # Pre-training, three tasks, and of EPCOT three networks of two; of a task each a row without a model.
+    assert jobs("mixhic2025") == (1 + 3 + 6, (2, 6 + 6, 0, 0, 0))
+    assert jobs(*tables) == (1 + 3 + 6, (2, 6 + 6, 2, 5, 1))
     # The page's table needs the pre-training and the loops taught after it.
     assert jobs("models") == (whole - 2, (1, 0, 0, 0, 0))
+    assert found == (2, 4, 0, 1, 0)  # a Gaussian's width and a forest are fitted for the page
+    assert jobs("mixhic2025") == (1 + 4, (3, 8, 0, 0, 0))
+    assert jobs(*tables) == (1 + 4, (3, 8, 4, 5, 1))
+    # The page's table needs the pre-training, the loops taught after it, and DLoopCaller.
+    assert jobs("models") == (whole - 3, (1, 0, 0, 0, 0))
 
 
 def test_simulated_page_says_which_run_beats_another(paper):
@@ -216,6 +239,7 @@ def scores(results, run: str, seed: int) -> pd.DataFrame:
     [
         ("loop-small", 1, "loop", "bimodal", "small"),
         ("map-expected", 0, "window", "expected", None),
+        ("map-epcot", 1, "window", "epcot", None),
         ("cage-nearest", 0, "cage", "nearest", None),
     ],
 )
@@ -233,7 +257,9 @@ def test_scores_are_those_of_the_predictions(results, run, seed, task, mode, pre
     assert matched.any() == (task == "loop")
     over_all = over_all[~matched]
     if task == "loop":
-        expected = multimodal.loop_metrics(found["label"], found["prediction"])
+        threshold = over_all.pop("threshold_chosen")  # of other pairs, those of chr5
+        assert threshold == pytest.approx(found["threshold"].item(), rel=1e-6)
+        expected = multimodal.loop_metrics(found["label"], found["prediction"], chosen=found["threshold"].item())
         pairs = pd.read_csv(results / "pairs/corrected-w50/alpha/fold-a/pairs.tsv", sep="\t")
         pairs = pairs[pairs["role"] == "test"]
         np.testing.assert_array_equal(np.stack([found["x"], found["y"]], axis=1), pairs[["x", "y"]])
@@ -326,21 +352,23 @@ def test_figures_are_drawn_of_what_there_is(results):
 
 
 DRAWN = {"mixhic2025_comparisons": 1, "mixhic2025_draw": 1, "mixhic2025_section": 1}
-# Both networks, and the scores of the one that is scored: Table 3.
+# Both networks of MIX-HIC, and the scores of the one that is scored: Table 3.
 NETWORKS = {"train": 2, "score_pairs": 1, "mixhic2025_table": 1, **DRAWN}
+EPCOT = {"train": 1, "score_pairs": 1, "mixhic2025_table": 1, "mixhic2025_section": 1}
 
 
 @pytest.mark.parametrize(
     ("module", "jobs"),
     [
         ("models/mixhic", NETWORKS),
-        ("training/multimodal", NETWORKS),
+        ("models/epcot", EPCOT),
+        ("training/multimodal", {**DRAWN, "train": 3, "score_pairs": 2, "mixhic2025_table": 2}),
         # Whatever is learned, scored or searched: Tables 2 to 4 and S2.
         (
             "data/pair_dataset",
-            {"train": 2, "fit": 2, "score_pairs": 4, "search_loops": 1, "mixhic2025_table": 4, **DRAWN},
+            {"train": 3, "fit": 2, "score_pairs": 5, "search_loops": 1, "mixhic2025_table": 4, **DRAWN},
         ),
-        ("score_pairs", {"score_pairs": 4, "mixhic2025_table": 3, **DRAWN}),
+        ("score_pairs", {"score_pairs": 5, "mixhic2025_table": 3, **DRAWN}),
     ],
 )
 def test_a_module_re_runs_those_who_reach_it(small, module, jobs):

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import numba
 import numpy as np
+from scipy.optimize import isotonic_regression
 
 from trifold.errors import InputError
 from trifold.genome import check_matched
@@ -25,6 +26,7 @@ CLIP = 255.0  # contacts on the scale of counts, as published
 # Counts of the first NEAR_BINS diagonals take two bytes, the others half a byte. The largest number that fits there
 # means that the count is in the table of large counts.
 NEAR_BINS, NEAR_LARGE, FAR_LARGE = 32, 0xFFFF, 0xF
+MIN_PIXELS = 10  # of a diagonal, for a mean: more than these
 LARGE = np.dtype([("distance", "<u4"), ("count", "<u8")])
 BINS = np.dtype(
     [("factor", "<f8"), ("large", "<i8")]
@@ -58,6 +60,7 @@ class BandStore:
             raise InputError(f"{self.path}: not found; write the band of this chromosome first")
         self.n_bins, self.n_diagonals = np.load(self.path, mmap_mode="r").shape
         self._arrays: tuple[np.ndarray, ...] | None = None
+        self._expected: np.ndarray | None = None
 
     @classmethod
     def write(cls, path: str | os.PathLike, values: np.ndarray, window_bins: int) -> "BandStore":
@@ -93,6 +96,36 @@ class BandStore:
     def farthest_bins(self) -> int:
         """Greatest y - x whose window the band holds."""
         return self.n_diagonals - self.window_bins
+
+    @property
+    def expected(self) -> np.ndarray:
+        """Mean of every diagonal over pixels of two bins with a value, made to fall with the distance: (n_diagonals,).
+
+        As Peakachu 2.3 has it: diagonals of ten pixels or fewer, or without a value, are in between their neighbours.
+        """
+        if self._expected is None:
+            values = self.values
+            known = np.asarray(np.any(values, axis=1))
+            diagonals = range(min(self.n_diagonals, self.n_bins))
+            for d in diagonals:
+                known[d:] |= values[: self.n_bins - d, d] > 0
+            means = np.zeros(self.n_diagonals)
+            for d in diagonals:
+                good = known[: self.n_bins - d] & known[d:]
+                if good.sum() > MIN_PIXELS:
+                    means[d] = values[: self.n_bins - d, d][good].mean(dtype=np.float64)
+            counted = np.flatnonzero(means)
+            if len(counted):
+                falling = isotonic_regression(means[counted], increasing=False).x
+                means = np.interp(np.arange(self.n_diagonals), counted, falling)
+            self._expected = means
+        return self._expected
+
+    def expected_windows(self, pairs: np.ndarray) -> np.ndarray:
+        """(n, 2) bins (x, y) -> (n, W, W) float32: the `expected` of the distance of every pixel of their windows."""
+        around = np.arange(self.window_bins)
+        apart = (pairs[:, 1] - pairs[:, 0])[:, None, None] + around - around[:, None]
+        return self.expected[np.abs(apart)].astype(np.float32)
 
     def inside(self, pairs: np.ndarray) -> np.ndarray:
         """Which (x, y) of (n, 2) have a whole window on the chromosome: bool (n,)."""

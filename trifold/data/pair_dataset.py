@@ -2,11 +2,11 @@
 
 A sample's folders: `bands` (``<chrom>.npy`` and ``chromosomes.tsv``: name, n_bins, n_diagonals), the prepared tracks,
 and `pairs`: ``pairs.tsv`` and ``matched.tsv`` (chrom, x, y, label, role), ``windows.tsv`` (chrom, x, role, cage_role)
-and ``cage.npy`` (windows × W, mean signal).
+and ``cage.npy`` (windows × W, mean signal). The genome's sequence (`trifold.data.sequence`) is one folder for all.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -20,9 +20,11 @@ from trifold.data import pairs
 from trifold.data.bands import open_bands
 from trifold.data.given import Given, Reader
 from trifold.data.samples import Samples
+from trifold.data.sequence import SequenceStore
 from trifold.data.splits import ROLES
 from trifold.data.tracks import TrackStore, check_chromosomes
 from trifold.errors import InputError
+from trifold.genome import some_of
 from trifold.io.tables import read_table
 
 log = logging.getLogger(__name__)
@@ -93,7 +95,7 @@ def training_sets(
     arm: Arm, given: Given, network: Reader, statistics: dict, seed: int
 ) -> tuple["PairDataset", "PairDataset"]:
     """Training and validation samples of an arm on pairs. `network.entries` says what of a batch is read."""
-    samples, common = samples_of(given), _common(arm, network, statistics, seed)
+    samples, common = samples_of(given), _common(arm, given, network, statistics, seed)
     roles = ["train"] if arm.hold_out else None
     return (
         PairDataset(samples, arm.task, roles, fraction=arm.fraction, **common),
@@ -106,13 +108,14 @@ def test_set(arm: Arm, given: Given, network: Reader, statistics: dict, seed: in
 
     matched: loops beside the negatives that are as far apart as they are.
     """
-    common = _common(arm, network, statistics, seed)
+    common = _common(arm, given, network, statistics, seed)
     return PairDataset(samples_of(given), arm.task, ["test"], mixed=True, matched=matched, **common)
 
 
-def _common(arm: Arm, network: Reader, statistics: dict, seed: int) -> dict:
+def _common(arm: Arm, given: Given, network: Reader, statistics: dict, seed: int) -> dict:
     return {
         "reads": network.entries,
+        "sequence": given.sequence,
         "bin_bp": statistics["geometry"]["bin_bp"],
         "window_bins": arm.window_bins,
         "protocol": arm.protocol,
@@ -122,13 +125,42 @@ def _common(arm: Arm, network: Reader, statistics: dict, seed: int) -> dict:
     }
 
 
+def open_sequence(folder: Path | None, chroms: Iterable[str]) -> SequenceStore:
+    """The genome's sequence for windows on some chromosomes. Raises InputError where there is none, or none of one."""
+    if folder is None:
+        raise InputError("config: genome/fasta: missing; the network reads the sequence of its windows: name the FASTA")
+    sequence = SequenceStore(folder)
+    if lacking := [chrom for chrom in chroms if chrom not in sequence.chromsizes]:
+        raise InputError(
+            f"{folder}: the sequence has no {some_of(lacking)}, where windows lie; it has "
+            f"{some_of(list(sequence.chromsizes))}: name chromosomes alike by genome/rename, or leave them out by "
+            "pairs/exclude"
+        )
+    return sequence
+
+
+def _read_sequence(
+    sequence: SequenceStore, chrom: str, pairs_xy: np.ndarray, bin_bp: int, out: np.ndarray, places: np.ndarray
+) -> None:
+    """Codes of the stretches about x and about y of pairs (n, 2), into their places of `out` (N, 2, W · bin_bp)."""
+    length_bp = out.shape[2]
+    starts_bp = pairs_xy * bin_bp - length_bp // 2
+    for place, (about_x, about_y) in zip(places, starts_bp.tolist()):
+        out[place, 0] = sequence.window(chrom, about_x, about_x + length_bp)
+        # A window on the diagonal has one stretch twice.
+        out[place, 1] = out[place, 0] if about_y == about_x else sequence.window(chrom, about_y, about_y + length_bp)
+
+
 class PairDataset(Samples):
     """Samples of a task in one or several roles, as dicts of tensors: `pair` (x, y), `index`, and what `reads` names.
 
     task      "pretraining": positive pairs; "loop": all pairs; "window", "cage": windows about TSS, x = y
     roles     of train, validation, test; None: all
-    reads     of "map" (1, W, W), "tracks" (track bins of both stretches, tracks), "label" (1,), "cage" (2W,), the bins
-              twice as log2(x + 1), "chromosome" (), a number for its name (`pairs.code_of`)
+    reads     of "map" (1, W, W), "expected" (1, W, W), the mean at a pixel's distance on its chromosome, "tracks"
+              (track bins of both stretches, tracks), "sequence" (2W · bin_bp,), base codes of both stretches, uint8, N
+              beyond a chromosome's ends, "label" (1,), "cage" (2W,), the bins twice as log2(x + 1), "chromosome" (), a
+              number for its name (`pairs.code_of`)
+    sequence  folder of the genome's sequence, where `reads` names it
     protocol  "published": CAGE windows have the role that was drawn at random
     log       tracks as log2(x + 1)
     noise     maps as the released loop script gives them: noise by (seed, epoch, index)
@@ -136,7 +168,8 @@ class PairDataset(Samples):
     mixed     in an order drawn by the seed, so that batches of networks that attend across samples hold both labels;
               otherwise in the order of the tables
     matched   of the task loop: the positive pairs and, in place of the negatives, those matched to them in distance
-    `table` holds the samples in order: sample, chrom, x, y, label. Raises InputError where no sample is left.
+    `table` holds the samples in order: sample, chrom, x, y, label. Raises InputError where no sample is left, and where
+    the sequence lacks a chromosome of one.
     """
 
     def __init__(
@@ -149,6 +182,7 @@ class PairDataset(Samples):
         bin_bp: int,
         window_bins: int,
         protocol: str,
+        sequence: Path | None = None,
         log: bool = True,
         noise: bool = False,
         fraction: float = 1.0,
@@ -159,12 +193,14 @@ class PairDataset(Samples):
         self.task, self.reads, self.log, self.noise = task, reads, log, noise
         self.bin_bp, self.window_bins = bin_bp, window_bins
         self.seed, self.epoch = seed, 0
-        self.bands = [open_bands(sample.bands, window_bins) if "map" in reads else {} for sample in samples]
+        cut = not reads.isdisjoint({"map", "expected"})
+        self.bands = [open_bands(sample.bands, window_bins) if cut else {} for sample in samples]
         self.tracks = [[TrackStore(path) for path in sample.tracks] for sample in samples]
         tables = [self._read(number, sample, roles, protocol, matched) for number, sample in enumerate(samples)]
         table = pd.concat(tables, ignore_index=True)
         if "tracks" in reads:
             self._check_tracks(table, roles)
+        self.sequence = open_sequence(sequence, table["chrom"].unique()) if "sequence" in reads else None
         generator = np.random.default_rng(seed)
         if fraction < 1:
             kept = generator.choice(len(table), size=int(fraction * len(table)), replace=False)
@@ -250,6 +286,10 @@ class PairDataset(Samples):
         if "tracks" in self.reads:
             length = 2 * self.window_bins * self.bin_bp // self.tracks[0][0].bin_bp
             batch["tracks"] = np.empty((n, length, len(self.tracks[0])), dtype=np.float32)
+        if "sequence" in self.reads:
+            batch["sequence"] = np.empty((n, 2, self.window_bins * self.bin_bp), dtype=np.uint8)
+        if "expected" in self.reads:
+            batch["expected"] = np.empty((n, 1, self.window_bins, self.window_bins), dtype=np.float32)
         chromosomes = self._numbers[rows] * len(self._names) + self._codes[rows]
         for code_of_map in np.unique(chromosomes):
             places = np.flatnonzero(chromosomes == code_of_map)
@@ -257,6 +297,8 @@ class PairDataset(Samples):
             chrom, pairs_here = self._names[code], pairs_xy[places]
             if "map" in self.reads:
                 self.bands[number][chrom].windows(pairs_here, out=batch["map"][:, 0], places=places)
+            if "expected" in self.reads:
+                batch["expected"][places, 0] = self.bands[number][chrom].expected_windows(pairs_here)
             if "tracks" in self.reads:
                 pairs.segments(
                     self.tracks[number],
@@ -268,6 +310,10 @@ class PairDataset(Samples):
                     out=batch["tracks"],
                     places=places,
                 )
+            if self.sequence is not None:
+                _read_sequence(self.sequence, chrom, pairs_here, self.bin_bp, batch["sequence"], places)
+        if "sequence" in self.reads:
+            batch["sequence"] = batch["sequence"].reshape(n, -1)
         if "map" in self.reads and self.noise:
             for window, index in zip(batch["map"][:, 0], rows):
                 window[:] = noisy(window, np.random.default_rng((self.seed, self.epoch, index)))

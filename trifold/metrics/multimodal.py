@@ -22,6 +22,8 @@ from trifold.metrics.classification import auprc, auroc, f1, precision, recall
 from trifold.metrics.pixels import FLAT, ratio
 
 LOOP_METRICS = ("precision", "recall", "f1", "auroc", "auprc")
+# At a threshold that validation pairs have chosen (`best_threshold`).
+CHOSEN_METRICS = ("precision_chosen", "recall_chosen", "f1_chosen")
 # Of loops beside negatives that are as far apart as they are.
 MATCHED_METRICS = tuple(f"{name}_matched" for name in LOOP_METRICS)
 MAP_METRICS = ("pearson", "r2", "r2_swapped", "scc_hicrep")
@@ -39,12 +41,38 @@ Resamples = Callable[[np.ndarray], dict[str, np.ndarray]]
 # ---------------------------------------------------------------- one prediction
 
 
-def loop_metrics(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> dict[str, float]:
+def loop_metrics(
+    labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5, chosen: float | None = None
+) -> dict[str, float]:
     """precision, recall and f1 above the threshold, auroc, auprc of labels and scores (n,); NaN where not defined.
 
-    Raises InputError for labels other than 0 and 1 and for scores that are not finite.
+    chosen: another threshold, that of `best_threshold` of other pairs; above it the three are called `_chosen`, and are
+    NaN where it is. Raises InputError for labels other than 0 and 1 and for scores that are not finite.
     """
-    return {name: float(values[0]) for name, values in loop_resamples(labels, scores, threshold)(_ones(labels)).items()}
+    resample = loop_resamples(labels, scores, threshold, chosen)
+    return {name: float(values[0]) for name, values in resample(_ones(labels)).items()}
+
+
+def best_threshold(labels: np.ndarray, scores: np.ndarray) -> float:
+    """The threshold above which labels and scores (n,) have their largest F1; of several as good, the highest.
+
+    Half way between the lowest score above it and the next one; -inf where every pair is best called a loop; NaN
+    without a loop. Raises InputError as `loop_metrics` does.
+    """
+    labels, scores = _labels_and_scores(labels, scores)
+    if not labels.any():
+        return np.nan
+    order = np.argsort(-scores, kind="stable")
+    descending, hits = scores[order], np.cumsum(labels[order])
+    # Pairs of one score are called together: the last of them counts.
+    last = np.append(np.flatnonzero(np.diff(descending)), len(descending) - 1)
+    f1_above = 2 * hits[last] / (last + 1 + hits[-1])
+    at = last[np.argmax(f1_above)]
+    if at + 1 == len(descending):
+        return -np.inf
+    above, below = descending[at], descending[at + 1]
+    half_way = below + (above - below) / 2
+    return float(half_way if half_way < above else below)
 
 
 def map_metrics(
@@ -118,23 +146,35 @@ def _symmetric(windows: np.ndarray) -> np.ndarray:
 # ---------------------------------------------------------------- resampled windows
 
 
-def loop_resamples(labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5) -> Resamples:
-    """`loop_metrics` of resampled pairs."""
-    labels, scores = (np.asarray(values, dtype=np.float64).ravel() for values in (labels, scores))
-    if len(labels) != len(scores) or not np.isin(labels, (0, 1)).all():
-        raise InputError(f"loops: {len(scores)} scores need as many labels, each 0 or 1; make the predictions again")
-    if not np.isfinite(scores).all():
-        raise InputError("loops: the model's scores are not finite; train it again, at a lower learning rate")
+def loop_resamples(
+    labels: np.ndarray, scores: np.ndarray, threshold: float = 0.5, chosen: float | None = None
+) -> Resamples:
+    """`loop_metrics` of resampled pairs; the chosen threshold stays what it is."""
+    labels, scores = _labels_and_scores(labels, scores)
+    thresholds = {"": threshold, **({} if chosen is None else {"_chosen": chosen})}
 
     def resample(weights: np.ndarray) -> dict[str, np.ndarray]:
         at_threshold = {
-            metric.__name__: np.asarray(metric(labels, scores, threshold, weights))
+            f"{metric.__name__}{suffix}": np.asarray(metric(labels, scores, value, weights))
+            if not np.isnan(value)
+            else np.full(len(weights), np.nan)
+            for suffix, value in thresholds.items()
             for metric in (precision, recall, f1)
         }
         over_all = {metric.__name__: np.asarray(metric(labels, scores, weights)) for metric in (auroc, auprc)}
         return at_threshold | over_all
 
     return resample
+
+
+def _labels_and_scores(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both as float64 (n,). Raises InputError for labels other than 0 and 1, and for scores that are not finite."""
+    labels, scores = (np.asarray(values, dtype=np.float64).ravel() for values in (labels, scores))
+    if len(labels) != len(scores) or not np.isin(labels, (0, 1)).all():
+        raise InputError(f"loops: {len(scores)} scores need as many labels, each 0 or 1; make the predictions again")
+    if not np.isfinite(scores).all():
+        raise InputError("loops: the model's scores are not finite; train it again, at a lower learning rate")
+    return labels, scores
 
 
 def map_resamples(predicted: np.ndarray, target: np.ndarray, x: np.ndarray, y: np.ndarray, h: int = SCC_H) -> Resamples:

@@ -51,6 +51,8 @@ class Architecture(nn.Module):
     has_batch_norm: ClassVar[bool] = False
     # Whether there are parameters that no step reaches, which several processes must be told.
     has_idle_parameters: bool = False
+    # Trainings from different starts, of which the one with the best validation score is kept.
+    starts: int = 1
     # Names of the terms of a loss that `total` adds up.
     terms: tuple[str, ...] = ()
     # Small 2-D convolutions are a third faster on a CPU with channels last.
@@ -104,13 +106,16 @@ class Architecture(nn.Module):
 
     def fit(self, train: Any, validation: Any) -> None:
         """Learn in closed form from the training samples of the task, what its data set gives (`trifold.tasks`); what
-        is chosen among several, the validation samples choose."""
+        is chosen among several, the validation samples choose, or cross-validation on the training samples."""
         raise NotImplementedError
 
     def chosen(self) -> dict:
         """What `fit` has chosen, for a person to read: numbers, or mappings of words to numbers, that stand beside the
         weights and on the page."""
         return {}
+
+    def make_room(self, state: dict[str, Tensor]) -> None:
+        """Of a model whose size the data decide: tensors of the shapes of a stored state, which is loaded next."""
 
     def freeze_backbones(self, frozen: bool = True) -> None:
         """Train all but the backbones; with False everything."""

@@ -24,6 +24,9 @@ from trifold.models.blocks import Architecture
 from trifold.models.checkpoint import Checkpoint
 
 Shapes = dict[str, tuple[int, ...]]
+# Steps that a layer of batch norm has counted, as torch stores them. Files of other frameworks have none, and where the
+# layer has a momentum nothing reads them: they are 0 then.
+_STEPS = "num_batches_tracked"
 
 
 @cache
@@ -165,7 +168,9 @@ def _fitted(name: str, path: str | os.PathLike, model: Architecture) -> dict[str
         part = {key.removeprefix(ours): shape for key, shape in wanted.items() if key.startswith(ours)}
         fits, reasons = [], _differences(shapes, part)
         for theirs in _prefixes(shapes, part):
-            differences = _differences({key: shapes[theirs + key] for key in part if theirs + key in shapes}, part)
+            there = {key: shapes[theirs + key] for key in part if theirs + key in shapes}
+            uncounted = {key: () for key in part if key.endswith(_STEPS)}
+            differences = _differences(uncounted | there, part)
             if not differences:
                 fits.append(theirs)
             elif len(differences) < len(reasons):
@@ -176,7 +181,7 @@ def _fitted(name: str, path: str | os.PathLike, model: Architecture) -> dict[str
                 "dict of its own"
             )
         if fits:
-            state |= {ours + key: stored[fits[0] + key] for key in part}
+            state |= {ours + key: stored.get(fits[0] + key, torch.tensor(0)) for key in part}
             used |= {fits[0] + key for key in part}
             reasons = _differences({key: shapes[key] for key in shapes.keys() - used}, {}) if kind.whole else []
         if reasons:

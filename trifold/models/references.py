@@ -51,6 +51,14 @@ ARCHITECTURES = {
         "tasks": {"cage": {}},
         "window_bins": 50,
     },
+    "promoter-mean": {
+        "network": "PromoterMean",
+        "inputs": [],
+        "target": "cage",
+        "fitter": "closed form",
+        "tasks": {"cage": {}},
+        "window_bins": 50,
+    },
 }
 
 
@@ -197,3 +205,27 @@ class Nearest(Reference):
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
         return (self._features(batch["tracks"]) @ self.coefficients).float()
+
+
+@declared(ARCHITECTURES["promoter-mean"])
+class PromoterMean(Reference):
+    """CAGE of a bin as the mean of the training windows at its place from the start site, (B, 2W) log2(x + 1).
+
+    Without map and tracks: what is not above this row has learned that expression is high at a start site, and no more.
+    At the start sites themselves it says the same everywhere, and has no correlation.
+    """
+
+    means: Tensor
+
+    def __init__(self, geometry: Geometry, *, statistics: dict):
+        super().__init__()
+        self.register_buffer("means", torch.zeros(2 * geometry.window_bins, dtype=torch.float64))
+
+    def fit(self, train: PairDataset, validation: PairDataset) -> None:
+        total = torch.zeros_like(self.means)
+        for batch in DataLoader(train, batch_size=256, collate_fn=train.collate):
+            total += batch["cage"].double().sum(0)
+        self.means.copy_(total / len(train))
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        return self.means.float().expand(len(batch["pair"]), -1)

@@ -83,6 +83,8 @@ def load(path: str | os.PathLike, model: nn.Module, arm: str) -> None:
     Raises InputError naming the file, the arm and the first tensors that do not fit.
     """
     stored = read(path)
+    if isinstance(model, Architecture):
+        model.make_room(stored)
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     in_file = {name: tuple(tensor.shape) for name, tensor in stored.items()}
     differences = [

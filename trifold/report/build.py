@@ -82,7 +82,7 @@ def gather(
 
 
 def chosen(models: Sequence[str | os.PathLike]) -> list[page.Chosen]:
-    """What models that are learned at once have chosen on the validation samples, from the config.yaml beside their
+    """What models that are learned at once have chosen on validation samples, from the config.yaml beside their
     records; of several folds, each."""
     rows = []
     for record in models:

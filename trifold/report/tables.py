@@ -59,11 +59,15 @@ _LABELS = {
     "f1": ("F1", "F1"),
     "auroc": ("AUROC", "AUROC"),
     "auprc": ("AUPRC", "AUPRC"),
+    "precision_chosen": ("precision, chosen", "precision, chosen"),
+    "recall_chosen": ("recall, chosen", "recall, chosen"),
+    "f1_chosen": ("F1, chosen", "F1, chosen"),
     "precision_matched": ("precision, matched", "precision, matched"),
     "recall_matched": ("recall, matched", "recall, matched"),
     "f1_matched": ("F1, matched", "F1, matched"),
     "auroc_matched": ("AUROC, matched", "AUROC, matched"),
     "auprc_matched": ("AUPRC, matched", "AUPRC, matched"),
+    "invented_per_mb": ("invented per Mb", "invented per Mb"),
 }
 METRICS = {name: Metric(*labels, HIGHER_IS_BETTER[name]) for name, labels in _LABELS.items()}
 # The metrics that the sentences at the top of the page name.

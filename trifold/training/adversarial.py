@@ -1,10 +1,10 @@
-"""Adversarial training of any architecture, with the terms of VEHiCLE, DeepHiC or HiCSR (`trifold.training.losses`).
+"""Adversarial training of any architecture, by the terms of VEHiCLE, DeepHiC, HiCSR or hicGAN (`training.losses`).
 
 A step is one of the generator, then one of the discriminator against maps the generator makes anew, as released with
-VEHiCLE, Kriukov et al. 2021 and HiCSR; DeepHiC's released loop takes them the other way round and does not run on
-current torch. Both networks are in training mode throughout, so the discriminator's batch-norm statistics follow every
-map it sees; with which ones the generator is validated and kept, `regression` says. HiCSR and DeepHiC were trained on
-tiles: their discriminators and feature networks see maps cut into those.
+VEHiCLE, Kriukov et al. 2021 and HiCSR; the released loops of DeepHiC, which does not run on current torch, and hicGAN
+take them the other way round. Both networks are in training mode throughout, so the discriminator's batch-norm
+statistics follow every map it sees; with which ones the generator is validated and kept, `regression` says. HiCSR,
+DeepHiC and hicGAN were trained on tiles: their discriminators and feature networks see maps cut into those.
 
 Deviations, by protocol:
 
@@ -32,7 +32,7 @@ from trifold.training.regression import Regression, learning_rate_factor, pixel_
 log = logging.getLogger(__name__)
 
 # loss -> side of the tiles it was published on.
-TILE_BINS = {"deephic": 40, "hicsr": 28}
+TILE_BINS = {"deephic": 40, "hicsr": 28, "hicgan": 40}
 
 
 class Adversarial(Regression):

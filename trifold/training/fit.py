@@ -304,7 +304,7 @@ def fit(
     job: Job,
     checkpoint_folder: Path,
     out: Path,
-) -> None:
+) -> float:
     """Train a model and write weights.safetensors (of the best epoch by the learner's `criterion`), last.safetensors,
     config.yaml, history.csv and tensorboard/ into `out`. All but the last are the same bytes for the same inputs.
 
@@ -314,6 +314,7 @@ def fit(
     settings.devices × settings.nodes of them, and the first one writes. Gradients are clipped after the backward pass,
     by their global norm; the released Kriukov2021 code clips before it, which does nothing: clip_gradient_norm 0 is
     what it trains with.
+    Returns how good the best epoch was: the learner's `criterion`, more is better; -inf where nothing is written.
 
     Raises InputError for an empty set of windows, GPUs that are not there, and a loss that is not finite.
     """
@@ -384,6 +385,9 @@ def fit(
             except SIGTERMException:
                 # Its own code is 0, which a scheduler would take for success.
                 raise SystemExit(128 + signal.SIGTERM) from None
-    if rank == 0:
-        checkpoint = torch.load(path, weights_only=True, map_location="cpu")
-        _write(out, checkpoint, folder, learner, identity, job.arm)
+    if rank:
+        return -math.inf
+    checkpoint = torch.load(path, weights_only=True, map_location="cpu")
+    _write(out, checkpoint, folder, learner, identity, job.arm)
+    record = checkpoint["callbacks"][RECORD]
+    return _merit(record["history"][record["best_epoch"]], learner)

@@ -1,8 +1,10 @@
 """One arm on one fold with one seed: from artifacts on disk to a trained model's folder."""
 
 import json
+import logging
 import os
-from collections.abc import Iterable
+import shutil
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +20,9 @@ from trifold.models import stored, weights
 from trifold.models.blocks import Architecture
 from trifold.training import closed, processes
 from trifold.training.fit import Job, fit
-from trifold.training.regression import Regression
+from trifold.training.regression import Regression, seed_of
+
+log = logging.getLogger(__name__)
 
 
 def start(out: Path, *, arm: Arm, given: Given, where: dict, **settings) -> None:
@@ -59,12 +63,17 @@ def train(
     statistics = data.statistics_of(resolved, geometry, folders)
     check_starts([*backbones.values(), *([pretrained] if pretrained else [])], statistics)
     frozen = _frozen(resolved, statistics["geometry"], backbones)
-    torch.manual_seed(seed)
-    model = stored.build_arm(frozen, statistics["geometry"], statistics)
-    for role, folder in backbones.items():
-        weights.load(Path(folder) / "weights.safetensors", getattr(model, role), frozen["backbones"][role]["name"])
-    if pretrained:
-        weights.take(Path(pretrained) / model.start_file, model, resolved.name, resolved.pretrained_parts)
+
+    def build(seed: int) -> Architecture:
+        torch.manual_seed(seed)
+        model = stored.build_arm(frozen, statistics["geometry"], statistics)
+        for role, folder in backbones.items():
+            weights.load(Path(folder) / "weights.safetensors", getattr(model, role), frozen["backbones"][role]["name"])
+        if pretrained:
+            weights.take(Path(pretrained) / model.start_file, model, resolved.name, resolved.pretrained_parts)
+        return model
+
+    model = build(seed)
     train_set, validation_set = data.training_sets(resolved, folders, model, statistics, seed)
     if parts["learner"] is None:
         closed.fit(model, train_set, validation_set, out, frozen, version)
@@ -72,11 +81,36 @@ def train(
         settings = placed(resolved.training, where)
         bin_bp = statistics["geometry"]["bin_bp"]
         networks = {role: stored.load_arm(folder, bin_bp)[0] for role, folder in loss_networks.items()}
-        learner = _learner(parts, model, settings, seed, resolved, networks)
-        job = Job(frozen, seed, version, where["accelerator"], threads)
-        fit(learner, train_set, validation_set, settings, job, Path(checkpoints), out)
+
+        def start(own: int, checkpoints: Path, out: Path) -> float:
+            learner = _learner(parts, model if own == seed else build(own), settings, own, resolved, networks)
+            job = Job(frozen, own, version, where["accelerator"], threads)
+            return fit(learner, train_set, validation_set, settings, job, checkpoints, out)
+
+        if model.starts == 1:
+            start(seed, Path(checkpoints), out)
+        else:
+            _keep_best(start, seed, model.starts, Path(checkpoints), out)
     if processes.world()[0] == 0:
         (out / "statistics.json").write_text(json.dumps(statistics, indent=1) + "\n")
+
+
+def _keep_best(start: Callable[[int, Path, Path], float], seed: int, starts: int, checkpoints: Path, out: Path) -> None:
+    """Train from several starts, the first by the seed itself, and write the model with the best validation score.
+
+    start: trains by a seed, with a folder for checkpoints, into a folder, and says how good that is. Starts that ended
+    are not made again after a kill: each has its checkpoint.
+    """
+    seeds = [seed, *(seed_of(seed, number) for number in range(1, starts))]
+    scores = []
+    for number, own in enumerate(seeds, start=1):
+        folder = checkpoints / f"start-{number}"
+        scores.append(start(own, folder, folder / "model"))
+        log.info("start %d of %d: validation score %.5g", number, starts, scores[-1])
+    if processes.world()[0] == 0:
+        best = scores.index(max(scores))
+        log.info("the model is that of start %d, by its validation score", best + 1)
+        shutil.copytree(checkpoints / f"start-{best + 1}/model", out, dirs_exist_ok=True)
 
 
 def check_starts(folders: Iterable[str | os.PathLike], statistics: dict) -> None:

@@ -1,14 +1,15 @@
-"""Terms of the adversarial losses: VEHiCLE's, DeepHiC's and HiCSR's, as pure functions.
+"""Terms of the adversarial losses: VEHiCLE's, DeepHiC's, HiCSR's and hicGAN's, as pure functions.
 
 A term compares predictions with targets in the units of the model's output. `trifold.loss_terms` says what each weighs.
 
 Deviations, by protocol:
 
-- "published" is the code released with VEHiCLE and Kriukov et al. 2021, DeepHiC and HiCSR.
+- "published" is the code released with VEHiCLE and Kriukov et al. 2021, DeepHiC, HiCSR and hicGAN, the last without its
+  pixel term, which the code leaves out; its text, and "corrected", have it.
 - "corrected" is the text of Kriukov et al. for VEHiCLE: a variational term of 0.01 (the code has 0.001), and absolute
   differences of insulation vectors and latent means (eqs. 5 and 6; the code squares them). The pixel term is called a
   mean square error there, printed |.| (eq. 4) and an absolute difference in the code: that is taken, in both. DeepHiC
-  and HiCSR have one form.
+  and HiCSR have one form, hicGAN's terms too.
 - Both keep the insulation of an empty box finite (`insulation_vector`), where the released code gives infinity.
 """
 
@@ -19,7 +20,7 @@ from torch import Tensor
 from trifold.errors import InputError
 
 # loss -> difference of pixels.
-PIXEL = {"vehicle": "l1", "deephic": "mse", "hicsr": "l1"}
+PIXEL = {"vehicle": "l1", "deephic": "mse", "hicsr": "l1", "hicgan": "mse"}
 # protocol -> difference of VEHiCLE's insulation vectors and latent means.
 DIFFERENCE = {"published": F.mse_loss, "corrected": F.l1_loss}
 

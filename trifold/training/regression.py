@@ -32,6 +32,9 @@ OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch
 SGD_MOMENTUM = 0.99575
 # Cosine schedule: share of the steps that warm up, and where the rate ends.
 WARM_UP, FLOOR = 0.05, 0.05
+# One-cycle schedule, torch's `OneCycleLR` as EPCOT calls it: share of the steps that warm up, where the rate starts,
+# and the largest and smallest first beta of adam and adamw.
+CYCLE_WARM_UP, CYCLE_START, CYCLE_BETAS = 0.025, 0.01, (0.95, 0.85)
 # Of an epoch, those that batch norm's statistics are taken from: enough for means of channels, and a bound on the time.
 STATISTICS_BATCHES = 64
 
@@ -46,14 +49,33 @@ def seed_of(*parts: int) -> int:
 
 
 def learning_rate_factor(step: int, steps: int, schedule: str) -> float:
-    """Share of the learning rate at a step: 1 ("constant"), or a linear warm-up and a cosine down to 5 %."""
+    """Share of the learning rate at a step: 1 ("constant"), a linear warm-up and a cosine down to 5 % ("cosine"), or a
+    warm-up and 1 ("one-cycle")."""
     if schedule == "constant":
         return 1.0
+    if schedule == "one-cycle":
+        return one_cycle(step, steps)[0]
     warm = max(1, round(WARM_UP * steps))
     if step < warm:
         return (step + 1) / warm
     progress = min(1.0, (step - warm) / max(1, steps - 1 - warm))
     return FLOOR + (1 - FLOOR) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def one_cycle(step: int, steps: int) -> tuple[float, float]:
+    """Share of the learning rate, and the first beta, at a step of torch's `OneCycleLR`(pct_start 0.025, div_factor
+    100, final_div_factor 0.01).
+
+    The rate rises by half a cosine from 1 % and stays: with these factors a cycle ends where it was highest. The beta
+    falls from 0.95 to 0.85 meanwhile and then rises again until the last step.
+    """
+    end = CYCLE_WARM_UP * steps - 1  # of the warm-up; below 0 where there are too few steps for one
+    high, low = CYCLE_BETAS
+    if end > 0 and step <= end:
+        left = (1 + math.cos(math.pi * step / end)) / 2  # of the way
+        return 1 - (1 - CYCLE_START) * left, low + (high - low) * left
+    left = (1 + math.cos(math.pi * (step - end) / max(1.0, steps - 1 - end))) / 2
+    return 1.0, high - (high - low) * left
 
 
 def pixel_loss(prediction: Tensor, target: Tensor, mask: Tensor, loss: str) -> Tensor:
@@ -152,6 +174,12 @@ class Regression(L.LightningModule):
     def _start_step(self, step: int) -> None:
         # Before every step: how often a loader draws from the generator differs between a fresh and a resumed epoch.
         torch.manual_seed(seed_of(self.seed, self.current_epoch, step, self.global_rank))
+        if self.settings.schedule == "one-cycle" and self.automatic_optimization:
+            within, of, _ = self._phase(self.trainer.global_step, self.steps)
+            beta = one_cycle(within, of)[1]
+            for group in self.trainer.optimizers[0].param_groups:
+                if "betas" in group:
+                    group["betas"] = (beta, group["betas"][1])
         self.metrics["learning_rate"] = max(group["lr"] for group in self.trainer.optimizers[0].param_groups)
 
     def training_step(self, batch: dict[str, Tensor], step: int) -> Tensor | None:
@@ -245,8 +273,8 @@ class Regression(L.LightningModule):
     # ---------------------------------------------------------------- optimiser
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        factor = self._factor(int(self.trainer.estimated_stepping_batches))
-        return self._optimiser(self._parameter_groups(), self.settings.learning_rate, factor)
+        self.steps = int(self.trainer.estimated_stepping_batches)
+        return self._optimiser(self._parameter_groups(), self.settings.learning_rate, self._factor(self.steps))
 
     def _parameter_groups(self) -> Iterable[Tensor] | list[dict]:
         """Parameters for the optimiser; with a layer decay in groups, each with its learning rate."""
@@ -257,16 +285,21 @@ class Regression(L.LightningModule):
         return [{"params": group, "lr": settings.learning_rate * share} for group, share in rates if group]
 
     def _factor(self, steps: int) -> Callable[[int], float]:
-        """Share of the learning rate at each of `steps` steps: of the head's epochs, then of all others."""
-        schedule, head_steps = self.settings.schedule, steps * self.head_epochs // self.settings.epochs
+        """Share of the learning rate at each of `steps` steps."""
 
         def factor(step: int) -> float:
-            if step < head_steps:
-                return learning_rate_factor(step, head_steps, schedule)
-            joint = self.model.joint_learning_rate if self.head_epochs else 1.0
-            return joint * learning_rate_factor(step - head_steps, steps - head_steps, schedule)
+            within, of, share = self._phase(step, steps)
+            return share * learning_rate_factor(within, of, self.settings.schedule)
 
         return factor
+
+    def _phase(self, step: int, steps: int) -> tuple[int, int, float]:
+        """Where a step is in its phase, the steps of that phase, and the phase's share of the learning rate: the head's
+        epochs, then all others."""
+        head_steps = steps * self.head_epochs // self.settings.epochs
+        if step < head_steps:
+            return step, head_steps, 1.0
+        return step - head_steps, steps - head_steps, self.model.joint_learning_rate if self.head_epochs else 1.0
 
     def _optimiser(
         self, parameters: Iterable[Tensor] | list[dict], learning_rate: float, factor: Callable[[int], float]

@@ -214,6 +214,27 @@ def test_contacts_and_the_way_back(inputs, tmp_path, bias):
     assert abs(ratio) < 0.1
 
 
+def test_contacts_on_bins_without_a_value_are_zeros_of_a_quantile(inputs, tmp_path):
+    """Of a map that lacks every third bin, in overlapping windows: quantiles of all pixels, missing ones being 0."""
+    path = tmp_path / "low.cool"
+    shutil.copy(inputs / "low.cool", path)
+    with h5py.File(path, "r+") as file:
+        file["bins/weight"][::3] = np.nan
+    windows = pd.DataFrame({"chrom": "chr1", "start_bp": np.arange(0, 40_000, 8_000)})
+    tally = examples._Contacts(examples.Maps(path, 2_000, 8), 2, CountsRecipe("raw"))
+    tally.count("chr1", windows)
+    tally.add("chr1", windows)
+    pixels = []
+    for start_bp in windows["start_bp"]:
+        place = ("chr1", start_bp, start_bp + 16_000)
+        counts, balanced = (open_map(path).matrix(balance=kind).fetch(place) for kind in (False, True))
+        pixels.append(np.where(np.isfinite(balanced), counts / 4, 0))
+    assert (np.array(pixels) == 0).mean() > 0.5
+    for share in (0.3, 0.7, 0.9):
+        expected = np.quantile(pixels, share, method="inverted_cdf")
+        assert tally.histogram.quantile(share, zeros=True) == pytest.approx(expected, rel=2e-3)
+
+
 @pytest.mark.parametrize("bias", ["raw", "balanced"])
 def test_y2_contacts_of_held_back_reads_count_as_all_of_them(inputs, tmp_path, bias):
     """A map that is three quarters of another has contacts on that map's scale, and its own pixels."""

@@ -11,7 +11,7 @@ from small import resolved
 from torch.utils.data import DataLoader
 from track_files import write_track
 
-from trifold.data import pair_dataset
+from trifold.data import pair_dataset, sequence
 from trifold.data.bands import CountStore
 from trifold.data.given import Given
 from trifold.data.pair_dataset import PairDataset, Sample
@@ -228,6 +228,7 @@ def test_sets_of_an_arm(tmp_path, sample):
         "n_diagonals": N_DIAGONALS,
         "loops": 4,
     }
+    assert pair_dataset.statistics_of(replace(arm, hold_out=False), geometry, given)["loops"] == 6
     few = replace(arm, fraction=0.5, noise=True, log_tracks=False)
     train, validation = pair_dataset.training_sets(few, given, Reader(), statistics, 3)
     assert len(train) == 4 and set(train.table["row"]) <= {0, 1, 2, 3}
@@ -253,6 +254,84 @@ def test_the_chromosome_of_a_pair_is_a_number_for_its_name(sample):
     assert set(batch) == {"pair", "index", "label", "chromosome"}
     expected = [zlib.crc32(chrom.encode()) for chrom in data.table["chrom"]]
     assert batch["chromosome"].tolist() == expected and len(set(expected)) == 2
+
+
+# ---------------------------------------------------------------- sequence
+
+# chr2 ends within its last bin, and has N and lower case.
+LETTERS = {
+    "chr1": "".join(np.random.default_rng(1).choice(list("ACGT"), N_BINS * BIN_BP)),
+    "chr2": "".join(np.random.default_rng(2).choice(list("ACGTNacgt"), 140 * BIN_BP - 13)),
+}
+
+
+@pytest.fixture
+def genome(tmp_path):
+    """The folder of a prepared sequence, and the FASTA that it comes from."""
+    fasta, folder = tmp_path / "genome.fa", tmp_path / "sequence"
+    fasta.write_text("".join(f">{chrom}\n{letters}\n" for chrom, letters in LETTERS.items()))
+    folder.mkdir()
+    sequence.prepare(fasta, folder, BIN_BP)
+    return folder, fasta
+
+
+def read_plainly(fasta, chrom: str, start_bp: int, end_bp: int) -> list[int]:
+    """Codes of a stretch from the lines of a FASTA, letter by letter; 4 for N and beyond the ends."""
+    lines = fasta.read_text().split("\n")
+    letters = lines[lines.index(f">{chrom}") + 1].upper()
+    return ["ACGTN".index(letters[place]) if 0 <= place < len(letters) else 4 for place in range(start_bp, end_bp)]
+
+
+@pytest.mark.parametrize("window_bins", [50, 64])
+def test_sequence_is_a_plain_read_of_the_fasta(sample, genome, window_bins):
+    """Of every pair the stretch about x, then that about y; windows at a chromosome's start and end, N beyond it."""
+    folder, fasta = genome
+    ends = [("chr1", 3, 90, 1, "train"), ("chr2", 20, 130, 1, "train"), ("chr2", 137, 139, 0, "train")]
+    table = pd.read_csv(sample.pairs / "pairs.tsv", sep="\t")
+    table = pd.concat([table, pd.DataFrame(ends, columns=table.columns)])
+    table.to_csv(sample.pairs / "pairs.tsv", sep="\t", index=False)
+    data = dataset(sample, roles=None, reads={"sequence", "label"}, sequence=folder, window_bins=window_bins)
+    batch = data.__getitems__(range(len(data)))
+    length_bp = window_bins * BIN_BP
+    assert set(batch) == {"pair", "index", "sequence", "label"}
+    assert batch["sequence"].dtype == torch.uint8 and batch["sequence"].shape == (9, 2 * length_bp)
+    for codes, (chrom, x, y) in zip(
+        batch["sequence"].tolist(), data.table[["chrom", "x", "y"]].itertuples(index=False)
+    ):
+        starts = [(place - window_bins // 2) * BIN_BP for place in (x, y)]
+        assert codes == [code for start in starts for code in read_plainly(fasta, chrom, start, start + length_bp)]
+    assert (batch["sequence"] == 4).any(1).tolist() == [False] * 4 + [True] * 5
+
+
+def test_sequence_comes_beside_maps_and_tracks_in_workers_too(tmp_path, sample, genome):
+    folder, fasta = genome
+    settings = {"roles": None, "reads": {"map", "tracks", "sequence", "cage"}, "sequence": folder}
+    data = dataset([sample, make_sample(tmp_path, "beta", 50)], "cage", **settings)
+    batch = next(iter(DataLoader(data, 4, num_workers=1, collate_fn=data.collate)))
+    assert batch["sequence"].shape == (4, 4000) and batch["tracks"].shape == (4, 400, 2)
+    for codes, (chrom, x) in zip(batch["sequence"].tolist(), data.table[["chrom", "x"]].itertuples(index=False)):
+        once = read_plainly(fasta, chrom, (x - 25) * BIN_BP, (x + 25) * BIN_BP)
+        assert codes == once + once
+    assert torch.equal(data[2]["sequence"], batch["sequence"][2])
+
+
+def test_a_sequence_that_is_missing_is_said(sample, genome):
+    with pytest.raises(InputError, match="config: genome/fasta: missing; the network reads the sequence"):
+        dataset(sample, reads={"sequence"})
+    (genome[0] / "chromosomes.tsv").write_text(f"name\tlength_bp\nchr2\t{len(LETTERS['chr2'])}\n")
+    with pytest.raises(InputError, match="the sequence has no chr1, where windows lie; it has chr2: name chromosomes"):
+        dataset(sample, reads={"sequence"}, sequence=genome[0])
+    assert len(dataset(sample, roles=("test",), reads={"sequence"}, sequence=genome[0])) == 1
+
+
+def test_sets_of_an_arm_have_the_sequence_that_is_given(sample, genome):
+    given = Given(("alpha",), pairs=(sample.pairs,), bands=(sample.bands,), tracks=(sample.tracks,), sequence=genome[0])
+    arm = resolved(windows={"architecture": "mixhic", "task": "window", "tracks": ["atac", "dnase"]})["windows"]
+    statistics = pair_dataset.statistics_of(arm, {"bin_bp": BIN_BP, "window_bins": 24}, given)
+    network = Reader()
+    network.entries = frozenset({"sequence", "map"})
+    tested = pair_dataset.test_set(arm, given, network, statistics, 3, matched=False)
+    assert tested[0]["sequence"].tolist() == 2 * read_plainly(genome[1], "chr2", 75 * BIN_BP, 125 * BIN_BP)
 
 
 # ---------------------------------------------------------------- noise

@@ -517,6 +517,15 @@ def test_where_too_few_pixels_are_as_far_apart_all_are_taken_and_it_is_said(tmp_
     roles = pairs.Roles(regions, stores, 1000)
     found = pairs.matched_negatives(listed, stores, positives, roles, seed=0)
     assert 0 < len(found) < 70 and (found["y"] - found["x"] == 5).all()
+    half = W // 2
+    passing = [
+        x
+        for x in range(half, N_BINS - half - 5 + 1)
+        if dense[x, x + 5] > 0
+        and not 108 <= x <= 181  # two bins beyond the first and the last loop
+        and (dense[x - half : x + half, x + 5 - half : x + 5 + half] != 0).mean() >= 0.1
+    ]
+    assert sorted(found["x"]) == passing
     assert f"too few pixels, {70 - len(found)} fewer than loops" in caplog.text
     none = pairs.matched_negatives(listed, stores, positives[:0], roles, seed=0)
     assert none.empty and list(none.columns) == ["chrom", "x", "y", "label", "role"]

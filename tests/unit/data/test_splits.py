@@ -1,6 +1,7 @@
 """Splits: each kind, the published one, and every way a BED can be wrong."""
 
 import gzip
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -201,7 +202,22 @@ def test_regions_of_a_fold_stay_apart():
             # What trains is one region where nothing else is in between.
             assert not ((before == "train") & (after == "train") & (starts == ends)).any()
         tested = regions[regions["role"] == "test"]
-        assert (tested["start_bp"] % 200 == 0).all() and (tested["end_bp"] - tested["start_bp"]).between(200, 399).sum()
+        assert (tested["start_bp"] % 200 == 0).all() and (tested["end_bp"] - tested["start_bp"]).between(200, 399).all()
+
+
+def test_beside_what_tests_the_others_give_way_and_training_gives_way_to_both():
+    """Blocks begin at multiples of 200: of two roles side by side one ends or begins there, the other 50 from it."""
+    rank, seen = {"train": 0, "validation": 1, "test": 2}, set()
+    for regions in folds(BY_BLOCKS):
+        for _, of_chrom in regions.groupby("chrom"):
+            rows = list(of_chrom.itertuples())
+            for before, after in pairwise(rows):
+                if before.role != after.role:
+                    yielded = (150, 0) if rank[before.role] < rank[after.role] else (0, 50)
+                    assert (before.end_bp % 200, after.start_bp % 200) == yielded
+                    assert after.start_bp - before.end_bp == 50
+                    seen.add(frozenset((before.role, after.role)))
+    assert len(seen) == 3
 
 
 def test_folds_of_the_yeast_genome():

@@ -2,6 +2,7 @@
 
 import hictkpy
 import numpy as np
+import pandas as pd
 import pytest
 
 from trifold.errors import InputError
@@ -29,6 +30,27 @@ def test_pixels_are_the_upper_triangle_in_order(path, block_bins):
     ours[bin1, bin2] = count
     np.testing.assert_array_equal(ours, np.triu(dense))
     assert count.sum() == 53_539
+
+
+def test_rows_are_those_of_all_pixels_within_their_chromosome(tmp_path):
+    """Bins are numbered along the genome; the last row of a chromosome is of a bin that is not whole."""
+    sizes, dense = {"a": 5_500, "b": 3_200}, np.triu(np.random.default_rng(2).poisson(2, (10, 10)))
+    bin1, bin2 = np.nonzero(dense)
+    pixels = pd.DataFrame({"bin1_id": bin1, "bin2_id": bin2, "count": dense[bin1, bin2].astype(np.float32)})
+    writer = hictkpy.hic.FileWriter(tmp_path / "map.hic", sizes, 1_000)
+    writer.add_pixels(pixels.astype({"bin1_id": "Int64", "bin2_id": "Int64", "count": "Float32"}))
+    writer.finalize()
+    rows = [("b", 1, 3), ("a", 0, 2), ("b", 3, 4), ("a", 4, 6)]
+    chunks = list(hic.read_rows(tmp_path / "map.hic", 1_000, rows))
+    assert len(chunks) == 4
+    chrom_of = np.repeat([0, 1], [6, 4])
+    within = np.where(np.equal.outer(chrom_of, chrom_of), dense, 0)
+    for (chrom, first, stop), chunk in zip(rows, chunks):
+        found, start = np.zeros((10, 10)), 6 * (chrom == "b")
+        np.add.at(found, (chunk["bin1_id"], chunk["bin2_id"]), chunk["count"])
+        wanted = np.zeros((10, 10))
+        wanted[start + first : start + stop] = within[start + first : start + stop]
+        np.testing.assert_array_equal(found, wanted)
 
 
 def test_a_file_that_is_no_hic(tmp_path):

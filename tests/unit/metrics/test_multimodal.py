@@ -56,11 +56,70 @@ def test_a_score_at_the_threshold_is_no_loop():
     assert classification.recall(np.array([1, 1]), np.array([0.5, 0.6]), threshold=0.4) == 1
 
 
+def test_the_chosen_threshold_has_the_largest_f1_of_all(pairs):
+    """scikit-learn's curve over every score; above the threshold lie the same pairs."""
+    labels, scores = pairs
+    precision, recall, at = reference.precision_recall_curve(labels, scores)
+    curve = 2 * precision[:-1] * recall[:-1] / np.maximum(precision[:-1] + recall[:-1], 1e-12)
+    chosen = multimodal.best_threshold(labels, scores)
+    best = np.flatnonzero(np.isclose(curve, curve.max(), rtol=1e-12))[-1]
+    np.testing.assert_array_equal(scores > chosen, scores >= at[best])
+    assert chosen == pytest.approx((at[best] + at[best - 1]) / 2, abs=1e-12)
+    ours = multimodal.loop_metrics(labels, scores, chosen=chosen)
+    assert tuple(ours) == (*multimodal.LOOP_METRICS[:3], *multimodal.CHOSEN_METRICS, *multimodal.LOOP_METRICS[3:])
+    assert ours["f1_chosen"] == pytest.approx(curve.max(), abs=1e-12) and ours["f1_chosen"] > ours["f1"]
+    # On other pairs it stays where it is.
+    other = scores[::-1]
+    found = multimodal.loop_metrics(labels, other, chosen=chosen)
+    expected = [score(labels, other > chosen) for score in (reference.precision_score, reference.recall_score)]
+    assert [found["precision_chosen"], found["recall_chosen"]] == pytest.approx(expected, abs=1e-12)
+    assert found["f1_chosen"] == pytest.approx(reference.f1_score(labels, other > chosen), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("labels", "scores", "expected"),
+    [
+        ([1, 1, 0, 0], [0.9, 0.6, 0.4, 0.1], 0.5),  # told apart: half way between both
+        ([0, 1, 1, 0], [0.9, 0.6, 0.4, 0.1], 0.25),  # F1 0.8 of three called
+        ([1, 0, 1], [0.9, 0.5, 0.5], -np.inf),  # one of 0.5 cannot be called without the other
+        ([1, 0], [0.3, 0.3], -np.inf),  # nothing told apart: all are called, F1 2/3
+        ([1, 0, 0, 1], [0.9, 0.8, 0.2, 0.1], 0.85),  # 2/3 of one called and of all: the higher
+        ([0, 0], [0.3, 0.4], np.nan),
+        ([], [], np.nan),
+        ([1, 0], [1.0, np.nextafter(1.0, 0)], np.nextafter(1.0, 0)),  # no number between them
+    ],
+)
+def test_where_a_threshold_lies(labels, scores, expected):
+    chosen = multimodal.best_threshold(np.array(labels), np.array(scores))
+    assert chosen == pytest.approx(expected, abs=1e-15, nan_ok=True)
+
+
+def test_without_a_threshold_nothing_is_called(pairs):
+    assert not set(multimodal.CHOSEN_METRICS) & set(multimodal.loop_metrics(*pairs))
+    unknown = multimodal.loop_metrics(*pairs, chosen=np.nan)
+    assert np.isnan([unknown[name] for name in multimodal.CHOSEN_METRICS]).all() and unknown["f1"] > 0
+    every = multimodal.loop_metrics(*pairs, chosen=-np.inf)
+    share = pairs[0].mean()
+    assert (every["recall_chosen"], every["precision_chosen"]) == (1, pytest.approx(share))
+    assert every["f1_chosen"] == pytest.approx(2 * share / (1 + share))
+    with pytest.raises(InputError, match="as many labels, each 0 or 1"):
+        multimodal.best_threshold(np.array([0, 2]), np.array([0.1, 0.2]))
+
+
 def test_resampled_loops_are_scikit_learns_with_weights(pairs, rng):
     weights = rng.multinomial(300, np.full(300, 1 / 300), size=4).astype(float)
-    ours = multimodal.loop_resamples(*pairs)(weights)
+    ours = multimodal.loop_resamples(*pairs, chosen=0.3)(weights)
     for i, row in enumerate(weights):
-        expected = sklearn_loops(*pairs, weights=row)
+        chosen = reference.f1_score(pairs[0], pairs[1] > 0.3, sample_weight=row)
+        rates = reference.precision_recall_fscore_support(
+            pairs[0], pairs[1] > 0.3, average="binary", sample_weight=row, zero_division=np.nan
+        )
+        expected = {
+            **sklearn_loops(*pairs, weights=row),
+            "precision_chosen": rates[0],
+            "recall_chosen": rates[1],
+            "f1_chosen": chosen,
+        }
         assert {name: values[i] for name, values in ours.items()} == pytest.approx(expected, abs=1e-12)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hicreppy import hicrep as reference
 from hicreppy.utils import mat_process
-from scipy import sparse
+from scipy import sparse, stats
 
 from trifold.metrics import scc
 from trifold.metrics.pixels import to_bands
@@ -142,3 +142,35 @@ def test_equal_maps_score_one_and_empty_maps_nothing(symmetric):
     np.testing.assert_array_equal(scc.kriukov2021(first + noise, empty), 0)
     weight = [(n**2 - 1) / n**3 for n in range(1, 41)]
     np.testing.assert_allclose(scc.kriukov2021(empty, empty), 1 - (weight[39] + weight[0]) / sum(weight))
+
+
+@pytest.mark.parametrize("as_released", [False, True])
+def test_diagonals_that_say_nothing_weigh_nothing_but_as_released(symmetric, as_released):
+    """Diagonals from 2 on are scored, of which 5 is flat in both maps, 8 in one; forms have their own reach."""
+    first, second = (np.triu(each, 2) for each in symmetric)
+    i = np.arange(40)
+    for d, flat in ((5, (first, second)), (8, (first,))):
+        for each in flat:
+            each[:, i[: 40 - d], i[d:]] = 2
+    mask = np.broadcast_to(np.triu(np.ones((40, 40), dtype=bool), 2), first.shape)
+    bands = [to_bands(each, 13) for each in (first, second, mask)]
+    found = scc.forms(*bands, 0, 11, as_released=as_released)
+    if as_released:
+        assert set(found) == {"scc_hicrep", "scc_hicreppy", "scc_kriukov2021"}
+        near = [np.where(np.tri(40, k=12, dtype=bool), each, 0) for each in (first, second)]
+        expected = [dense_hicrep(*pair, 0, 12) for pair in zip(first, second)]
+        np.testing.assert_allclose(found["scc_hicrep"], expected, atol=1e-12)
+        np.testing.assert_allclose(found["scc_hicreppy"], scc.hicreppy(*near, 0, 11), atol=1e-12)
+        np.testing.assert_allclose(found["scc_kriukov2021"], scc.kriukov2021(*near, 13), atol=1e-12)
+        return
+    for form, end in (("scc_hicrep", 12), ("scc_hicreppy", 11), ("scc_kriukov2021", 13)):
+        for own, x, y in zip(found[form], first, second):
+            r, weights = [], []
+            for d in sorted({*range(2, end)} - {5}):
+                pair = np.stack([np.diagonal(x, d), np.diagonal(y, d)])
+                if form == "scc_hicrep":
+                    pair = pair[:, (pair != 0).any(axis=0)]
+                n = pair.shape[1]
+                r.append(0 if d == 8 else stats.pearsonr(*pair).statistic)
+                weights.append((n + 1) / 12 if form == "scc_hicrep" else (n**2 - 1) / (12 * n**3))
+            assert own == pytest.approx(np.average(r, weights=weights), abs=1e-12), form

@@ -128,6 +128,7 @@ def test_over_expected_is_1_on_every_diagonal_on_average():
     band[7], band[:, 5] = np.nan, 0
     values = structure.over_expected(band)
     np.testing.assert_allclose(np.nanmean(values[:, :5], axis=0), 1)
+    np.testing.assert_allclose(values[:, :5] * np.nanmean(band[:, :5], axis=0), band[:, :5])
     assert np.isnan(values[7]).all() and np.isnan(values[:, 5]).all()
 
 

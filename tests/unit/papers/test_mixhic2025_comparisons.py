@@ -32,7 +32,8 @@ def predictions(tmp_path):
     for (run, seed), own in parts.items():
         path = tmp_path / f"{run}-{seed}.npz"
         arrays = {name: values.astype(np.float32) for name, values in own.items()}
-        np.savez(path, **keys, **arrays, window_bins=WINDOW_BINS)
+        threshold = {"threshold": np.float64(0.5)} if "label" in own else {}
+        np.savez(path, **keys, **arrays, **threshold, window_bins=WINDOW_BINS)
         stored.setdefault((run, "alpha"), []).append({"fold": "a", "seed": seed, "path": path})
     return stored
 
@@ -74,7 +75,7 @@ def test_a_task_is_a_table_with_a_verdict_beside_every_difference(predictions, t
     assert cells[0].value == f"+{gain:.4f}" and cells[1].value == "better"
     stretches = f"over {N} independent stretches of the genome"
     assert f"{stretches} ({N} windows)" in maps.note and f"{stretches} ({N} pairs)" in loops.note
-    assert "(each 1–2)" in loops.note and "Holm's p over all 10 comparisons of the table" in loops.note
+    assert "(each 1–2)" in loops.note and "Holm's p over all 12 comparisons of the table" in loops.note
     text = paths[1].read_text()
     assert r"| Seen \| guessed | seen | guess | +" in text
     assert paths[2].read_text().count(r"\toprule") == 2

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from matplotlib.colors import to_rgb
 
 from trifold.errors import InputError
@@ -179,3 +180,10 @@ def test_figures_s2_and_s3_stand_over_the_setting(scores, setting):
     for axes in figure.axes:
         np.testing.assert_allclose(axes.get_lines()[0].get_xdata(), values)
         assert [text.get_text() for text in axes.get_xticklabels()] == [str(value) for value in values]
+
+
+def test_every_row_of_figure_3_has_a_colour_of_its_own(repository):
+    """At the size of the paper: learned callers and programs beside MIX-HIC."""
+    rows = yaml.safe_load((repository / "papers/mixhic2025/arms.yaml").read_text())["paper"]["mixhic2025"]["tables"]
+    colours = draw._colours(rows["tables2"])
+    assert len(colours) == len(set(colours.values())) == 7

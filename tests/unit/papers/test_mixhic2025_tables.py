@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from sklearn.metrics import f1_score
 
 from trifold.errors import InputError
 from trifold.metrics import multimodal
@@ -142,12 +143,14 @@ def predictions(tmp_path):
             order = np.arange(40) if run == "ours" else rng.permutation(39)
             path = tmp_path / f"{name}-{run}-{seed}.npz"
             parts = {"label" if name == "3" else "target": target, "prediction": predicted}
+            threshold = {"threshold": np.float64(0.2 + seed / 10)} if name == "3" else {}
             np.savez(
                 path,
                 chrom=chrom[order],
                 x=x[order],
                 y=x[order],
                 window_bins=50,
+                **threshold,
                 **{key: own[order] for key, own in parts.items()},
             )
             row = {"fold": "a", "seed": seed, "path": path}
@@ -169,8 +172,9 @@ def test_differences_are_of_the_windows_both_have(predictions, name):
     frame = mixhic2025.table(name, own, rows, PUBLISHED)
     compared = mixhic2025.with_differences(frame, predictions[name], "Reference")
     found = compared[compared["difference"].notna()]
-    # Of negatives that are matched in distance the predictions are not kept: scores without a difference.
-    kept = {metric for metric in metrics if not metric.endswith("_matched")}
+    # Of negatives that are matched in distance the predictions are not kept: scores without a difference. At the chosen
+    # threshold F1 alone is compared.
+    kept = {metric for metric in metrics if not metric.endswith("_matched")} - {"precision_chosen", "recall_chosen"}
     assert set(found["row"]) == {"Ours"} and set(found["metric"]) == kept
     assert (found["against"] == "Reference").all()
     assert (found["n_windows"] == 39).all() and (found["n_stretches"] == 39).all()
@@ -178,7 +182,7 @@ def test_differences_are_of_the_windows_both_have(predictions, name):
     for prediction in (*predictions[name]["ours", "alpha"], *predictions[name]["reference", "alpha"]):
         with np.load(prediction["path"]) as stored:
             order = np.argsort(stored["x"])[:39]
-            arrays.append({key: stored[key][order] for key in stored if key != "window_bins"})
+            arrays.append({key: stored[key][order] for key in stored if stored[key].ndim})
     metric = {"2": "pearson", "3": "auroc", "4": "r2_tss"}[name]
 
     def value(own):
@@ -193,9 +197,13 @@ def test_differences_are_of_the_windows_both_have(predictions, name):
     one = found.set_index("metric").loc[metric]
     assert one["difference"] == pytest.approx(expected, abs=1e-9)
     assert 0 < one["ci_low"] < expected < one["ci_high"]
-    # The AUROC alone would decide for the row (p 0.013); of five scores it does not.
+    # The AUROC alone would decide for the row (p 0.013); of six scores it does not.
     assert one["better"] == ("undecided" if name == "3" else "row")
     pd.testing.assert_frame_equal(mixhic2025.with_differences(frame, predictions[name], None), frame)
+    if name == "3":  # every prediction at the threshold that is stored with it: 0.3, 0.4, and 0.2 of the reference
+        f1 = [f1_score(own["label"], own["prediction"] > at) for own, at in zip(arrays, (0.3, 0.4, 0.2))]
+        difference = found.set_index("metric").loc["f1_chosen", "difference"]
+        assert difference == pytest.approx(np.mean(f1[:2]) - f1[2], abs=1e-9)
 
 
 def test_folds_are_pooled(predictions, tmp_path):
@@ -240,7 +248,8 @@ def test_seeds_of_several_folds_are_seeds(maps):
 
 def test_y5_what_distance_tells_of_negatives_is_printed_with_the_loops(tmp_path, repository):
     """Of the test pairs of the sample and protocol, once of several folds; matched scores beside the others."""
-    own = scores("loop", "loop", {"auroc": 0.9, "auroc_matched": 0.7, "auprc_matched": 0.6, "f1_matched": 0.5})
+    values = {"auroc": 0.9, "auroc_matched": 0.7, "auprc_matched": 0.6, "f1_matched": 0.5}
+    own = scores("loop", "loop", {**values, "f1": 0.41, "f1_chosen": 0.62, "threshold_chosen": 0.2})
     own.to_csv(tmp_path / "scores.tsv", sep="\t", index=False)
     rows = [
         ("alpha", "corrected", "drawn", "train", 800, 30, 400, 80),
@@ -266,6 +275,8 @@ def test_y5_what_distance_tells_of_negatives_is_printed_with_the_loops(tmp_path,
     mixhic2025.write(frame, tmp_path)
     text = (tmp_path / "mixhic2025_table3.md").read_text()
     assert "AUROC, matched ↑" in text and "F1, matched" not in text
+    assert cell(frame, "MIX-HIC-Bimodal", "f1_chosen", "corrected").mean == 0.62
+    assert "F1, chosen ↑" in text and "largest F1 on the sample's validation pairs" in text
     assert (
         "Test negatives, corrected: drawn: 50, 50 % beyond the longest loop, 12 % within two bins of a listed loop; "
         "matched: 48, 0 % beyond the longest loop, 0 % within two bins of a listed loop." in text

@@ -73,6 +73,7 @@ def test_y3_distance_curves_show_the_ceilings(windows):
 def test_intervals_mark_what_is_decided(windows):
     _, comparisons = made_up.aggregates(windows, ["identity"])
     comparisons.loc[comparisons["arm"] == "bicubic", ["ci_low", "better"]] = [-0.01, "undecided"]
+    comparisons.loc[comparisons["arm"] == "hybrid", ["ci_low", "ci_high", "better"]] = [np.nan, np.nan, "too few"]
     figure = figures.intervals(comparisons, ARMS, VIEW, "identity", metrics=["mse", "pearson"])
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["MSE ↓ ×10⁻³", "Pearson r ↑"]
     names = ["gaussian", "bicubic", "sequence", "image", "hybrid"]
@@ -82,8 +83,8 @@ def test_intervals_mark_what_is_decided(windows):
     np.testing.assert_allclose(lines[6].get_xdata(), rows.loc["image", ["ci_low", "ci_high"]].to_numpy(float))
     np.testing.assert_allclose(lines[7].get_xdata(), rows.loc["image", "difference"])
     filled = [to_hex(line.get_markerfacecolor()) != "#ffffff" for line in lines[1::2]]
-    assert filled == [rows.loc[name, "better"] != "undecided" for name in names]
-    assert filled == [True, False, True, True, True]
+    assert filled == [True, False, True, True, False]
+    assert np.isnan(lines[8].get_xdata()).all() and lines[9].get_xdata() == rows.loc["hybrid", "difference"]
 
 
 def test_training_curves_show_every_seed_and_the_best_epoch():

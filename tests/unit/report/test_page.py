@@ -4,6 +4,7 @@ import made_up
 import pandas as pd
 import pytest
 
+from trifold.metrics import aggregate
 from trifold.report import figures, page
 from trifold.report.samples import MapFacts
 
@@ -76,6 +77,7 @@ def test_views_carry_what_they_show(reader):
 def test_numbers_findings_and_provenance_are_in_the_text(reader):
     text = " ".join(" ".join(reader.text).split())
     assert "24 windows, 2 seeds" in text
+    assert "standard deviation over seeds" in text and "Bands span the seeds" in text
     assert "Test regions: chr6:0-1,572,864" in text
     assert "the strongest row without a model" in text
     assert "published" in text
@@ -133,6 +135,31 @@ def test_y4_the_page_says_which_width_was_chosen(tmp_path):
     text = text_of(made_up.built(tmp_path, bare(), drawn=False, facts=own_facts(chosen=chosen), manifest=[]))
     said = "Fitted at once, without training: tuned, fold a: sigma_bins 2; tuned, fold b: sigma_bins 1.5."
     assert said in text
+
+
+def test_y3_ceilings_stand_last_on_the_page_and_their_divisions_are_no_seeds(tmp_path):
+    """One seed, two divisions: nothing is said of a spread over seeds."""
+    windows = made_up.window_scores(bare())
+    one = windows[windows["arm"] == "identity"]
+    divided = [
+        one.assign(arm=name, seed=number, pearson=one["pearson"] + gain + number / 100)
+        for name, gain in (("replicate", 0.3), ("noise-free", 0.4))
+        for number in (1, 2)
+    ]
+    whole = pd.concat([windows, *divided])
+    made = {"drawn": False, "facts": own_facts(), "manifest": []}
+    (tmp_path / "with").mkdir()
+    held = {"scores": aggregate.summarise(whole), "regions": made_up.region_scores(whole)}
+    path = made_up.built(tmp_path / "with", bare(), **made, **held)
+    said = ("replicate is another experiment as deep", "A learned arm's percentage is its way from the best row")
+    text = text_of(path)
+    assert all(words in text for words in said)
+    assert "standard deviation over seeds" not in text and "Bands span the seeds" not in text
+    tables = re.findall(r"<table.*?</table>", path.read_text(), flags=re.DOTALL)
+    named = [re.findall(r'<th scope="row">(?:<[^>]*>)*([^<]*)', table) for table in tables if "replicate" in table]
+    assert named and all(names[-2:] == ["replicate", "noise-free"] for names in named), named
+    without = made_up.built(tmp_path, bare(), **made)
+    assert not any(words in text_of(without) for words in said)
 
 
 def test_d15_a_page_of_ones_own_data_says_so(tmp_path):

@@ -90,6 +90,18 @@ def test_arms_are_held_against_the_low_map_and_the_strongest_row_without_a_model
     assert cells[1].value.startswith(tables.MINUS) and cells[1].spread.endswith("better")
 
 
+def test_maps_are_compared_over_the_stretches_that_both_have():
+    """Invented calls per Mb by hand; the last stretch has a call for every base, of the arm alone."""
+    invented = np.array([[5, 7, 6, 8, 5, 7], [9, 8, 9, 9, 8, 9]])
+    low, image = ([(10, 10, 4, n) for n in counts] for counts in invented)
+    table = pd.concat([of_stretches("low", "map", low, 0), of_stretches("image", "arm", [*image, (10, 10, 4, 10**6)])])
+    value = structure.compare(table, ARMS).set_index("metric").loc["invented_per_mb"]
+    known = stats.ttest_rel(*invented[::-1])
+    assert value["n_stretches"] == 6 and value["difference"] == pytest.approx(np.diff(invented.mean(axis=1))[0])
+    assert [value["ci_low"], value["ci_high"]] == pytest.approx(list(known.confidence_interval()))
+    assert value["p"] == pytest.approx(known.pvalue)
+
+
 def test_numbers_are_means_over_folds_and_seeds():
     summary = structure.summarise(rows("alpha", 3))
     one = summary[(summary["arm"] == "image") & (summary["metric"] == "f1") & (summary["feature"] == "loops")]

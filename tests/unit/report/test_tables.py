@@ -125,6 +125,16 @@ def test_y3_far_behind_the_row_without_a_model_is_no_number():
     assert cell(frame, "old", "pearson").share == "below −100 %"
 
 
+def test_y3_the_way_begins_at_the_best_row_without_a_model():
+    """Another one that is the best in Pearson r alone: (0.7 - 0.6) / (0.8 - 0.6) of the way from there."""
+    arms = ARMS | {"blurred": {"architecture": "gaussian"}}
+    scores = pd.concat([SCORES, _scores(blurred=(0.6, 0.6)), _scores(replicate=(0.3, 0.8))])
+    frame = tables.score_table(scores, COMPARISONS, arms, reference_arm="identity", test_regions="")
+    share = frame.set_index(["arm", "metric"])["share"]
+    assert [share["image_1", "mse"], share["image_1", "pearson"]] == pytest.approx([0.5, 0.5])
+    assert [share["blurred", "mse"], share["blurred", "pearson"]] == pytest.approx([-0.5, 0], abs=1e-12)
+
+
 def test_y3_there_is_no_way_to_a_replicate_that_is_no_better():
     # Better by less than twice its spread (0.001) in MSE, worse in Pearson r.
     scores = pd.concat([SCORES, _scores(replicate=(0.4985, 0.39))])
@@ -239,7 +249,14 @@ def test_the_rival_is_the_strongest_row_without_a_model_by_metric():
     scores = pd.concat([_scores(a=(0.5, 0.6)), _scores(b=(0.3, 0.5)), _scores(m=(0.4, 0.7))])
     rows = [(metric, "m", rival, 0.1, 0.05, 0.15, 0.001, "arm") for metric in ("mse", "pearson") for rival in "ab"]
     said = tables.findings(scores, _comparisons(*rows), arms, View(*KEY))
-    assert {one.rival: [f.metric for f in one.findings] for one in said} == {"a": ["pearson"], "b": ["mse"]}
+    expected = {"a": ["pearson"], "b": ["mse"]}
+    assert {one.rival: [f.metric for f in one.findings] for one in said} == expected
+    # Nor is it a row whose score is not defined, even where it is compared with.
+    arms = {"n": {"architecture": "mean-by-distance"}} | arms
+    scores = pd.concat([_scores(n=(0.9, math.nan)), scores])
+    rows += [(metric, "m", "n", 0.1, 0.05, 0.15, 0.001, "arm") for metric in ("mse", "pearson")]
+    said = tables.findings(scores, _comparisons(*rows), arms, View(*KEY))
+    assert {one.rival: [f.metric for f in one.findings] for one in said} == expected
 
 
 SIMPLE = {name: {"architecture": name} for name in ("identity", "gaussian", "gaussian-tuned", "mean-by-distance")}
@@ -266,6 +283,14 @@ def test_the_strongest_row_without_a_model_is_named_metric_by_metric():
     alone = scores[scores["arm"].isin(["m", "identity"])]
     frame = tables.score_table(alone, nothing, arms, reference_arm=None, test_regions="")
     assert "Strongest" not in tables.to_markdown(frame) and frame["strongest"].sum() == 2
+
+
+@pytest.mark.parametrize(("seeds", "said"), [(1, "20 windows."), (3, "20 windows, 3 seeds.")])
+def test_seeds_of_rows_without_a_model_are_counted_where_each_thins_anew(seeds, said):
+    scores = _scores(identity=(0.5, 0.6), gaussian=(0.3, 0.5)).assign(n_seeds=seeds)
+    nothing = _comparisons().astype({"difference": float})
+    frame = tables.score_table(scores, nothing, SIMPLE, reference_arm=None, test_regions="chr6:0-900")
+    assert f"Test regions: chr6:0-900; {said}" in tables.grid(*next(tables.views(frame))).title
 
 
 def test_the_strongest_rows_without_a_model_are_always_compared_with():

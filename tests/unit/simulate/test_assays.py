@@ -175,6 +175,37 @@ def test_planted_loops_are_convergent_pairs_that_stand_out(world):
     assert (table[2] - table[1] == 1024).all() and (table[7] >= assays.PLANTED_SHARE - 1e-3).all()
 
 
+def test_a_planted_share_is_what_the_map_has_less_of_without_that_loop(world):
+    """Contacts are linear in loops: taken away, one takes those over its bases, and those of bins that it confines."""
+    chromosome = world.chromosomes[1]
+    occupancy, anchored = folding.loops(chromosome, "alpha", world.settings)
+    pairs = assays.planted_loops(chromosome, occupancy, anchored, "alpha")
+    whole = folding.contact_frequency(occupancy)
+    for pair in (pairs.iloc[0], pairs.iloc[len(pairs) // 2], pairs.iloc[-1]):
+        left, right = (int(pair[name]) // chromosome.bin_bp for name in ("left_bp", "right_bp"))
+        at = right - left, left
+        without = occupancy.copy()
+        without[at] = 0
+        confined = folding.CONFINEMENT * (1.0 + at[0]) ** -folding.CONFINED_EXPONENT * occupancy[at]
+        lost = whole[at] - folding.contact_frequency(without)[at] - confined
+        assert pair["share"] == pytest.approx(lost / whole[at], rel=1e-6)
+
+
+def test_a_boundary_halts_as_its_best_direction_does(world):
+    """By hand from the motifs: a leg passes a run where it passes every motif that points against it."""
+    table = pd.read_csv(world.folder / "alpha.planted.bed", sep="\t", header=None)
+    several = 0
+    for chromosome in world.chromosomes:
+        bound = chromosome.ctcf[chromosome.ctcf.alpha]
+        for row in table[table[0] == chromosome.name].itertuples():
+            # A run is of whole bins, but for the end of the chromosome.
+            here = bound[(bound.start_bp >= row[2]) & (bound.start_bp < row[3])]
+            passes = [np.prod(1 - here.barrier[here.strand == strand]) for strand in (-1, 1)]
+            assert row[5] == round(1000 * (1 - min(passes)))
+            several += (here.strand.value_counts() > 1).any()
+    assert several > 3
+
+
 def test_planted_boundaries_hold_every_barrier_and_lie_apart(world):
     table = pd.read_csv(world.folder / "alpha.planted.bed", sep="\t", header=None)
     for chromosome in world.chromosomes:

@@ -13,6 +13,7 @@ from trifold.config import Geometry
 from trifold.data.samples import Samples
 from trifold.errors import InputError
 from trifold.models import registry, weights
+from trifold.models.blocks import crop
 from trifold.training.adversarial import Adversarial
 from trifold.training.regression import learning_rate_factor
 
@@ -25,9 +26,14 @@ OPTIONS = {
     "deephic": {"channels": 4, "residual_blocks": 1},
     "vae": {"channels": [4, 8, 8], "latent": 4},
     "hicsr-dae": {"channels": 4},
+    "hicgan": {"channels": 4, "residual_blocks": 1},
     "akita": {"channels": 8, "bottleneck": 4, "head_channels": 4, "trunk_blocks": 1, "head_blocks": 1},
 }
-NETWORKS = {"vehicle": {"vae": "vae"}, "deephic": {}, "hicsr": {"dae": "hicsr-dae"}}
+NETWORKS = {"vehicle": {"vae": "vae"}, "deephic": {}, "hicsr": {"dae": "hicsr-dae"}, "hicgan": {}}
+# hicGAN's discriminator reads 40 bins, which its published generator leaves of 42.
+every_loss = pytest.mark.parametrize(
+    ("loss", "protocol"), [(loss, "published" if loss == "hicgan" else "corrected") for loss in NETWORKS]
+)
 GAN = replace(
     SETTINGS,
     epochs=3,
@@ -95,7 +101,8 @@ def same(first, second) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("loss", "protocol"), [("vehicle", "published"), ("deephic", "published"), ("hicsr", "corrected")]
+    ("loss", "protocol"),
+    [("vehicle", "published"), ("deephic", "published"), ("hicsr", "corrected"), ("hicgan", "published")],
 )
 def test_interrupted_training_ends_in_the_same_bits(tmp_path, loss, protocol):
     short = {"count": 4, "epochs": 2}
@@ -176,8 +183,8 @@ def test_half_precision(tmp_path):
 # ---------------------------------------------------------------- single steps
 
 
-@pytest.mark.parametrize("loss", NETWORKS)
-def test_each_step_moves_its_own_network(tmp_path, monkeypatch, loss):
+@every_loss
+def test_each_step_moves_its_own_network(tmp_path, monkeypatch, loss, protocol):
     moved, descend = [], Adversarial._descend
 
     def parts(module):
@@ -193,15 +200,15 @@ def test_each_step_moves_its_own_network(tmp_path, monkeypatch, loss):
             assert all(p.grad is None for p in self.discriminator.parameters())
 
     monkeypatch.setattr(Adversarial, "_descend", spy)
-    train(tmp_path, loss, epochs=1, count=3)
+    train(tmp_path, loss, protocol, epochs=1, count=3)
     assert moved == [(0, [True, False, False]), (1, [False, True, False])]
 
 
-@pytest.mark.parametrize("loss", NETWORKS)
-def test_discriminator_learns_against_a_frozen_generator(loss):
+@every_loss
+def test_discriminator_learns_against_a_frozen_generator(loss, protocol):
     settings = replace(GAN, loss=loss)
-    module = Adversarial(make(loss), settings, networks_of(loss), protocol="corrected")
-    maps = torch.from_numpy(Windows(4, 3).maps)[..., 6:-6, 6:-6]
+    module = Adversarial(make(loss, protocol), settings, networks_of(loss), protocol=protocol)
+    maps = crop(torch.from_numpy(Windows(4, 3).maps), module.model.crop_bins)
     optimiser = torch.optim.Adam(module.discriminator.parameters(), lr=1e-4)
     found = []
     for _ in range(12):
@@ -218,16 +225,18 @@ def batch_of(count: int) -> dict[str, torch.Tensor]:
     return {key: torch.from_numpy(np.stack([windows[i][key] for i in range(count)])) for key in windows[0]}
 
 
-@pytest.mark.parametrize("loss", NETWORKS)
-def test_pixels_that_are_not_valid_teach_nothing(loss):
-    module = Adversarial(make(loss), replace(GAN, loss=loss), networks_of(loss), protocol="corrected").eval()
-    prediction = torch.rand(2, 1, 30, 30, requires_grad=True)
+@every_loss
+def test_pixels_that_are_not_valid_teach_nothing(loss, protocol):
+    model = make(loss, protocol)
+    module = Adversarial(model, replace(GAN, loss=loss), networks_of(loss), protocol=protocol).eval()
+    side = 42 - 2 * model.crop_bins
+    prediction = torch.rand(2, 1, side, side, requires_grad=True)
     module.model.forward = lambda batch: prediction
     terms = module.terms(*module._compare_whole(batch_of(2)))
     sum(terms.values()).backward()
     assert terms.keys() == module.weights.keys()
-    bad = torch.zeros(30, dtype=torch.bool)
-    bad[20 - 6] = True
+    bad = torch.zeros(side, dtype=torch.bool)
+    bad[20 - model.crop_bins] = True
     assert (prediction.grad[..., bad, :] == 0).all() and (prediction.grad[..., bad] == 0).all()
     assert (prediction.grad[:, :, ~bad][..., ~bad] != 0).float().mean() > 0.9
 
@@ -258,6 +267,36 @@ def test_terms_of_feature_networks():
     ]
     expected = sum((ours - theirs).square().mean() for ours, theirs in layers)
     torch.testing.assert_close(terms["feature"], expected)
+
+
+@pytest.mark.parametrize("protocol", registry.PROTOCOLS)
+def test_hicgan_as_released_learns_from_its_adversary_alone(protocol):
+    """The code computes the mean square error and leaves it out of the sum; the paper has both."""
+    model = make("hicgan", "published")
+    module = Adversarial(model, replace(GAN, loss="hicgan"), {}, protocol=protocol).eval()
+    prediction, target = torch.rand(2, 2, 1, 42, 42).unbind()
+    terms = module.terms(prediction, target, torch.ones_like(target, dtype=torch.bool))
+    logits = torch.cat([module.discriminator(prediction[..., i : i + 40, j : j + 40]) for i in (0, 2) for j in (0, 2)])
+    torch.testing.assert_close(terms["adversarial"], -torch.sigmoid(logits).log().mean())
+    expected = 0.1 * terms["adversarial"]
+    if protocol == "corrected":
+        torch.testing.assert_close(terms["pixel"], (prediction - target).square().mean())
+        expected = expected + terms["pixel"]
+    assert len(terms) == (1 if protocol == "published" else 2)
+    torch.testing.assert_close(sum(module.weights[name] * term for name, term in terms.items()), expected)
+
+
+def test_hicgan_as_released_is_validated_by_its_mean_square_error(tmp_path):
+    out = train(tmp_path, "hicgan", "published", epochs=2)
+    model = make("hicgan", "published").eval()
+    weights.load(out / "weights.safetensors", model, "hicgan")
+    windows = [Windows(2, 2)[i] for i in range(2)]
+    low, target = (torch.from_numpy(np.stack([w[key] for w in windows])) for key in ("map", "counts"))
+    kept = torch.from_numpy(windows[0]["valid"])
+    with torch.no_grad():
+        difference = (model({"map": low}) - model.encode(target)).square()
+    expected = difference[:, :, kept][..., kept].mean().item()
+    assert min(row["validation_loss"] for row in history(out)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_discriminator_starts_from_the_seed_alone():

@@ -17,6 +17,7 @@ import pytest
 import torch
 import yaml
 from fitted import fit_model
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from trifold.config import WHERE, Geometry, Training, placed
 from trifold.data.samples import Samples
@@ -289,6 +290,30 @@ def test_clips_gradients_after_the_backward_pass(tmp_path):
         moved.append(sum((p - start[name]).square().sum() for name, p in model.named_parameters()).sqrt().item())
     assert moved[0] == pytest.approx(1e-3, rel=1e-3)
     assert moved[1] > 2e-3
+
+
+def test_one_cycle_moves_rate_and_first_beta_from_step_to_step(tmp_path):
+    """Every step of the optimiser has torch's own, the last of an epoch, of one batch in place of two, too."""
+    seen = []
+
+    def note(optimiser, *_):
+        seen.append((optimiser.param_groups[0]["lr"], *optimiser.param_groups[0]["betas"]))
+
+    hook = register_optimizer_step_post_hook(note)
+    try:
+        train(tmp_path, "vehicle", replace(SETTINGS, epochs=17, batch_size=2, optimiser="adamw", schedule="one-cycle"))
+    finally:
+        hook.remove()
+    optimiser = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=0.01)
+    cycle = {"total_steps": 17 * 3, "pct_start": 0.025, "div_factor": 100, "final_div_factor": 0.01}
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=0.01, **cycle)
+    expected = []
+    for step in range(17 * 3):
+        expected.append((optimiser.param_groups[0]["lr"], *optimiser.param_groups[0]["betas"]))
+        optimiser.step()
+        if step < 17 * 3 - 1:
+            schedule.step()
+    np.testing.assert_allclose(seen, expected, rtol=1e-9)
 
 
 def test_loss_that_is_not_finite_is_explained(tmp_path):

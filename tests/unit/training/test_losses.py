@@ -53,7 +53,7 @@ def test_total_variation_of_a_ramp(window):
 def test_adversary_of_logits_is_minus_log_probability():
     logits = torch.tensor([[-1.5, 0.0], [0.3, 4.0]])
     probability = torch.sigmoid(logits)
-    for loss in ("vehicle", "hicsr"):
+    for loss in ("vehicle", "hicsr", "hicgan"):
         torch.testing.assert_close(losses.adversarial(logits, loss), -probability.log().mean())
         expected = -probability.log().mean() - (1 - torch.sigmoid(-logits)).log().mean()
         torch.testing.assert_close(losses.discriminator_loss(logits, -logits, loss), expected)
@@ -86,6 +86,8 @@ def test_features_are_summed_over_layers():
             {"pixel": 1, "adversarial": 0.001, "perceptual": 0.006, "variation": 2e-8},
         ),
         ("hicsr", "corrected", ["dae"], {"pixel": 1, "adversarial": 0.0025, "feature": 1}),
+        ("hicgan", "published", [], {"adversarial": 0.1}),
+        ("hicgan", "corrected", [], {"pixel": 1, "adversarial": 0.1}),
     ],
 )
 def test_weights_as_published(loss, protocol, networks, expected):

@@ -10,7 +10,7 @@ import torch
 
 from trifold.models.blocks import pixel_mask
 from trifold.models.similarity import mse_ssim_loss
-from trifold.training.regression import learning_rate_factor, pixel_loss, seed_of, window_pearson
+from trifold.training.regression import learning_rate_factor, one_cycle, pixel_loss, seed_of, window_pearson
 
 
 @pytest.fixture
@@ -74,6 +74,27 @@ def test_cosine_schedule():
     assert all(a >= b for a, b in pairwise(factors[5:]))
     assert {learning_rate_factor(step, 101, "constant") for step in range(101)} == {1.0}
     assert learning_rate_factor(0, 1, "cosine") == 1.0
+
+
+@pytest.mark.parametrize("steps", [7, 39, 41, 200, 4001])
+def test_one_cycle_is_torchs_as_epcot_calls_it(steps):
+    """Rate and first beta of every step; of few steps there is no warm-up."""
+    optimiser = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, max_lr=3e-4, total_steps=steps, pct_start=0.025, div_factor=100, final_div_factor=0.01
+    )
+    expected = []
+    for step in range(steps):
+        expected.append((optimiser.param_groups[0]["lr"], optimiser.param_groups[0]["betas"][0]))
+        optimiser.step()
+        if step < steps - 1:
+            schedule.step()
+    found = [
+        (3e-4 * learning_rate_factor(step, steps, "one-cycle"), one_cycle(step, steps)[1]) for step in range(steps)
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    assert found[-1] == pytest.approx((3e-4, 0.95))
+    assert all(math.isfinite(number) for number in one_cycle(0, 40))  # where torch divides by 0
 
 
 def test_seeds_of_neighbours_differ():

@@ -27,6 +27,7 @@ SCORES = {"loop": ("auroc", "f1"), "window": ("pearson", "r2"), "cage": ("pearso
 TASKS = {"loop": "loops", "window": "maps", "cage": "CAGE"}
 POINTS = ["label", "protocol", "task", "metric", "sample", "trained", "fraction"]
 _WIDTH_IN = 10.2
+_PALETTE = (*LEARNED, "#7f4f24", INK)  # Figure 3 has seven rows at the size of the paper
 _SEEN = "#d7191c"  # of loops that ChIA-PET has seen; PNGs hold this colour
 
 
@@ -248,7 +249,7 @@ def parameter(frame: pd.DataFrame, name: str) -> Figure:
 
 
 def _colours(names) -> dict[str, str]:
-    return {name: LEARNED[i % len(LEARNED)] for i, name in enumerate(dict.fromkeys(names))}
+    return {name: _PALETTE[i % len(_PALETTE)] for i, name in enumerate(dict.fromkeys(names))}
 
 
 def _dash(protocol: str) -> str | tuple:

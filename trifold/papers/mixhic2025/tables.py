@@ -21,7 +21,7 @@ import pandas as pd
 from trifold.errors import InputError
 from trifold.metrics import intervals, multimodal
 from trifold.metrics.aggregate import COMPARED, judge
-from trifold.metrics.multimodal import CAGE_METRICS, LOOP_METRICS, MAP_METRICS, Resamples
+from trifold.metrics.multimodal import CAGE_METRICS, CHOSEN_METRICS, LOOP_METRICS, MAP_METRICS, Resamples
 from trifold.papers import paper
 from trifold.papers.paper import PROTOCOLS
 from trifold.report.sections import Section, Table
@@ -57,7 +57,7 @@ class Layout(NamedTuple):
 LAYOUTS = {
     "1": Layout("samples before and after cleaning", "", ("before", "after", "share")),
     "2": Layout("maps", "window", MAP_METRICS),
-    "3": Layout("loops", "loop", (*LOOP_METRICS, "auroc_matched", "auprc_matched")),
+    "3": Layout("loops", "loop", (*LOOP_METRICS, *CHOSEN_METRICS, "auroc_matched", "auprc_matched")),
     "4": Layout("CAGE", "cage", CAGE_METRICS),
     "S2": Layout("loops of whole chromosomes", "", ("validated", "predicted", "proportion", "recall", "f1")),
 }
@@ -307,10 +307,19 @@ def _frame(lines: list[dict]) -> pd.DataFrame:
 
 # ---------------------------------------------------------------- paired differences
 
+
+def _of_loops(arrays: Mapping[str, np.ndarray]) -> Resamples:
+    """At the chosen threshold F1 alone, by which it was chosen: each score that is compared makes the verdicts of all
+    others harder, and precision and recall only trade for each other there."""
+    resample = multimodal.loop_resamples(arrays["label"], arrays["prediction"], chosen=float(arrays["threshold"]))
+    left_out = set(CHOSEN_METRICS) - {"f1_chosen"}
+    return lambda weights: {name: values for name, values in resample(weights).items() if name not in left_out}
+
+
 # By task: the arrays of predictions.npz -> the scores of resampled windows.
 _RESAMPLES: dict[str, Callable[[Mapping[str, np.ndarray]], Resamples]] = {
     "window": lambda arrays: multimodal.map_resamples(arrays["prediction"], arrays["target"], arrays["x"], arrays["y"]),
-    "loop": lambda arrays: multimodal.loop_resamples(arrays["label"], arrays["prediction"]),
+    "loop": _of_loops,
     "cage": lambda arrays: multimodal.cage_resamples(
         arrays["prediction"], arrays["target"], multimodal.tss_bin(arrays["target"].shape[1])
     ),
@@ -400,7 +409,7 @@ def _read_fold(task: str, sides: Sequence[Sequence[Mapping]]) -> tuple[pd.DataFr
     chosen, (first, _) = [], of_all[0]
     for (path, arrays), key in zip(of_all, keys):
         at = key.get_indexer(shared)
-        chosen.append({name: values[at] for name, values in arrays.items()})
+        chosen.append({name: values[at] if values.ndim else values for name, values in arrays.items()})
         if not np.array_equal(chosen[-1][target], chosen[0][target]):
             raise InputError(f"{path}: its targets are not those of {first}; make the predictions of both again")
     chrom, x, y = (shared.get_level_values(level).to_numpy() for level in range(3))
@@ -484,7 +493,9 @@ def _note(rows: pd.DataFrame) -> str:
     extra = {
         "2": " Pearson and R² are over every pixel of all test windows, as in the paper, and follow the decay with "
         "distance; the paper gives no SCC. Its R² stands under the order of arguments its code has.",
-        "3": " Precision, recall and F1 are at 0.5; the paper gives no AUPRC. “Matched” scores hold the same loops "
+        "3": " Precision, recall and F1 are at 0.5, as in the paper, and at the threshold that has the largest F1 on "
+        "the sample's validation pairs (“chosen”: none of them is a test pair); the paper gives no AUPRC. To call "
+        "every pair a loop has an F1 of 2p / (1 + p), p the share of loops. “Matched” scores hold the same loops "
         "against negatives that are as far apart as they are: distance alone has an AUROC of 0.5 there."
         + _said_of_negatives(rows),
         "4": " Scores are over every bin of the windows, as in the paper, and over the bins that hold the windows' TSS "
