@@ -35,6 +35,7 @@ def check(config: dict, arms: dict[str, Arm]) -> None:
     _check_pairs(config, arms)
     _check_windows(config, arms)
     _check_stride(config, arms)
+    _check_draws(config, arms)
     _check_losses(arms)
     _check_comparison(config, arms)
     _check_structure(config, arms)
@@ -120,6 +121,17 @@ def _check_stride(config: dict, arms: dict[str, Arm]) -> None:
             raise InputError(
                 f"config: predict/stride_bins: {stride_bins} leaves holes between the tiles of arms/{name}, which "
                 f"predicts {reach} bins of a window of {window_bins}; take less"
+            )
+
+
+def _check_draws(config: dict, arms: dict[str, Arm]) -> None:
+    """A network that draws the reads of its low maps enhances a map at the bins that the map has."""
+    for name, arm in arms.items():
+        if plan.task_of(arm).draws and config["degradations"][arm.degradation]["coarsen"] > 1:
+            raise InputError(
+                f"config: arms/{name}/degradation: {arm.degradation!r} has wider bins than the deep map, and "
+                f"{arm.architecture!r} enhances a map at the bins it has; name a degradation that is thinned alone "
+                "(coarsen: 1)"
             )
 
 
@@ -287,7 +299,8 @@ def _check_model_bins(name: str, folder: Path, bin_bp: int) -> None:
     """Raise InputError for the folder of a model of other bins than those of the experiment."""
     try:
         arm = yaml.safe_load((folder / "config.yaml").read_text())["arm"]
-        of_model = bin_bp if ARCHITECTURES[arm["architecture"]].any_bins else arm["geometry"]["bin_bp"]
+        traits = ARCHITECTURES.get(arm.get("architecture"))
+        of_model = bin_bp if traits is not None and traits.any_bins else arm["geometry"]["bin_bp"]
     except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError):
         return  # a damaged folder is refused by the job that reads it
     if of_model != bin_bp:

@@ -35,8 +35,8 @@ LENGTH_SHARE = 0.99  # of the genome that a window may not be too long for
 class Ready:
     """A network in eval mode, and how what it reads is prepared.
 
-    contacts_per_bin  of the low maps it was trained on (`data.summary`), from the shallowest to the deepest; None where
-                      it was not trained
+    contacts_per_bin  of the low maps it was trained on (`data.summary`); None where it was not trained
+    depths            the same of the shallowest and of the deepest, where it was trained on several
     facts             what a file it writes says of it: arm, architecture, version, what was assumed
     track_bp          bin of the tracks it reads, bp; None: that of the map
     """
@@ -46,9 +46,10 @@ class Ready:
     recipes: Recipes
     coarsen: int
     statistics: dict
-    contacts_per_bin: tuple[float, float] | None = None
+    contacts_per_bin: float | None = None
     facts: dict = field(default_factory=dict)
     track_bp: int | None = None
+    depths: tuple[float, float] | None = None
 
     @property
     def low_bin_bp(self) -> int:
@@ -87,10 +88,6 @@ class Ready:
             )
 
 
-def _one_depth(contacts_per_bin: float | None) -> tuple[float, float] | None:
-    return None if contacts_per_bin is None else (contacts_per_bin, contacts_per_bin)
-
-
 def _ready(network: Architecture, statistics: dict, source: str, track_bp: int | None = None, **facts) -> Ready:
     """From the statistics of examples. Raises InputError where they are of an earlier version, or damaged."""
     if lacking := [name for name in ("geometry", "recipes", "coarsen", "low") if name not in statistics]:
@@ -101,15 +98,25 @@ def _ready(network: Architecture, statistics: dict, source: str, track_bp: int |
     try:
         geometry, recipes = from_dict(Geometry, statistics["geometry"]), from_dict(Recipes, statistics["recipes"])
         depth = statistics["low"]["contacts_per_bin"]
-        depths = tuple(statistics.get("drawn_contacts_per_bin", (depth, depth)))
         for name in _scales(network, recipes):
             part, _, field_name = name.partition("/")
             _ = statistics[part][field_name] if field_name else statistics[part]
     except (KeyError, TypeError, AttributeError) as error:
         raise stored.damaged(source, f"lacks or garbles what the model needs ({error})") from error
     # What is fitted at once is fitted to a depth too.
-    trained_depth = depths if ARCHITECTURES[facts["architecture"]].fitted else None
-    return Ready(network.eval(), geometry, recipes, statistics["coarsen"], statistics, trained_depth, facts, track_bp)
+    trained_depth = depth if ARCHITECTURES[facts["architecture"]].fitted else None
+    drawn = statistics.get("drawn_contacts_per_bin")
+    return Ready(
+        network.eval(),
+        geometry,
+        recipes,
+        statistics["coarsen"],
+        statistics,
+        trained_depth,
+        facts,
+        track_bp,
+        (drawn[0], drawn[1]) if drawn else None,
+    )
 
 
 def _scales(network: Architecture, recipes: Recipes) -> list[str]:
@@ -145,7 +152,7 @@ def of_folder(folder: str | os.PathLike, name: str | None = None) -> Ready:
     ready = _ready(network, statistics, f"{folder}/statistics.json", arm.get("track_bp"), **facts)
     imported = published.of_architecture(arm["architecture"]).get(arm.get("weights"))
     if imported:  # the statistics are not those of its training
-        return replace(ready, contacts_per_bin=_one_depth(imported.expects.get("contacts_per_bin")))
+        return replace(ready, contacts_per_bin=imported.expects.get("contacts_per_bin"))
     return ready
 
 
@@ -193,8 +200,7 @@ class PublishedFile:
         assumed = f"the deep map has {depth} times the contacts of this one; contacts {bias}"
         facts = {"arm": self.path.stem, "architecture": self.known.architecture, "weights": self.name}
         facts["assumed"] = assumed
-        depth = _one_depth(self.known.expects.get("contacts_per_bin"))
-        return Ready(network, geometry, recipes, 1, statistics, depth, facts)
+        return Ready(network, geometry, recipes, 1, statistics, self.known.expects.get("contacts_per_bin"), facts)
 
 
 def of_published(path: str | os.PathLike) -> PublishedFile:
