@@ -104,4 +104,5 @@ wildcard_constraints:
     protocol="published|corrected",
     dataset="|".join(DATASETS),
     enhanced="|".join(config["enhance"]) or "none",
+    embedding="|".join(config["embeddings"]) or "none",
     seed=r"\d+",

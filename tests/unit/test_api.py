@@ -20,8 +20,9 @@ import trifold
 from trifold import api, compare, programs
 from trifold.config import Geometry, from_dict
 from trifold.data import contacts, examples
+from trifold.device import device_of
 from trifold.errors import InputError
-from trifold.inference import depth_advice, device_of, predict
+from trifold.inference import depth_advice, predict
 from trifold.io.cool import write_cool
 from trifold.models import published, ready
 from trifold.models.ready import CORRECTED
