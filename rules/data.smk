@@ -47,7 +47,6 @@ def locate(name):
 try:
     checks.check_inputs(config, DOWNLOADED)
     checks.check_weights(config, datasets)
-    checks.check_embedding_models(config, arms)
     checks.check_splits(config, ROOT)
     checks.check_maps(config, arms, locate)
 except InputError as error:

@@ -28,6 +28,7 @@ try:
     lock.check(locked, "resources/datasets.lock.tsv", SCHEMAS / "datasets.lock.schema.yaml")
     arms = plan.resolve(config)
     checks.check(config, arms)
+    checks.check_embedding_models(config, arms)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 

@@ -46,6 +46,7 @@ logger = logging.getLogger(__name__)
 STRETCH_BP = 1 << 18  # what is made between two notes of how far the work is
 LOG_EVERY_S = 30.0
 PROGRESS = "progress.json"
+MOST_ROUNDING = 0.1  # of the standard deviation over bins, that storing may cost without a word
 REMEDY = "pip install -r requirements-embed.txt (docs/embeddings.md)"
 
 
@@ -242,7 +243,7 @@ class OfTransformers(LanguageModel):
         if len({*lengths}) > 1 and not self._masks:  # nothing would tell it what is padding
             return [self._of_layer([one])[0] for one in ids]
         given = {"input_ids": padded.to(self.device)}
-        if len({*lengths}) > 1:
+        if self._masks:
             within = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
             given["attention_mask"] = within.long().to(self.device)
         with torch.inference_mode():
@@ -506,7 +507,7 @@ def prepare(
         "identity": identity,
         "bin_bp": bin_bp,
         "channels": model.channels,
-        "settings": asdict(settings),
+        "settings": {key: value for key, value in asdict(settings).items() if key != "model"},  # a place, no setting
     }
     lines = ["name\tlength_bp\tbin_bp", *(f"{chrom}\t{length_bp}\t{bin_bp}" for chrom, length_bp in sizes.items())]
     (out / "chromosomes.tsv").write_text("\n".join(lines) + "\n")
@@ -537,11 +538,20 @@ def _checked(state: _Progress, settings: Settings) -> dict:
             f"{settings.model}: every bin has the same vector: the model does not see the sequence; check `tokenizer` "
             "and `layer`"
         )
+    deviation = some.std(axis=0)
+    rounding = float(
+        np.median(np.abs(some.mean(axis=0)) * np.finfo(settings.stored).eps / np.maximum(deviation, 1e-30))
+    )
+    if len(some) > 1 and rounding > MOST_ROUNDING:
+        logger.warning(
+            "%s: bins differ so little that %s rounds %.0f %% of what they differ by; set stored: float32",
+            *(settings.model, settings.stored, 100 * rounding),
+        )
     return {
         "bins": len(valid),
         "valid": float(valid.mean()),
         "mean_norm": float(np.linalg.norm(some, axis=1).mean()),
-        "sd": float(some.std(axis=0).mean()),
+        "sd": float(deviation.mean()),
     }
 
 

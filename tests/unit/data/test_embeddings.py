@@ -166,6 +166,19 @@ class Broken(Letters):
         return [torch.full_like(states, self.value) for states in super().states(windows)]
 
 
+class Alike(Letters):
+    """States that differ by a thousandth of what they have in common."""
+
+    def states(self, windows):
+        return [10 + states / 1000 for states in super().states(windows)]
+
+
+@pytest.mark.parametrize(("stored", "warned"), [("float16", True), ("float32", False)])
+def test_vectors_that_float16_would_round_away_are_said(tmp_path, store, caplog, stored, warned):
+    make(tmp_path, Alike(), store, settings(window_bp=16, overlap_bp=0, stored=stored))
+    assert ("of what they differ by; set stored: float32" in caplog.text) == warned
+
+
 @pytest.mark.parametrize(
     ("value", "stored", "message"),
     [
