@@ -26,6 +26,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,13 @@ class LanguageModel:
 
     channels: int
     device: torch.device = torch.device("cpu")
+    bf16: bool = False
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Without gradients and, for bfloat16, with weights and positions left as they are: only products are short."""
+        with torch.inference_mode(), torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+            yield
 
     def tokenise(self, codes: np.ndarray) -> Tokens:
         raise NotImplementedError
@@ -217,7 +225,7 @@ class OfTransformers(LanguageModel):
             own = "" if settings.own_code else "; where its folder holds code of its own, set own_code: true"
             raise InputError(f"{folder}: transformers cannot load the model ({said}){own}") from error
         self.device, self._layer, self._folder = device, settings.layer, folder
-        self._network = self._network.to(device, getattr(torch, settings.precision)).eval()
+        self._network, self.bf16 = self._network.to(device).eval(), settings.precision == "bfloat16"
         if tokenizer is None:
             self._tokenise, self._padding = kmers(folder), vocabulary.read_vocabulary(folder)["[PAD]"]
         else:
@@ -246,7 +254,7 @@ class OfTransformers(LanguageModel):
         if self._masks:
             within = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
             given["attention_mask"] = within.long().to(self.device)
-        with torch.inference_mode():
+        with self.computing():
             if self._layer == -1:  # which models with code of their own give too
                 found = self._network(**given)[0]
             else:
@@ -268,7 +276,7 @@ class OfEnformer(LanguageModel):
         except ImportError as error:
             raise InputError(
                 f"{settings.model}: a model of enformer-pytorch, and the library is missing where embeddings are made; "
-                "pip install enformer-pytorch==0.8.12 (docs/embeddings.md)"
+                "install enformer-pytorch as requirements-embed.txt says (docs/embeddings.md)"
             ) from error
         try:
             network = Enformer.from_pretrained(settings.model, local_files_only=True)
@@ -276,7 +284,7 @@ class OfEnformer(LanguageModel):
             said = " ".join(str(error).split())[:300]
             raise InputError(f"{settings.model}: enformer-pytorch cannot load the model ({said})") from error
         self.device = device
-        self._network = network.to(device, getattr(torch, settings.precision)).eval()
+        self._network, self.bf16 = network.to(device).eval(), settings.precision == "bfloat16"
         self.state_bp = 2**network.config.num_downsamples
         if settings.window_bp % self.state_bp:
             raise InputError(
@@ -297,9 +305,8 @@ class OfEnformer(LanguageModel):
     def states(self, windows: Sequence[Tokens]) -> list[Tensor]:
         ids = torch.from_numpy(np.stack([window.ids for window in windows])).to(self.device)
         known = torch.arange(4, device=self.device)
-        weight = next(self._network.parameters())
-        with torch.inference_mode():
-            x = (ids[:, None] == known[:, None]).to(weight.dtype)  # (B, 4, L), an N is four zeros
+        with self.computing():
+            x = (ids[:, None] == known[:, None]).float()  # (B, 4, L), an N is four zeros
             x = self._network.conv_tower(self._network.stem(x)).mT  # (B, L / state_bp, dim)
             for block in self._network.transformer[: self._blocks]:
                 x = block(x)
@@ -539,9 +546,8 @@ def _checked(state: _Progress, settings: Settings) -> dict:
             "and `layer`"
         )
     deviation = some.std(axis=0)
-    rounding = float(
-        np.median(np.abs(some.mean(axis=0)) * np.finfo(settings.stored).eps / np.maximum(deviation, 1e-30))
-    )
+    steps = np.abs(some.mean(axis=0)) * float(np.finfo(settings.stored).eps)  # from one number to the next
+    rounding = float(np.median(steps / np.maximum(deviation, 1e-30)))
     if len(some) > 1 and rounding > MOST_ROUNDING:
         logger.warning(
             "%s: bins differ so little that %s rounds %.0f %% of what they differ by; set stored: float32",

@@ -1,7 +1,6 @@
-"""Language models for tests: one that is worked out by hand, and a small BERT of k-mers with random weights."""
+"""A language model that is worked out by hand, a genome to run it on, and the means of bins by a loop over bases."""
 
 import json
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from trifold.genome import N_CODE, decode
 
 BIN = 16
 SIZES = {"chr1": 1000, "chr2": 203, "short": 9}
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 def write_sequence(folder: Path, chromosomes: dict[str, np.ndarray], bin_bp: int) -> SequenceStore:
@@ -50,40 +48,6 @@ class Letters(LanguageModel):
             place = np.arange(len(window.ids))
             found.append(torch.tensor(np.column_stack([one_hot, place, place[::-1]]), dtype=torch.float32))
         return found
-
-
-def write_bert(folder: Path, k: int = 3, positions: int = 64, seed: int = 0) -> Path:
-    """A BERT of two layers on k-mers as DNABERT's folder has it: config.json, weights, vocab.txt."""
-    from transformers import BertConfig, BertModel
-
-    words = [*SPECIAL, *("".join(letters) for letters in product("ACGT", repeat=k))]
-    torch.manual_seed(seed)
-    config = BertConfig(
-        vocab_size=len(words),
-        hidden_size=12,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=16,
-        max_position_embeddings=positions,
-    )
-    BertModel(config).save_pretrained(folder)
-    (folder / "vocab.txt").write_text("\n".join(words) + "\n")
-    return folder
-
-
-def write_tokenizer(folder: Path, merges: list[tuple[str, str]]) -> None:
-    """A byte-pair tokenizer of the letters and of what `merges` make of them, as DNABERT-2's."""
-    from tokenizers import Tokenizer, models, processors
-    from transformers import PreTrainedTokenizerFast
-
-    words = [*SPECIAL, *"ACGT", *("".join(pair) for pair in merges)]
-    numbers = {word: number for number, word in enumerate(words)}
-    tokenizer = Tokenizer(models.BPE(numbers, merges, unk_token="[UNK]"))
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", numbers["[CLS]"]), ("[SEP]", numbers["[SEP]"])]
-    )
-    special = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
 
 
 def settings(**changed) -> Settings:
