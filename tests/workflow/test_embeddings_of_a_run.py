@@ -52,10 +52,11 @@ def test_a_killed_embedding_goes_on_and_an_arm_reads_it(workspace):
     log = (folder / "logs/smoke/embed/tiny.log").read_text()
     assert "embedding tiny: goes on after" in log and "6 of 6 stretches" in log
     assert not list((folder / RESULTS / "checkpoints").glob("*/progress.json"))
-    # How many windows are read at once re-runs nothing, and neither does where the model lies.
+    # How many windows are read at once re-runs nothing; where the model lies is no part of the version.
+    workspace.edit("embeddings.yaml", "batch_size: 8}", "batch_size: 16}")
+    assert workspace.jobs(target, *NAMED, configfile=None) == {}
     (folder / "tiny").rename(folder / "moved")
     workspace.edit("embeddings.yaml", "model: tiny, ", "model: moved, ")
-    workspace.edit("embeddings.yaml", "batch_size: 8}", "batch_size: 16}")
     before = json.loads((folder / target).read_text())["version"]
 
     predicted = f"{RESULTS}/predictions/embedded/fold-a/seed-1/alpha/map.cool"

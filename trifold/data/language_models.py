@@ -107,7 +107,7 @@ def kmers(folder: str | os.PathLike) -> Tokenise:
         windows = sliding_window_view(codes, k)  # (L - k + 1, k)
         known = (windows != N_CODE).all(axis=1)
         numbers = np.where(known, windows.astype(np.int64) @ digits, 0)
-        ids = np.where(known, ids_of[np.where(known, numbers, 0)], words["[UNK]"])
+        ids = np.where(known, ids_of[numbers], words["[UNK]"])
         starts = np.arange(len(ids))
         ids = np.concatenate([[words["[CLS]"]], ids, [words["[SEP]"]]])
         return Tokens(ids, 1, _spans(starts, k), _spans(starts + (k - 1) // 2, 1))
