@@ -1,7 +1,7 @@
 """Low map and vectors of bins from a language model -> deep map: Lau's first network, HiCFoundation with Enformer.
 
 Before its convolutional network (`lau`) the code of Lau 2025 (May 2025) read the sequence by a frozen Enformer, which
-did not fit in memory beside HiCFoundation. Computed once (`data.language_models`), its states do.
+the report gave up for memory. Computed once (`data.language_models`), its states take little.
 
 Deviations, by protocol:
 
@@ -9,8 +9,8 @@ Deviations, by protocol:
   token more in the decoder's input, [cls, count, sequence, patches]. The decoder's positions are still added to what
   follows the count token: the sequence token has the first patch's, every patch its successor's. The last patch has
   none here; what the released code gives it cannot be read from what is known of it.
-- Enformer there read 131,072 bp or less of the window's centre; here the mean is over all bins of the window that have
-  a vector, of whatever model made them.
+- Which bases of the window Enformer read is not known; here the mean is over all bins of the window that have a vector,
+  of whatever model made them.
 - What is read of the map and predicted, and what is frozen, is as of published `hicfoundation-seq`: what is known of
   the version does not say otherwise. Its target was a placeholder (the input); it is the deep map here.
 - "corrected" is the corrected `hicfoundation-seq` with the mean over the bins of a row of patches, batch-normed, in
