@@ -41,8 +41,9 @@ def get_sequence(arm):
 
 
 def get_own_chromosomes(enhanced):
-    """The genome's chromosomes, if the arm that enhances a user's map reads the sequence; `enhanced`: entry's name."""
-    return [CHROMOSOMES] if "sequence" in plan.traits_of(arms[ENHANCED[enhanced]["arm"]]).inputs else []
+    """The genome's chromosomes, if the arm that enhances a user's map reads what is of it; `enhanced`: entry's name."""
+    of_genome = {"sequence", "embeddings"} & plan.traits_of(arms[ENHANCED[enhanced]["arm"]]).inputs
+    return [CHROMOSOMES] if of_genome else []
 
 
 def get_tracks(arm, samples):

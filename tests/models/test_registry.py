@@ -26,7 +26,7 @@ ODD = Geometry(bin_bp=40, window_bins=24, stride_bins={}, max_bad_bins=0.25, max
 COUNTS = {"ratio": 15.0, "low_max": 6.0, "deep_max": 90.0, "low_q999": 5.0, "deep_q999": 80.0}
 COUNTS |= {"low_per_balanced": 40.0, "deep_per_balanced": 600.0}
 STATISTICS = {"oe": {"mean": -0.1, "sd": 0.4}, "counts": COUNTS, "coarsen": 2, "low_bias": {"mean_log_weight": -1.0}}
-STATISTICS |= {"recipes": asdict(CORRECTED), "low": {"factor": 2.0}}
+STATISTICS |= {"recipes": asdict(CORRECTED), "low": {"factor": 2.0}, "embeddings": {"channels": 12}}
 # Of windows about pairs: two tracks at a quarter of a bin.
 PAIR_STATISTICS = {"tracks": ["atac", "dnase"], "track_bp": GEOMETRY.bin_bp // 4, "n_diagonals": 64, "loops": 3}
 PAIR_STATISTICS |= {"log_tracks": True}
@@ -44,12 +44,15 @@ OPTIONS = {
     | {"edge_features": 4, "pixel_channels": 8},
     "aligned": {"channels": 12, "bottleneck": 8, "trunk_blocks": 2} | ALIGNED_IMAGE,
     "aligned-bias": {"bias_features": 8} | ALIGNED_IMAGE,
+    "akita-embedded": {"bottleneck": 8, "head_channels": 8, "head_blocks": 2},
+    "aligned-embedded": {"bottleneck": 8} | ALIGNED_IMAGE,
     "deephic": {"channels": 8, "residual_blocks": 1},
     "hicsr": {"channels": 8, "residual_blocks": 1},
     "hicsr-dae": {"channels": 8},
     "hicgan": {"channels": 8, "residual_blocks": 1},
     "hicfoundation": VIT,
     "hicfoundation-seq": {"sequence_channels": [8, 8, 8], "sequence_pool": 2} | VIT,
+    "hicfoundation-embedded": VIT,
     "hicfoundation-mae": VIT,
     "mixhic": {"embed_dim": 8, "heads": 2, "depth": 1},
     "epcot": {"channels": [4, 4, 8], "hidden_dim": 12, "heads": 2, "layers": 1, "pool_bins": 2}
@@ -64,7 +67,10 @@ ASYMMETRIC = {("vehicle", "published"), ("hicplus", "published"), ("deephic", "p
     ("hicgan", "published"),
     ("vae", "published"),
     ("vae", "corrected"),
-    *((name, "published") for name in ("hicfoundation", "hicfoundation-seq", "hicfoundation-mae")),
+    *(
+        (name, "published")
+        for name in ("hicfoundation", "hicfoundation-seq", "hicfoundation-embedded", "hicfoundation-mae")
+    ),
 }
 CASES = [
     (name, task, protocol, geometry)
@@ -122,6 +128,8 @@ def make_batch(geometry: Geometry, windows: int = 2, coarsen: int = 2) -> dict[s
         "counts": (90 * symmetric(w)).round(),
         "total": torch.full((windows,), 5e7),
         "total_bp": torch.full((windows,), 1e8),
+        "embeddings": torch.randn(windows, STATISTICS["embeddings"]["channels"], w, generator=generator),
+        "embeddings_valid": torch.arange(w).expand(windows, -1) != 3,
     }
 
 
@@ -163,6 +171,7 @@ def loss_of(model, batch, task: str = "maps") -> torch.Tensor:
 
 # Entries of a batch that come with another.
 READ_WITH = {"map_coarse": "map", "total_bp": "total", "low_valid": "bias", "expected": "map"}
+READ_WITH |= {"embeddings_valid": "embeddings"}
 
 
 def read_by(model, geometry: Geometry, task: str) -> dict[str, torch.Tensor]:
@@ -218,6 +227,7 @@ OTHERWISE = [
     ("hicfoundation", "corrected", {}, {"map"}, "observed"),
     ("hicfoundation-seq", "published", {}, {"map", "sequence"}, "observed"),
     ("hicfoundation-seq", "published", {"encoding": "contacts"}, {"map", "sequence", "total"}, "counts"),
+    ("hicfoundation-embedded", "published", {"encoding": "contacts"}, {"map", "embeddings", "total"}, "counts"),
 ]
 OTHERWISE = [(name, "maps", *rest) for name, *rest in OTHERWISE] + [
     ("epcot", task, protocol, {"dna": dna}, {"sequence", "tracks"} if dna else {"tracks"}, target)
@@ -245,6 +255,7 @@ GIVEN = {
     "mixhic": {"window_bins", "tracks", "track_bins", "idle_norms"},
     "hicfoundation": {"encoder"},
     "hicfoundation-seq": {"encoder"},
+    "hicfoundation-embedded": {"encoder"},
 }
 
 
@@ -387,7 +398,8 @@ def test_refuses_sequences_of_another_length():
 def test_y10_batch_norm_is_declared(name, task, protocol, geometry):
     """Of the layers that follow the data in training: those of a corrected hybrid's backbones do not."""
     model = make(name, protocol, geometry, task)
-    if name == "hicfoundation-seq" and protocol == "published":  # which has none, in the sequence's part of "corrected"
+    with_sequence = name in ("hicfoundation-seq", "hicfoundation-embedded")
+    if with_sequence and protocol == "published":  # which has none, in the sequence's part of "corrected"
         assert not following(model)
     elif name == "hybrid" and protocol == "published":  # whose backbones are trained with the rest, as released
         assert following(model) and not model.has_batch_norm

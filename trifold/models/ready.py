@@ -61,7 +61,7 @@ class Ready:
 
     @property
     def reads(self) -> frozenset[str]:
-        """Of "map", "sequence", "tracks", "bias"."""
+        """Of "map", "sequence", "tracks", "embeddings", "bias"."""
         return self.network.inputs
 
     def for_map(self, low_map: str | os.PathLike) -> "Ready":
