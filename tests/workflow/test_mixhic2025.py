@@ -116,6 +116,11 @@ def taught(arms: dict) -> list[str]:
     return [name for name, arm in arms.items() if plan.traits_of(arm).learned and arm.task != "pretraining"]
 
 
+def rows_of(arms: dict, *fitters: str) -> int:
+    """How many rows there are without gradients."""
+    return len([arm for arm in arms.values() if plan.traits_of(arm).fitter in fitters])
+
+
 @pytest.fixture(scope="module")
 def arms(repository):
     """The arms of the paper's experiment, resolved."""
@@ -137,7 +142,7 @@ def test_the_papers_job_graph(dry, arms):
         "train": 5 + 3 * len(learned),  # pre-trainings; seeds
         # Of both cell lines: means by distance, least squares, and of the loops distances and forests (two protocols
         # each) and places.
-        "fit": 2 * (1 + 1 + 2 + 2 + 1),
+        "fit": rows_of(arms, "closed form"),
         "score_pairs": len(plan.scored(arms, [name for name, arm in arms.items() if arm.task != "pretraining"])),
         "mixhic2025": 1,
     }
@@ -153,9 +158,10 @@ def test_other_data_and_short_networks(dry, arms, overlay, samples, tracks):
     assert jobs["train"] - 5 == (paper["train"] - 5) // share
     if overlay == "yeast":
         short, left = dry(overlay, "short"), len(taught(arms)) // 2
+        rows = rows_of(arms, "closed form", "none") // 2
         # One seed for three; the six rows without a model have one anyhow.
-        assert (jobs["score_pairs"], jobs["train"] - 5) == (3 * left + 8, 3 * left)
-        assert short == jobs | {"train": 5 + left, "score_pairs": left + 8}
+        assert (jobs["score_pairs"], jobs["train"] - 5) == (3 * left + rows, 3 * left)
+        assert short == jobs | {"train": 5 + left, "score_pairs": left + rows}
 
 
 def test_tables_and_figures_add_searches_alone(dry):
@@ -172,7 +178,9 @@ def test_tables_and_figures_add_searches_alone(dry):
 
 
 def test_the_demo_leaves_maps_and_cage_to_the_tables(paper, repository):
-    networks = len(taught(of_pairs(repository, "experiments/demo.yaml")))
+    of_demo = of_pairs(repository, "experiments/demo.yaml")
+    networks, fits = len(taught(of_demo)), rows_of(of_demo, "closed form")
+    scores = networks + rows_of(of_demo, "closed form", "none")
     own = ("fit", "score_pairs", "search_loops", "mixhic2025_table", "mixhic2025_draw")
     tables = ("mixhic2025_tables", "mixhic2025_figures")
 
@@ -183,8 +191,8 @@ def test_the_demo_leaves_maps_and_cage_to_the_tables(paper, repository):
     whole, found = jobs()
     assert found == (2, 4, 0, 1, 0)  # a Gaussian's width is fitted for the page, and a forest
     # Of a task each a row without a model, and the forest.
-    assert jobs("mixhic2025") == (1 + networks, (3, networks + 4, 0, 0, 0))
-    assert jobs(*tables) == (1 + networks, (3, networks + 4, 4, 5, 1))
+    assert jobs("mixhic2025") == (1 + networks, (fits, scores, 0, 0, 0))
+    assert jobs(*tables) == (1 + networks, (fits, scores, 4, 5, 1))
     # The page's table needs the pre-training and the loops taught after it, and DLoopCaller.
     assert jobs("models") == (whole - 3, (1, 0, 0, 0, 0))
 
