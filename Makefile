@@ -39,8 +39,14 @@ yeast fly gm12878: setup ## real data: yeast (fly, gm12878 likewise)
 	$(RUN) snakemake --cores $(CORES) --configfile experiments/$@.yaml
 	@echo "The report: $(CURDIR)/results/$@/report/index.html"
 
+# The library that runs language models is no part of the lock: some 20 MB to download.
+$(VENV)/.embed: requirements-embed.txt $(VENV)/.installed
+	$(BIN)/pip install --quiet -r requirements-embed.txt -c constraints.txt
+	$(BIN)/pip install --quiet --no-deps enformer-pytorch==0.8.12 einops==0.8.2
+	touch $@
+
 # Whole workflows first: they take longest, and what is short fills the room they leave.
-test: setup ## the whole suite
+test: setup $(VENV)/.embed ## the whole suite
 	$(RUN) OMP_NUM_THREADS=1 python -m pytest tests/workflow tests/package tests/models tests/unit \
 		-m "not chaos" -n $(CORES) --dist loadfile --no-loadscope-reorder
 

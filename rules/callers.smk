@@ -63,3 +63,15 @@ def get_call_labels(wildcards):
     """What rows of maps that are no arm are called: the low map by its name, and the seed that drew it."""
     name, _, seed = wildcards.degradation.partition(plan.DRAW)
     return {"degradation": name, "fold": wildcards.fold, "seed": int(seed or 0), "sample": wildcards.sample}
+
+
+def get_embeddings(arm):
+    """Vectors of bins, for an arm that reads them."""
+    name = arms[arm].embeddings
+    return [f"<results>/embeddings/{name}/artifact.json"] if name else []
+
+
+def get_language_model(wildcards):
+    """Files of the folder of a language model."""
+    files = Path(config["embeddings"][wildcards.embedding]["model"]).iterdir()
+    return sorted(str(path) for path in files if path.is_file() and not path.name.startswith("."))

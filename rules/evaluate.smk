@@ -73,6 +73,7 @@ rule score:
         bands=lambda wildcards: get_bands(wildcards.arm, [wildcards.sample]),
         sequence=lambda wildcards: get_sequence(wildcards.arm),
         tracks=lambda wildcards: get_tracks(wildcards.arm, [wildcards.sample]),
+        embeddings=lambda wildcards: get_embeddings(wildcards.arm),
     output:
         collect(
             "<results>/scores/{{dataset}}/{{arm}}/fold-{{fold}}/seed-{{seed}}/{{sample}}/{file}",
@@ -131,6 +132,7 @@ rule keep_windows:
         examples=get_scored_examples,
         sequence=lambda wildcards: get_sequence(wildcards.arm),
         tracks=lambda wildcards: get_tracks(wildcards.arm, [wildcards.sample]),
+        embeddings=lambda wildcards: get_embeddings(wildcards.arm),
     output:
         collect(
             "<results>/windows/{{dataset}}/{{arm}}/fold-{{fold}}/seed-{{seed}}/{{sample}}/{file}",

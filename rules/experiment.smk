@@ -28,6 +28,7 @@ try:
     lock.check(locked, "resources/datasets.lock.tsv", SCHEMAS / "datasets.lock.schema.yaml")
     arms = plan.resolve(config)
     checks.check(config, arms)
+    checks.check_embedding_models(config, arms)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -104,4 +105,5 @@ wildcard_constraints:
     protocol="published|corrected",
     dataset="|".join(DATASETS),
     enhanced="|".join(config["enhance"]) or "none",
+    embedding="|".join(config["embeddings"]) or "none",
     seed=r"\d+",

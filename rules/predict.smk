@@ -6,6 +6,7 @@ rule predict:
         order=lambda wildcards: get_low_map(wildcards) or [f"<results>/contacts/{wildcards.sample}/deep/map.cool"],
         sequence=[CHROMOSOMES],
         tracks=lambda wildcards: get_tracks(wildcards.arm, [wildcards.sample]),
+        embeddings=lambda wildcards: get_embeddings(wildcards.arm),
         regions=["<results>/splits/{fold}/regions.bed"],
         examples=get_statistics,
     output:
@@ -46,6 +47,7 @@ use rule predict as enhance_own_map with:
         order=["<results>/contacts/own/{enhanced}/map.cool"],
         sequence=lambda wildcards: get_own_chromosomes(wildcards.enhanced),
         tracks=[],
+        embeddings=lambda wildcards: get_embeddings(ENHANCED[wildcards.enhanced]["arm"]),
         regions=[],
         examples=[],
     output:

@@ -24,25 +24,17 @@ overwrite_function_params(Resource.evaluate, signature(Resource("threads", 1).ev
 smart_open.parse_uri = cache(smart_open.parse_uri)
 get_any_source = scripts.get_source
 get_fixed_source = cache(get_any_source)
-
-
-def get_source(path, sourcecache, basedir=None, wildcards=None, params=None):
-    if "{" in str(path):
-        return get_any_source(path, sourcecache, basedir, wildcards, params)
-    return get_fixed_source(path, sourcecache, basedir)
-
-
-scripts.get_source = get_source
+scripts.get_source = lambda path, sourcecache, basedir=None, wildcards=None, params=None: (
+    get_any_source(path, sourcecache, basedir, wildcards, params)
+    if "{" in str(path)
+    else get_fixed_source(path, sourcecache, basedir)
+)
 
 # How a file is named in messages: six flags are looked up for every file of every job, of which nearly none has any.
 format_flagged_file = messages.fmt_iofile
-
-
-def format_file(file, as_input=False, as_output=False):
-    return format_flagged_file(file, as_input, as_output) if getattr(file, "flags", None) else f"{file}"
-
-
-messages.fmt_iofile = format_file
+messages.fmt_iofile = lambda file, as_input=False, as_output=False: (
+    format_flagged_file(file, as_input, as_output) if getattr(file, "flags", None) else f"{file}"
+)
 
 # What is made for a job is needed until the end: looking often for what nobody needs any more finds nothing.
 gc.freeze()

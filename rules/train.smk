@@ -6,6 +6,7 @@ rule train:
         bands=lambda wildcards: get_bands(wildcards.arm, arms[wildcards.arm].samples),
         sequence=lambda wildcards: get_sequence(wildcards.arm),
         tracks=lambda wildcards: get_tracks(wildcards.arm, arms[wildcards.arm].samples),
+        embeddings=lambda wildcards: get_embeddings(wildcards.arm),
         backbones=get_backbones,
         loss_networks=get_loss_networks,
         pretrained=get_pretrained,

@@ -20,8 +20,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from trifold.architectures import ARCHITECTURES
 from trifold.compare import compare
 from trifold.data import assemblies, contacts, sequence, summary
+from trifold.device import device_of
 from trifold.errors import InputError, standing_alone
-from trifold.inference import device_of
 from trifold.inference import enhance as enhance_prepared
 from trifold.io import hic, kinds
 from trifold.io.cool import chromsizes_of, open_map, split_uri
@@ -322,6 +322,10 @@ def _check_fasta(model: Ready | PublishedFile, fasta: Source | None) -> None:
         )
     if "tracks" in model.reads:
         raise InputError(f"{model.name}: reads tracks, which an experiment gives it (`enhance` of the workflow)")
+    if "embeddings" in model.reads:
+        raise InputError(
+            f"{model.name}: reads vectors of a language model, which an experiment gives it (`enhance` of the workflow)"
+        )
     if "sequence" in model.reads and fasta is None:
         raise InputError(f"{model.name}: reads the sequence; give the FASTA of the map's assembly (--fasta, fasta=)")
     if "sequence" not in model.reads and fasta is not None:

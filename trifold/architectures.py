@@ -34,7 +34,8 @@ class Traits:
     """What is known of an architecture.
 
     network, module     name of its class, and of the module that holds it
-    inputs              of "sequence", "map", "tracks", "bias", "total" (contacts of the whole low map)
+    inputs              of "sequence", "map", "tracks", "embeddings" (vectors of bins from a language model), "bias",
+                        "total" (contacts of the whole low map)
     target              "oe", "observed", "counts" or "rates"; of a pair "label", "map" or "cage"
     fitter              "gradient"; "closed form", from the training samples at once; "none"; "program", of others
     predicts            False: a network of a loss, trained but never scored

@@ -24,6 +24,7 @@ class Arm:
     window_bins                side of its windows, bins
     dataset                    what its data sets are called: the protocol and, where it is its own, the window
     track_bp                   bin of the tracks it reads, bp; None: the bin of the map
+    embeddings                 name of the vectors per bin that it reads (`embeddings` of the configuration)
     strands                    pairs of its tracks, by their numbers, that are the two strands of one assay
     fraction                   share of the training samples
     noise                      maps as the released loop script of MIX-HIC gives them
@@ -63,6 +64,7 @@ class Arm:
     maps: bool
     on_demand: bool
     scores: str | None
+    embeddings: str | None = None
 
     def model(self) -> dict:
         """What a result of it depends on, as plain settings: neither where it is trained, nor what it is scored on."""
@@ -70,6 +72,8 @@ class Arm:
         training = {key: value for key, value in self.training.items() if key not in WHERE}
         listed = {name: list(kept[name]) for name in ("samples", "also", "tracks")}
         strands = [list(pair) for pair in self.strands]
+        if self.embeddings is None:  # what an arm does not have is no part of its version
+            del kept["embeddings"]
         return {**kept, **listed, "strands": strands, "training": training}
 
 

@@ -14,7 +14,7 @@ from trifold.architectures import ARCHITECTURES, check_window, crop_of
 from trifold.arm import Arm
 from trifold.config import CEILINGS
 from trifold.errors import InputError
-from trifold.io import kinds, widths
+from trifold.io import kinds, vocabulary, widths
 
 MOST_LISTED = 12  # names in a message
 
@@ -32,6 +32,7 @@ def check(config: dict, arms: dict[str, Arm]) -> None:
     _check_names(arms)
     _check_tracks(config)
     _check_genome(config, arms)
+    _check_embeddings(config)
     _check_pairs(config, arms)
     _check_windows(config, arms)
     _check_stride(config, arms)
@@ -77,10 +78,78 @@ def _check_genome(config: dict, arms: dict[str, Arm]) -> None:
                         f"config: tracks/effective_genome_size: the track {track!r} of {name!r} is made of reads, "
                         "and without genome/fasta the mappable bases cannot be counted; give their number, bp"
                     )
-    if reading := [name for name, arm in arms.items() if "sequence" in plan.traits_of(arm).inputs]:
+    of_sequence = {"sequence", "embeddings"}
+    if reading := [name for name, arm in arms.items() if of_sequence & plan.traits_of(arm).inputs]:
         raise InputError(
             f"config: genome/fasta: the arms {', '.join(reading)} read the sequence of the genome; name its FASTA, or "
             "leave these arms out"
+        )
+
+
+def _check_embeddings(config: dict) -> None:
+    """Windows that fit the bins, so that every bin is made of whole windows or every window of whole bins."""
+    bin_bp = config["geometry"]["bin_bp"]
+    for name, entry in config.get("embeddings", {}).items():
+        place, window_bp, overlap_bp = f"config: embeddings/{name}", entry["window_bp"], entry["overlap_bp"]
+        if overlap_bp % 2 or not overlap_bp < window_bp:
+            raise InputError(
+                f"{place}/overlap_bp: {overlap_bp} must be even and below window_bp, {window_bp}: a window gives up "
+                "half of it on either side; change it"
+            )
+        step_bp = window_bp - overlap_bp
+        if step_bp % bin_bp and bin_bp % step_bp:
+            near = next(step for step in range(step_bp, 0, -1) if step % bin_bp == 0 or bin_bp % step == 0)
+            raise InputError(
+                f"{place}/window_bp: {window_bp} less overlap_bp {overlap_bp} is {step_bp} bp, neither a multiple nor "
+                f"a divisor of geometry/bin_bp {bin_bp}; change them so that it is, such as {near}"
+            )
+
+
+def check_embedding_models(config: dict, arms: dict[str, Arm]) -> None:
+    """Raise InputError for the folder of a language model that is not there, or does not suit its tokenizer, its window
+    or its layer; of those that arms read."""
+    for name in sorted({arm.embeddings for arm in arms.values() if arm.embeddings is not None}):
+        entry, place = config["embeddings"][name], f"config: embeddings/{name}"
+        folder = Path(entry["model"])
+        if not folder.is_dir():
+            raise InputError(
+                f"{place}/model: {entry['model']}: no such folder below {Path.cwd()}; nothing is downloaded here: save "
+                "the model into a folder first (docs/embeddings.md), and name that"
+            )
+        try:
+            _check_embedding_model(folder, entry, place)
+        except InputError as error:
+            raise error if str(error).startswith(place) else InputError(f"{place}: {error}") from error
+
+
+def _check_embedding_model(folder: Path, entry: dict, place: str) -> None:
+    known, tokenizer, window_bp = vocabulary.read_model_config(folder), entry["tokenizer"], entry["window_bp"]
+    if not any(any(folder.glob(pattern)) for pattern in ("*.safetensors", "pytorch_model*.bin")):
+        raise InputError(f"{place}/model: {folder}: no weights (*.safetensors, pytorch_model.bin); copy them into it")
+    tokens = None  # of a window
+    if known.get("model_type") == vocabulary.ENFORMER:
+        if tokenizer != "characters":
+            raise InputError(f"{place}/tokenizer: {tokenizer}: Enformer reads single bases; say characters")
+    elif tokenizer == "kmers":
+        tokens = window_bp - vocabulary.kmer_length(vocabulary.read_vocabulary(folder), folder) + 3
+    else:
+        files = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json")
+        if not any((folder / file).is_file() for file in files):
+            raise InputError(
+                f"{place}/tokenizer: {tokenizer}: {folder} holds no tokenizer ({', '.join(files)}); save it there too"
+            )
+        tokens = window_bp + 1 if tokenizer == "characters" else None
+    most = known.get("max_position_embeddings")
+    if isinstance(most, int) and tokens is not None and tokens > most:
+        raise InputError(
+            f"{place}/window_bp: {window_bp} bp are {tokens:,} tokens, and the model in {folder} takes {most:,}; lower "
+            "it, and overlap_bp with it"
+        )
+    layers = known.get("num_hidden_layers", known.get("depth"))
+    if isinstance(layers, int) and not -layers - 1 <= entry["layer"] <= layers:
+        raise InputError(
+            f"{place}/layer: {entry['layer']}: the model in {folder} has layers 0 (before the first block) to "
+            f"{layers}, -1 is the last; choose one of them"
         )
 
 

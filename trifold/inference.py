@@ -16,7 +16,6 @@ summed, and count x weight x weight is on the balanced scale of that level (`io.
 
 import logging
 import os
-import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,11 +33,13 @@ import torch
 from trifold.config import Geometry, Recipes
 from trifold.data import summary
 from trifold.data.balance import BALANCE
+from trifold.data.embeddings import EmbeddingStore, check_same
 from trifold.data.examples import log_bias
 from trifold.data.normalise import CountsScale, Log10Scale, ObservedScale, contacts, low_factor, observed, upsample
 from trifold.data.rates import RateScale, expected_counts, expected_of
 from trifold.data.sequence import SequenceStore, bins_with_n
 from trifold.data.tracks import TrackStore, check_chromosomes, read_tracks
+from trifold.device import device_of
 from trifold.errors import InputError
 from trifold.genome import n_bins, some_of
 from trifold.io.cool import Band, Pixels, open_map, predicted_weight, write_cool, write_weight
@@ -154,6 +155,7 @@ class Sources:
     sequence: SequenceStore | None = None
     tracks: Sequence[TrackStore] = ()
     track_bp: int | None = None  # bin of the tracks; None: that of the map
+    embeddings: EmbeddingStore | None = None
 
     @cached_property
     def whole(self) -> dict[str, float]:
@@ -190,6 +192,8 @@ class ChromosomeInputs:
             check_chromosomes(sources.tracks, [chrom], "which is to be predicted")
             end_bp = len(self.missing) * bin_bp
             self.missing |= ~read_tracks(sources.tracks, chrom, 0, end_bp, len(self.missing))[1].all(axis=0)
+        if "embeddings" in inputs:
+            self.missing |= ~_needed(sources.embeddings, "embeddings").valid(chrom)
 
     def _check_low_map(self, length_bp: int) -> None:
         wanted_bp = self._sources.geometry.bin_bp * self._sources.coarsen
@@ -249,34 +253,14 @@ class ChromosomeInputs:
             track_bins = window_bins * bin_bp // (sources.track_bp or bin_bp)
             windows_of_tracks = [read_tracks(sources.tracks, *place, track_bins) for place in places]
             batch["tracks"], batch["tracks_valid"] = (np.stack(arrays) for arrays in zip(*windows_of_tracks))
+        if "embeddings" in self._inputs:
+            vectors = [_needed(sources.embeddings, "embeddings").window(*place) for place in places]
+            batch["embeddings"], batch["embeddings_valid"] = (np.stack(arrays) for arrays in zip(*vectors))
         valid = ~np.append(self.missing, np.ones(k, dtype=bool))[starts[:, None] + np.arange(window_bins)]
         return {key: torch.from_numpy(array) for key, array in (batch | {"valid": valid}).items()}, scale
 
 
 # ---------------------------------------------------------------- prediction
-
-
-def device_of(name: str) -> torch.device:
-    """The GPU for "gpu" or "cuda" (or one of several, "cuda:1"), for "auto" where there is one.
-
-    Raises InputError for a GPU that is not there, and for another name.
-    """
-    if not re.fullmatch(r"auto|cpu|gpu|cuda(:\d+)?", name):
-        problem = f"{name!r} is no device; choose auto, cpu or gpu"
-        raise InputError(f"config: accelerator: {problem}", f"device: {problem}")
-    number = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if name == "auto":
-        return torch.device("cuda" if number else "cpu")
-    if name == "cpu":
-        return torch.device(name)
-    if not number:
-        raise InputError(
-            f"config: accelerator: {name}: no GPU here; use auto or cpu", f"device {name}: no GPU here; use auto or cpu"
-        )
-    device = torch.device("cuda" if name == "gpu" else name)
-    if (device.index or 0) >= number:
-        raise InputError(f"device {name}: the GPUs here are cuda:0 to cuda:{number - 1}; choose one of them, or gpu")
-    return device
 
 
 class Predictor:
@@ -403,6 +387,7 @@ def predict(
     sequence: SequenceStore | None = None,
     tracks: Sequence[TrackStore] = (),
     track_bp: int | None = None,
+    embeddings: EmbeddingStore | None = None,
     stride_bins: int | None = None,
     batch_size: int = 16,
     device: str = "auto",
@@ -427,7 +412,7 @@ def predict(
     """
     torch.set_num_threads(threads)
     coarsen = coarsen if "map" in model.inputs else 1
-    sources = Sources(geometry, recipes, statistics, low_map, coarsen, sequence, tracks, track_bp)
+    sources = Sources(geometry, recipes, statistics, low_map, coarsen, sequence, tracks, track_bp, embeddings)
     _check_inputs(model, sources)
     stride_bins = _checked_stride(stride_bins, geometry.window_bins, model.crop_bins, coarsen)
     chosen = _predictable(model, sources, chromsizes, chromosomes)
@@ -472,8 +457,8 @@ def enhance(
 
     chromosomes None: all. low_map: a prepared map (`data.contacts.prepare`) at the model's `low_bin_bp`; its depth is
     compared with that of the maps the model was trained on, and both are written into the files. called: what the
-    map is called in messages; None: its path. settings: sequence, tracks, stride_bins, batch_size, device,
-    precision, threads, ignore_diags and progress of `predict`.
+    map is called in messages; None: its path. settings: sequence, tracks, embeddings, stride_bins, batch_size,
+    device, precision, threads, ignore_diags and progress of `predict`.
     """
     facts = dict(ready.facts)
     if low_map is not None and ready.contacts_per_bin and "map" in ready.network.inputs:
@@ -527,6 +512,7 @@ def depth_advice(contacts_per_bin: float, trained_per_bin: float, bin_bp: int) -
 def _nothing_read(inputs: frozenset[str], low_map: Path | None) -> str:
     """Why no bin was predicted."""
     reasons = {"map": f"bad in {low_map}", "sequence": "one with an N in the sequence", "tracks": "without a track"}
+    reasons["embeddings"] = "without an embedding (an N in the sequence)"
     listed = " or ".join(reason for name, reason in reasons.items() if name in inputs)
     return f"nothing to predict: every bin is {listed}; give a map with more contacts, or what belongs to its genome"
 
@@ -540,9 +526,11 @@ def _needed(value: T | None, name: str) -> T:
 def _check_inputs(model: Architecture, sources: Sources) -> None:
     low_map = sources.low_map
     available = dict.fromkeys(("map", "bias", "total"), low_map)
-    available |= {"sequence": sources.sequence, "tracks": len(sources.tracks)}
+    available |= {"sequence": sources.sequence, "tracks": len(sources.tracks), "embeddings": sources.embeddings}
     if lacking := sorted(name for name in model.inputs if not available[name]):
         raise InputError(f"the model reads {', '.join(lacking)}, and none was given; name it in the config")
+    if sources.embeddings is not None and "embeddings" in model.inputs:
+        check_same(sources.embeddings, sources.statistics.get("embeddings", {}), "the model")
     if model.target == "observed" and sources.recipes.observed.scale == "window" and "map" not in model.inputs:
         raise InputError(
             "config: recipes/<protocol>/observed/scale: each window has a scale of its own, which a model that reads "

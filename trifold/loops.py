@@ -41,8 +41,8 @@ from trifold.data.pair_dataset import open_sequence, statistics_of
 from trifold.data.pairs import code_of, read_loops, signals
 from trifold.data.sequence import SequenceStore
 from trifold.data.tracks import TrackStore, check_bins, check_chromosomes
+from trifold.device import device_of
 from trifold.errors import InputError
-from trifold.inference import device_of
 from trifold.io.bed import BEDPE as BEDPE_PLACES
 from trifold.io.bed import read_table
 from trifold.io.cool import Band, open_map

@@ -320,7 +320,9 @@ def _resolve(config: dict, name: str, resolved: dict[str, Arm], above: tuple[str
         maps=given.get("maps", True),
         on_demand=given.get("on_demand", False),
         scores=given.get("scores"),
+        embeddings=given.get("embeddings"),
     )
+    _check_embeddings(config, arm, traits_of(arm).inputs, place)
     for field, value, known in (
         ("degradation", {arm.degradation}, config["degradations"]),
         ("samples", set(arm.samples), config["samples"]),
@@ -360,6 +362,25 @@ def _strands(config: dict, tracks: Sequence[str], place: str) -> tuple[tuple[int
     return tuple(pairs)
 
 
+def _check_embeddings(config: dict, arm: Arm, inputs: frozenset[str], place: str) -> None:
+    """Raise InputError for an arm whose vectors of bins are not there, or that could not be read as it is trained."""
+    if "embeddings" not in inputs:
+        return
+    known = config["embeddings"]
+    if arm.embeddings not in known:
+        said = "missing" if arm.embeddings is None else f"{arm.embeddings!r}"
+        raise InputError(
+            f"{place}/embeddings: {said}; {arm.architecture!r} reads vectors of bins: name an entry of the section "
+            f"embeddings ({', '.join(sorted(known)) or 'there is none yet: docs/embeddings.md'})"
+        )
+    turned = arm.weights is None and arm.training["reverse_complement"]
+    if turned and known[arm.embeddings]["strands"] == "forward":
+        raise InputError(
+            f"{place}/training/reverse_complement: true, and embeddings/{arm.embeddings} are of the forward strand: "
+            f"say false, or embeddings/{arm.embeddings}/strands: both"
+        )
+
+
 def _check_start(arm: Arm, before: Arm, place: str) -> None:
     """Raise InputError for an arm that cannot start from another."""
     if before.weights is None and not set(arm.folds) <= set(before.folds):
@@ -379,6 +400,8 @@ def _refuse_idle(given: dict, traits: Traits, task: Task, place: str) -> None:
     architecture = given["architecture"]
     if given.get("tracks") and "tracks" not in traits.inputs:
         raise InputError(f"{place}/tracks: {architecture!r} reads no track; leave the setting out")
+    if given.get("embeddings") and "embeddings" not in traits.inputs:
+        raise InputError(f"{place}/embeddings: {architecture!r} reads none; leave the setting out")
     if "weights" in given and (idle := [name for name in ("options", "training", "pretrained") if given.get(name)]):
         raise InputError(
             f"{place}/{idle[0]}: the arm comes with its weights, which are neither built nor trained anew; remove "
@@ -548,6 +571,11 @@ def track_settings(config: dict, sample: str, track: str) -> dict:
     if isinstance(entry, dict):
         settings |= {name: value for name, value in entry.items() if name != "files"}
     return {**settings, "uncovered": "zero" if track in zero else "missing"}
+
+
+def embedding_settings(config: dict, name: str) -> dict:
+    """How vectors of bins are made, without how many windows are read at once."""
+    return {key: value for key, value in config["embeddings"][name].items() if key != "batch_size"}
 
 
 def check_tracks(config: dict) -> None:

@@ -49,6 +49,7 @@ RECORDED_PACKAGES = [
     "scipy",
     "snakemake",
     "torch",
+    "transformers",
 ]
 
 

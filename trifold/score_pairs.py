@@ -16,8 +16,8 @@ from trifold.arm import Arm
 from trifold.data.given import Given
 from trifold.data.pair_dataset import PairDataset, samples_of, statistics_of, test_set
 from trifold.data.tracks import TrackStore, check_bins
+from trifold.device import device_of
 from trifold.errors import InputError
-from trifold.inference import device_of
 from trifold.io.tables import read_table
 from trifold.metrics import multimodal
 from trifold.models import stored

@@ -33,13 +33,14 @@ from trifold.arm import Arm
 from trifold.config import Geometry, Recipes, Scoring, from_dict
 from trifold.data import normalise
 from trifold.data.dataset import WindowDataset
+from trifold.data.embeddings import EmbeddingStore, check_same
 from trifold.data.given import Given
 from trifold.data.normalise import CountsScale, ObservedScale
 from trifold.data.sequence import SequenceStore
 from trifold.data.splits import ROLES
 from trifold.data.tracks import TrackStore
+from trifold.device import device_of
 from trifold.errors import InputError
-from trifold.inference import device_of
 from trifold.metrics import pixels, scc
 from trifold.metrics.ssim import ssim
 from trifold.models import stored
@@ -183,7 +184,11 @@ def score(
     """
     (examples,) = given.examples
     statistics = stored.read_statistics(examples)
-    network, _ = stored.load_or_build(model, arm.model(), lambda: statistics, bin_bp=statistics["geometry"]["bin_bp"])
+    bin_bp = statistics["geometry"]["bin_bp"]
+    network, known = stored.load_or_build(model, arm.model(), lambda: statistics, bin_bp=bin_bp)
+    embeddings = EmbeddingStore(given.embeddings) if given.embeddings else None
+    if embeddings is not None:
+        check_same(embeddings, known.get("embeddings", {}), str(model))
     write_scores(
         out,
         model=network,
@@ -191,7 +196,7 @@ def score(
         examples=examples,
         sequence=SequenceStore(given.sequence) if given.sequence else None,
         tracks=[TrackStore(folder) for folders in given.tracks for folder in folders],
-        reading={"track_bp": arm.track_bp, "strands": arm.strands},
+        reading={"track_bp": arm.track_bp, "strands": arm.strands, "embeddings": embeddings},
         scoring=scoring,
         labels=labels,
         batch_size=batch_size,

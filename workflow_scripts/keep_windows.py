@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trifold import log, provenance
+from trifold.data.embeddings import EmbeddingStore
 from trifold.data.sequence import SequenceStore
 from trifold.data.tracks import TrackStore
 from trifold.keep_windows import keep
@@ -22,7 +23,7 @@ def main(inputs, outputs, params, threads) -> None:
     model, _ = stored.load_or_build(
         folder, params.arm.model(), lambda: statistics, bin_bp=statistics["geometry"]["bin_bp"]
     )
-    sources = [*inputs.model, *inputs.examples, *inputs.sequence, *inputs.tracks]
+    sources = [*inputs.model, *inputs.examples, *inputs.sequence, *inputs.tracks, *inputs.embeddings]
     with provenance.artifact(
         Path(outputs[0]).parent, "windows", parameters=parameters, code=params.code, inputs=sources
     ) as partial:
@@ -33,7 +34,11 @@ def main(inputs, outputs, params, threads) -> None:
             examples=examples,
             sequence=SequenceStore(Path(inputs.sequence[0]).parent) if inputs.sequence else None,
             tracks=[TrackStore(Path(path).parent) for path in inputs.tracks],
-            reading={"track_bp": params.arm.track_bp, "strands": params.arm.strands},
+            reading={
+                "track_bp": params.arm.track_bp,
+                "strands": params.arm.strands,
+                "embeddings": EmbeddingStore(Path(inputs.embeddings[0]).parent) if inputs.embeddings else None,
+            },
             windows=params.windows,
             batch_size=params.batch_size,
             device=params.accelerator,

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trifold import log, provenance
+from trifold.data.embeddings import EmbeddingStore
 from trifold.data.sequence import SequenceStore, read_chromosomes
 from trifold.data.splits import chromosomes_of
 from trifold.data.tracks import TrackStore
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def main(inputs, outputs, params, threads) -> None:
     parameters = {name: getattr(params, name) for name in ("arm", "geometry", "predict", "ignore_diags")}
     sources = [*inputs.model, *inputs.low, *inputs.order, *inputs.sequence]
-    sources += [*inputs.tracks, *inputs.regions, *inputs.examples]
+    sources += [*inputs.tracks, *inputs.embeddings, *inputs.regions, *inputs.examples]
     genome = read_chromosomes(inputs.sequence[0]) if inputs.sequence else {}
     chromsizes = in_order_of(inputs.order[0], genome)
     if inputs.model:
@@ -39,6 +40,7 @@ def main(inputs, outputs, params, threads) -> None:
             low_map=inputs.low[0] if inputs.low else None,
             sequence=SequenceStore(Path(inputs.sequence[0]).parent) if inputs.sequence else None,
             tracks=[TrackStore(Path(path).parent) for path in inputs.tracks],
+            embeddings=EmbeddingStore(Path(inputs.embeddings[0]).parent) if inputs.embeddings else None,
             stride_bins=settings["stride_bins"],
             batch_size=settings["batch_size"],
             device=params.accelerator,

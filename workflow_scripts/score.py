@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def main(inputs, outputs, params, wildcards, threads) -> None:
-    data = {name: inputs[name] for name in ("examples", "pairs", "bands", "tracks", "sequence")}
+    data = {name: inputs[name] for name in ("examples", "pairs", "bands", "tracks", "sequence", "embeddings")}
     labels = {name: wildcards[name] for name in ("arm", "fold", "seed", "sample")}
     with provenance.artifact(
         Path(outputs[0]).parent,

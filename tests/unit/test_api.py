@@ -20,8 +20,9 @@ import trifold
 from trifold import api, compare, programs
 from trifold.config import Geometry, from_dict
 from trifold.data import contacts, examples
+from trifold.device import device_of
 from trifold.errors import InputError
-from trifold.inference import depth_advice, device_of, predict
+from trifold.inference import depth_advice, predict
 from trifold.io.cool import write_cool
 from trifold.models import published, ready
 from trifold.models.ready import CORRECTED
@@ -75,6 +76,15 @@ def test_enhance_writes_what_the_workflows_steps_write(door):
     assert sorted(path.name for path in door.iterdir() if path.name.startswith(".")) == []
 
 
+@pytest.mark.parametrize(
+    ("read", "message"), [("tracks", "reads tracks"), ("embeddings", "reads vectors of a language")]
+)
+def test_what_only_an_experiment_can_give_is_said(read, message):
+    model = SimpleNamespace(name="mine", reads=frozenset({"map", read}))
+    with pytest.raises(InputError, match=rf"mine: {message}.*which an experiment gives it \(`enhance` of the workflow"):
+        api._check_fasta(model, None)
+
+
 def test_the_workflows_scripts_write_the_same_pixels(door, repository):
     """Low map, examples' statistics and prediction by the scripts of the rules, the model's folder as here."""
     contacts.prepare("deep.cool", "balanced.cool", BIN_BP)
@@ -95,7 +105,7 @@ def test_the_workflows_scripts_write_the_same_pixels(door, repository):
     spec = importlib.util.spec_from_file_location("predict", repository / "workflow_scripts/predict.py")
     spec.loader.exec_module(script := importlib.util.module_from_spec(spec))
     read = {"model": ["model/statistics.json"], "low": ["low.cool"], "order": ["low.cool"]}
-    inputs = SimpleNamespace(**read, sequence=[], tracks=[], regions=[], examples=[])
+    inputs = SimpleNamespace(**read, sequence=[], tracks=[], embeddings=[], regions=[], examples=[])
     params = SimpleNamespace(
         name="image",
         arm={"architecture": "vehicle"},

@@ -1,6 +1,7 @@
 """Schema, defaults, dataclasses and environments say the same thing."""
 
 import re
+import tomllib
 from dataclasses import fields
 
 import jsonschema
@@ -97,13 +98,26 @@ def test_unknown_field_is_refused():
         settings.from_dict(settings.Degradation, {"thinn": 2})
 
 
+def pins_of(path):
+    lines = path.read_text().splitlines()
+    return dict(line.split("==") for line in lines if line.strip() and not line.startswith("#"))
+
+
 def test_environments_keep_the_pins_of_the_lock(repository):
-    lines = (repository / "constraints.txt").read_text().split()
-    pins = dict(line.split("==") for line in lines)
+    pins = pins_of(repository / "constraints.txt") | pins_of(repository / "requirements-embed.txt")
     for path in sorted((repository / "envs").glob("*.yaml")):
         for requirement in yaml.safe_load(path.read_text())["dependencies"][-1]["pip"]:
             name, version = requirement.split("==")
             assert pins[name] == version, f"{path.name}: {name}"
+
+
+def test_what_runs_language_models_is_no_part_of_the_lock(repository):
+    """It stands beside it: no version is said twice, and the optional extra allows the pinned one."""
+    lock, beside = (pins_of(repository / name) for name in ("constraints.txt", "requirements-embed.txt"))
+    assert not {canonicalize_name(name) for name in beside} & {canonicalize_name(name) for name in lock}
+    extras = tomllib.loads((repository / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    (wanted,) = (Requirement(line) for line in extras["embed"])
+    assert beside[wanted.name] in wanted.specifier
 
 
 def test_every_requirement_is_locked(repository):

@@ -45,7 +45,9 @@ SHORT = [
     for name in WHOLE
     if name.removesuffix(".yaml").split("/")[0] == over.split("/")[0]
 ]
-LAYERS = [*((name,) for name in WHOLE), *SHORT, SETTINGS, (*SETTINGS, "mixhic2025/short.yaml")]
+# Vectors of a language model, one's own, beside what the papers have.
+EMBEDDED = [("kriukov2021.yaml", "kriukov2021/dnabert.yaml"), ("lau2025.yaml", "lau2025/enformer.yaml")]
+LAYERS = [*((name,) for name in WHOLE), *SHORT, SETTINGS, (*SETTINGS, "mixhic2025/short.yaml"), *EMBEDDED]
 HELD = [layers for layers in LAYERS if layers != ("template.yaml",)]  # which is there to be changed
 
 
@@ -61,7 +63,13 @@ def completed(layers: tuple[str, ...]) -> dict:
 def described(config: dict) -> dict:
     """What an experiment plans, by name: arms, runs, scores and what it sets."""
     arms = plan.resolve(config)
-    found = {f"arms/{name}": {key: getattr(arm, key) for key in ARM} for name, arm in arms.items()}
+    # Vectors that an arm does not read are no part of it (`Arm.model`).
+    of_arm = {name: {key: getattr(arm, key) for key in ARM} for name, arm in arms.items()}
+    found = {
+        f"arms/{name}": {key: value for key, value in own.items() if key != "embeddings" or value is not None}
+        for name, own in of_arm.items()
+    }
+    found |= {f"embeddings/{name}": own for name, own in config["embeddings"].items()}
     for section in ("seeds", "geometry", "balance", "recipes", "training", "degradations", "simulate"):
         found[section] = config[section]
     found["genome"] = {key: config["genome"].get(key) for key in ("assembly", "fasta", "sizes")}

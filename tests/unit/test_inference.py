@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from embedding_files import write_embeddings
 from small import OE
 from track_files import write_track
 
@@ -440,6 +441,29 @@ def test_tracks_reach_the_model_and_their_gaps_are_missing(tmp_path):
     np.testing.assert_allclose(found[20, 30], np.exp(0.5) * 0.1 / 11, rtol=1e-6)
     with pytest.raises(InputError, match="track: the track has no value on chr1, which is to be predicted"):
         run(Outer(), tmp_path / "none", tracks=[Track()], chromosomes=["chr1"])
+
+
+def test_embeddings_reach_the_model_and_bins_without_one_are_missing(tmp_path):
+    class Outer(Model):
+        inputs, target = frozenset({"embeddings"}), "oe"
+
+        def forward(self, batch):
+            assert batch["embeddings"].shape[1:] == (2, W) and not batch["embeddings"][:, 0, -1].isnan().any()
+            first, second = (batch["embeddings"] / 100).unbind(1)  # bin, and twice the bin
+            return (first[:, :, None] + second[:, None, :])[:, None]
+
+    store = write_embeddings(tmp_path / "vectors", SIZES, BIN, without=[("chr2", 5)])
+    statistics = {**STATISTICS, "embeddings": store.facts()}
+    given = {"embeddings": store, "statistics": statistics, "chromosomes": ["chr2"]}
+    found = matrix_of(run(Outer(), tmp_path / "out", **given), "chr2")
+    np.testing.assert_array_equal(np.isnan(found[:25, :25]).all(axis=0), np.arange(25) == 5)
+    # Half of (i + 2j) + (j + 2i), hundredths.
+    np.testing.assert_allclose(found[20, 30], np.exp(0.75) * 0.1 / 11, rtol=1e-6)
+    with pytest.raises(InputError, match=r"the model reads embeddings, and none was given"):
+        run(Outer(), tmp_path / "none", chromosomes=["chr2"])
+    other = {**given, "statistics": {**STATISTICS, "embeddings": {**store.facts(), "identity": "else"}}}
+    with pytest.raises(InputError, match=r"made by another language model or with other settings"):
+        run(Outer(), tmp_path / "other", **other)
 
 
 def tracks_of(quarters, folder):

@@ -27,7 +27,7 @@ FLOORS = [
     {"plan"},
     {"arm", "architectures", "settings", "tasks"},
     {"loss_terms"},
-    {"config", "provenance", "code", "genome"},
+    {"config", "provenance", "code", "genome", "device"},
     {"log"},
     {"errors"},
 ]

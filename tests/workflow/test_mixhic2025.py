@@ -105,17 +105,32 @@ def dry(paper):
     return jobs
 
 
-@pytest.fixture(scope="module")
-def arms(repository):
-    """The arms of the paper's experiment, resolved."""
-    config = settings.complete(yaml.safe_load((repository / PAPER).read_text()), repository)
+def of_pairs(repository, experiment: str) -> dict:
+    """Arms of an experiment on windows about pairs, resolved."""
+    config = settings.complete(yaml.safe_load((repository / experiment).read_text()), repository)
     return {name: arm for name, arm in plan.resolve(config).items() if not plan.task_of(arm).whole_maps}
 
 
+def taught(arms: dict) -> list[str]:
+    """Of these the networks of a task."""
+    return [name for name, arm in arms.items() if plan.traits_of(arm).learned and arm.task != "pretraining"]
+
+
+def rows_of(arms: dict, *fitters: str) -> int:
+    """How many rows there are without gradients."""
+    return len([arm for arm in arms.values() if plan.traits_of(arm).fitter in fitters])
+
+
+@pytest.fixture(scope="module")
+def arms(repository):
+    """The arms of the paper's experiment, resolved."""
+    return of_pairs(repository, PAPER)
+
+
 def test_the_papers_job_graph(dry, arms):
-    learned = [arm for arm in arms.values() if plan.traits_of(arm).learned and arm.task != "pretraining"]
-    networks = ("mixhic", "dloopcaller")
-    learned = [arm for arm in arms.values() if arm.architecture in networks and arm.task != "pretraining"]
+    learned = taught(arms)
+    # MIX-HIC's own, and of both cell lines and under both protocols what its maps are compared with.
+    assert len(learned) >= 68 + 2 * 2 * 2
     assert dry() == {
         "fetch": 1 + 6 + 6 + 2 * (6 + 6 + 2) + 1,  # genome, maps, loops, BAMs of ATAC, DNase and CAGE, genes
         "encode_sequence": 1,
@@ -127,14 +142,14 @@ def test_the_papers_job_graph(dry, arms):
         "train": 5 + 3 * len(learned),  # pre-trainings; seeds
         # Of both cell lines: means by distance, least squares, and of the loops distances and forests (two protocols
         # each) and places.
-        "fit": 2 * (1 + 1 + 2 + 2 + 1),
+        "fit": rows_of(arms, "closed form"),
         "score_pairs": len(plan.scored(arms, [name for name, arm in arms.items() if arm.task != "pretraining"])),
         "mixhic2025": 1,
     }
 
 
 @pytest.mark.parametrize(("overlay", "samples", "tracks"), [("simulated", 3, 8), ("yeast", 2, 4)])
-def test_other_data_and_short_networks(dry, overlay, samples, tracks):
+def test_other_data_and_short_networks(dry, arms, overlay, samples, tracks):
     jobs = dry(overlay)
     paper = dry()
     assert jobs["bands"] == samples and jobs["prepare_track"] == tracks
@@ -142,13 +157,11 @@ def test_other_data_and_short_networks(dry, overlay, samples, tracks):
     share = 1 if overlay == "simulated" else 2
     assert jobs["train"] - 5 == (paper["train"] - 5) // share
     if overlay == "yeast":
-        short = dry(overlay, "short")
+        short, left = dry(overlay, "short"), len(taught(arms)) // 2
+        rows = rows_of(arms, "closed form", "none") // 2
         # One seed for three; the six rows without a model have one anyhow.
-        assert (jobs["score_pairs"], jobs["train"] - 5) == (3 * 50 + 6, 3 * 50)
-        assert short == jobs | {"train": 5 + 50, "score_pairs": 50 + 6}
-        # One seed for three; the six rows without a model and the two forests have one anyhow.
-        assert (jobs["score_pairs"], jobs["train"] - 5) == (3 * 41 + 8, 3 * 41)
-        assert short == jobs | {"train": 5 + 41, "score_pairs": 41 + 8}
+        assert (jobs["score_pairs"], jobs["train"] - 5) == (3 * left + rows, 3 * left)
+        assert short == jobs | {"train": 5 + left, "score_pairs": left + rows}
 
 
 def test_tables_and_figures_add_searches_alone(dry):
@@ -164,7 +177,10 @@ def test_tables_and_figures_add_searches_alone(dry):
     assert wider["train"] == dry()["train"] + 5 + 3 * 12
 
 
-def test_the_demo_leaves_maps_and_cage_to_the_tables(paper):
+def test_the_demo_leaves_maps_and_cage_to_the_tables(paper, repository):
+    of_demo = of_pairs(repository, "experiments/demo.yaml")
+    networks, fits = len(taught(of_demo)), rows_of(of_demo, "closed form")
+    scores = networks + rows_of(of_demo, "closed form", "none")
     own = ("fit", "score_pairs", "search_loops", "mixhic2025_table", "mixhic2025_draw")
     tables = ("mixhic2025_tables", "mixhic2025_figures")
 
@@ -173,16 +189,11 @@ def test_the_demo_leaves_maps_and_cage_to_the_tables(paper):
         return found.get("train", 0), tuple(found.get(name, 0) for name in own)
 
     whole, found = jobs()
-    assert found == (1, 2, 0, 1, 0)  # a Gaussian's width is fitted for the page
-    # Pre-training, three tasks, and of EPCOT three networks of two; of a task each a row without a model.
-    assert jobs("mixhic2025") == (1 + 3 + 6, (2, 6 + 6, 0, 0, 0))
-    assert jobs(*tables) == (1 + 3 + 6, (2, 6 + 6, 2, 5, 1))
-    # The page's table needs the pre-training and the loops taught after it.
-    assert jobs("models") == (whole - 2, (1, 0, 0, 0, 0))
-    assert found == (2, 4, 0, 1, 0)  # a Gaussian's width and a forest are fitted for the page
-    assert jobs("mixhic2025") == (1 + 4, (3, 8, 0, 0, 0))
-    assert jobs(*tables) == (1 + 4, (3, 8, 4, 5, 1))
-    # The page's table needs the pre-training, the loops taught after it, and DLoopCaller.
+    assert found == (2, 4, 0, 1, 0)  # a Gaussian's width is fitted for the page, and a forest
+    # Of a task each a row without a model, and the forest.
+    assert jobs("mixhic2025") == (1 + networks, (fits, scores, 0, 0, 0))
+    assert jobs(*tables) == (1 + networks, (fits, scores, 4, 5, 1))
+    # The page's table needs the pre-training and the loops taught after it, and DLoopCaller.
     assert jobs("models") == (whole - 3, (1, 0, 0, 0, 0))
 
 

@@ -21,7 +21,7 @@ from trifold.errors import InputError
 from trifold.genome import N_CODE, reverse_complement
 
 # What lies along the bins of a window: the last axis (tracks, mask) or the last two (maps).
-_ONE_AXIS = ("tracks", "tracks_valid", "bias", "low_valid", "valid")
+_ONE_AXIS = ("tracks", "tracks_valid", "embeddings", "embeddings_valid", "bias", "low_valid", "valid")
 _TWO_AXES = ("map", "map_coarse", "map_expected", "observed", "oe", "counts", "rates", "rates_expected")
 
 
@@ -72,8 +72,8 @@ def reverse(window: dict[str, np.ndarray], strands: Sequence[tuple[int, int]] = 
 
     strands: pairs of tracks, by their numbers, that are the two strands of one assay: they change places.
 
-    `sequence` (L,) is reverse complemented; what lies along the bins (tracks, bias, masks) is reversed, and the maps
-    (1, W, W) along both axes; other keys stay.
+    `sequence` (L,) is reverse complemented; what lies along the bins (tracks, embeddings, bias, masks) is reversed, and
+    the maps (1, W, W) along both axes; other keys stay.
     """
     turned = dict(window)
     for key in ("tracks", "tracks_valid"):

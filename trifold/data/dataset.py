@@ -10,6 +10,7 @@ import torch
 
 from trifold.arm import Arm
 from trifold.data.augment import Augmentation, read_shifted, reverse
+from trifold.data.embeddings import EmbeddingStore
 from trifold.data.given import Given, Reader
 from trifold.data.normalise import upsample
 from trifold.data.samples import Samples
@@ -22,7 +23,8 @@ from trifold.io.tables import read_table
 
 def statistics_of(arm: Arm, geometry: dict, given: Given) -> dict:
     """What a model of an arm must know of the data it was made from: of several samples, the first one's scales."""
-    return json.loads((given.examples[0] / "statistics.json").read_text())
+    known = json.loads((given.examples[0] / "statistics.json").read_text())
+    return known | ({"embeddings": EmbeddingStore(given.embeddings).facts()} if given.embeddings else {})
 
 
 def training_sets(
@@ -41,6 +43,7 @@ def training_sets(
         "tracks": [[TrackStore(folder) for folder in folders] for folders in given.tracks],
         "track_bp": arm.track_bp,
         "strands": arm.strands,
+        "embeddings": EmbeddingStore(given.embeddings) if given.embeddings else None,
     }
     examples = given.examples
     return (
@@ -54,7 +57,8 @@ class WindowDataset(Samples):
 
     folders: dataset directories, one per sample, concatenated; tracks: per folder, a store per track.
     inputs: of "sequence"; "map" (gives `map` and `map_coarse`; with upsample=False `map_coarse` alone); "tracks" (gives
-    `tracks` and `tracks_valid`, means over bins of `track_bp`, by default those of the map); "bias" (gives `bias` and
+    `tracks` and `tracks_valid`, means over bins of `track_bp`, by default those of the map); "embeddings" (gives
+    `embeddings` and `embeddings_valid`); "bias" (gives `bias` and
     `low_valid`); "total" (gives `total`, the contacts of the whole low map, and `total_bp`, the length they lie on).
     target: "oe", "observed" or "counts" (then `map` holds contacts too). strands: pairs of tracks, by
     their numbers, that are the two strands of one assay. augmentation None: windows as they are. stride_bins: only
@@ -79,10 +83,11 @@ class WindowDataset(Samples):
         stride_bins: int | None = None,
         track_bp: int | None = None,
         strands: Sequence[tuple[int, int]] = (),
+        embeddings: EmbeddingStore | None = None,
     ):
         self.folders = [Path(folder) for folder in ([folders] if isinstance(folders, Path | str) else folders)]
         self.inputs, self.target, self.upsample = frozenset(inputs), target, upsample
-        self.sequence, self.tracks = sequence, tracks
+        self.sequence, self.tracks, self.embeddings = sequence, tracks, embeddings
         self.augmentation, self.seed = augmentation, seed
         self.epoch, self.strands = 0, strands
         self._arrays: dict[tuple[int, str], np.ndarray] = {}
@@ -135,6 +140,8 @@ class WindowDataset(Samples):
     def _check_stores(self) -> None:
         if "sequence" in self.inputs and self.sequence is None:
             raise InputError("this model reads the sequence, and no sequence store was given")
+        if "embeddings" in self.inputs and self.embeddings is None:
+            raise InputError("this model reads embeddings: name them in the config (arms/<arm>/embeddings)")
         if "tracks" in self.inputs and (len(self.tracks) != len(self.folders) or not all(self.tracks)):
             raise InputError("this model reads tracks: give every sample its tracks (config: arms/<arm>/tracks)")
 
@@ -204,6 +211,8 @@ class WindowDataset(Samples):
             window["bias"], window["low_valid"] = np.nan_to_num(bias), np.isfinite(bias)
         if "tracks" in self.inputs:
             window["tracks"], window["tracks_valid"] = read_tracks(self.tracks[folder], *place, self.track_bins)
+        if self.embeddings is not None and "embeddings" in self.inputs:
+            window["embeddings"], window["embeddings_valid"] = self.embeddings.window(*place)
         if reversed_:
             window = reverse(window, self.strands)
         if "map" in self.inputs and self.upsample:

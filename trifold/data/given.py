@@ -22,12 +22,13 @@ class Reader(Protocol):
 class Given:
     """Folders of the samples that a job reads, in one order throughout.
 
-    samples   their names
-    examples  dataset directories (`data.examples`), of tasks on whole maps
-    maps      deep maps (map.cool), of tasks that draw reads from them
-    pairs     windows about pairs (`data.promoters`) and bands (`data.bands`) they are cut from, of tasks on those
-    tracks    of every sample, the tracks in the order of the arm
-    sequence  of the genome; None where it is not read
+    samples     their names
+    examples    dataset directories (`data.examples`), of tasks on whole maps
+    maps        deep maps (map.cool), of tasks that draw reads from them
+    pairs       windows about pairs (`data.promoters`) and bands (`data.bands`) they are cut from, of tasks on those
+    tracks      of every sample, the tracks in the order of the arm
+    sequence    of the genome; None where it is not read
+    embeddings  of the genome (`data.embeddings`); None where they are not read
     """
 
     samples: tuple[str, ...]
@@ -36,6 +37,7 @@ class Given:
     bands: tuple[Path, ...] = ()
     tracks: tuple[tuple[Path, ...], ...] = ()
     sequence: Path | None = None
+    embeddings: Path | None = None
     maps: tuple[Path, ...] = ()
 
     @classmethod
@@ -48,6 +50,7 @@ class Given:
         bands: Sequence[str] = (),
         tracks: Sequence[str] = (),
         sequence: Sequence[str] = (),
+        embeddings: Sequence[str] = (),
         maps: Sequence[str] = (),
     ) -> "Given":
         """From a file of every folder; of tracks, each sample's one after the other."""
@@ -64,6 +67,7 @@ class Given:
             folders(bands),
             tuple(by_sample),
             Path(sequence[0]).parent if sequence else None,
+            Path(embeddings[0]).parent if embeddings else None,
             tuple(map(Path, maps)),
         )
 
@@ -73,12 +77,13 @@ class Given:
             name: list(map(str, getattr(self, name))) for name in ("samples", "examples", "maps", "pairs", "bands")
         }
         tracks = [[str(path) for path in paths] for paths in self.tracks]
-        return {**of_samples, "tracks": tracks, "sequence": str(self.sequence) if self.sequence else None}
+        of_genome = {name: str(path) if (path := getattr(self, name)) else None for name in ("sequence", "embeddings")}
+        return {**of_samples, "tracks": tracks, **of_genome}
 
     @classmethod
     def of_settings(cls, settings: dict) -> "Given":
         """The opposite of `as_settings`."""
         folders = {name: tuple(map(Path, settings[name])) for name in ("examples", "maps", "pairs", "bands")}
         tracks = tuple(tuple(map(Path, paths)) for paths in settings["tracks"])
-        sequence = Path(settings["sequence"]) if settings["sequence"] else None
-        return cls(tuple(settings["samples"]), **folders, tracks=tracks, sequence=sequence)
+        sequence, embeddings = (Path(path) if (path := settings[name]) else None for name in ("sequence", "embeddings"))
+        return cls(tuple(settings["samples"]), **folders, tracks=tracks, sequence=sequence, embeddings=embeddings)

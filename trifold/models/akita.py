@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from trifold.config import Geometry
 from trifold.models import blocks
 from trifold.models.checkpoint import MICRO_C, Checkpoint
-from trifold.models.trunk import HEAD, HEAD_KINDS, TRUNK, SequenceToMap, initialise, residual_tower
+from trifold.models.trunk import HEAD, HEAD_KINDS, TRUNK, BinsToMap, SequenceToMap, initialise, residual_tower
 
 # Read by trifold.architectures from the source.
 ARCHITECTURES = {
@@ -34,6 +34,18 @@ ARCHITECTURES = {
     },
 }
 CHECKPOINTS = {"weights_dl2021_akita.pth": Checkpoint("akita", {}, MICRO_C)}
+
+
+def make_head(network: BinsToMap, channels: int, depth: int, dropout: float) -> nn.Sequential:
+    """Features of bins (B, bottleneck, 1, S) -> of pixels (B, channels, S, S), symmetric."""
+    kind = nn.Dropout2d if network.published else nn.Dropout
+    return nn.Sequential(
+        blocks.OuterMean(),
+        blocks.ConcatDistance(),
+        blocks.ConvBlock(network.bottleneck + 1, channels, 3, dims=2, bn_eps=network.bn_eps),
+        blocks.Symmetrise(),
+        residual_tower(depth, channels, dims=2, bn_eps=network.bn_eps, dropout=kind(dropout)),
+    )
 
 
 @blocks.declared(ARCHITECTURES["akita"])
@@ -55,14 +67,7 @@ class Akita(SequenceToMap):
         **trunk,
     ):
         super().__init__(geometry, protocol=protocol, **trunk)
-        dropout = nn.Dropout2d if self.published else nn.Dropout
-        self.head = nn.Sequential(
-            blocks.OuterMean(),
-            blocks.ConcatDistance(),
-            blocks.ConvBlock(self.bottleneck + 1, head_channels, 3, dims=2, bn_eps=self.bn_eps),
-            blocks.Symmetrise(),
-            residual_tower(head_blocks, head_channels, dims=2, bn_eps=self.bn_eps, dropout=dropout(head_dropout)),
-        )
+        self.head = make_head(self, head_channels, head_blocks, head_dropout)
         self.final = nn.Sequential(blocks.PixelDense(head_channels, targets))
         initialise(self, self.published)
 

@@ -121,12 +121,36 @@ class AlignedMap(blocks.Architecture):
         return torch.sigmoid(torch.logit(start) + blocks.symmetrise(y))
 
 
-@blocks.declared(ARCHITECTURES["aligned"])
-class Aligned(AlignedMap):
-    """`sequence` (B, L) and `map`; options of `AlignedMap` and of the trunk as in `trunk`.
+class ShuffledMap(AlignedMap):
+    """`AlignedMap` with the control that permutes bins.
 
     control: "none", or "shuffled": in training every window permutes the features of its bins anew (by torch's global
     generator), in eval mode one permutation serves all.
+    """
+
+    permutation: Tensor
+
+    def __init__(self, geometry: Geometry, features: int, *, control: str, **image):
+        super().__init__(geometry, features, **image)
+        self.shuffled = control == "shuffled"
+        fixed = torch.randperm(geometry.window_bins, generator=torch.Generator().manual_seed(SHUFFLE_SEED))
+        self.register_buffer("permutation", fixed, persistent=False)
+
+    def shuffle(self, x: Tensor) -> Tensor:
+        """(B, W, C): the same features, of other bins where this is the control."""
+        return torch.take_along_dim(x, self._permutations(x)[..., None], dim=1) if self.shuffled else x
+
+    def _permutations(self, x: Tensor) -> Tensor:
+        """(B, W): which bin's features each bin gets."""
+        if not self.training:
+            return self.permutation.expand(len(x), -1)
+        return torch.rand(x.shape[:2]).argsort(dim=1).to(x.device)
+
+
+@blocks.declared(ARCHITECTURES["aligned"])
+class Aligned(ShuffledMap):
+    """`sequence` (B, L) and `map`; options of `ShuffledMap` and of the trunk as in `trunk`.
+
     backbones: empty, or {"sequence": Akita or AkitaGraph}, whose trunk then stands in place of one of its own (the
     options of the trunk are not used). As in the corrected hybrid it keeps its batch-norm statistics and uses no
     dropout, is frozen for the first epochs (`freeze_backbones`) and then tuned with everything else at
@@ -134,7 +158,6 @@ class Aligned(AlignedMap):
     """
 
     context = ("backbones",)
-    permutation: Tensor
 
     def __init__(
         self,
@@ -145,14 +168,11 @@ class Aligned(AlignedMap):
         bottleneck: int,
         trunk_blocks: int,
         trunk_dropout: float,
-        control: str,
         **image,
     ):
         backbone = _backbone(backbones or {})
         super().__init__(geometry, backbone.bottleneck if backbone else bottleneck, **image)
-        self.window_bp, self.shuffled = geometry.window_bp, control == "shuffled"
-        fixed = torch.randperm(geometry.window_bins, generator=torch.Generator().manual_seed(SHUFFLE_SEED))
-        self.register_buffer("permutation", fixed, persistent=False)
+        self.window_bp = geometry.window_bp
         self.sequence, self.frozen = backbone, False
         if backbone is None:
             self.trunk = make_trunk(
@@ -187,14 +207,7 @@ class Aligned(AlignedMap):
             x = trunk(blocks.one_hot(codes)).squeeze(2)  # (B, C, S)
         if x.shape[-1] != bins:
             x = F.interpolate(x, size=bins, mode="linear", align_corners=False)
-        x = x.mT
-        return torch.take_along_dim(x, self._permutations(x)[..., None], dim=1) if self.shuffled else x
-
-    def _permutations(self, x: Tensor) -> Tensor:
-        """(B, W): which bin's features each bin gets."""
-        if not self.training:
-            return self.permutation.expand(len(x), -1)
-        return torch.rand(x.shape[:2]).argsort(dim=1).to(x.device)
+        return self.shuffle(x.mT)
 
 
 @blocks.declared(ARCHITECTURES["aligned-bias"])

@@ -30,7 +30,7 @@ class Architecture(nn.Module):
     result.
     """
 
-    inputs: frozenset[str]  # of "sequence", "map", "tracks", "bias"
+    inputs: frozenset[str]  # of "sequence", "map", "tracks", "embeddings", "bias"
     target: str
     learned: ClassVar[bool] = True
     predicts: ClassVar[bool] = True

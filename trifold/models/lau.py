@@ -158,8 +158,42 @@ class SequenceTokenEncoder(TokenEncoder):
         return self.encode(placed, self.patch_embed(images) + at_patches)
 
 
+class RowTokens(HiCFoundation):
+    """`HiCFoundation` whose map tokens attend to one token per row of patches before every decoder block.
+
+    control "shuffled" exchanges these tokens (or, as a subclass has it, what they are made of): in training every
+    window is permuted anew (by torch's global generator), in eval mode one permutation serves all.
+    """
+
+    shuffled: bool = False
+
+    def add_rows(self, decoder_width: int, decoder_heads: int) -> None:
+        """Make the layers that ask the tokens."""
+        # What a token attends to where there is no sequence.
+        self.sequence_none = nn.Parameter(0.02 * torch.randn(1, 1, decoder_width))
+        self.decoder_cross = nn.ModuleList(CrossAttention(decoder_width, decoder_heads) for _ in self.decoder_blocks)
+
+    def decoded_with(self, images: Tensor, tokens: Tensor, present: Tensor) -> Tensor:
+        """Decoder tokens of images and tokens of rows (B, rows, decoder_width), of which `present` (B, rows) exist."""
+        if self.shuffled:
+            order = self._permutations(present)
+            present = torch.take_along_dim(present, order, dim=1)
+            tokens = torch.take_along_dim(tokens, order[..., None], dim=1)
+        on_diagonal = self.decoder_pos_embed[:, :: tokens.shape[1] + 1]  # patches (0, 0), (1, 1), ...
+        keys = torch.cat([self.sequence_none.expand(len(tokens), -1, -1), tokens + on_diagonal], dim=1)
+        present = F.pad(present, (1, 0), value=True)
+        return self.decode_tokens(self.vit_backbone(images), lambda i, x: self.decoder_cross[i](x, keys, present))
+
+    def _permutations(self, x: Tensor) -> Tensor:
+        """(B, n): an order of the n entries of each row of x (B, n)."""
+        if self.training:
+            return torch.rand(x.shape).argsort(dim=1).to(x.device)
+        fixed = torch.randperm(x.shape[1], generator=torch.Generator().manual_seed(SHUFFLE_SEED))
+        return fixed.to(x.device).expand(len(x), -1)
+
+
 @blocks.declared(ARCHITECTURES["hicfoundation-seq"])
-class HiCFoundationSequence(HiCFoundation):
+class HiCFoundationSequence(RowTokens):
     """`map` (B, 1, W, W) on [0, 1] and `sequence` (B, W·bin_bp) -> (B, 1, W, W).
 
     encoding: as `HiCFoundation`; "published" has "window" unless it says otherwise, as Lau 2025 released it.
@@ -216,9 +250,7 @@ class HiCFoundationSequence(HiCFoundation):
                 "the square of the option sequence_pool; change sequence_pool, patch_size or geometry/bin_bp"
             )
         self.sequence_encoder = PatchSequence(sequence_channels, decoder_width, sequence_pool, rows)
-        # What a token attends to where there is no sequence.
-        self.sequence_none = nn.Parameter(0.02 * torch.randn(1, 1, decoder_width))
-        self.decoder_cross = nn.ModuleList(CrossAttention(decoder_width, decoder_heads) for _ in self.decoder_blocks)
+        self.add_rows(decoder_width, decoder_heads)
 
     def decoded(self, images: Tensor, batch: dict[str, Tensor]) -> Tensor:
         codes = batch["sequence"]
@@ -230,18 +262,4 @@ class HiCFoundationSequence(HiCFoundation):
                 read = torch.take_along_dim(read, self._permutations(read), dim=1)
             return self.decode_tokens(self.vit_backbone(images, self.contacts(batch), read))
         tokens, present = self.sequence_encoder(codes)  # (B, rows, decoder_width), (B, rows)
-        if self.shuffled:
-            order = self._permutations(present)
-            present = torch.take_along_dim(present, order, dim=1)
-            tokens = torch.take_along_dim(tokens, order[..., None], dim=1)
-        on_diagonal = self.decoder_pos_embed[:, :: tokens.shape[1] + 1]  # patches (0, 0), (1, 1), ...
-        keys = torch.cat([self.sequence_none.expand(len(tokens), -1, -1), tokens + on_diagonal], dim=1)
-        present = F.pad(present, (1, 0), value=True)
-        return self.decode_tokens(self.vit_backbone(images), lambda i, x: self.decoder_cross[i](x, keys, present))
-
-    def _permutations(self, x: Tensor) -> Tensor:
-        """(B, n): an order of the n entries of each row of x (B, n)."""
-        if self.training:
-            return torch.rand(x.shape).argsort(dim=1).to(x.device)
-        fixed = torch.randperm(x.shape[1], generator=torch.Generator().manual_seed(SHUFFLE_SEED))
-        return fixed.to(x.device).expand(len(x), -1)
+        return self.decoded_with(images, tokens, present)

@@ -63,7 +63,7 @@ class Ready:
 
     @property
     def reads(self) -> frozenset[str]:
-        """Of "map", "sequence", "tracks", "bias"."""
+        """Of "map", "sequence", "tracks", "embeddings", "bias"."""
         return self.network.inputs
 
     @property

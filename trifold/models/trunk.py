@@ -60,13 +60,14 @@ def initialise(model: nn.Module, published: bool) -> None:
             nn.init.zeros_(module.get_parameter("1.bn.weight"))
 
 
-class SequenceToMap(blocks.Architecture):
-    """`sequence` (B, L) -> (B, targets, W - 2c, W - 2c), ln O/E; `full_map` gives it uncropped.
+class BinsToMap(blocks.Architecture):
+    """Features of bins -> (B, targets, W - 2c, W - 2c), ln O/E; `full_map` gives it uncropped.
 
-    A subclass makes its head and gives `pixels`: features of bins -> map on standardised targets.
-    statistics: `oe` {mean, sd} of the targets, read by "corrected" only. channels: width of the trunk; bottleneck:
-    features of a bin. clip: largest |ln O/E| (recipes/oe/clip). bn_eps None follows the protocol. crop_bins None is a
-    twentieth of the window (10 of 200).
+    A subclass gives `features`, what it reads as features of bins, and `pixels`, its head: features of bins -> map on
+    standardised targets.
+    statistics: `oe` {mean, sd} of the targets, read by "corrected" only. bottleneck: features of a bin. clip: largest
+    |ln O/E| (recipes/oe/clip). bn_eps None follows the protocol. crop_bins None is a twentieth of the window (10 of
+    200).
     """
 
     context = ("protocol", "statistics")
@@ -78,10 +79,7 @@ class SequenceToMap(blocks.Architecture):
         *,
         protocol: str,
         statistics: dict,
-        channels: int,
         bottleneck: int,
-        trunk_blocks: int,
-        trunk_dropout: float,
         bn_eps: float | None,
         clip: float,
         crop_bins: int | None,
@@ -97,6 +95,41 @@ class SequenceToMap(blocks.Architecture):
             self.mean, self.sd = statistics["oe"]["mean"], statistics["oe"]["sd"]
         self.bn_eps = bn_eps if bn_eps is not None else 1e-5 if self.published else 1e-3
         self.bottleneck = bottleneck
+
+    def features(self, batch: dict[str, Tensor]) -> Tensor:
+        """(B, bottleneck, 1, S)"""
+        raise NotImplementedError
+
+    def pixels(self, x: Tensor) -> Tensor:
+        """(B, bottleneck, 1, S) -> (B, targets, S, S)."""
+        raise NotImplementedError
+
+    def full_map(self, batch: dict[str, Tensor]) -> Tensor:
+        """(B, targets, W, W): the prediction before it is cropped."""
+        y = self.pixels(self.features(batch))  # (B, targets, S, S)
+        if y.shape[-1] != self.window_bins:
+            y = F.interpolate(y, size=(self.window_bins, self.window_bins), mode="bilinear", align_corners=False)
+        y = self.mean + self.sd * y
+        return y.clamp(-self.clip, self.clip) if self.published or not self.training else y
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        return blocks.crop(self.full_map(batch), self.crop_bins)
+
+
+class SequenceToMap(BinsToMap):
+    """`sequence` (B, L) -> a map as `BinsToMap`, on the trunk; channels: its width."""
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        *,
+        channels: int,
+        bottleneck: int,
+        trunk_blocks: int,
+        trunk_dropout: float,
+        **common,
+    ):
+        super().__init__(geometry, bottleneck=bottleneck, **common)
         self.trunk = make_trunk(
             geometry,
             channels=channels,
@@ -106,18 +139,6 @@ class SequenceToMap(blocks.Architecture):
             bn_eps=self.bn_eps,
         )
 
-    def pixels(self, x: Tensor) -> Tensor:
-        """(B, bottleneck, 1, S) -> (B, targets, S, S)."""
-        raise NotImplementedError
-
-    def full_map(self, batch: dict[str, Tensor]) -> Tensor:
-        """(B, targets, W, W): the prediction before it is cropped."""
+    def features(self, batch: dict[str, Tensor]) -> Tensor:
         blocks.check_length(batch["sequence"], self.window_bp)
-        y = self.pixels(self.trunk(blocks.one_hot(batch["sequence"])))  # (B, targets, S, S)
-        if y.shape[-1] != self.window_bins:
-            y = F.interpolate(y, size=(self.window_bins, self.window_bins), mode="bilinear", align_corners=False)
-        y = self.mean + self.sd * y
-        return y.clamp(-self.clip, self.clip) if self.published or not self.training else y
-
-    def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        return blocks.crop(self.full_map(batch), self.crop_bins)
+        return self.trunk(blocks.one_hot(batch["sequence"]))

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
+from embedding_files import write_embeddings
 from small import resolved
 from torch.utils.data import DataLoader
 from track_files import write_track
@@ -250,6 +251,44 @@ def test_sets_of_an_arm_on_whole_maps(two, tmp_path):
     assert at_once.augmentation is None and len(at_once) == len(train)
     expected = np.arange(240, 320, 5).reshape(4, 4).mean(axis=1)
     np.testing.assert_array_equal(validation[0]["tracks"], [expected, expected])
+
+
+def test_embeddings_are_read_by_coordinate_and_turned_with_the_window(two, tmp_path):
+    """Bins 16 to 23 of the genome, the second window of training; bin 18 has no vector."""
+    store = write_embeddings(tmp_path / "vectors", {"chr1": 400}, BIN, without=[("chr1", 18)])
+    given = {"inputs": ["embeddings"], "target": "observed", "embeddings": store}
+    plain = WindowDataset(two[0], "train", **given)
+    expected, valid = np.arange(16, 24) * np.array([[1.0], [2.0]]), np.arange(16, 24) != 18
+    np.testing.assert_array_equal(plain[1]["embeddings"], expected * valid)
+    np.testing.assert_array_equal(plain[1]["embeddings_valid"], valid)
+    assert plain[1]["embeddings"].dtype == torch.float32
+    turned = WindowDataset(two[0], "train", augmentation=Augmentation(True, 0), seed=7, **given)
+    drawn = [Augmentation(True, 0).draw(7, 0, index)[0] for index in range(len(plain))]
+    assert set(drawn) == {True, False}
+    for index, reverse in enumerate(drawn):
+        for key in ("embeddings", "embeddings_valid"):
+            was = plain[index][key]
+            torch.testing.assert_close(turned[index][key], was.flip(-1) if reverse else was, rtol=0, atol=0)
+    with pytest.raises(InputError, match="this model reads embeddings: name them in the config"):
+        WindowDataset(two[0], "train", inputs=["embeddings"], target="observed")
+
+
+def test_sets_of_an_arm_on_embeddings(two, tmp_path):
+    """The model is told of which vectors it is; what a job is given survives the way to another process."""
+    write_embeddings(tmp_path / "vectors", {"chr1": 400}, BIN)
+    files = [str(folder / "artifact.json") for folder in two[0]]
+    given = Given.of_files(["alpha", "beta"], examples=files, embeddings=[str(tmp_path / "vectors/artifact.json")])
+    assert Given.of_settings(json.loads(json.dumps(given.as_settings()))) == given
+    arm = resolved(("alpha", "beta"), image={"architecture": "vehicle"})["image"]
+    arm = replace(arm, training={**arm.training, "reverse_complement": False, "shift_bp": 0, "stride_bins": None})
+
+    class Network:
+        inputs, target, learned = frozenset({"map", "embeddings"}), "observed", True
+
+    statistics = dataset.statistics_of(arm, {}, given)
+    assert statistics["embeddings"] == {"name": "tiny", "channels": 2, "identity": "abc"}
+    train, validation = dataset.training_sets(arm, given, Network(), statistics, 5)
+    assert train[0]["embeddings"].shape == validation[0]["embeddings"].shape == (2, W)
 
 
 def test_augmentation_turns_inputs_and_target_together(two):
