@@ -72,9 +72,9 @@ class Arm:
         training = {key: value for key, value in self.training.items() if key not in WHERE}
         listed = {name: list(kept[name]) for name in ("samples", "also", "tracks")}
         strands = [list(pair) for pair in self.strands]
-        if self.embeddings is None:  # what an arm does not have is no part of its version
-            del kept["embeddings"]
-        return {**kept, **listed, "strands": strands, "training": training}
+        known = {**kept, **listed, "strands": strands, "training": training}
+        # What an arm does not have is no part of its version.
+        return {key: value for key, value in known.items() if key not in ("also", "embeddings") or value}
 
 
 def of_settings(settings: dict) -> Arm:
