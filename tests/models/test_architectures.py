@@ -38,6 +38,23 @@ HELD = {
     "dloopcaller": {"dloopcaller", "mixhic", "blocks"},
     "epi-cnn": {"graphreg", "mixhic", "blocks"},
     "epi-graph": {"graphreg", "mixhic", "blocks"},
+    "corigami": {"corigami", "epiphany", "mixhic", "blocks"},
+    "akita-embedded": {"embedded", "akita", "aligned", "checkpoint", "generator", "trunk", "blocks"},
+    "aligned-embedded": {"embedded", "akita", "aligned", "checkpoint", "generator", "trunk", "blocks"},
+    "epiphany": {"epiphany", "mixhic", "blocks"},
+    "hicfoundation-embedded": {
+        "lau_embedded",
+        "akita",
+        "aligned",
+        "checkpoint",
+        "embedded",
+        "generator",
+        "hicfoundation",
+        "lau",
+        "similarity",
+        "trunk",
+        "blocks",
+    },
 }
 
 
