@@ -52,8 +52,8 @@ LOG_EVERY_S = 30.0
 PROGRESS = "progress.json"
 MOST_ROUNDING = 0.1  # of the standard deviation over bins, that storing may cost without a word
 REMEDY = "make embed (docs/embeddings.md)"
-# Where `make embed` puts transformers, apart from the other packages: a library that Lightning imports loads it where it
-# is found, and every training would start eight seconds later.
+# Where `make embed` puts transformers, apart from the other packages: a library that Lightning imports loads it where
+# it is found, and every training would start eight seconds later.
 LIBRARIES = Path(sys.prefix) / "embed"
 if LIBRARIES.is_dir() and str(LIBRARIES) not in sys.path:
     sys.path.append(str(LIBRARIES))
