@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export TRIFOLD_MIRROR ?= $(wildcard ../shared/mirror)
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: help setup demo test test-browser test-slurm test-crate test-downstream chaos lint bench mouse yeast fly gm12878 simulated clean
+.PHONY: help setup embed demo test test-browser test-slurm test-crate test-downstream chaos lint bench mouse yeast fly gm12878 simulated clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -39,14 +39,15 @@ yeast fly gm12878: setup ## real data: yeast (fly, gm12878 likewise)
 	$(RUN) snakemake --cores $(CORES) --configfile experiments/$@.yaml
 	@echo "The report: $(CURDIR)/results/$@/report/index.html"
 
-# The library that runs language models is no part of the lock: some 20 MB to download.
-$(VENV)/.embed: requirements-embed.txt $(VENV)/.installed
-	$(BIN)/pip install --quiet -r requirements-embed.txt -c constraints.txt
-	$(BIN)/pip install --quiet --no-deps enformer-pytorch==0.8.12 einops==0.8.2
+embed: $(VENV)/embed/.installed ## what runs language models of DNA (docs/embeddings.md); some 20 MB to download
+
+# In a folder of its own: where Lightning finds transformers, every training starts eight seconds later.
+$(VENV)/embed/.installed: requirements-embed.txt $(VENV)/.installed
+	$(BIN)/pip install --quiet --no-deps --upgrade --target $(VENV)/embed -r requirements-embed.txt
 	touch $@
 
 # Whole workflows first: they take longest, and what is short fills the room they leave.
-test: setup $(VENV)/.embed ## the whole suite
+test: setup embed ## the whole suite
 	$(RUN) OMP_NUM_THREADS=1 python -m pytest tests/workflow tests/package tests/models tests/unit \
 		-m "not chaos" -n $(CORES) --dist loadfile --no-loadscope-reorder
 

@@ -6,9 +6,10 @@ import cooler
 import numpy as np
 import pytest
 
+from trifold.data import language_models  # noqa: F401 - which knows where transformers is
 from trifold.data.embeddings import EmbeddingStore
 
-pytest.importorskip("transformers", reason="pip install -r requirements-embed.txt (make test does)")
+pytest.importorskip("transformers", reason="make embed (make test does)")
 
 from tiny_bert import write_bert
 

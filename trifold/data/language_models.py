@@ -24,11 +24,14 @@ import json
 import logging
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -48,7 +51,12 @@ STRETCH_BP = 1 << 18  # what is made between two notes of how far the work is
 LOG_EVERY_S = 30.0
 PROGRESS = "progress.json"
 MOST_ROUNDING = 0.1  # of the standard deviation over bins, that storing may cost without a word
-REMEDY = "pip install -r requirements-embed.txt (docs/embeddings.md)"
+REMEDY = "make embed (docs/embeddings.md)"
+# Where `make embed` puts transformers, apart from the other packages: a library that Lightning imports loads it where
+# it is found, and every training would start eight seconds later.
+LIBRARIES = Path(sys.prefix) / "embed"
+if LIBRARIES.is_dir() and str(LIBRARIES) not in sys.path:
+    sys.path.append(str(LIBRARIES))
 
 
 @dataclass(frozen=True)
@@ -272,11 +280,14 @@ class OfEnformer(LanguageModel):
 
     def __init__(self, settings: Settings, device: torch.device):
         try:
+            # Its module of data sets, which nothing here uses, asks for this library.
+            if "polars" not in sys.modules and find_spec("polars") is None:
+                sys.modules["polars"] = ModuleType("polars")
             from enformer_pytorch import Enformer  # pyright: ignore[reportMissingImports] - only here
         except ImportError as error:
             raise InputError(
                 f"{settings.model}: a model of enformer-pytorch, and the library is missing where embeddings are made; "
-                "install enformer-pytorch as requirements-embed.txt says (docs/embeddings.md)"
+                f"{REMEDY}"
             ) from error
         try:
             network = Enformer.from_pretrained(settings.model, local_files_only=True)

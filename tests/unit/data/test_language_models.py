@@ -3,6 +3,7 @@
 `make test` installs what they need (requirements-embed.txt).
 """
 
+import importlib.util
 import sys
 from types import ModuleType
 
@@ -16,7 +17,7 @@ from trifold.data import language_models
 from trifold.errors import InputError
 from trifold.genome import N_CODE, decode
 
-transformers = pytest.importorskip("transformers", reason="pip install -r requirements-embed.txt (make test does)")
+transformers = pytest.importorskip("transformers", reason="make embed (make test does)")
 
 
 @pytest.fixture
@@ -162,10 +163,8 @@ def test_what_is_no_model_of_dna_is_refused(tmp_path):
 
 def test_enformer_reads_windows_filled_up_with_n(tmp_path, store, genome, monkeypatch):
     """A small one: a state per 8 bp. Its own way through stem, tower and blocks, without the crop."""
-    try:  # its module of data sets, which nothing here uses, asks for it
-        import polars  # noqa: F401
-    except ImportError:
-        monkeypatch.setitem(sys.modules, "polars", ModuleType("polars"))
+    if "polars" not in sys.modules and importlib.util.find_spec("polars") is None:
+        monkeypatch.setitem(sys.modules, "polars", ModuleType("polars"))  # as `OfEnformer` does
     enformer_pytorch = pytest.importorskip("enformer_pytorch", reason="make test installs it")
     torch.manual_seed(0)
     config = enformer_pytorch.EnformerConfig(
