@@ -62,7 +62,17 @@ def get_examples(wildcards):
     arm = arms[wildcards.arm]
     if not plan.task_of(arm).whole_maps:
         return []
-    return [locate_examples(arm.name, arm.dataset, sample, wildcards) for sample in arm.samples]
+    own = [locate_examples(arm.name, arm.dataset, sample, wildcards) for sample in arm.samples]
+    return own + [f"{folder}/artifact.json" for folder in arm.also]
+
+
+def get_drawn_maps(wildcards):
+    """Deep maps whose reads an arm's training draws anew; nothing for other tasks."""
+    arm = arms[wildcards.arm]
+    if not plan.task_of(arm).draws:
+        return []
+    own = [f"<results>/contacts/{sample}/deep/map.cool" for sample in arm.samples]
+    return own + [plan.deep_map_of(folder) for folder in arm.also]
 
 
 def get_pairs(arm, samples, fold):

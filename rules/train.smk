@@ -1,6 +1,7 @@
 rule train:
     input:
         examples=get_examples,
+        maps=get_drawn_maps,
         pairs=lambda wildcards: get_pairs(wildcards.arm, arms[wildcards.arm].samples, wildcards.fold),
         bands=lambda wildcards: get_bands(wildcards.arm, arms[wildcards.arm].samples),
         sequence=lambda wildcards: get_sequence(wildcards.arm),

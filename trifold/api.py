@@ -27,12 +27,15 @@ from trifold.io import hic, kinds
 from trifold.io.cool import chromsizes_of, open_map, split_uri
 from trifold.models import published, stored
 from trifold.models.ready import PublishedFile, Ready, cannot_enhance, of_folder, of_published
-from trifold.tasks import DEFAULT
+from trifold.tasks import DEFAULT, TASKS
 
 MODELS = "results/*/models/*/*/*"  # folders of trained models below the current folder
 RAW = "resources/raw"  # where the workflow puts what it downloads
 INFO_BIN_BP = 10_000  # the bin width `info` reads, or the next wider one
 INFO_PIXELS = 5_000_000  # that `info` reads at most; what of a larger map must be counted is estimated
+# Of a bin, for a map to be enhanced at that width unless another is asked for: a quarter of the thousand that Rao et
+# al. 2014 ask of four bins in five of a map that is looked at as it is.
+LEAST_CONTACTS = 250
 SHOWN_METRICS = ("mae", "mse", "pearson", "spearman", "scc_hicrep")
 FORMATS_OF = {".mcool": ("mcool",), ".hic": ("hic",), ".cool": ()}  # suffix of a result -> what is made beside a .cool
 Source = str | os.PathLike
@@ -131,7 +134,7 @@ def _training_of(arm: dict, folder: Path) -> dict:
         return {"enhances": "reads or predicts no map"}
     if (traits := ARCHITECTURES.get(architecture)) is None:
         raise stored.damaged(folder / "config.yaml", f"architecture {architecture!r} is not known")
-    if task != DEFAULT:
+    if task not in TASKS or not TASKS[task].whole_maps:
         return {"enhances": f"a model of the task {task}, which predicts no whole maps"}
     if "low" not in statistics:
         return {"enhances": "made by an earlier version: train it again"}
@@ -276,7 +279,10 @@ def _same_file(first: Source, second: Source) -> bool:
 
 def _low_bin_bp(map: Source, model: Ready | PublishedFile, resolution: int | None) -> int:
     """The bin width of the maps the model reads. Raises InputError where the map does not have it."""
-    wanted, present = model.low_bin_bp, contacts.resolutions(map)
+    present = contacts.resolutions(map)
+    if isinstance(model, Ready) and model.any_bins:
+        return _any_bin_bp(map, present, resolution)
+    wanted = model.low_bin_bp
     listed = ", ".join(f"{width:,}" for width in present)
     if resolution not in (None, wanted):
         raise InputError(
@@ -293,6 +299,20 @@ def _low_bin_bp(map: Source, model: Ready | PublishedFile, resolution: int | Non
         f"{map}: has bins of {listed} bp, and {model.name} reads {wanted:,} bp, which cannot be made from them; give a "
         "map with narrower bins, or another model"
     )
+
+
+def _any_bin_bp(map: Source, present: list[int], resolution: int | None) -> int:
+    """Bin width, bp, to enhance a map at with a model that serves any: the one asked for, or the narrowest at which a
+    bin has `LEAST_CONTACTS`, or the widest. Raises InputError for one that cannot be made."""
+    if resolution is not None:
+        if not any(resolution % width == 0 for width in present):
+            listed = ", ".join(f"{width:,}" for width in present)
+            raise InputError(f"{map}: has bins of {listed} bp, none of which make {resolution:,}; ask for a multiple")
+        return resolution
+    for bin_bp in present:
+        if summary.summarise(map, bin_bp, INFO_PIXELS)["contacts_per_bin"] >= LEAST_CONTACTS:
+            return bin_bp
+    return present[-1]
 
 
 def _check_fasta(model: Ready | PublishedFile, fasta: Source | None) -> None:

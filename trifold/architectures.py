@@ -36,7 +36,7 @@ class Traits:
     network, module     name of its class, and of the module that holds it
     inputs              of "sequence", "map", "tracks", "embeddings" (vectors of bins from a language model), "bias",
                         "total" (contacts of the whole low map)
-    target              "oe", "observed" or "counts"; of a pair "label", "map" or "cage"
+    target              "oe", "observed", "counts" or "rates"; of a pair "label", "map" or "cage"
     fitter              "gradient"; "closed form", from the training samples at once; "none"; "program", of others
     predicts            False: a network of a loss, trained but never scored
     tasks               task (`trifold.tasks`) -> fields that differ in it
@@ -57,6 +57,7 @@ class Traits:
     when                option -> value -> fields that differ with it
     inherits            options that are those of the arm it starts from, where they are not given
     window_bins         side of its windows, bins, where it is not the experiment's
+    any_bins            a trained model serves maps of any bin width
     training            protocol -> settings of its training, in place of the experiment's
     folder, command, requirements, complete   of a program of others: its folder in the repository, how it is called
                         (`trifold.programs`), the file of its folder that says what it needs, and whether that file
@@ -86,6 +87,7 @@ class Traits:
     when: dict[str, dict[str, dict]] = field(default_factory=dict)
     inherits: tuple[str, ...] = ()
     window_bins: int | None = None
+    any_bins: bool = False
     training: dict[str, dict] = field(default_factory=dict)
     folder: str = ""
     command: str = ""

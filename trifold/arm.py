@@ -15,6 +15,7 @@ class Arm:
     architecture, task, protocol, options   the network; what it is taught; as published or corrected
     degradation                low map it reads; of whole maps
     samples, test_samples      samples it is trained on, and scored on
+    also                       data sets of other experiments that it is trained on too
     tracks                     names of the tracks it reads, in order
     backbones, loss_networks   role -> arm
     pretrained                 arm whose weights it starts from; pretrained_parts: what of them
@@ -42,6 +43,7 @@ class Arm:
     degradation: str
     samples: tuple[str, ...]
     test_samples: tuple[str, ...]
+    also: tuple[str, ...]
     tracks: tuple[str, ...]
     backbones: dict[str, str]
     loss_networks: dict[str, str]
@@ -68,11 +70,11 @@ class Arm:
         """What a result of it depends on, as plain settings: neither where it is trained, nor what it is scored on."""
         kept = {key: value for key, value in asdict(self).items() if key not in _NOT_THE_MODEL}
         training = {key: value for key, value in self.training.items() if key not in WHERE}
-        listed = {name: list(kept[name]) for name in ("samples", "tracks")}
+        listed = {name: list(kept[name]) for name in ("samples", "also", "tracks")}
         strands = [list(pair) for pair in self.strands]
-        if self.embeddings is None:  # what an arm does not have is no part of its version
-            del kept["embeddings"]
-        return {**kept, **listed, "strands": strands, "training": training}
+        known = {**kept, **listed, "strands": strands, "training": training}
+        # What an arm does not have is no part of its version.
+        return {key: value for key, value in known.items() if key not in ("also", "embeddings") or value}
 
 
 def of_settings(settings: dict) -> Arm:

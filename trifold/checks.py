@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from trifold import loss_terms, plan
-from trifold.architectures import check_window, crop_of
+from trifold.architectures import ARCHITECTURES, check_window, crop_of
 from trifold.arm import Arm
 from trifold.config import CEILINGS
 from trifold.errors import InputError
@@ -36,6 +36,7 @@ def check(config: dict, arms: dict[str, Arm]) -> None:
     _check_pairs(config, arms)
     _check_windows(config, arms)
     _check_stride(config, arms)
+    _check_draws(config, arms)
     _check_losses(arms)
     _check_comparison(config, arms)
     _check_structure(config, arms)
@@ -192,6 +193,17 @@ def _check_stride(config: dict, arms: dict[str, Arm]) -> None:
             )
 
 
+def _check_draws(config: dict, arms: dict[str, Arm]) -> None:
+    """A network that draws the reads of its low maps enhances a map at the bins that the map has."""
+    for name, arm in arms.items():
+        if plan.task_of(arm).draws and config["degradations"][arm.degradation]["coarsen"] > 1:
+            raise InputError(
+                f"config: arms/{name}/degradation: {arm.degradation!r} has wider bins than the deep map, and "
+                f"{arm.architecture!r} enhances a map at the bins it has; name a degradation that is thinned alone "
+                "(coarsen: 1)"
+            )
+
+
 def _check_structure(config: dict, arms: dict[str, Arm]) -> None:
     samples, bin_bp = config["structure"]["samples"], config["geometry"]["bin_bp"]
     for name in samples:
@@ -327,8 +339,15 @@ def _check_comparison(config: dict, arms: dict[str, Arm]) -> None:
 
 
 def check_weights(config: dict, published) -> None:
-    """Raise InputError for an arm whose weights are neither a published file nor the folder of a model."""
+    """Raise InputError for an arm whose weights are neither a published file nor the folder of a model, and for data
+    sets of other experiments that are not there."""
     for name, arm in config["arms"].items():
+        for folder in arm.get("also", ()):
+            if not (record := Path(folder, "artifact.json")).is_file():
+                raise InputError(
+                    f"config: arms/{name}/also: {record} is not there; run that experiment first (its target data), or "
+                    "leave the data set out"
+                )
         if (weights := arm.get("weights")) is None or weights in published:
             continue
         if Path(weights).name in published or Path(weights).is_file() or weights.startswith("weights_"):
@@ -348,7 +367,9 @@ def check_weights(config: dict, published) -> None:
 def _check_model_bins(name: str, folder: Path, bin_bp: int) -> None:
     """Raise InputError for the folder of a model of other bins than those of the experiment."""
     try:
-        of_model = yaml.safe_load((folder / "config.yaml").read_text())["arm"]["geometry"]["bin_bp"]
+        arm = yaml.safe_load((folder / "config.yaml").read_text())["arm"]
+        traits = ARCHITECTURES.get(arm.get("architecture"))
+        of_model = bin_bp if traits is not None and traits.any_bins else arm["geometry"]["bin_bp"]
     except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError):
         return  # a damaged folder is refused by the job that reads it
     if of_model != bin_bp:

@@ -36,6 +36,7 @@ from trifold.data.balance import BALANCE
 from trifold.data.embeddings import EmbeddingStore, check_same
 from trifold.data.examples import log_bias
 from trifold.data.normalise import CountsScale, Log10Scale, ObservedScale, contacts, low_factor, observed, upsample
+from trifold.data.rates import RateScale, expected_counts, expected_of
 from trifold.data.sequence import SequenceStore, bins_with_n
 from trifold.data.tracks import TrackStore, check_chromosomes, read_tracks
 from trifold.device import device_of
@@ -51,8 +52,10 @@ T = TypeVar("T")
 
 ABSENT = "pixels beyond max_distance_bins and between chromosomes are not predicted: missing, not zero"
 DEPTH_FACTOR = 2.0  # a map this many times deeper or shallower than a model's training maps is warned about
+DOUBT = "sd"  # column of pixels: standard deviation of ln O/E
+Block = tuple[int, np.ndarray, np.ndarray | None]
 BLOCK_PIXELS = 1_000_000  # of the rows of a band that are written at once
-Scale = ObservedScale | Log10Scale | CountsScale
+Scale = ObservedScale | Log10Scale | CountsScale | RateScale
 
 
 # ---------------------------------------------------------------- tiles and bands
@@ -159,6 +162,11 @@ class Sources:
         """Contacts of the whole low map, and the length they lie on, as in the examples."""
         return summary.whole(_needed(self.low_map, "map"), self.geometry.window_bp // 2)
 
+    @cached_property
+    def expected(self) -> np.ndarray:
+        """Mean of the balanced low map at every distance of a window."""
+        return expected_of(_needed(self.low_map, "map"), self.geometry.window_bins)
+
 
 class ChromosomeInputs:
     """Batches of the windows of one chromosome, and the bins on which the model has nothing to read.
@@ -173,7 +181,8 @@ class ChromosomeInputs:
         self.missing = np.zeros(n_bins(length_bp, bin_bp), dtype=bool)
         if "map" in inputs:
             recipe = sources.recipes.observed
-            self._low_bins = window_bins // k if target == "counts" else recipe.low_bins(window_bins, k)
+            pixels = target in ("counts", "rates")
+            self._low_bins = window_bins // k if pixels else recipe.low_bins(window_bins, k)
             self._band = Band.read(_needed(sources.low_map, "map"), chrom, self._low_bins)
             self._check_low_map(length_bp)
             self.missing |= np.repeat(np.isnan(self._band.weight), k)[: len(self.missing)]
@@ -206,6 +215,8 @@ class ChromosomeInputs:
             return contacts(balanced, counts, recipe, facts.get("low_per_balanced"), k), CountsScale.of(
                 weights, recipe, facts, k
             )
+        if self._target == "rates":
+            return np.where(np.isfinite(balanced), counts, 0.0), RateScale(sources.expected)
         facts = {"low": {}, **sources.statistics, "coarsen": k}
         recipe = sources.recipes.observed
         return observed(balanced, counts, recipe, sources.statistics.get("observed"), low_factor(recipe, facts))
@@ -228,6 +239,9 @@ class ChromosomeInputs:
             coarse, scale = self._maps(starts)
             batch["map_coarse"] = coarse[:, None]
             batch["map"] = upsample(coarse, window_bins // coarse.shape[-1])[:, None]
+            if self._target == "rates":
+                expected = expected_counts(self._weights(starts, self._band.weight), sources.expected)
+                batch["map_expected"] = expected[:, None]
         if "total" in self._inputs:
             of_map = sources.whole["cis_contacts"], sources.whole["cis_bp"]
             batch["total"], batch["total_bp"] = (np.full(len(starts), value, dtype=np.float32) for value in of_map)
@@ -290,11 +304,12 @@ class Predictor:
 
     def chromosome(
         self, inputs: ChromosomeInputs, progress: Callable[[int], None] = lambda tiles: None
-    ) -> tuple[np.ndarray, Iterator[tuple[int, np.ndarray]]]:
+    ) -> tuple[np.ndarray, Iterator[Block]]:
         """Which bins of a chromosome are missing (chrom_bins,), and its band on the balanced scale in blocks of rows.
 
-        A block is its first bin and (bins, max_distance_bins + 1). Windows are read and tiles blended by threads while
-        the network works; the results are those of one after the other.
+        A block is its first bin, (bins, max_distance_bins + 1), and of the same shape how sure that is, or None.
+        Windows are read and tiles blended by threads while the network works; the results are those of one after the
+        other.
         progress is called with the number of tiles passed over, then after every batch with its number of tiles.
         """
         crop, window_bins, chrom_bins = self._model.crop_bins, self._sources.geometry.window_bins, len(inputs.missing)
@@ -310,36 +325,43 @@ class Predictor:
 
     def _blended(
         self, inputs: ChromosomeInputs, batches: list[np.ndarray], progress: Callable[[int], None]
-    ) -> Iterator[tuple[int, np.ndarray]]:
+    ) -> Iterator[Block]:
         """Blocks of rows, each as soon as no later tile reaches it."""
         crop, chrom_bins, done = self._model.crop_bins, len(inputs.missing), 0
-        band = BandMean(chrom_bins, self.max_distance_bins + 1, self._size)
+        band, doubt = BandMean(chrom_bins, self.max_distance_bins + 1, self._size), None
         ends = [*(starts[0] + crop for starts in batches[1:]), chrom_bins]
-        for starts, end, (output, scale) in zip(batches, ends, ahead(self._outputs(inputs, batches))):
+        for starts, end, (output, sd, scale) in zip(batches, ends, ahead(self._outputs(inputs, batches))):
             for start, tile in zip(starts, self._balanced((output + output.swapaxes(1, 2)) / 2, scale)):
                 band.add(start + crop, tile)
+            if sd is not None:
+                doubt = doubt or BandMean(chrom_bins, self.max_distance_bins + 1, self._size)
+                for start, tile in zip(starts, sd):
+                    doubt.add(start + crop, tile)
             progress(len(starts))
             if (end - done) * (self.max_distance_bins + 1) >= BLOCK_PIXELS or end == chrom_bins:
-                yield done, band.mean(done, end)
+                yield done, band.mean(done, end), doubt.mean(done, end) if doubt else None
                 done = end
 
     def _outputs(
         self, inputs: ChromosomeInputs, batches: list[np.ndarray]
-    ) -> Iterator[tuple[np.ndarray, Scale | None]]:
-        """(n, size, size) float64 as the network has it, batch after batch, and the scale of the maps it read."""
+    ) -> Iterator[tuple[np.ndarray, np.ndarray | None, Scale | None]]:
+        """(n, size, size) float64 as the network has it, batch after batch, how sure that is, and the scale of the maps
+        it read."""
         torch.set_num_threads(self._threads)  # OpenMP keeps the number for every thread
         for batch, scale in ahead(map(inputs.batch, batches)):
             with torch.inference_mode():
                 batch = {key: tensor.to(self._device) for key, tensor in batch.items()}
                 with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
-                    output = self._model.decode(self._model(batch))[:, 0].double().cpu().numpy()
+                    output, doubt = self._model.with_doubt(batch)
+                    output = self._model.decode(output)[:, 0].double().cpu().numpy()
             if not np.isfinite(output).all():
                 raise InputError(f"{inputs.chrom}: the model predicts values that are not numbers; train it again")
-            yield output, scale
+            yield output, None if doubt is None else doubt[:, 0].double().cpu().numpy(), scale
 
 
-def _pixels(band: np.ndarray, first: int, missing: np.ndarray, first_bin: int) -> Pixels:
-    """Sorted pixels of the rows of a band from bin `first` of its chromosome on, those of missing bins left out.
+def _pixels(band: np.ndarray, doubt: np.ndarray | None, first: int, missing: np.ndarray, first_bin: int) -> Pixels:
+    """Sorted pixels of the rows of a band from bin `first` of its chromosome on, those of missing bins left out; with
+    the column `DOUBT` where it is known.
 
     missing: of the chromosome, (chrom_bins,); first_bin: where the chromosome starts in the map.
     """
@@ -347,7 +369,8 @@ def _pixels(band: np.ndarray, first: int, missing: np.ndarray, first_bin: int) -
     present = ~missing[first + i + d]
     i, d = i[present], d[present]
     bin1 = first_bin + first + i
-    return {"bin1_id": bin1, "bin2_id": bin1 + d, "count": band[i, d]}
+    said = {} if doubt is None else {DOUBT: doubt[i, d].astype(np.float32)}
+    return {"bin1_id": bin1, "bin2_id": bin1 + d, "count": band[i, d], **said}
 
 
 def predict(
@@ -405,8 +428,8 @@ def predict(
             log.info("predicting %s", chrom)
             missing, blocks = predictor.chromosome(inputs, lambda tiles: progress(tiles, total))
             weight[first_bin[chrom] : first_bin[chrom] + len(missing)] = np.where(missing, np.nan, 1.0)
-            for first, band in blocks:
-                yield _pixels(band, first, missing, first_bin[chrom])
+            for first, band, doubt in blocks:
+                yield _pixels(band, doubt, first, missing, first_bin[chrom])
 
     known = {"max_distance_bins": predictor.max_distance_bins, "scale": "balanced", "absent": ABSENT}
     metadata = {"trifold": {**(metadata or {}), **known}}
@@ -440,8 +463,11 @@ def enhance(
     facts = dict(ready.facts)
     if low_map is not None and ready.contacts_per_bin and "map" in ready.network.inputs:
         contacts_per_bin = summary.read(Path(low_map))["contacts_per_bin"]
-        facts |= {"contacts_per_bin": contacts_per_bin, "trained_contacts_per_bin": ready.contacts_per_bin}
-        if advice := depth_advice(contacts_per_bin, ready.contacts_per_bin, ready.low_bin_bp):
+        trained = ready.contacts_per_bin
+        if ready.depths:  # the nearest of those it was trained on
+            trained = min(max(contacts_per_bin, ready.depths[0]), ready.depths[1])
+        facts |= {"contacts_per_bin": contacts_per_bin, "trained_contacts_per_bin": trained}
+        if advice := depth_advice(contacts_per_bin, trained, ready.low_bin_bp):
             log.warning("%s: %s", called or low_map, advice)
     predict(
         ready.network,

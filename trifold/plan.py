@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import NamedTuple
 
 from trifold import loss_terms
@@ -301,6 +302,7 @@ def _resolve(config: dict, name: str, resolved: dict[str, Arm], above: tuple[str
         degradation=given.get("degradation", next(iter(config["degradations"]))),
         samples=tuple(samples),
         test_samples=tuple(given.get("test_samples", config["evaluate"]["samples"] if of_task.whole_maps else samples)),
+        also=tuple(given.get("also", ())),
         tracks=tuple(tracks),
         backbones=given.get("backbones", {}),
         loss_networks=given.get("loss_networks", {}),
@@ -412,6 +414,8 @@ def _refuse_idle(given: dict, traits: Traits, task: Task, place: str) -> None:
         raise InputError(f"{place}/pretrained_parts: it starts from no other arm; name one under `pretrained`")
     if task.whole_maps and (idle := [name for name in (*_OF_PAIRS, "scores") if name in given]):
         raise InputError(f"{place}/{idle[0]}: for tasks on windows about pairs of bins; leave the setting out")
+    if not task.draws and "also" in given:
+        raise InputError(f"{place}/also: the task {task.name!r} learns from this experiment's samples; leave it out")
     of_maps = ("degradation", "maps", "loss_networks", "track_bp")
     if not task.whole_maps and (idle := [name for name in of_maps if name in given]):
         raise InputError(f"{place}/{idle[0]}: the task {task.name!r} has no use for it; leave the setting out")
@@ -532,6 +536,18 @@ def drawn(config: dict, sample: str, degradation: str, seed: int) -> str:
     """
     once = not _is_thinned(config, degradation) or degradation in config["samples"][sample].get("low", {})
     return degradation if once or seed in (0, config["seeds"][0]) else f"{degradation}{DRAW}{seed}"
+
+
+def deep_map_of(dataset: str) -> str:
+    """The deep map that a dataset directory, <results>/examples/<dataset>/<low map>/<sample>/<fold>, was made from.
+    Raises InputError for a path that is none."""
+    parts = Path(dataset).parts
+    if len(parts) < 5 or parts[-5] != "examples":
+        raise InputError(
+            f"config: arms/*/also: {dataset}: a dataset directory of another experiment, "
+            "results/<experiment>/examples/corrected/<low map>/<sample>/fold-<fold>"
+        )
+    return str(Path(*parts[:-5], "contacts", parts[-2], "deep", "map.cool"))
 
 
 def degradation_of(config: dict, name: str) -> dict:

@@ -26,6 +26,7 @@ def main(inputs, outputs, params, threads) -> None:
         model = ready.of_folder(Path(inputs.model[0]).parent, params.name)
     else:
         model = ready.of_arm(params.arm, params.name, Path(inputs.examples[0]).parent)
+    model = model.for_map(inputs.low[0]) if inputs.low else model
     model.check_bins(params.geometry["bin_bp"])
     settings = params.predict
     with provenance.artifact(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def main(inputs, outputs, params, wildcards, threads) -> None:
     folder, seed, arm = Path(outputs[0]).parent, int(wildcards.seed), params.arm
-    data = {name: inputs[name] for name in ("examples", "pairs", "bands", "tracks", "sequence", "embeddings")}
+    data = {name: inputs[name] for name in ("examples", "maps", "pairs", "bands", "tracks", "sequence", "embeddings")}
     models = [*inputs.backbones, *inputs.loss_networks, *inputs.pretrained]
     with provenance.artifact(
         folder,

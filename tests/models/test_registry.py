@@ -18,6 +18,7 @@ from trifold.models.hicfoundation import MaskedAutoencoder
 from trifold.models.ready import CORRECTED
 from trifold.tasks import TASKS
 from trifold.training.batch_norm import Layer, following
+from trifold.training.rates import rates_loss
 from trifold.training.regression import pixel_loss
 
 GEOMETRY = Geometry(bin_bp=32, window_bins=24, stride_bins={}, max_bad_bins=0.25, max_n_bins=0)
@@ -26,7 +27,8 @@ ODD = Geometry(bin_bp=40, window_bins=24, stride_bins={}, max_bad_bins=0.25, max
 COUNTS = {"ratio": 15.0, "low_max": 6.0, "deep_max": 90.0, "low_q999": 5.0, "deep_q999": 80.0}
 COUNTS |= {"low_per_balanced": 40.0, "deep_per_balanced": 600.0}
 STATISTICS = {"oe": {"mean": -0.1, "sd": 0.4}, "counts": COUNTS, "coarsen": 2, "low_bias": {"mean_log_weight": -1.0}}
-STATISTICS |= {"recipes": asdict(CORRECTED), "low": {"factor": 2.0}, "embeddings": {"channels": 12}}
+STATISTICS |= {"recipes": asdict(CORRECTED), "low": {"factor": 2.0}, "tracks": ["atac"]}
+STATISTICS |= {"embeddings": {"channels": 12}}
 # Of windows about pairs: two tracks at a quarter of a bin.
 PAIR_STATISTICS = {"tracks": ["atac", "dnase"], "track_bp": GEOMETRY.bin_bp // 4, "n_diagonals": 64, "loops": 3}
 PAIR_STATISTICS |= {"log_tracks": True}
@@ -55,6 +57,7 @@ OPTIONS = {
     "hicfoundation-embedded": VIT,
     "hicfoundation-mae": VIT,
     "mixhic": {"embed_dim": 8, "heads": 2, "depth": 1},
+    "trifold": {"channels": 8, "residual_blocks": 2, "track_channels": 4},
     "epcot": {"channels": [4, 4, 8], "hidden_dim": 12, "heads": 2, "layers": 1, "pool_bins": 2}
     | {"embed_dim": 12, "trunk_heads": 2},
     "epcot/window": {"pixel_channels": 4, "tower_blocks": 2},
@@ -132,6 +135,11 @@ def make_batch(geometry: Geometry, windows: int = 2, coarsen: int = 2) -> dict[s
         "counts": (90 * symmetric(w)).round(),
         "total": torch.full((windows,), 5e7),
         "total_bp": torch.full((windows,), 1e8),
+        "map_expected": 0.2 + symmetric(w),
+        "rates": (20 * symmetric(w)).round(),
+        "rates_expected": 10 * symmetric(w),
+        "tracks": torch.rand(windows, 1, w, generator=generator),
+        "tracks_valid": torch.ones(windows, 1, w, dtype=torch.bool),
         "embeddings": torch.randn(windows, STATISTICS["embeddings"]["channels"], w, generator=generator),
         "embeddings_valid": torch.arange(w).expand(windows, -1) != 3,
     }
@@ -167,6 +175,8 @@ def loss_of(model, batch, task: str = "maps") -> torch.Tensor:
         return model.total(model(batch), model.warmup_epochs)  # of all of them
     if not TASKS[task].whole_maps:
         return model.loss_and_prediction(batch)[0]
+    if task == "rates":
+        return rates_loss(*model.rates(batch), batch)[0]
     if isinstance(model, MaskedAutoencoder):  # more than the map it predicts
         return model.loss(batch[model.target])
     target = crop(model.encode(batch[model.target]), model.crop_bins)
@@ -174,7 +184,8 @@ def loss_of(model, batch, task: str = "maps") -> torch.Tensor:
 
 
 # Entries of a batch that come with another.
-READ_WITH = {"map_coarse": "map", "total_bp": "total", "low_valid": "bias", "expected": "map"}
+READ_WITH = {"map_coarse": "map", "map_expected": "map", "expected": "map"}
+READ_WITH |= {"total_bp": "total", "low_valid": "bias", "tracks_valid": "tracks"}
 READ_WITH |= {"embeddings_valid": "embeddings"}
 
 
@@ -195,11 +206,17 @@ def test_shape_and_symmetry(name, task, protocol, geometry):
         assert set(y) == set(model.terms) and all(term.shape == () and term.isfinite() for term in y.values())
         return
     side, w = geometry.window_bins - 2 * model.crop_bins, geometry.window_bins
-    shapes = {"maps": (2, 1, side, side), "loop": (4, 1), "window": (4, 1, w, w), "cage": (4, 2 * w)}
+    shapes = {
+        "maps": (2, 1, side, side),
+        "rates": (2, 1, w, w),
+        "loop": (4, 1),
+        "window": (4, 1, w, w),
+        "cage": (4, 2 * w),
+    }
     assert y.shape == shapes[task]
     assert y.dtype == torch.float32
     assert y.isfinite().all()
-    if task == "maps" and (name, protocol) not in ASYMMETRIC:
+    if TASKS[task].whole_maps and (name, protocol) not in ASYMMETRIC:
         torch.testing.assert_close(y, y.mT, atol=1e-5, rtol=0)
 
 

@@ -529,6 +529,30 @@ def test_y3_the_names_of_ceilings_are_taken(config):
     refused(config, "config: arms/replicate: a row of the tables that is no arm has this name; rename the arm")
 
 
+def test_a_model_of_rates_is_not_for_wider_bins(config):
+    config["arms"]["own"] = {"architecture": "trifold"}
+    refused(config, "config: arms/own/degradation: 'low' has wider bins than the deep map")
+    config["degradations"]["low"]["coarsen"] = 1
+    checks.check(config, plan.resolve(config))
+
+
+def test_data_sets_of_other_experiments_must_be_there(config, tmp_path):
+    config["degradations"]["low"]["coarsen"] = 1
+    folder = tmp_path / "results/fly/examples/corrected/low/S2/fold-a"
+    config["arms"]["own"] = {"architecture": "trifold", "also": [str(folder)]}
+    assert plan.deep_map_of(str(folder)) == str(tmp_path / "results/fly/contacts/S2/deep/map.cool")
+    with pytest.raises(InputError, match=r"arms/own/also: .*fold-a/artifact\.json is not there; run that experiment"):
+        checks.check_weights(config, {})
+    folder.mkdir(parents=True)
+    (folder / "artifact.json").write_text("{}")
+    checks.check_weights(config, {})
+    with pytest.raises(InputError, match="a dataset directory of another experiment"):
+        plan.deep_map_of("fly/S2")
+    config["arms"]["image"]["also"] = [str(folder)]
+    with pytest.raises(InputError, match="arms/image/also: the task 'maps' learns from this experiment's samples"):
+        plan.resolve(config)
+
+
 def test_y2_a_map_that_is_not_thinned_says_that_it_shares_its_reads(config):
     config["degradations"]["low"]["thin"] = 1
     refused(config, "config: degradations/low/thin: 1 leaves every read")

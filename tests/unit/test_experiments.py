@@ -63,10 +63,10 @@ def completed(layers: tuple[str, ...]) -> dict:
 def described(config: dict) -> dict:
     """What an experiment plans, by name: arms, runs, scores and what it sets."""
     arms = plan.resolve(config)
-    # Vectors that an arm does not read are no part of it (`Arm.model`).
+    # Vectors and data sets that an arm does not read are no part of it (`Arm.model`).
     of_arm = {name: {key: getattr(arm, key) for key in ARM} for name, arm in arms.items()}
     found = {
-        f"arms/{name}": {key: value for key, value in own.items() if key != "embeddings" or value is not None}
+        f"arms/{name}": {key: value for key, value in own.items() if key not in ("also", "embeddings") or value}
         for name, own in of_arm.items()
     }
     found |= {f"embeddings/{name}": own for name, own in config["embeddings"].items()}

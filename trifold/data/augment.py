@@ -22,7 +22,7 @@ from trifold.genome import N_CODE, reverse_complement
 
 # What lies along the bins of a window: the last axis (tracks, mask) or the last two (maps).
 _ONE_AXIS = ("tracks", "tracks_valid", "embeddings", "embeddings_valid", "bias", "low_valid", "valid")
-_TWO_AXES = ("map", "map_coarse", "observed", "oe", "counts")
+_TWO_AXES = ("map", "map_coarse", "map_expected", "observed", "oe", "counts", "rates", "rates_expected")
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ class Given:
 
     samples     their names
     examples    dataset directories (`data.examples`), of tasks on whole maps
+    maps        deep maps (map.cool), of tasks that draw reads from them
     pairs       windows about pairs (`data.promoters`) and bands (`data.bands`) they are cut from, of tasks on those
     tracks      of every sample, the tracks in the order of the arm
     sequence    of the genome; None where it is not read
@@ -37,6 +38,7 @@ class Given:
     tracks: tuple[tuple[Path, ...], ...] = ()
     sequence: Path | None = None
     embeddings: Path | None = None
+    maps: tuple[Path, ...] = ()
 
     @classmethod
     def of_files(
@@ -49,6 +51,7 @@ class Given:
         tracks: Sequence[str] = (),
         sequence: Sequence[str] = (),
         embeddings: Sequence[str] = (),
+        maps: Sequence[str] = (),
     ) -> "Given":
         """From a file of every folder; of tracks, each sample's one after the other."""
 
@@ -65,11 +68,14 @@ class Given:
             tuple(by_sample),
             Path(sequence[0]).parent if sequence else None,
             Path(embeddings[0]).parent if embeddings else None,
+            tuple(map(Path, maps)),
         )
 
     def as_settings(self) -> dict:
         """As JSON holds it, for a process of its own."""
-        of_samples = {name: list(map(str, getattr(self, name))) for name in ("samples", "examples", "pairs", "bands")}
+        of_samples = {
+            name: list(map(str, getattr(self, name))) for name in ("samples", "examples", "maps", "pairs", "bands")
+        }
         tracks = [[str(path) for path in paths] for paths in self.tracks]
         of_genome = {name: str(path) if (path := getattr(self, name)) else None for name in ("sequence", "embeddings")}
         return {**of_samples, "tracks": tracks, **of_genome}
@@ -77,7 +83,7 @@ class Given:
     @classmethod
     def of_settings(cls, settings: dict) -> "Given":
         """The opposite of `as_settings`."""
-        folders = {name: tuple(map(Path, settings[name])) for name in ("examples", "pairs", "bands")}
+        folders = {name: tuple(map(Path, settings[name])) for name in ("examples", "maps", "pairs", "bands")}
         tracks = tuple(tuple(map(Path, paths)) for paths in settings["tracks"])
         sequence, embeddings = (Path(path) if (path := settings[name]) else None for name in ("sequence", "embeddings"))
         return cls(tuple(settings["samples"]), **folders, tracks=tracks, sequence=sequence, embeddings=embeddings)

@@ -461,12 +461,14 @@ def write_cool(
     ordered       chunks follow one another sorted and without duplicates; otherwise they are merged on disk, duplicates
                   summed. Inside a chunk both are required
     largest       no whole count is above it: int64 where int32 could not hold that
+    Columns beside `COLUMNS` that the first chunk has are stored as float32.
     Counts are stored as float64 or as whole numbers, as the first chunk has them. Equal maps are equal bytes. Raises
     OverflowError for a count that its type cannot hold.
     """
     bins = cooler.util.binnify(pd.Series(chromsizes), int(bin_bp))
     chunks = iter(chunks)
     first = next(chunks, {name: np.zeros(0, dtype=np.int64) for name in COLUMNS})
+    others = [name for name in first if name not in COLUMNS]
     floating = np.issubdtype(np.asarray(first["count"]).dtype, np.floating)
     kind = np.dtype(np.float64 if floating else np.int32 if largest <= INT32_MAX else np.int64)
     limit = INT32_MAX if largest <= INT32_MAX else int(np.iinfo(np.int64).max)
@@ -477,10 +479,17 @@ def write_cool(
             # HDF5 would cut what does not fit, without a word.
             if not floating and len(counts) and counts.max() > limit:
                 raise OverflowError(f"{path}: a count of {counts.max()} does not fit into {kind}")
-            yield pd.DataFrame(chunk, columns=list(COLUMNS))
+            yield pd.DataFrame(chunk, columns=[*COLUMNS, *others])
 
     cooler.create_cooler(
-        str(path), bins, tables(), dtypes={"count": kind}, metadata=metadata, assembly=assembly, ordered=ordered
+        str(path),
+        bins,
+        tables(),
+        columns=["count", *others],
+        dtypes={"count": kind, **dict.fromkeys(others, np.dtype(np.float32))},
+        metadata=metadata,
+        assembly=assembly,
+        ordered=ordered,
     )
     if weight is not None:
         write_weight(path, weight, weight_facts)

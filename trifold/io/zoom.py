@@ -11,7 +11,7 @@ from pathlib import Path
 import cooler
 import numpy as np
 
-from trifold.io.cool import bin_width, predicted_weight, row_sums, undate, weight_facts, write_weight
+from trifold.io.cool import bin_width, opened, predicted_weight, row_sums, undate, weight_facts, write_weight
 
 # Zoom levels are added until the longest chromosome has fewer bins: the tile of a genome browser.
 OVERVIEW_BINS = 256
@@ -34,9 +34,17 @@ def _row_sum(near: np.ndarray, level: np.ndarray, number: np.ndarray, zoom: int)
     return max(float((far + level[present]).mean()), LEAST_SHARE * zoom)
 
 
+def _copy_columns(base: cooler.Cooler, uri: str) -> None:
+    """What the pixels of a map have beside the columns of every cooler, into the same map of another file."""
+    with opened(base) as source, opened(cooler.Cooler(uri), "r+") as target:
+        for name in set(source["pixels"]) - set(target["pixels"]):
+            source.copy(f"pixels/{name}", target["pixels"])
+
+
 def write_zoom_levels(cool: Path, mcool: Path, metadata: dict | None = None, assembly: str | None = None) -> None:
     """Zoom levels x 2 of a map on the balanced scale until its longest chromosome has fewer than OVERVIEW_BINS bins.
 
+    Columns of pixels beside the count stand in the narrowest level alone: they do not add.
     The map's `weight` is 1, or NaN where nothing is predicted, and has the attributes `predicted_weight`.
     A pixel at the edge of the predicted band is the sum of those of its children that were predicted.
     """
@@ -54,6 +62,7 @@ def write_zoom_levels(cool: Path, mcool: Path, metadata: dict | None = None, ass
         metadata=metadata,
         assembly=assembly,
     )
+    _copy_columns(base, f"{mcool}::resolutions/{bin_width(base)}")
     ignore_diags = int(weight_facts(base)["ignore_diags"])
     known = np.concatenate(predicted).astype(float)
     near = np.split(row_sums(base, known, ignore_diags), np.cumsum([len(p) for p in predicted])[:-1])

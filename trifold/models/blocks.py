@@ -68,6 +68,15 @@ class Architecture(nn.Module):
         """A network of the architecture; one whose options choose among several classes overrides it."""
         return cls(geometry, **settings)
 
+    def with_doubt(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """What `forward` gives, and how sure that is: the standard deviation of its logarithm, of the same shape; None
+        of a network that does not say."""
+        return self(batch), None
+
+    def rates(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Of a network of rates: ln O/E, and ln of the variance of the rate over its square, of one shape."""
+        raise NotImplementedError
+
     def encode(self, target: Tensor) -> Tensor:
         return target
 
@@ -125,6 +134,8 @@ class Architecture(nn.Module):
         return output
 
 
+# Of a rate's variance over its square: what lies beyond is as good as the ends.
+LEAST_DISPERSION, LARGEST_DISPERSION = 1e-4, 20.0
 A = TypeVar("A", bound=type[Architecture])
 Maps = TypeVar("Maps", Tensor, np.ndarray)
 

@@ -16,7 +16,7 @@ from trifold.config import CountsRecipe, Geometry, ObservedRecipe, OERecipe, Rec
 from trifold.data import examples
 from trifold.errors import InputError
 from trifold.genome import n_bins
-from trifold.io.cool import chromsizes_of
+from trifold.io.cool import bin_width, chromsizes_of, open_map
 from trifold.models import published, stored
 from trifold.models.blocks import Architecture
 
@@ -36,6 +36,7 @@ class Ready:
     """A network in eval mode, and how what it reads is prepared.
 
     contacts_per_bin  of the low maps it was trained on (`data.summary`); None where it was not trained
+    depths            the same of the shallowest and of the deepest, where it was trained on several
     facts             what a file it writes says of it: arm, architecture, version, what was assumed
     track_bp          bin of the tracks it reads, bp; None: that of the map
     """
@@ -48,6 +49,7 @@ class Ready:
     contacts_per_bin: float | None = None
     facts: dict = field(default_factory=dict)
     track_bp: int | None = None
+    depths: tuple[float, float] | None = None
 
     @property
     def low_bin_bp(self) -> int:
@@ -64,9 +66,18 @@ class Ready:
         """Of "map", "sequence", "tracks", "embeddings", "bias"."""
         return self.network.inputs
 
+    @property
+    def any_bins(self) -> bool:
+        """Whether it serves maps of any bin width."""
+        return ARCHITECTURES[self.facts["architecture"]].any_bins
+
     def for_map(self, low_map: str | os.PathLike) -> "Ready":
-        """Itself: it knows its scales."""
-        return self
+        """Itself: it knows its scales; one that serves any bins takes those of the map."""
+        return self.at(bin_width(open_map(low_map))) if self.any_bins else self
+
+    def at(self, bin_bp: int) -> "Ready":
+        """Itself, for maps of a bin width."""
+        return replace(self, geometry=replace(self.geometry, bin_bp=bin_bp))
 
     def check_bins(self, bin_bp: int) -> None:
         """Raises InputError where deep maps of an experiment have other bins than those the model predicts."""
@@ -94,7 +105,18 @@ def _ready(network: Architecture, statistics: dict, source: str, track_bp: int |
         raise stored.damaged(source, f"lacks or garbles what the model needs ({error})") from error
     # What is fitted at once is fitted to a depth too.
     trained_depth = depth if ARCHITECTURES[facts["architecture"]].fitted else None
-    return Ready(network.eval(), geometry, recipes, statistics["coarsen"], statistics, trained_depth, facts, track_bp)
+    drawn = statistics.get("drawn_contacts_per_bin")
+    return Ready(
+        network.eval(),
+        geometry,
+        recipes,
+        statistics["coarsen"],
+        statistics,
+        trained_depth,
+        facts,
+        track_bp,
+        (drawn[0], drawn[1]) if drawn else None,
+    )
 
 
 def _scales(network: Architecture, recipes: Recipes) -> list[str]:
@@ -103,6 +125,8 @@ def _scales(network: Architecture, recipes: Recipes) -> list[str]:
     needed = ["low_bias/mean_log_weight"] if "bias" in network.inputs else []
     if network.target == "oe":
         needed.append("expected")
+    if network.target == "rates":
+        return needed
     if network.target == "counts":
         needed += balanced if recipes.counts.bias == "balanced" else ["counts/ratio"]
     elif (reads_map and recipes.observed.scale == "global") or (not reads_map and network.target == "observed"):
@@ -118,7 +142,7 @@ def of_folder(folder: str | os.PathLike, name: str | None = None) -> Ready:
     Raises InputError where the folder is no model, or does not say what it reads.
     """
     arm = stored.read_config(folder)["arm"]
-    if (task := arm.get("task", "maps")) != "maps":
+    if (task := arm.get("task", "maps")) not in ("maps", "rates"):
         raise InputError(f"{folder}: a model of the task {task}, which predicts no whole maps; give another model")
     network, frozen, statistics = stored.load_arm(folder)
     if not network.predicts:

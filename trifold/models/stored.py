@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from trifold.architectures import ARCHITECTURES
 from trifold.config import Geometry, from_dict
 from trifold.errors import InputError
 from trifold.models import published, registry, weights
@@ -113,7 +114,10 @@ def load_or_build(
 
 def check_bins(folder: str | os.PathLike, frozen: dict, bin_bp: int, used: str = "geometry/bin_bp") -> None:
     """Raise InputError for a model (its config.yaml) of other bins than it is used on; `used`: what says those."""
+    traits = ARCHITECTURES.get(frozen["arm"].get("architecture"))
     of_model = (frozen["arm"].get("geometry") or {}).get("bin_bp", bin_bp)
+    if traits is not None and traits.any_bins:
+        return
     if of_model != bin_bp:
         raise InputError(
             f"{folder}: a model of bins of {of_model} bp, and {used} is {bin_bp}; give a model of that bin width, or "

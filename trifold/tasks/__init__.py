@@ -8,7 +8,8 @@ from trifold.tasks.expression import CAGE
 from trifold.tasks.maps import MAPS
 from trifold.tasks.pairs import LOOP, WINDOW
 from trifold.tasks.pretraining import PRETRAINING
+from trifold.tasks.rates import RATES
 from trifold.tasks.task import Task
 
-TASKS: dict[str, Task] = {task.name: task for task in (MAPS, LOOP, WINDOW, CAGE, PRETRAINING)}
+TASKS: dict[str, Task] = {task.name: task for task in (MAPS, RATES, LOOP, WINDOW, CAGE, PRETRAINING)}
 DEFAULT = MAPS.name

@@ -20,6 +20,7 @@ class Task:
     needs     what its samples must have: "loops", "tss" (start sites of the genome), "expression"
     searched  whether its arms look for loops on whole chromosomes
     one_seed  whether one training serves all seeds of the arms that start from it
+    draws     whether its data set draws reads from the samples' deep maps
     settings  protocol -> settings of an arm that are not given
     """
 
@@ -33,6 +34,7 @@ class Task:
     needs: tuple[str, ...] = ()
     searched: bool = False
     one_seed: bool = False
+    draws: bool = False
     settings: Mapping[str, Mapping] = field(default_factory=dict)
 
     @property

@@ -134,7 +134,8 @@ class Regression(L.LightningModule):
         criterion: tuple[str, int] = ("validation_loss", -1),
     ):
         super().__init__()
-        self.model, self.protocol = model, protocol
+        self.model: Architecture = model
+        self.protocol = protocol
         self.settings, self.seed, self.arm, self.criterion = settings, seed, arm, criterion
         self.pixel = settings.loss
         if settings.loss == "mse_ssim" and model.predicts and model.target != "observed":
