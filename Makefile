@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 PYTHON ?= python3
 # OMP_NUM_THREADS, which `nproc` follows, is of the threads in a job.
-CORES ?= $(shell env -u OMP_NUM_THREADS nproc)
+CORES ?= $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || echo 2)
 VENV := .venv
 BIN := $(VENV)/bin
 # Small real data sets, where they lie beside the checkout; a folder or URL prefix of one's own takes their place.
