@@ -96,10 +96,10 @@ class Net(torch.nn.Module):
         ('\nARCHITECTURES = {"a": {f"{1}": 2}}\n', "is no literal above the first class"),
         ('\nARCHITECTURES = ["a"]\n', "is no literal above the first class"),
         (f'\nclass Net: ...\n\n\nARCHITECTURES = {{"a": {{{FIELDS}}}}}\n', "is no literal above the first class"),
-        ('\nARCHITECTURES = {"a": 3}\n', r"ARCHITECTURES: a: no mapping; write fields of \['backbones'"),
+        ('\nARCHITECTURES = {"a": 3}\n', r"ARCHITECTURES: a: no mapping; write fields of \['any_bins'"),
         (
             f'\nARCHITECTURES = {{"a": {{{FIELDS}, "colour": 1}}}}\n',
-            r"a: no field \['colour'\]; there are \['backbones'",
+            r"a: no field \['colour'\]; there are \['any_bins'",
         ),
         (f'\nARCHITECTURES = {{"a": {{{FIELDS}, "module": "x"}}}}\n', r"a: no field \['module'\]"),
         ('\nARCHITECTURES = {"a": {"inputs": ["map"]}}\n', r"a: \['network', 'target'\] missing"),

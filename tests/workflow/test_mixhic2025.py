@@ -189,7 +189,7 @@ def test_the_demo_leaves_maps_and_cage_to_the_tables(paper, repository):
         return found.get("train", 0), tuple(found.get(name, 0) for name in own)
 
     whole, found = jobs()
-    assert found == (2, 4, 0, 1, 0)  # a Gaussian's width is fitted for the page, and a forest
+    assert found == (3, 4, 0, 1, 0)  # a Gaussian's width is fitted for the page, a forest, and how far loops lie apart
     # Of a task each a row without a model, and the forest.
     assert jobs("mixhic2025") == (1 + networks, (fits, scores, 0, 0, 0))
     assert jobs(*tables) == (1 + networks, (fits, scores, 4, 5, 1))

@@ -86,10 +86,12 @@ def commands_of(program: str):
 def test_every_block_is_of_a_kind_that_is_tested():
     kinds = {(page, kind) for page in PAGES for kind, _ in BLOCK.findall((REPOSITORY / page).read_text())}
     untested = {(page, kind) for page, kind in kinds if kind not in ("sh", "yaml")}
-    # A drawing; the quickstart's Python runs in tests of its own.
-    assert untested <= {("docs/data.md", ""), ("docs/quickstart.md", "python"), ("docs/quickstart.md", "")}
+    # A drawing; what the Python of a page does, tests of its own do: of the quickstart, of vectors
+    # (tests/unit/data/test_embeddings.py), of the doubt of a map (tests/unit/test_rates_of_maps.py).
+    python = {(f"docs/{page}.md", "python") for page in ("quickstart", "embeddings", "trifold")}
+    assert untested <= {("docs/data.md", ""), ("docs/quickstart.md", "")} | python
     programs = {line.split()[0] for _, line in ALL_COMMANDS}
-    assert programs <= {"make", "snakemake", "trifold", "pip", "source", "python", "cd"}
+    assert programs <= {"make", "snakemake", "trifold", "pip", "source", "python", "cd", "hf"}
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "yaml")])
