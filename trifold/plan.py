@@ -270,6 +270,9 @@ def _resolve(config: dict, name: str, resolved: dict[str, Arm], above: tuple[str
 
     task, traits = _kind_of(config, name)
     of_task, protocol = TASKS[task], given.get("protocol", "corrected")
+    shared = _shared(config, given["architecture"], task)
+    # What it reads, its options may say.
+    traits = with_options(given["architecture"], {**shared["options"], **given.get("options", {})}, protocol, task)
     _refuse_idle(given, traits, of_task, place)
     above = (*above, name)
     for field, other in _stands_on(given):
@@ -279,7 +282,6 @@ def _resolve(config: dict, name: str, resolved: dict[str, Arm], above: tuple[str
         _resolve(config, other, resolved, above)
     start = given.get("pretrained")
     before = resolved[start] if start is not None else None
-    shared = _shared(config, given["architecture"], task)
     known = {**traits_of(before).options, **before.options} if before else {}
     inherited = {option: known[option] for option in traits.inherits if option in known}
     options = {**shared.get("options", {}), **inherited, **given.get("options", {})}

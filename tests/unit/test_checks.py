@@ -536,6 +536,15 @@ def test_a_model_of_rates_is_not_for_wider_bins(config):
     checks.check(config, plan.resolve(config))
 
 
+def test_what_a_model_reads_its_options_may_say(config):
+    config["arms"]["own"] = {"architecture": "trifold", "tracks": ["atac"]}
+    with pytest.raises(InputError, match="arms/own/tracks: 'trifold' reads no track"):
+        plan.resolve(config)
+    config["arms"]["own"]["options"] = {"reads_tracks": True}
+    arm = plan.resolve(config)["own"]
+    assert arm.tracks == ("atac",) and plan.traits_of(arm).inputs == {"map", "tracks"}
+
+
 def test_data_sets_of_other_experiments_must_be_there(config, tmp_path):
     config["degradations"]["low"]["coarsen"] = 1
     folder = tmp_path / "results/fly/examples/corrected/low/S2/fold-a"
