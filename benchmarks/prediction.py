@@ -80,7 +80,7 @@ def plain(model: torch.nn.Module, low_map: Path, statistics: dict, width_bins: i
 
 def whole_band(predictor: Predictor) -> np.ndarray:
     _, blocks = predictor.chromosome(predictor.inputs("chr1", LENGTH_BP))
-    return np.concatenate([band for _, band in blocks])
+    return np.concatenate([band for _, band, _ in blocks])
 
 
 def against_the_network() -> dict:
