@@ -1,7 +1,6 @@
-"""Every benchmark in turn: each measures its ratio in one run against the reference and fails below its bound. Those that
-fail are named at the end.
+"""Every benchmark in turn: each measures its ratio in one run against the reference and fails below its bound.
 
-Each runs in a process of its own, so that peak memory is its own.
+Those that fail are named at the end. Each runs in a process of its own, so that peak memory is its own.
 """
 
 import subprocess

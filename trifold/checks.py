@@ -369,7 +369,7 @@ def _check_model_bins(name: str, folder: Path, bin_bp: int) -> None:
     try:
         arm = yaml.safe_load((folder / "config.yaml").read_text())["arm"]
         traits = ARCHITECTURES.get(arm.get("architecture"))
-        of_model = bin_bp if traits is not None and traits.any_bins else arm["geometry"]["bin_bp"]
+        of_model = bin_bp if traits and traits.any_bins else arm["geometry"]["bin_bp"]
     except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError):
         return  # a damaged folder is refused by the job that reads it
     if of_model != bin_bp:

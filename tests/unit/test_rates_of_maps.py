@@ -68,7 +68,7 @@ def test_the_map_is_expected_times_what_the_network_says(model):
     maps = [
         torch.tensor(np.where(wanted > 0, values, 0), dtype=torch.float32)[None, None] for values in (counts, wanted)
     ]
-    log_oe = rates.map_features(*maps)[0][0, :3].mean(dim=0).numpy()
+    log_oe = rates.map_features(*maps)[0, :3].mean(dim=0).numpy()
     # The first rows lie in the first tile alone.
     inside = np.isfinite(found[0, : side // 2])
     np.testing.assert_allclose(

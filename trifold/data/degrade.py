@@ -33,10 +33,12 @@ from trifold.io.cool import (
 )
 
 logger = logging.getLogger(__name__)
+_OWN_READS = "say reads_in_deep: false of it (samples/<name>/low), or give the deep map that it was taken from"
 
 
 def thin_pixels(chunks: Iterable[Pixels], thin: float, seed: int, *, others: bool = False) -> Iterator[Pixels]:
-    """Pixels with each contact kept with probability 1/thin; others: the contacts that the same seed does not keep."""
+    """Pixels with each contact kept with probability 1/thin; others: the contacts that the same seed does not keep. One
+    random stream along the table, so the size of the chunks does not matter."""
     random = np.random.default_rng(seed)
     for chunk in chunks:
         count = random.binomial(chunk["count"], 1 / thin)
@@ -147,9 +149,6 @@ def take_away(
     )
     contacts = {"contacts_deep": deep.contacts, "contacts": int(open_map(target).info["sum"])}
     return {"share": share} | contacts | {"balance": balance_map(target, balance, called, threads)}
-
-
-_OWN_READS = "say reads_in_deep: false of it (samples/<name>/low), or give the deep map that it was taken from"
 
 
 def _without(chunks: Iterable[Pixels], part: cooler.Cooler, called: str) -> Iterator[Pixels]:

@@ -37,7 +37,7 @@ from trifold.io.tables import read_table
 logger = logging.getLogger(__name__)
 VALIDATION_EPOCH = -1
 LEAST_PIXELS = 3  # of a bin, beyond the ignored diagonals
-VALIDATION_DRAWS = 3  # depths that every validation sees, the ends of the range among them
+VALIDATION_DRAWS = 3  # depths that every validation sees, the ends of the range among them; one, where there is one
 
 
 def balancing_of(path: Path) -> dict:
@@ -147,7 +147,7 @@ class DrawnWindows(Samples):
                 logger.warning("%s; one contact in %.3g is kept instead", error, settings.thin)
 
     def __len__(self) -> int:
-        return len(self.tiles) * (VALIDATION_DRAWS if self.role == "validation" else 1)
+        return len(self.tiles) * (len(self._draws) if self.role == "validation" else 1)
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         if not 0 <= index < len(self):
@@ -156,7 +156,7 @@ class DrawnWindows(Samples):
             self.set_epoch(0)
         draw, at = divmod(index, len(self.tiles))
         tile = self.tiles.iloc[at]
-        low, rest = self._draws[draw % len(self._draws)][tile["sample"]]
+        low, rest = self._draws[draw][tile["sample"]]
         first = tile["start_bp"] // self.bin_bp[tile["sample"]]
         window = {"valid": np.array(self._valid[tile["sample"]][tile["row"]])}
         window["map"], window["map_expected"] = low.window(tile["chrom"], first)

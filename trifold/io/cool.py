@@ -468,7 +468,7 @@ def write_cool(
     bins = cooler.util.binnify(pd.Series(chromsizes), int(bin_bp))
     chunks = iter(chunks)
     first = next(chunks, {name: np.zeros(0, dtype=np.int64) for name in COLUMNS})
-    others = [name for name in first if name not in COLUMNS]
+    others = [str(name) for name in first if name not in COLUMNS]
     floating = np.issubdtype(np.asarray(first["count"]).dtype, np.floating)
     kind = np.dtype(np.float64 if floating else np.int32 if largest <= INT32_MAX else np.int64)
     limit = INT32_MAX if largest <= INT32_MAX else int(np.iinfo(np.int64).max)

@@ -36,9 +36,10 @@ def _row_sum(near: np.ndarray, level: np.ndarray, number: np.ndarray, zoom: int)
 
 def _copy_columns(base: cooler.Cooler, uri: str) -> None:
     """What the pixels of a map have beside the columns of every cooler, into the same map of another file."""
-    with opened(base) as source, opened(cooler.Cooler(uri), "r+") as target:
-        for name in set(source["pixels"]) - set(target["pixels"]):
-            source.copy(f"pixels/{name}", target["pixels"])
+    level = cooler.Cooler(uri)
+    with opened(base) as source, opened(level, "r+") as target:
+        for name in sorted(set(base.pixels().columns) - set(level.pixels().columns)):
+            source.copy(f"pixels/{name}", target, f"pixels/{name}")
 
 
 def write_zoom_levels(cool: Path, mcool: Path, metadata: dict | None = None, assembly: str | None = None) -> None:

@@ -19,6 +19,7 @@ from trifold.genome import n_bins
 from trifold.io.cool import bin_width, chromsizes_of, open_map
 from trifold.models import published, stored
 from trifold.models.blocks import Architecture
+from trifold.tasks import DEFAULT, TASKS
 
 # How windows are normalised where nothing else is said: the defaults of the schema's recipes/corrected.
 CORRECTED = Recipes(
@@ -73,11 +74,9 @@ class Ready:
 
     def for_map(self, low_map: str | os.PathLike) -> "Ready":
         """Itself: it knows its scales; one that serves any bins takes those of the map."""
-        return self.at(bin_width(open_map(low_map))) if self.any_bins else self
-
-    def at(self, bin_bp: int) -> "Ready":
-        """Itself, for maps of a bin width."""
-        return replace(self, geometry=replace(self.geometry, bin_bp=bin_bp))
+        if not self.any_bins:
+            return self
+        return replace(self, geometry=replace(self.geometry, bin_bp=bin_width(open_map(low_map))))
 
     def check_bins(self, bin_bp: int) -> None:
         """Raises InputError where deep maps of an experiment have other bins than those the model predicts."""
@@ -142,7 +141,7 @@ def of_folder(folder: str | os.PathLike, name: str | None = None) -> Ready:
     Raises InputError where the folder is no model, or does not say what it reads.
     """
     arm = stored.read_config(folder)["arm"]
-    if (task := arm.get("task", "maps")) not in ("maps", "rates"):
+    if not TASKS[task := arm.get("task", DEFAULT)].whole_maps:
         raise InputError(f"{folder}: a model of the task {task}, which predicts no whole maps; give another model")
     network, frozen, statistics = stored.load_arm(folder)
     if not network.predicts:

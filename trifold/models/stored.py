@@ -116,9 +116,7 @@ def check_bins(folder: str | os.PathLike, frozen: dict, bin_bp: int, used: str =
     """Raise InputError for a model (its config.yaml) of other bins than it is used on; `used`: what says those."""
     traits = ARCHITECTURES.get(frozen["arm"].get("architecture"))
     of_model = (frozen["arm"].get("geometry") or {}).get("bin_bp", bin_bp)
-    if traits is not None and traits.any_bins:
-        return
-    if of_model != bin_bp:
+    if of_model != bin_bp and not (traits and traits.any_bins):
         raise InputError(
             f"{folder}: a model of bins of {of_model} bp, and {used} is {bin_bp}; give a model of that bin width, or "
             "train it again on these bins"

@@ -78,9 +78,9 @@ def smoothed(maps: Tensor, kernel: Tensor) -> Tensor:
     return F.conv2d(maps, row.mT, padding=(half, 0), groups=channels)
 
 
-def map_features(counts: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
-    """Contacts and expected contacts (B, 1, W, W), 0 where there is no pixel -> features (B, `MAP_CHANNELS`, W, W), the
-    first of which are the smoothed ln O/E (B, len(SIGMAS_BINS), W, W), and the pixels there are (B, 1, W, W)."""
+def map_features(counts: Tensor, expected: Tensor) -> Tensor:
+    """Contacts and expected contacts (B, 1, W, W), 0 where there is no pixel -> features (B, `MAP_CHANNELS`, W, W):
+    first ln O/E under every Gaussian, last which pixels there are."""
     present = expected > 0
     counts = torch.where(present, counts, 0.0)
     both = torch.cat([counts, torch.where(present, expected, 0.0)], dim=1)
@@ -101,7 +101,7 @@ def map_features(counts: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
         torch.log1p(distance),
         present.to(counts.dtype),
     ]
-    return torch.cat([*ratios, *others], dim=1), present
+    return torch.cat([*ratios, *others], dim=1)
 
 
 class Residual(nn.Module):
@@ -187,7 +187,6 @@ class Trifold(blocks.Architecture):
             )
         if channels % min(GROUPS, channels):
             raise InputError(f"config: the option channels is a multiple of {GROUPS}, or below; it is {channels}")
-        self.depths = (float(least), float(most))
         self.inputs = frozenset({"map", "tracks"} if reads_tracks else {"map"})
         self.enter = nn.Conv2d(MAP_CHANNELS, channels, 3, padding=1)
         dilations = [DILATIONS[number % len(DILATIONS)] for number in range(residual_blocks)]
@@ -207,13 +206,9 @@ class Trifold(blocks.Architecture):
         fixed = torch.randperm(geometry.window_bins, generator=torch.Generator().manual_seed(SHUFFLE_SEED))
         self.register_buffer("permutation", fixed, persistent=False)
 
-    @property
-    def entries(self) -> set[str]:
-        return {*self.inputs, "map_expected", "rates", "rates_expected"}
-
     def rates(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """ln O/E, and ln of the variance of the rate over its square, (B, 1, W, W) each."""
-        features, _ = map_features(batch["map"].float(), batch["map_expected"].float())
+        features = map_features(batch["map"].float(), batch["map_expected"].float())
         x = self.enter(features)
         if self.tracks is not None:
             x = x + self.join(self._pixels(self.tracks(batch["tracks"].float(), batch["tracks_valid"])))

@@ -20,7 +20,7 @@ from trifold.metrics import structure as metric
 from trifold.plan import Evaluation
 from trifold.report import figures, gallery
 from trifold.report.sections import Figure, Section, Table
-from trifold.report.tables import MINUS, NO_MODEL, Cell, arm_order, listed, protocol_of
+from trifold.report.tables import MINUS, NO_MODEL, Cell, arm_order, is_without_model, listed, protocol_of
 
 KEYS = ["degradation", "sample", "feature", "reference", "kind", "arm", "metric"]
 OF_MAP = ["degradation", "sample", "feature", "reference", "kind", "arm"]
@@ -94,8 +94,8 @@ def spread(stretches: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare(stretches: pd.DataFrame, arms: Mapping) -> pd.DataFrame:
-    """Each arm with a model against the low map and the row without a model that has the best F1, in F1 and in calls
-    invented per Mb.
+    """Each arm with a model, and each program, against the low map and the row without a model that has the best F1, in
+    F1 and in calls invented per Mb.
 
     Columns: degradation, sample, feature, reference, metric, arm, other, n_stretches, difference (arm minus other),
     ci_low, ci_high, p, and p_holm and better (`aggregate.judge`) over the comparisons of one table.
@@ -103,12 +103,12 @@ def compare(stretches: pd.DataFrame, arms: Mapping) -> pd.DataFrame:
     by_map, rows = _by_map(stretches), []
     for view in dict.fromkeys(key[:4] for key in by_map):
         of_view = {key[4:]: table for key, table in by_map.items() if key[:4] == view}
-        simple = [key for key in of_view if key[0] == "arm" and protocol_of(arms, key[1]) == NO_MODEL]
+        simple = [key for key in of_view if key[0] == "arm" and is_without_model(arms, key[1])]
         f1 = {key: _rates_of(of_view[key])[0][RATES.index("f1")] for key in simple}
         best = max(f1, key=lambda key: np.nan_to_num(f1[key], nan=-1.0), default=None)
         others = [key for key in (("map", "low"), best) if key in of_view]
         for kind, arm in of_view:
-            if kind != "arm" or protocol_of(arms, arm) == NO_MODEL:
+            if kind != "arm" or is_without_model(arms, arm):
                 continue
             for other in others:
                 rows += [(*view, *row) for row in _differences(arm, other[1], of_view[kind, arm], of_view[other])]
@@ -159,9 +159,8 @@ def section(
             if len(of_feature):
                 title = f"{feature.capitalize()} of {sample}, low map “{degradation}”"
                 tables.append(_table(title, feature, of_feature, arms, _reach(rows) if feature == "boundaries" else ""))
-                here = compared.loc[
-                    (compared[["degradation", "sample", "feature"]] == [degradation, sample, feature]).all(1)
-                ]
+                of_sample = (compared["degradation"] == degradation) & (compared["sample"] == sample)
+                here = compared[of_sample & (compared["feature"] == feature)]
                 if len(here):
                     tables.append(_differences_table(f"{title}: differences", here, arms))
     tolerance = settings["tolerance_bins"]
@@ -263,10 +262,9 @@ def _difference(row, decimals: int) -> Cell:
     if row is None:
         return Cell()
     number = f"{row.difference:+,.{decimals}f}".replace("-", MINUS)
-    verdict = _VERDICTS[row.better]
     if np.isnan(row.ci_low):
         return Cell(number, f"too few stretches: {row.n_stretches:.0f}")
-    return Cell(number, f"{_interval(row.ci_low, row.ci_high, decimals)} {verdict}")
+    return Cell(number, f"{_interval(row.ci_low, row.ci_high, decimals)} {_VERDICTS[row.better]}")
 
 
 # ---------------------------------------------------------------- the maps

@@ -113,6 +113,11 @@ def protocol_of(arms: Mapping, name: str) -> str:
     return arms[name].get("protocol", "corrected") if is_learned(arms, name) else NO_MODEL
 
 
+def is_without_model(arms: Mapping, name: str) -> bool:
+    """Whether it is a row without a model; a program of others is none."""
+    return ARCHITECTURES[arms[name]["architecture"]].fitter in ("none", "closed form")
+
+
 def comparable(arms: Mapping, name: str, other: str) -> bool:
     """Whether a difference is taken between two arms: of one protocol, or one of them without a model."""
     protocols = {protocol_of(arms, name), protocol_of(arms, other)}
@@ -129,11 +134,9 @@ def strongest(scores: pd.DataFrame, arms: Mapping) -> pd.DataFrame:
     """The row without a model with the best mean, for every view and metric that has one: `KEYS`, metric, arm.
 
     scores: of `trifold.metrics.aggregate`. The best of several on the windows that are scored: the hardest rival.
-    A program of others is none of these rows.
     """
     scores = scores[~scores["arm"].isin(CEILINGS)]
-    fitters = [ARCHITECTURES[arms[name]["architecture"]].fitter for name in scores["arm"]]
-    simple = scores[[fitter in ("none", "closed form") for fitter in fitters]]
+    simple = scores[[is_without_model(arms, name) for name in scores["arm"]]]
     simple = simple[simple["mean"].notna() & simple["metric"].isin(METRICS)]
     merit = [mean if METRICS[name].higher_is_better else -mean for mean, name in zip(simple["mean"], simple["metric"])]
     best = simple.assign(merit=merit).sort_values("merit", ascending=False, kind="stable")

@@ -83,6 +83,7 @@ def test_validation_sees_the_range_of_depths_and_does_not_change(place):
     assert shares == pytest.approx([1 / 4, 1 / 16, 1 / 64], rel=0.2)
     made.set_epoch(5)
     assert torch.equal(made[2]["rates"], samples[1]["rates"])
+    assert len(windows(place, "validation", depths=(16, 16))) == 2, "one depth is drawn once"
 
 
 def test_contacts_over_expected_are_balanced_values_over_their_mean(place):

@@ -78,6 +78,9 @@ def test_arms_are_held_against_the_low_map_and_the_strongest_row_without_a_model
     worse = structure.compare(table.assign(arm=table["arm"].replace({"image": "gaussian", "gaussian": "image"})), arms)
     assert set(worse.loc[worse["other"] == "gaussian", "better"]) == {"other"}
     assert structure.compare(table[table["arm"] != "image"], arms).empty
+    # A program of others is no row without a model: it is compared, and nothing with it.
+    program = structure.compare(table, {**arms, "image": {"architecture": "chromosight"}})
+    assert set(zip(program["arm"], program["other"])) == {("image", "low"), ("image", "gaussian")}
     summary = structure.summarise(rows("alpha", 3)).merge(structure.spread(table), how="left", on=structure.KEYS)
     first, differences, *_ = structure.section(summary, compared, arms, SETTINGS, []).tables
     assert first.title == "Loops of alpha, low map “low”" and differences.title == f"{first.title}: differences"
