@@ -38,7 +38,7 @@ HELD = {
     "dloopcaller": {"dloopcaller", "mixhic", "blocks"},
     "epi-cnn": {"graphreg", "mixhic", "blocks"},
     "epi-graph": {"graphreg", "mixhic", "blocks"},
-    "corigami": {"corigami", "epiphany", "mixhic", "blocks"},
+    "corigami": {"corigami", "mixhic", "blocks"},
     "akita-embedded": {"embedded", "akita", "aligned", "checkpoint", "generator", "trunk", "blocks"},
     "aligned-embedded": {"embedded", "akita", "aligned", "checkpoint", "generator", "trunk", "blocks"},
     "epiphany": {"epiphany", "mixhic", "blocks"},

@@ -252,7 +252,7 @@ def test_sizes_that_do_not_go_together_are_refused(task, options, message):
 
 
 def test_windows_of_another_geometry_are_refused():
-    with pytest.raises(InputError, match=r"4,800 bp where the model's geometry has windows of 4,000 bp"):
+    with pytest.raises(InputError, match=r"'sequence' is \(2, 4800\); this network reads \(B, 4000\)"):
         make("window", geometry(200, 10), **SMALL_OF["window"])(batch_of())
-    with pytest.raises(InputError, match=r"'tracks' are \(2, 48, 2\); this network of EPCOT reads \(B, 96, 2\)"):
+    with pytest.raises(InputError, match=r"'tracks' is \(2, 48, 2\); this network reads \(B, 96, 2\)"):
         make("window", geometry(200, 12), track_bp=50, **SMALL_OF["window"])(batch_of())

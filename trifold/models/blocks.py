@@ -153,6 +153,21 @@ def declared(traits: dict) -> Callable[[A], A]:
     return set_attributes
 
 
+# ---------------------------------------------------------------- batches
+
+
+def read(batch: dict[str, Tensor], name: str, *shape: int) -> Tensor:
+    """An entry of the batch, (B, *shape); InputError where it is missing or of another shape."""
+    if name not in batch or tuple(batch[name].shape[1:]) != shape:
+        given = tuple(batch[name].shape) if name in batch else "missing"
+        wanted = ", ".join(map(str, shape))
+        raise InputError(
+            f"a batch's {name!r} is {given}; this network reads (B, {wanted}): build it from the statistics of the "
+            "data set that it reads"
+        )
+    return batch[name]
+
+
 # ---------------------------------------------------------------- maps
 
 

@@ -39,7 +39,7 @@ from torch import Tensor, nn
 
 from trifold.config import Geometry
 from trifold.errors import InputError
-from trifold.models.blocks import Architecture, check_length, declared, one_hot, symmetrise, upper_triangle
+from trifold.models.blocks import Architecture, declared, one_hot, read, symmetrise, upper_triangle
 
 BASES = 4
 KERNELS, POOLS = (10, 8, 8), (5, 4)  # of the three pairs of convolutions; after the first and the second
@@ -361,19 +361,15 @@ class Network(Architecture):
 
     def bases(self, batch: dict[str, Tensor]) -> Tensor:
         """The window about x base by base, zeros where nothing is known: (B, inputs, W · bin_bp)."""
-        read = []
+        found = []
         if self.dna:
-            check_length(batch["sequence"], 2 * self.window_bp)
-            read.append(one_hot(batch["sequence"][:, : self.window_bp])[:, :, 0])
+            codes = read(batch, "sequence", 2 * self.window_bp)[:, : self.window_bp]
+            found.append(one_hot(codes)[:, :, 0])
         if self.tracks:
-            tracks, length = batch["tracks"], self.window_bp // self.track_bp
-            if tracks.shape[1:] != (2 * length, self.tracks):
-                raise InputError(
-                    f"a batch's 'tracks' are {tuple(tracks.shape)}; this network of EPCOT reads (B, {2 * length}, "
-                    f"{self.tracks}); build the model and the windows from the same geometry and tracks"
-                )
-            read.append(tracks[:, :length].repeat_interleave(self.track_bp, dim=1).mT)
-        return torch.cat(read, dim=1)
+            length = self.window_bp // self.track_bp
+            tracks = read(batch, "tracks", 2 * length, self.tracks)[:, :length]
+            found.append(tracks.repeat_interleave(self.track_bp, dim=1).mT)
+        return torch.cat(found, dim=1)
 
     def cut(self, bases: Tensor) -> Tensor:
         """(B, inputs, W · bin_bp) -> (B · N, inputs, 1600): the backbone's bins, each with its flanks."""

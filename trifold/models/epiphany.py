@@ -34,7 +34,7 @@ from torch import Tensor, nn
 
 from trifold.config import Geometry
 from trifold.errors import InputError
-from trifold.models.blocks import Architecture, declared
+from trifold.models.blocks import Architecture, declared, read
 from trifold.models.mixhic import TRAINING as ON_PAIRS
 
 # Of the released networks, with five tracks: by the bins of the map.
@@ -119,19 +119,6 @@ def window_to_stripes(windows: Tensor, bands: int | None = None) -> Tensor:
 
 
 # ---------------------------------------------------------------- networks
-
-
-def first_stretch(batch: dict[str, Tensor], length: int, tracks: int) -> Tensor:
-    """The tracks about x, (B, tracks, length), of a batch's `tracks`, (B, 2 length, tracks): that about x, then that
-    about y. Raises InputError where the entry is missing or of another shape."""
-    given = batch.get("tracks")
-    if given is None or tuple(given.shape[1:]) != (2 * length, tracks):
-        found = "missing" if given is None else tuple(given.shape)
-        raise InputError(
-            f"a batch's 'tracks' is {found}; this network reads (B, {2 * length}, {tracks}): build it from the "
-            "statistics of the data set that it reads"
-        )
-    return given[:, :length].mT
 
 
 def least_context(pool: int) -> int:
@@ -336,7 +323,7 @@ class Epiphany(Architecture):
             self.discriminator = Discriminator(self.window_bins, self.window_bins, paddings=(2, 2, 2, 2))
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        tracks = first_stretch(batch, self.length, self.tracks)
+        tracks = read(batch, "tracks", 2 * self.length, self.tracks)[:, : self.length].mT  # about x
         # As released, the context of a bin begins half of it before the bin.
         before = self.stripes.context_bins // 2
         tracks = F.pad(tracks, (before, self.stripes.context_bins - before))
