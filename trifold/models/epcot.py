@@ -43,7 +43,7 @@ from trifold.models.blocks import Architecture, declared, one_hot, read, symmetr
 
 BASES = 4
 KERNELS, POOLS = (10, 8, 8), (5, 4)  # of the three pairs of convolutions; after the first and the second
-LEAST_BP = 388  # of which the convolutions leave one position
+LEAST_BP = 388  # of which the convolutions leave one position, of less none
 MAX_DISTANCE = 10  # bins, beyond which pixels have the same embedding
 TOWER_KERNEL = 9
 KEY_WIDTH = 64  # of a head of the CAGE transformer
@@ -129,14 +129,6 @@ def convolutions(inputs: int, channels: list[int]) -> nn.Sequential:
         layers += [nn.BatchNorm1d(width), nn.Dropout(0.2 if last else 0.1)]
         inputs = width
     return nn.Sequential(*layers)
-
-
-def positions_of(length_bp: int) -> int:
-    """Positions that the convolutions leave of so many bases; below 1 where they leave none."""
-    length = length_bp
-    for kernel, pool in zip(KERNELS, (*POOLS, 1)):
-        length = (length - 2 * (kernel - 1)) // pool
-    return length
 
 
 def pre_norm_layers(
@@ -336,7 +328,7 @@ class Network(Architecture):
                 f"pool_bins {self.pool_bins} does not divide geometry/bin_bp {geometry.bin_bp}; choose a divisor",
             ),
             (
-                positions_of(length_bp) < 1,
+                length_bp < LEAST_BP,
                 f"pool_bins {self.pool_bins} and flank_bp {self.flank_bp} leave {length_bp} bp to the convolutions, "
                 f"which need {LEAST_BP}; lower pool_bins, or raise flank_bp",
             ),
