@@ -269,6 +269,17 @@ class SequenceConv(nn.Conv1d):
         return F.conv2d(input, self.weight[:, :, None], padding=(0, half), dilation=(1, self.dilation[0]))
 
 
+# ---------------------------------------------------------------- transformers
+
+
+def pre_norm_layers(
+    dim: int, heads: int, width: int, layers: int, dropout: float, norm: nn.Module | None = None
+) -> nn.TransformerEncoder:
+    """torch's own transformer layers on (B, n, dim), normalised before each part, feed-forward `width` wide."""
+    layer = nn.TransformerEncoderLayer(dim, heads, width, dropout, batch_first=True, norm_first=True)
+    return nn.TransformerEncoder(layer, layers, norm, enable_nested_tensor=False)
+
+
 # ---------------------------------------------------------------- pre-activation blocks
 
 

@@ -35,7 +35,7 @@ from torch import Tensor, nn
 
 from trifold.config import Geometry
 from trifold.errors import InputError
-from trifold.models.blocks import Architecture, declared, read
+from trifold.models.blocks import Architecture, declared, pre_norm_layers, read
 from trifold.models.mixhic import TRAINING as ON_PAIRS
 
 CHANNELS = [16, 16, 16, 16, 32, 32, 64, 64, 64, 64, 128, 128]
@@ -182,10 +182,7 @@ class Attention(nn.Module):
     def __init__(self, hidden: int, heads: int, layers: int, feed_forward: int, length: int, *, per_bin: bool):
         super().__init__()
         self.pos_encoder = Positions(hidden, length, per_bin=per_bin)
-        layer = nn.TransformerEncoderLayer(
-            hidden, heads, feed_forward, dropout=DROPOUT, batch_first=True, norm_first=True
-        )
-        self.module = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+        self.module = pre_norm_layers(hidden, heads, feed_forward, layers, DROPOUT)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.module(self.pos_encoder(x))

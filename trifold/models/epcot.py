@@ -39,7 +39,7 @@ from torch import Tensor, nn
 
 from trifold.config import Geometry
 from trifold.errors import InputError
-from trifold.models.blocks import Architecture, declared, one_hot, read, symmetrise, upper_triangle
+from trifold.models.blocks import Architecture, declared, one_hot, pre_norm_layers, read, symmetrise, upper_triangle
 
 BASES = 4
 KERNELS, POOLS = (10, 8, 8), (5, 4)  # of the three pairs of convolutions; after the first and the second
@@ -129,14 +129,6 @@ def convolutions(inputs: int, channels: list[int]) -> nn.Sequential:
         layers += [nn.BatchNorm1d(width), nn.Dropout(0.2 if last else 0.1)]
         inputs = width
     return nn.Sequential(*layers)
-
-
-def pre_norm_layers(
-    dim: int, heads: int, width: int, layers: int, dropout: float, norm: nn.Module | None = None
-) -> nn.TransformerEncoder:
-    """torch's own transformer layers on (B, n, dim), normalised before each part, feed-forward `width` wide."""
-    layer = nn.TransformerEncoderLayer(dim, heads, width, dropout, batch_first=True, norm_first=True)
-    return nn.TransformerEncoder(layer, layers, norm, enable_nested_tensor=False)
 
 
 class Backbone(nn.Module):
