@@ -6,7 +6,7 @@ arithmetic as ``conv1d``, nearly twice as fast on a CPU. Their weights keep the 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -138,6 +138,8 @@ class Architecture(nn.Module):
 LEAST_DISPERSION, LARGEST_DISPERSION = 1e-4, 20.0
 A = TypeVar("A", bound=type[Architecture])
 Maps = TypeVar("Maps", Tensor, np.ndarray)
+# What a convolution takes for a map beyond its border.
+Border = Literal["zeros", "reflect"]
 
 
 def declared(traits: dict) -> Callable[[A], A]:
