@@ -36,6 +36,7 @@ HELD = {
     "hicfoundation-mae": {"hicfoundation", "similarity", "checkpoint", "blocks"},
     "hicfoundation-seq": {"lau", "hicfoundation", "similarity", "checkpoint", "blocks"},
     "dloopcaller": {"dloopcaller", "mixhic", "blocks"},
+    "epcot": {"epcot", "mixhic", "blocks"},
     "epi-cnn": {"graphreg", "mixhic", "blocks"},
     "epi-graph": {"graphreg", "mixhic", "blocks"},
     "corigami": {"corigami", "mixhic", "blocks"},

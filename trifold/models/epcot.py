@@ -40,6 +40,7 @@ from torch import Tensor, nn
 from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models.blocks import Architecture, declared, one_hot, pre_norm_layers, read, symmetrise, upper_triangle
+from trifold.models.mixhic import TRAINING as ON_PAIRS
 
 BASES = 4
 KERNELS, POOLS = (10, 8, 8), (5, 4)  # of the three pairs of convolutions; after the first and the second
@@ -60,22 +61,12 @@ OPTIONS = {
 }
 # One cycle, which with the released factors stays at the largest rate (`training.regression.one_cycle`).
 TRAINING = {
+    **ON_PAIRS,
     "epochs": 40,
     "learning_rate": 3e-4,
     "schedule": "one-cycle",
-    "optimiser": "adamw",
     "weight_decay": 1e-6,
-    "betas": [0.9, 0.999],
-    "layer_decay": 1,
-    "loss": "mse",
-    "loss_weights": {},
-    "discriminator_learning_rate": None,
-    "clip_gradient_norm": 0,
     "early_stop_epochs": 0,
-    "stride_bins": None,
-    "reverse_complement": False,
-    "shift_bp": 0,
-    "head_epochs": 0,
 }
 ARCHITECTURES = {
     "epcot": {
