@@ -11,7 +11,7 @@ from trifold import plan, settings
 from trifold.architectures import ARCHITECTURES
 from trifold.config import Geometry
 from trifold.errors import InputError
-from trifold.models import registry
+from trifold.models import epcot, registry
 
 torch.set_num_threads(1)
 TRUNKS = ("lstm", "transformer")
@@ -251,8 +251,21 @@ def test_sizes_that_do_not_go_together_are_refused(task, options, message):
         small(task, **options)
 
 
+@torch.no_grad()
+def test_the_least_bin_of_the_backbone_leaves_one_position():
+    model = small("window", flank_bp=144).eval()  # 100 bp, and that to either side
+    pieces = model.cut(model.bases(batch_of()))
+    assert pieces.shape[2] == epcot.LEAST_BP
+    convolutions = model.pretrain_model.backbone["conv_net"]
+    assert convolutions(pieces).shape[2] == 1
+    with pytest.raises(RuntimeError, match="greater than actual input size"):
+        convolutions(pieces[..., 1:])
+    with pytest.raises(InputError, match="flank_bp 143 leave 386 bp to the convolutions"):
+        small("window", flank_bp=143)
+
+
 def test_windows_of_another_geometry_are_refused():
-    with pytest.raises(InputError, match=r"4,800 bp where the model's geometry has windows of 4,000 bp"):
+    with pytest.raises(InputError, match=r"'sequence' is \(2, 4800\); this network reads \(B, 4000\)"):
         make("window", geometry(200, 10), **SMALL_OF["window"])(batch_of())
-    with pytest.raises(InputError, match=r"'tracks' are \(2, 48, 2\); this network of EPCOT reads \(B, 96, 2\)"):
+    with pytest.raises(InputError, match=r"'tracks' is \(2, 48, 2\); this network reads \(B, 96, 2\)"):
         make("window", geometry(200, 12), track_bp=50, **SMALL_OF["window"])(batch_of())

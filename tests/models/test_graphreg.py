@@ -270,7 +270,7 @@ def test_what_it_cannot_read_is_refused():
         make("epi-cnn", tracks=0)
     with pytest.raises(InputError, match="channels 10 does not divide into 4 heads; change channels or heads"):
         make("epi-graph", channels=10)
-    with pytest.raises(InputError, match=r"'tracks' is \(3, 2400, 2\) and this network reads \(B, 5000, 2\)"):
+    with pytest.raises(InputError, match=r"'tracks' is \(3, 2400, 2\); this network reads \(B, 5000, 2\)"):
         make("epi-cnn")(sample(24))
     with pytest.raises(InputError, match="edges: 'significant' is not one of oe, contacts, none"):
         make("epi-graph", edges="significant")

@@ -566,7 +566,7 @@ def test_refuses_unknown_options(options, message):
 
 def test_refuses_windows_of_another_size():
     model = mixhic.Loop(embed_dim=DIM)
-    with pytest.raises(InputError, match=r"'map' is \(2, 1, 40, 40\); this network of MIX-HIC reads \(B, 1, 50, 50\)"):
+    with pytest.raises(InputError, match=r"'map' is \(2, 1, 40, 40\); this network reads \(B, 1, 50, 50\)"):
         model({"tracks": torch.zeros(2, 5000, 2), "map": torch.zeros(2, 1, 40, 40)})
 
 
@@ -585,7 +585,7 @@ def test_pools_reduce_tracks_to_a_value_per_bin(ratio, pools):
 def test_tracks_of_other_numbers_and_bins(tracks, ratio):
     network = mixhic.Cage(embed_dim=DIM, heads=2, tracks=tracks, track_bins=ratio, mode="epi")
     assert network({"tracks": torch.rand(2, 100 * ratio, tracks)}).shape == (2, 100)
-    message = rf"'tracks' is \(2, 5000, 2\); this network of MIX-HIC reads \(B, {100 * ratio}, {tracks}\)"
+    message = rf"'tracks' is \(2, 5000, 2\); this network reads \(B, {100 * ratio}, {tracks}\)"
     with pytest.raises(InputError, match=message):
         network({"tracks": torch.rand(2, 5000, 2)})
 
@@ -717,5 +717,5 @@ def test_tokens_follow_the_window(window_bins, of_map, of_tracks):
 
 def test_a_side_of_the_window_is_part_of_what_a_network_reads():
     network = made("loop", {}, 48, track_bp=1250)
-    with pytest.raises(InputError, match=r"'tracks' is \(3, 400, 2\); this network of MIX-HIC reads \(B, 384, 2\)"):
+    with pytest.raises(InputError, match=r"'tracks' is \(3, 400, 2\); this network reads \(B, 384, 2\)"):
         network(wide_batch(50))

@@ -6,7 +6,7 @@ arithmetic as ``conv1d``, nearly twice as fast on a CPU. Their weights keep the 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -138,6 +138,8 @@ class Architecture(nn.Module):
 LEAST_DISPERSION, LARGEST_DISPERSION = 1e-4, 20.0
 A = TypeVar("A", bound=type[Architecture])
 Maps = TypeVar("Maps", Tensor, np.ndarray)
+# What a convolution takes for a map beyond its border.
+Border = Literal["zeros", "reflect"]
 
 
 def declared(traits: dict) -> Callable[[A], A]:
@@ -151,6 +153,21 @@ def declared(traits: dict) -> Callable[[A], A]:
         return network
 
     return set_attributes
+
+
+# ---------------------------------------------------------------- batches
+
+
+def read(batch: dict[str, Tensor], name: str, *shape: int) -> Tensor:
+    """An entry of the batch, (B, *shape); InputError where it is missing or of another shape."""
+    if name not in batch or tuple(batch[name].shape[1:]) != shape:
+        given = tuple(batch[name].shape) if name in batch else "missing"
+        wanted = ", ".join(map(str, shape))
+        raise InputError(
+            f"a batch's {name!r} is {given}; this network reads (B, {wanted}): build it from the statistics of the "
+            "data set that it reads"
+        )
+    return batch[name]
 
 
 # ---------------------------------------------------------------- maps
@@ -252,6 +269,17 @@ class SequenceConv(nn.Conv1d):
     def forward(self, input: Tensor) -> Tensor:
         half = self.dilation[0] * (self.kernel_size[0] // 2)
         return F.conv2d(input, self.weight[:, :, None], padding=(0, half), dilation=(1, self.dilation[0]))
+
+
+# ---------------------------------------------------------------- transformers
+
+
+def pre_norm_layers(
+    dim: int, heads: int, width: int, layers: int, dropout: float, norm: nn.Module | None = None
+) -> nn.TransformerEncoder:
+    """torch's own transformer layers on (B, n, dim), normalised before each part, feed-forward `width` wide."""
+    layer = nn.TransformerEncoderLayer(dim, heads, width, dropout, batch_first=True, norm_first=True)
+    return nn.TransformerEncoder(layer, layers, norm, enable_nested_tensor=False)
 
 
 # ---------------------------------------------------------------- pre-activation blocks

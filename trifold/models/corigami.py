@@ -35,8 +35,7 @@ from torch import Tensor, nn
 
 from trifold.config import Geometry
 from trifold.errors import InputError
-from trifold.models.blocks import Architecture, declared
-from trifold.models.epiphany import first_stretch
+from trifold.models.blocks import Architecture, declared, pre_norm_layers, read
 from trifold.models.mixhic import TRAINING as ON_PAIRS
 
 CHANNELS = [16, 16, 16, 16, 32, 32, 64, 64, 64, 64, 128, 128]
@@ -183,10 +182,7 @@ class Attention(nn.Module):
     def __init__(self, hidden: int, heads: int, layers: int, feed_forward: int, length: int, *, per_bin: bool):
         super().__init__()
         self.pos_encoder = Positions(hidden, length, per_bin=per_bin)
-        layer = nn.TransformerEncoderLayer(
-            hidden, heads, feed_forward, dropout=DROPOUT, batch_first=True, norm_first=True
-        )
-        self.module = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+        self.module = pre_norm_layers(hidden, heads, feed_forward, layers, DROPOUT)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.module(self.pos_encoder(x))
@@ -292,23 +288,13 @@ class COrigami(Architecture):
         self.decoder = Decoder(2 * hidden, hidden, residual_blocks)
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        inputs = {"epi": first_stretch(batch, self.length, self.tracks)}
+        # Of either entry the stretch about x.
+        inputs = {"epi": read(batch, "tracks", 2 * self.length, self.tracks)[:, : self.length].mT}
         if "sequence" in self.inputs:
-            inputs["seq"] = one_hot_bases(self._codes(batch))
+            inputs["seq"] = one_hot_bases(read(batch, "sequence", 2 * self.length_bp)[:, : self.length_bp])
         x = self.encoder(inputs)  # (B, hidden, W)
         x = self.attn(x.mT).mT
         return self.decoder(pair(x))
-
-    def _codes(self, batch: dict[str, Tensor]) -> Tensor:
-        """Codes of the stretch about x, (B, W bin_bp)."""
-        codes = batch.get("sequence")
-        if codes is None or codes.shape[1] != 2 * self.length_bp:
-            found = "missing" if codes is None else tuple(codes.shape)
-            raise InputError(
-                f"a batch's 'sequence' is {found}; C.Origami with sequence: true reads (B, {2 * self.length_bp:,}), "
-                "the bases of both stretches: set sequence: false for samples without"
-            )
-        return codes[:, : self.length_bp]
 
     def loss_and_prediction(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Mean square against `map`, and what `forward` gives."""

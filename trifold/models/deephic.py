@@ -17,8 +17,6 @@ keeps its running statistics as the steps leave them; in "corrected" they are ta
 (`training.regression`).
 """
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -56,13 +54,12 @@ CHECKPOINTS = {
 }
 
 PUBLISHED_LOW_CLIP, PUBLISHED_DEEP_CLIP = 100.0, 255.0
-Border = Literal["zeros", "reflect"]
 
 
 class ResidualBlock(nn.Module):
     """x + (conv, batch norm, swish, conv, batch norm)."""
 
-    def __init__(self, channels: int, padding_mode: Border):
+    def __init__(self, channels: int, padding_mode: blocks.Border):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding_mode)
         self.bn1 = nn.BatchNorm2d(channels)

@@ -39,11 +39,12 @@ from torch import Tensor, nn
 
 from trifold.config import Geometry
 from trifold.errors import InputError
-from trifold.models.blocks import Architecture, check_length, declared, one_hot, symmetrise, upper_triangle
+from trifold.models.blocks import Architecture, declared, one_hot, pre_norm_layers, read, symmetrise, upper_triangle
+from trifold.models.mixhic import TRAINING as ON_PAIRS
 
 BASES = 4
 KERNELS, POOLS = (10, 8, 8), (5, 4)  # of the three pairs of convolutions; after the first and the second
-LEAST_BP = 388  # of which the convolutions leave one position
+LEAST_BP = 388  # of which the convolutions leave one position, of less none
 MAX_DISTANCE = 10  # bins, beyond which pixels have the same embedding
 TOWER_KERNEL = 9
 KEY_WIDTH = 64  # of a head of the CAGE transformer
@@ -60,22 +61,12 @@ OPTIONS = {
 }
 # One cycle, which with the released factors stays at the largest rate (`training.regression.one_cycle`).
 TRAINING = {
+    **ON_PAIRS,
     "epochs": 40,
     "learning_rate": 3e-4,
     "schedule": "one-cycle",
-    "optimiser": "adamw",
     "weight_decay": 1e-6,
-    "betas": [0.9, 0.999],
-    "layer_decay": 1,
-    "loss": "mse",
-    "loss_weights": {},
-    "discriminator_learning_rate": None,
-    "clip_gradient_norm": 0,
     "early_stop_epochs": 0,
-    "stride_bins": None,
-    "reverse_complement": False,
-    "shift_bp": 0,
-    "head_epochs": 0,
 }
 ARCHITECTURES = {
     "epcot": {
@@ -129,22 +120,6 @@ def convolutions(inputs: int, channels: list[int]) -> nn.Sequential:
         layers += [nn.BatchNorm1d(width), nn.Dropout(0.2 if last else 0.1)]
         inputs = width
     return nn.Sequential(*layers)
-
-
-def positions_of(length_bp: int) -> int:
-    """Positions that the convolutions leave of so many bases; below 1 where they leave none."""
-    length = length_bp
-    for kernel, pool in zip(KERNELS, (*POOLS, 1)):
-        length = (length - 2 * (kernel - 1)) // pool
-    return length
-
-
-def pre_norm_layers(
-    dim: int, heads: int, width: int, layers: int, dropout: float, norm: nn.Module | None = None
-) -> nn.TransformerEncoder:
-    """torch's own transformer layers on (B, n, dim), normalised before each part, feed-forward `width` wide."""
-    layer = nn.TransformerEncoderLayer(dim, heads, width, dropout, batch_first=True, norm_first=True)
-    return nn.TransformerEncoder(layer, layers, norm, enable_nested_tensor=False)
 
 
 class Backbone(nn.Module):
@@ -336,7 +311,7 @@ class Network(Architecture):
                 f"pool_bins {self.pool_bins} does not divide geometry/bin_bp {geometry.bin_bp}; choose a divisor",
             ),
             (
-                positions_of(length_bp) < 1,
+                length_bp < LEAST_BP,
                 f"pool_bins {self.pool_bins} and flank_bp {self.flank_bp} leave {length_bp} bp to the convolutions, "
                 f"which need {LEAST_BP}; lower pool_bins, or raise flank_bp",
             ),
@@ -361,19 +336,15 @@ class Network(Architecture):
 
     def bases(self, batch: dict[str, Tensor]) -> Tensor:
         """The window about x base by base, zeros where nothing is known: (B, inputs, W · bin_bp)."""
-        read = []
+        found = []
         if self.dna:
-            check_length(batch["sequence"], 2 * self.window_bp)
-            read.append(one_hot(batch["sequence"][:, : self.window_bp])[:, :, 0])
+            codes = read(batch, "sequence", 2 * self.window_bp)[:, : self.window_bp]
+            found.append(one_hot(codes)[:, :, 0])
         if self.tracks:
-            tracks, length = batch["tracks"], self.window_bp // self.track_bp
-            if tracks.shape[1:] != (2 * length, self.tracks):
-                raise InputError(
-                    f"a batch's 'tracks' are {tuple(tracks.shape)}; this network of EPCOT reads (B, {2 * length}, "
-                    f"{self.tracks}); build the model and the windows from the same geometry and tracks"
-                )
-            read.append(tracks[:, :length].repeat_interleave(self.track_bp, dim=1).mT)
-        return torch.cat(read, dim=1)
+            length = self.window_bp // self.track_bp
+            tracks = read(batch, "tracks", 2 * length, self.tracks)[:, :length]
+            found.append(tracks.repeat_interleave(self.track_bp, dim=1).mT)
+        return torch.cat(found, dim=1)
 
     def cut(self, bases: Tensor) -> Tensor:
         """(B, inputs, W · bin_bp) -> (B · N, inputs, 1600): the backbone's bins, each with its flanks."""

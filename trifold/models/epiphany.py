@@ -34,7 +34,7 @@ from torch import Tensor, nn
 
 from trifold.config import Geometry
 from trifold.errors import InputError
-from trifold.models.blocks import Architecture, declared
+from trifold.models.blocks import Architecture, declared, read
 from trifold.models.mixhic import TRAINING as ON_PAIRS
 
 # Of the released networks, with five tracks: by the bins of the map.
@@ -46,8 +46,6 @@ CONTEXT_BINS = 14_000
 CHANNELS = [70, 90, 70, 20]
 POOLED_BINS = 45
 KERNELS, POOL = (17, 7, 5, 5), 4
-# Of the released network for 5 kb: what three pools take together, in bins of the map.
-POOLED_SPAN = POOL**3 / 50
 DROPOUT = 0.1
 ADVERSARIAL = 0.05  # share of the discriminator in the released loss
 TRAINING = {
@@ -84,14 +82,7 @@ ARCHITECTURES = {
 }
 
 
-# ---------------------------------------------------------------- stripes and windows
-
-
-def stripe_pixels(window_bins: int, bands: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Row and column of every entry of the stripes of a window, and whether it lies within: (W, bands) each."""
-    middle, k = torch.arange(window_bins)[:, None], torch.arange(bands)
-    rows, columns = middle - (k + 1) // 2, middle + k // 2
-    return rows, columns, (rows >= 0) & (columns < window_bins)
+# ---------------------------------------------------------------- from stripes to windows
 
 
 def stripes_to_window(stripes: Tensor) -> Tensor:
@@ -108,30 +99,7 @@ def stripes_to_window(stripes: Tensor) -> Tensor:
     return stripes[..., middle, distance]
 
 
-def window_to_stripes(windows: Tensor, bands: int | None = None) -> Tensor:
-    """(..., W, W) -> (..., W, bands), by default W; of the upper triangle, NaN where an entry lies outside."""
-    window_bins = windows.shape[-1]
-    rows, columns, inside = (
-        x.to(windows.device) for x in stripe_pixels(window_bins, window_bins if bands is None else bands)
-    )
-    stripes = windows[..., rows.clamp(min=0), columns.clamp(max=window_bins - 1)]
-    return stripes.masked_fill(~inside, torch.nan)
-
-
 # ---------------------------------------------------------------- networks
-
-
-def first_stretch(batch: dict[str, Tensor], length: int, tracks: int) -> Tensor:
-    """The tracks about x, (B, tracks, length), of a batch's `tracks`, (B, 2 length, tracks): that about x, then that
-    about y. Raises InputError where the entry is missing or of another shape."""
-    given = batch.get("tracks")
-    if given is None or tuple(given.shape[1:]) != (2 * length, tracks):
-        found = "missing" if given is None else tuple(given.shape)
-        raise InputError(
-            f"a batch's 'tracks' is {found}; this network reads (B, {2 * length}, {tracks}): build it from the "
-            "statistics of the data set that it reads"
-        )
-    return given[:, :length].mT
 
 
 def least_context(pool: int) -> int:
@@ -143,8 +111,9 @@ def least_context(pool: int) -> int:
 
 
 def usual_pool(track_bins: int) -> int:
-    """The largest pool whose cube takes no more of the map than as released, where 50 bins of the tracks were one."""
-    return max(pool for pool in range(1, POOL + 1) if pool == 1 or pool**3 <= POOLED_SPAN * track_bins)
+    """The largest pool whose cube takes no more of the map than as released for 5 kb."""
+    released = SIZES["5kb"]["stride_bins"]
+    return max(pool for pool in range(1, POOL + 1) if pool**3 * released <= POOL**3 * track_bins)
 
 
 class ConvBlock(nn.Module):
@@ -336,7 +305,7 @@ class Epiphany(Architecture):
             self.discriminator = Discriminator(self.window_bins, self.window_bins, paddings=(2, 2, 2, 2))
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        tracks = first_stretch(batch, self.length, self.tracks)
+        tracks = read(batch, "tracks", 2 * self.length, self.tracks)[:, : self.length].mT  # about x
         # As released, the context of a bin begins half of it before the bin.
         before = self.stripes.context_bins // 2
         tracks = F.pad(tracks, (before, self.stripes.context_bins - before))

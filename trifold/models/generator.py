@@ -1,9 +1,12 @@
-"""Layers of the image generators without padding (HiCSR, VEHiCLE), which networks of our design on them share too."""
+"""Layers of the image generators of HiCSR, VEHiCLE and hicGAN, which networks of our design on them share too."""
 
 import torch
 from torch import Tensor, nn
 
-# Bins that their convolutions take off every side of a window; read by trifold.architectures from the source.
+from trifold.models.blocks import Border
+
+# Bins that convolutions without padding (HiCSR, VEHiCLE) take off every side of a window; read by
+# trifold.architectures from the source.
 CROP_BINS = 6
 # Input values are kept this far from 0 and 1: the logit stays finite, the sigmoid's slope usable.
 LOGIT_MARGIN = 0.01
@@ -21,11 +24,11 @@ def initialise(network: nn.Module) -> None:
 class ResidualBlock(nn.Module):
     """x + (conv, batch norm, ReLU, conv, batch norm); no activation after the sum."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, border: Border = "zeros", *, bias: bool = True):
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=border, bias=bias)
         self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=border, bias=bias)
         self.bn2 = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:

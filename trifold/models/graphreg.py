@@ -46,7 +46,7 @@ from torch import Tensor, nn
 
 from trifold.config import Geometry
 from trifold.errors import InputError
-from trifold.models.blocks import Architecture, declared
+from trifold.models.blocks import Architecture, declared, read
 from trifold.models.mixhic import TRAINING, pools_of
 
 BN_EPS, BN_MOMENTUM = 1e-3, 0.01  # Keras' momentum 0.99 keeps the old value, torch's takes the new one
@@ -212,7 +212,7 @@ class Expression(Architecture):
 
     def nodes_of(self, batch: dict[str, Tensor]) -> Tensor:
         """-> (B, channels, W), from the tracks of the stretch about x."""
-        tracks = _read(batch, "tracks", *self.track_shape)
+        tracks = read(batch, "tracks", *self.track_shape)
         return self.trunk(tracks[:, : self.track_shape[0] // 2].mT)
 
     def narrowed(self, x: Tensor) -> Tensor:
@@ -235,23 +235,12 @@ class Expression(Architecture):
         """The loss over the nodes of `inside`, and what `forward` gives."""
         log_rate = self.log_rate(batch)
         predicted = self._predicted(log_rate)
-        label = _read(batch, "cage", 2 * self.nodes)[:, : self.nodes]
+        label = read(batch, "cage", 2 * self.nodes)[:, : self.nodes]
         if self.objective == "mse":
             loss = F.mse_loss(predicted[:, self.inside], label[:, self.inside])
         else:
             loss = poisson_loss(log_rate[:, self.inside], torch.expm1(LN2 * label[:, self.inside]))
         return loss, predicted.repeat(1, 2)
-
-
-def _read(batch: dict[str, Tensor], name: str, *shape: int) -> Tensor:
-    """An entry of the batch, (B, *shape); InputError for another shape."""
-    if tuple(batch[name].shape[1:]) != shape:
-        wanted = ", ".join(map(str, shape))
-        raise InputError(
-            f"a batch's {name!r} is {tuple(batch[name].shape)} and this network reads (B, {wanted}): it was made for "
-            "other windows or tracks; train it on these, or give it those"
-        )
-    return batch[name]
 
 
 @declared(ARCHITECTURES["epi-cnn"])
@@ -307,7 +296,7 @@ class EpiGraph(Expression):
             self.norms.append(norm(channels))
 
     def log_rate(self, batch: dict[str, Tensor]) -> Tensor:
-        edges = edges_of(_read(batch, "map", 1, self.nodes, self.nodes)[:, 0], self.edges)  # (B, W, W)
+        edges = edges_of(read(batch, "map", 1, self.nodes, self.nodes)[:, 0], self.edges)  # (B, W, W)
         x = self.nodes_of(batch)  # (B, 128, W)
         for attend, normalise in zip(self.graph, self.norms):
             x = normalise(attend(x.mT, edges).mT)

@@ -23,7 +23,7 @@ norm, "published" keeps its running statistics as the steps leave them; in "corr
 windows (`training.regression`).
 """
 
-from typing import Literal
+from collections import OrderedDict
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +32,7 @@ from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import blocks
 from trifold.models.checkpoint import Checkpoint, of_contacts
-from trifold.models.generator import initialise
+from trifold.models.generator import ResidualBlock, initialise
 from trifold.models.hicsr import contacts_of, log_scaled
 
 # Read by trifold.architectures from the source.
@@ -49,33 +49,6 @@ ARCHITECTURES = {
 CHECKPOINTS = {"weights_hicgan_gm12878.safetensors": Checkpoint("hicgan", {}, of_contacts("raw", 16))}
 
 SIDE_BINS = 40  # of the maps that the discriminator reads; `trifold.loss_terms.LEAST_BINS` refuses smaller ones
-Border = Literal["zeros", "reflect"]
-
-
-class ConvNorm(nn.Module):
-    """Convolution without bias, batch norm."""
-
-    def __init__(self, channels: int, padding_mode: Border):
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding_mode, bias=False)
-        self.bn = nn.BatchNorm2d(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.bn(self.conv(x))
-
-
-class ResidualBlock(nn.Module):
-    """x + (conv, batch norm, ReLU, conv, batch norm); no bias, no activation after the sum."""
-
-    def __init__(self, channels: int, padding_mode: Border):
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding_mode, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding_mode, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
 
 
 @blocks.declared(ARCHITECTURES["hicgan"])
@@ -107,10 +80,11 @@ class Generator(blocks.Architecture):
         self.factor, self.tile_bins = chromosome_factor, tile_bins
         self.low_max = chromosome_factor * blocks.contacts_statistic(statistics, "low_max")
         self.deep_max = chromosome_factor * blocks.contacts_statistic(statistics, "deep_max")
-        border: Border = "zeros" if self.published else "reflect"
+        border: blocks.Border = "zeros" if self.published else "reflect"
         self.head = nn.Conv2d(1, channels, 3, padding=1, padding_mode=border)
-        self.blocks = nn.Sequential(*(ResidualBlock(channels, border) for _ in range(residual_blocks)))
-        self.middle = ConvNorm(channels, border)
+        self.blocks = nn.Sequential(*(ResidualBlock(channels, border, bias=False) for _ in range(residual_blocks)))
+        middle = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=border, bias=False)
+        self.middle = nn.Sequential(OrderedDict(conv=middle, bn=nn.BatchNorm2d(channels)))
         self.tail = nn.Sequential(
             nn.Conv2d(channels, 2 * channels, 3, padding=1, padding_mode=border),
             nn.Conv2d(2 * channels, 4 * channels, 3, padding=1, padding_mode=border),

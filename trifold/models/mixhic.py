@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from trifold.config import Geometry
 from trifold.errors import InputError
-from trifold.models.blocks import Architecture, declared
+from trifold.models.blocks import Architecture, declared, read
 
 WINDOW_BINS = 50
 TRACK_BINS, TRACKS = 50, 2  # as published; TRACK_BINS: of the tracks, to a bin of the map
@@ -197,15 +197,6 @@ ARCHITECTURES = {
         },
     },
 }
-
-
-def read(batch: dict[str, Tensor], name: str, *shape: int) -> Tensor:
-    """An entry of the batch, (B, *shape); InputError where it is missing or of another shape."""
-    if name not in batch or tuple(batch[name].shape[1:]) != shape:
-        given = tuple(batch[name].shape) if name in batch else "missing"
-        wanted = ", ".join(map(str, shape))
-        raise InputError(f"a batch's {name!r} is {given}; this network of MIX-HIC reads (B, {wanted})")
-    return batch[name]
 
 
 # ---------------------------------------------------------------- attention

@@ -27,7 +27,7 @@ from trifold.config import Training
 from trifold.errors import InputError
 from trifold.models.blocks import Architecture, tiles
 from trifold.training import losses
-from trifold.training.regression import Regression, learning_rate_factor, pixel_loss, seed_of
+from trifold.training.regression import Regression, pixel_loss, seed_of
 
 log = logging.getLogger(__name__)
 
@@ -176,12 +176,8 @@ class Adversarial(Regression):
         settings = self.settings
         batches = int(self.trainer.estimated_stepping_batches) // settings.epochs
         steps = -(-batches // settings.accumulate) * settings.epochs
-
-        def factor(step: int) -> float:
-            return learning_rate_factor(step, steps, settings.schedule)
-
         learning_rate = settings.discriminator_learning_rate or settings.learning_rate
         return (
-            self._optimiser(self.model.parameters(), settings.learning_rate, self._factor(steps)),
-            self._optimiser(self.discriminator.parameters(), learning_rate, factor),
+            self._optimiser(self.model.parameters(), settings.learning_rate, self._phases(steps)),
+            self._optimiser(self.discriminator.parameters(), learning_rate, lambda step: (step, steps, 1.0)),
         )

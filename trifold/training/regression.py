@@ -37,6 +37,8 @@ WARM_UP, FLOOR = 0.05, 0.05
 CYCLE_WARM_UP, CYCLE_START, CYCLE_BETAS = 0.025, 0.01, (0.95, 0.85)
 # Of an epoch, those that batch norm's statistics are taken from: enough for means of channels, and a bound on the time.
 STATISTICS_BATCHES = 64
+# step -> where it is in its phase, the steps of that phase, and the phase's share of the learning rate.
+Phases = Callable[[int], tuple[int, int, float]]
 
 
 def seed_of(*parts: int) -> int:
@@ -174,12 +176,6 @@ class Regression(L.LightningModule):
     def _start_step(self, step: int) -> None:
         # Before every step: how often a loader draws from the generator differs between a fresh and a resumed epoch.
         torch.manual_seed(seed_of(self.seed, self.current_epoch, step, self.global_rank))
-        if self.settings.schedule == "one-cycle" and self.automatic_optimization:
-            within, of, _ = self._phase(self.trainer.global_step, self.steps)
-            beta = one_cycle(within, of)[1]
-            for group in self.trainer.optimizers[0].param_groups:
-                if "betas" in group:
-                    group["betas"] = (beta, group["betas"][1])
         self.metrics["learning_rate"] = max(group["lr"] for group in self.trainer.optimizers[0].param_groups)
 
     def training_step(self, batch: dict[str, Tensor], step: int) -> Tensor | None:
@@ -273,8 +269,8 @@ class Regression(L.LightningModule):
     # ---------------------------------------------------------------- optimiser
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        self.steps = int(self.trainer.estimated_stepping_batches)
-        return self._optimiser(self._parameter_groups(), self.settings.learning_rate, self._factor(self.steps))
+        steps = int(self.trainer.estimated_stepping_batches)
+        return self._optimiser(self._parameter_groups(), self.settings.learning_rate, self._phases(steps))
 
     def _parameter_groups(self) -> Iterable[Tensor] | list[dict]:
         """Parameters for the optimiser; with a layer decay in groups, each with its learning rate."""
@@ -284,30 +280,34 @@ class Regression(L.LightningModule):
         rates = self.model.layer_rates(settings.layer_decay)
         return [{"params": group, "lr": settings.learning_rate * share} for group, share in rates if group]
 
-    def _factor(self, steps: int) -> Callable[[int], float]:
-        """Share of the learning rate at each of `steps` steps."""
-
-        def factor(step: int) -> float:
-            within, of, share = self._phase(step, steps)
-            return share * learning_rate_factor(within, of, self.settings.schedule)
-
-        return factor
-
-    def _phase(self, step: int, steps: int) -> tuple[int, int, float]:
-        """Where a step is in its phase, the steps of that phase, and the phase's share of the learning rate: the head's
-        epochs, then all others."""
+    def _phases(self, steps: int) -> Phases:
+        """Of `steps` steps: the head's epochs, then all others."""
         head_steps = steps * self.head_epochs // self.settings.epochs
-        if step < head_steps:
-            return step, head_steps, 1.0
-        return step - head_steps, steps - head_steps, self.model.joint_learning_rate if self.head_epochs else 1.0
+        joint = self.model.joint_learning_rate if self.head_epochs else 1.0
+
+        def phase(step: int) -> tuple[int, int, float]:
+            if step < head_steps:
+                return step, head_steps, 1.0
+            return step - head_steps, steps - head_steps, joint
+
+        return phase
 
     def _optimiser(
-        self, parameters: Iterable[Tensor] | list[dict], learning_rate: float, factor: Callable[[int], float]
+        self, parameters: Iterable[Tensor] | list[dict], learning_rate: float, phases: Phases
     ) -> OptimizerLRSchedulerConfig:
+        """The optimiser, and what sets its learning rate, and with one-cycle its first beta, before every step."""
         settings = self.settings
         options = {"momentum": SGD_MOMENTUM} if settings.optimiser == "sgd" else {"betas": tuple(settings.betas)}
         optimiser = OPTIMISERS[settings.optimiser](
             parameters, lr=learning_rate, weight_decay=settings.weight_decay, **options
         )
+
+        def factor(step: int) -> float:
+            within, of, share = phases(step)
+            if settings.schedule == "one-cycle" and "betas" in options:
+                for group in optimiser.param_groups:
+                    group["betas"] = (one_cycle(within, of)[1], group["betas"][1])
+            return share * learning_rate_factor(within, of, settings.schedule)
+
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

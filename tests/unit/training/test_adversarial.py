@@ -8,6 +8,7 @@ import torch
 from fitted import fit_model
 from test_fit import SETTINGS, STATISTICS, digests, history, interrupt
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from trifold.config import Geometry
 from trifold.data.samples import Samples
@@ -15,7 +16,7 @@ from trifold.errors import InputError
 from trifold.models import registry, weights
 from trifold.models.blocks import crop
 from trifold.training.adversarial import Adversarial
-from trifold.training.regression import learning_rate_factor
+from trifold.training.regression import learning_rate_factor, one_cycle
 
 # Cropped by 6: 30 bins, of which a discriminator of VEHiCLE's makes 2, and HiCSR's takes two tiles a side.
 GEOMETRY = Geometry(bin_bp=16, window_bins=42, stride_bins={}, max_bad_bins=0.25, max_n_bins=0)
@@ -155,6 +156,23 @@ def test_accumulates_and_ends_its_schedule(tmp_path, monkeypatch):
     assert updates == [(which, step in (1, 3, 4)) for _ in range(2) for step in range(5) for which in (0, 1)]
     expected = [1e-3 * learning_rate_factor(step, 6, "cosine") for step in (2, 5)]
     assert [row["learning_rate"] for row in rows] == pytest.approx(expected)
+
+
+def test_one_cycle_moves_rate_and_first_beta_of_both_networks(tmp_path):
+    """From step to step, and where a training goes on after a break."""
+    seen, one = [], {"epochs": 11, "count": 4, "batch_size": 1, "optimiser": "adamw", "schedule": "one-cycle"}
+    hook = register_optimizer_step_post_hook(
+        lambda optimiser, *_: seen.append([optimiser.param_groups[0]["lr"], *optimiser.param_groups[0]["betas"]])
+    )
+    try:
+        with pytest.raises(RuntimeError, match="interrupted"):
+            train(tmp_path, die_at=(9, 0), **one)
+        train(tmp_path, **one)
+    finally:
+        hook.remove()
+    cycle = [(learning_rate_factor(step, 44, "one-cycle"), one_cycle(step, 44)[1]) for step in range(44)]
+    expected = [(rate * share, beta, 0.999) for share, beta in cycle for rate in (1e-3, 1e-4)]
+    np.testing.assert_allclose(seen, expected)
 
 
 def test_clips_both_gradients(tmp_path):
