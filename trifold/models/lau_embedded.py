@@ -72,12 +72,11 @@ class RowMeans(nn.Module):
 class HiCFoundationEmbedded(RowTokens):
     """`map` (B, 1, W, W) on [0, 1] and `embeddings` (B, channels, W) -> (B, 1, W, W).
 
-    encoding, freeze_encoder: as of `hicfoundation-seq`. control: "none", or, in "corrected", "shuffled": the rows have
-    each other's tokens. Raises InputError for it in "published", whose one token does not know where a bin is.
+    Options of `RowTokens`. control: "none", or, in "corrected", "shuffled": the rows have each other's tokens. Raises
+    InputError for it in "published", whose one token does not know where a bin is.
     """
 
     context = ("protocol", "statistics")
-    has_batch_norm = True
 
     def __init__(
         self,
@@ -87,11 +86,9 @@ class HiCFoundationEmbedded(RowTokens):
         statistics: dict,
         decoder_width: int,
         decoder_heads: int,
-        encoding: str | None,
-        freeze_encoder: bool | None,
         control: str,
         width: int,
-        **sizes,
+        **common,
     ):
         published = protocol == "published"
         if published and control != "none":
@@ -104,12 +101,10 @@ class HiCFoundationEmbedded(RowTokens):
             protocol=protocol,
             decoder_width=decoder_width,
             decoder_heads=decoder_heads,
-            encoding=SEQ_ENCODING[protocol] if encoding is None else encoding,
-            freeze_encoder=published if freeze_encoder is None else freeze_encoder,
+            control=control,
             width=width,
-            **sizes,
+            **common,
         )
-        self.shuffled = control == "shuffled"
         channels = channels_of(statistics)
         if published:
             self.sequence_proj = nn.Linear(channels, width)
