@@ -446,11 +446,11 @@ class _Progress:
             known = np.load(folder / "vectors.npy", mmap_mode="r"), np.load(folder / "valid.npy", mmap_mode="r")
             if (known[0].shape, str(known[0].dtype), known[1].shape) == (shape, stored, shape[:1]):
                 self.done, mode = int(note["done"]), "r+"
-        except (OSError, ValueError, KeyError, TypeError):
-            pass  # nothing was begun, or a kill came before the first stretch was noted
+        except (OSError, EOFError, ValueError, KeyError, TypeError):
+            pass  # nothing was begun, a kill came before the first stretch was noted, or a file is damaged
+        self._note()  # first: an older note would take new files for full ones
         self.vectors = open_memmap(folder / "vectors.npy", mode=mode, dtype=np.dtype(stored), shape=shape)
         self.valid = open_memmap(folder / "valid.npy", mode=mode, dtype=np.bool_, shape=shape[:1])
-        self._note()
 
     def _note(self) -> None:
         text = json.dumps({"name": self._name, "done": self.done, "of": self._total})

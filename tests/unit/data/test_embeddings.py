@@ -114,10 +114,12 @@ def test_a_run_that_was_killed_at_its_very_end_loses_nothing(tmp_path, store):
     assert again.window("chr1", 0, 16)[1].all()  # under its other name
 
 
-def test_a_damaged_note_starts_from_the_beginning(tmp_path, store):
+@pytest.mark.parametrize("note", ['{"done": 3', '{"done": 3}'])
+def test_what_is_damaged_starts_from_the_beginning(tmp_path, store, note):
+    """The note, or the vectors beside a whole one."""
     unfinished = tmp_path / "unfinished"
     unfinished.mkdir()
-    (unfinished / "progress.json").write_text('{"done": 3')
+    (unfinished / "progress.json").write_text(note)
     (unfinished / "vectors.npy").write_bytes(b"")
     model = Letters()
     assert make(tmp_path, model, store, settings()).window("chr1", 0, 16)[1].all()
