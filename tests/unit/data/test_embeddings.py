@@ -224,3 +224,40 @@ def test_a_tokenizer_without_offsets():
     assert tokens.first == 1 and tokens.stands.tolist() == [[0, 6], [6, 7], [7, 8]]
     with pytest.raises(InputError, match=r"six: the tokens of its tokenizer are not the letters of the sequence; set"):
         language_models.of_folder(SixLetters(small=True), "six")(codes)
+
+
+class Fast:
+    """A tokenizer with offsets, which it is told."""
+
+    is_fast, unk_token_id = True, 0
+
+    def __init__(self, offsets):
+        self.offsets, self.asked = offsets, []
+
+    def __call__(self, text, **_):
+        self.asked.append(text)
+        return {"input_ids": list(range(len(self.offsets))), "offset_mapping": self.offsets}
+
+    def convert_tokens_to_ids(self, letters):
+        return [10 + "ACGTN".index(letter) for letter in letters]
+
+
+def test_tokens_that_are_not_the_sequence_cut_into_pieces_are_refused():
+    codes = np.array([0, 1, 2, 3], dtype=np.uint8)
+    good = language_models.of_folder(Fast([(0, 0), (0, 3), (3, 4), (0, 0)]), "fast")(codes)
+    assert good.first == 1 and good.stands.tolist() == [[0, 3], [3, 4]] and len(good.ids) == 4
+    with pytest.raises(InputError, match=r"fast: its tokenizer puts tokens of its own into the sequence; set"):
+        language_models.of_folder(Fast([(0, 0), (0, 3), (0, 0), (3, 4)]), "fast")(codes)
+    with pytest.raises(InputError, match=r"fast: the tokens of its tokenizer cover 3 of 4 letters: it is not made for"):
+        language_models.of_folder(Fast([(0, 0), (0, 3), (0, 0)]), "fast")(codes)
+    with pytest.raises(InputError, match=r"fast: its tokenizer makes 2 tokens of A, none of which is its letter A"):
+        language_models.characters(Fast([(0, 0), (0, 1)]), "fast")
+
+
+def test_a_run_of_n_is_one_letter_to_the_folders_tokenizer():
+    """Each N would be a token, and the ends of a gap would be more than a model takes."""
+    codes = np.array([4, 4, 0, 1, 4, 4, 4, 2, 4], dtype=np.uint8)
+    tokenizer = Fast([(0, 1), (1, 3), (3, 4), (4, 5), (5, 6)])
+    tokens = language_models.of_folder(tokenizer, "fast")(codes)
+    assert tokenizer.asked == ["NACNGN"]
+    assert tokens.stands.tolist() == [[0, 2], [2, 4], [4, 7], [7, 8], [8, 9]]
