@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import pickle
 
 import numpy as np
@@ -33,8 +34,10 @@ def letters_of(codes):
 @pytest.mark.parametrize(
     ("window_bp", "overlap_bp", "bin_bp"), [(40, 8, 16), (16, 0, 16), (12, 4, 16), (104, 40, 16), (16, 12, 16)]
 )
-def test_a_bin_is_the_mean_over_its_bases(tmp_path, store, genome, window_bp, overlap_bp, bin_bp):
-    """Windows wider than bins and narrower; every base from the window whose ends are farther; none across an end."""
+def test_a_bin_is_the_mean_over_its_bases(tmp_path, store, genome, monkeypatch, window_bp, overlap_bp, bin_bp):
+    """Windows wider than bins and narrower; every base from the window whose ends are farther; none across an end, and
+    none left out where a stretch of the work, of whole windows and bins, ends."""
+    monkeypatch.setattr(language_models, "STRETCH_BP", 72)
     given = settings(window_bp=window_bp, overlap_bp=overlap_bp)
     made = make(tmp_path, Letters(), store, given, bin_bp)
     for chrom, codes in genome.items():
@@ -114,16 +117,29 @@ def test_a_run_that_was_killed_at_its_very_end_loses_nothing(tmp_path, store):
     assert again.window("chr1", 0, 16)[1].all()  # under its other name
 
 
-@pytest.mark.parametrize("note", ['{"done": 3', '{"done": 3}'])
-def test_what_is_damaged_starts_from_the_beginning(tmp_path, store, note):
-    """The note, or the vectors beside a whole one."""
+@pytest.mark.parametrize(("note", "bins"), [('{"done": 3', 77), ('{"done": 1}', 0), ('{"done": 1}', 76)])
+def test_what_is_damaged_starts_from_the_beginning(tmp_path, store, note, bins):
+    """The note, or vectors beside a whole one: empty, or of fewer bins than the genome has."""
     unfinished = tmp_path / "unfinished"
     unfinished.mkdir()
     (unfinished / "progress.json").write_text(note)
-    (unfinished / "vectors.npy").write_bytes(b"")
+    np.save(unfinished / "vectors.npy", np.zeros((bins, 6), dtype=np.float32))
+    np.save(unfinished / "valid.npy", np.ones(bins, dtype=bool))
+    if not bins:
+        (unfinished / "vectors.npy").write_bytes(b"")
     model = Letters()
     assert make(tmp_path, model, store, settings()).window("chr1", 0, 16)[1].all()
     assert model.calls > 0
+
+
+def test_a_disk_without_links_gets_copies(tmp_path, store, monkeypatch):
+    def refuse(*_):
+        raise OSError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    copied = make(tmp_path, Letters(), store, settings())
+    assert np.load(copied.folder / "vectors.npy").any()
+    assert (copied.folder / "vectors.npy").stat().st_nlink == 1
 
 
 # ---------------------------------------------------------------- how they are read
