@@ -1,4 +1,5 @@
-# Programs of others: their files, environments and commands, and where the loops and boundaries that they call lie.
+# Programs and language models of others: their files, environments and commands, and where the loops and boundaries that
+# programs call lie.
 
 
 def get_program(wildcards):
@@ -63,12 +64,6 @@ def get_call_labels(wildcards):
     """What rows of maps that are no arm are called: the low map by its name, and the seed that drew it."""
     name, _, seed = wildcards.degradation.partition(plan.DRAW)
     return {"degradation": name, "fold": wildcards.fold, "seed": int(seed or 0), "sample": wildcards.sample}
-
-
-def get_embeddings(arm):
-    """Vectors of bins, for an arm that reads them."""
-    name = arms[arm].embeddings
-    return [f"<results>/embeddings/{name}/artifact.json"] if name else []
 
 
 def get_language_model(wildcards):

@@ -26,7 +26,7 @@ rule embed:
     params:
         settings=lambda wildcards: plan.embedding_settings(config, wildcards.embedding),
         bin_bp=lookup("geometry/bin_bp", within=config),
-        # How many windows at once, and where, is no part of what the vectors are.
+        # How many windows at once, and where, is no part of what the vectors are (see `unrecorded`).
         batch_size=lambda wildcards, threads: config["embeddings"][wildcards.embedding]["batch_size"],
         accelerator=unrecorded(config["accelerator"]),
         unfinished=f"{RESULTS}/checkpoints",

@@ -40,6 +40,12 @@ def get_sequence(arm):
     return ["<results>/sequence/artifact.json"] if "sequence" in plan.traits_of(arms[arm]).inputs else []
 
 
+def get_embeddings(arm):
+    """Vectors of bins, for an arm that reads them."""
+    name = arms[arm].embeddings
+    return [f"<results>/embeddings/{name}/artifact.json"] if name else []
+
+
 def get_own_chromosomes(enhanced):
     """The genome's chromosomes, if the arm that enhances a user's map reads what is of it; `enhanced`: entry's name."""
     of_genome = {"sequence", "embeddings"} & plan.traits_of(arms[ENHANCED[enhanced]["arm"]]).inputs
@@ -125,7 +131,6 @@ def locate_scores(scored, file="scores.tsv"):
 def locate_loops(search):
     """The folder of the loops that an arm finds on whole test chromosomes (`plan.searched`)."""
     return f"<results>/loops/{search.arm}/fold-{search.fold}/seed-{search.seed}/{search.sample}"
-
 
 
 def get_all_models(wildcards):

@@ -130,6 +130,11 @@ def _check_embedding_model(folder: Path, entry: dict, place: str) -> None:
     if known.get("model_type") == vocabulary.ENFORMER:
         if tokenizer != "characters":
             raise InputError(f"{place}/tokenizer: {tokenizer}: Enformer reads single bases; say characters")
+        if known.get("use_tf_gamma") and window_bp != vocabulary.TF_WINDOW_BP:
+            raise InputError(
+                f"{place}/window_bp: {window_bp}: use_tf_gamma in {folder}/config.json are positions for windows of "
+                f"{vocabulary.TF_WINDOW_BP:,} bp alone; say that, and change overlap_bp with it"
+            )
     elif tokenizer == "kmers":
         tokens = window_bp - vocabulary.kmer_length(vocabulary.read_vocabulary(folder), folder) + 3
     else:

@@ -153,6 +153,29 @@ def test_a_folder_that_lacks_something_is_refused(repository, dnabert, file, tex
         checks.check_embedding_models(config, arms)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"layer": 12}, r"layer: 12: the model in dnabert has layers 0 \(before the first block\) to 11, -1 is"),
+        (
+            {"window_bp": 131072, "overlap_bp": 31072},
+            r"window_bp: 131072: use_tf_gamma in dnabert/config.json are positions for windows of 196,608 bp alone",
+        ),
+        ({}, None),
+    ],
+)
+def test_enformer_has_its_layers_and_its_window(repository, dnabert, changes, message):
+    known = {"model_type": "enformer", "depth": 11, "num_downsamples": 7, "use_tf_gamma": True}
+    (dnabert / "config.json").write_text(json.dumps(known))
+    entry = {"model": "dnabert", "tokenizer": "characters", "window_bp": 196608, "overlap_bp": 96608, **changes}
+    config, arms = checked(repository, embeddings__dnabert=entry)
+    if message is None:
+        checks.check_embedding_models(config, arms)
+        return
+    with pytest.raises(InputError, match=f"config: embeddings/dnabert/{message}"):
+        checks.check_embedding_models(config, arms)
+
+
 def test_a_folder_without_a_tokenizer_is_refused(repository, dnabert):
     (dnabert / "vocab.txt").unlink()
     config, arms = checked(repository, embeddings__dnabert__tokenizer="folder")

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from embedding_files import write_embeddings
 from scipy import stats
 from small import OE, resolved
 from track_files import write_track
@@ -176,6 +177,22 @@ def test_an_arm_is_scored_as_its_network_is(examples, tmp_path):
     found, expected = (pd.read_csv(tmp_path / name / "scores.tsv", sep="\t") for name in ("arm", "network"))
     pd.testing.assert_frame_equal(found, expected)
     assert found["mse"].gt(0).all() and len(found) == 5
+
+
+def test_windows_are_scored_on_the_vectors_of_the_training_alone(examples, tmp_path):
+    folder, _ = examples()
+    store = write_embeddings(tmp_path / "vectors", {"chr1": 7 * W * BIN}, BIN)
+    given = Given(("alpha",), examples=(folder,), embeddings=store.folder)
+    statistics = json.loads((folder / "statistics.json").read_text())
+    asked = {"arm": resolved(fake={"architecture": "identity"})["fake"], "model": None, "given": given, "batch_size": 2}
+    asked |= {"protocol": "corrected", "scoring": SCORING, "labels": LABELS}
+    for identity in ("abc", "else"):
+        known = statistics | {"embeddings": {"name": "dnabert", "channels": 768, "identity": identity}}
+        (folder / "statistics.json").write_text(json.dumps(known))
+        if identity == "abc":
+            score(tmp_path, **asked)
+    with pytest.raises(InputError, match=r"vectors of 2 channels.* \(dnabert, 768 channels\)"):
+        score(tmp_path, **asked)
 
 
 class OfTracks(LowMap):

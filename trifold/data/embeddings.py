@@ -1,8 +1,8 @@
 """A vector per bin from a language model of DNA, read by coordinate (`language_models` makes them).
 
 A folder holds ``vectors.npy`` (float16 or float32 (bins, channels), the chromosomes one after the other), ``valid.npy``
-(bool, the same bins), ``chromosomes.tsv`` (name, length_bp, bin_bp, in that order) and ``summary.json`` (model,
-settings, channels, and `identity`, a digest of what the vectors mean). A bin that holds an N has no vector: zeros,
+(bool, the same bins), ``chromosomes.tsv`` (name, length_bp, bin_bp, in that order) and ``summary.json`` (settings,
+bin_bp, channels, and `identity`, a digest of what the vectors mean). A bin that holds an N has no vector: zeros,
 and not valid, as for arms that read the sequence.
 """
 
@@ -15,8 +15,6 @@ import numpy as np
 from trifold.data.sequence import offsets, read_chromosomes
 from trifold.errors import InputError
 from trifold.genome import n_bins, some_of
-
-FILES = ("vectors.npy", "valid.npy", "chromosomes.tsv", "summary.json")
 
 
 class EmbeddingStore:

@@ -11,7 +11,8 @@ features of bins; all of this is our own:
   all its bases, a state of Enformer for the 128 bp it is made of. The vector of a bin is the mean over its bases of the
   states of their tokens; bases without a token (the ends of a window of k-mers) are left out.
 - Tokens that touch an N count nowhere, and a bin that holds an N has no vector at all: zeros, not valid, as for arms
-  that read the sequence. Windows without a base that counts are not run.
+  that read the sequence. Windows without a base that counts are not run. A folder's own tokenizer is given one N for a
+  run of them.
 - `strands: both` is the mean with the reverse complement's: then a window read from the other strand has the same
   vectors in reverse order, as augmentation takes for granted.
 
@@ -158,11 +159,12 @@ def of_folder(tokenizer: Any, folder: str | os.PathLike) -> Tokenise:
     other = "set `tokenizer` to kmers or characters, or give another model"
 
     def tokenise(codes: np.ndarray) -> Tokens:
-        text = decode(codes)
+        # A run of N is read as one: of every N a token, the ends of a gap would be more than a model takes.
+        kept = np.flatnonzero((codes != N_CODE) | np.append(True, codes[:-1] != N_CODE))
+        text = decode(codes[kept])
         if tokenizer.is_fast:
-            encoded = tokenizer(text, return_offsets_mapping=True, return_special_tokens_mask=True)
-            ids, inside = np.array(encoded["input_ids"]), ~np.array(encoded["special_tokens_mask"], dtype=bool)
-            spans = np.array(encoded["offset_mapping"])
+            encoded = tokenizer(text, return_offsets_mapping=True)
+            ids, spans = np.array(encoded["input_ids"]), np.array(encoded["offset_mapping"])
         else:
             pieces = tokenizer.tokenize(text)
             if "".join(pieces) != text:
@@ -170,15 +172,13 @@ def of_folder(tokenizer: Any, folder: str | os.PathLike) -> Tokenise:
             number = tokenizer.convert_tokens_to_ids(pieces)
             ids = np.array(tokenizer.build_inputs_with_special_tokens(number))
             before = next(i for i in range(len(ids)) if ids[i : i + len(number)].tolist() == number)
-            inside = (np.arange(len(ids)) >= before) & (np.arange(len(ids)) < before + len(number))
             lengths = np.array([len(piece) for piece in pieces])
             spans = np.zeros((len(ids), 2), dtype=int)
-            spans[inside] = np.stack([np.cumsum(lengths) - lengths, np.cumsum(lengths)], axis=1)
-        # What the tokenizer calls special inside of the sequence is an unknown letter: a token of it.
-        of_text = np.flatnonzero(inside | (spans[:, 1] > spans[:, 0]))
+            spans[before : before + len(number)] = np.stack([np.cumsum(lengths) - lengths, np.cumsum(lengths)], axis=1)
+        of_text = np.flatnonzero(spans[:, 1] > spans[:, 0])  # the others stand around it
         if len(of_text) and (np.diff(of_text) != 1).any():
             raise InputError(f"{folder}: its tokenizer puts tokens of its own into the sequence; {other}")
-        stands = spans[of_text]
+        stands = np.append(kept, len(codes))[spans[of_text]]
         covered = int((stands[:, 1] - stands[:, 0]).sum())
         if covered != len(codes):
             raise InputError(
@@ -446,11 +446,11 @@ class _Progress:
             known = np.load(folder / "vectors.npy", mmap_mode="r"), np.load(folder / "valid.npy", mmap_mode="r")
             if (known[0].shape, str(known[0].dtype), known[1].shape) == (shape, stored, shape[:1]):
                 self.done, mode = int(note["done"]), "r+"
-        except (OSError, ValueError, KeyError, TypeError):
-            pass  # nothing was begun, or a kill came before the first stretch was noted
+        except (OSError, EOFError, ValueError, KeyError, TypeError):
+            pass  # nothing was begun, a kill came before the first stretch was noted, or a file is damaged
+        self._note()  # first: an older note would take new files for full ones
         self.vectors = open_memmap(folder / "vectors.npy", mode=mode, dtype=np.dtype(stored), shape=shape)
         self.valid = open_memmap(folder / "valid.npy", mode=mode, dtype=np.bool_, shape=shape[:1])
-        self._note()
 
     def _note(self) -> None:
         text = json.dumps({"name": self._name, "done": self.done, "of": self._total})

@@ -8,6 +8,7 @@ from pathlib import Path
 from trifold.errors import InputError
 
 ENFORMER = "enformer"  # `model_type` of the library enformer-pytorch; every other one is of transformers
+TF_WINDOW_BP = 196_608  # the one window that enformer-pytorch has TensorFlow's positions for (`use_tf_gamma`)
 
 
 def read_model_config(folder: str | os.PathLike) -> dict:

@@ -383,14 +383,21 @@ class HiCFoundation(blocks.Architecture):
             self.vit_backbone.requires_grad_(False)
         self.register_load_state_dict_pre_hook(_drop_alias)
 
-    def decode_tokens(self, tokens: Tensor, attend: Callable[[int, Tensor], Tensor] | None = None) -> Tensor:
+    def decode_tokens(
+        self,
+        tokens: Tensor,
+        attend: Callable[[int, Tensor], Tensor] | None = None,
+        table: Tensor | None = None,
+    ) -> Tensor:
         """Encoder tokens (B, n, width) -> decoder tokens (B, n, decoder_width).
 
-        attend(i, x): what is added to the tokens before block i.
+        attend(i, x): what is added to the tokens before block i. table: positions of all tokens but the leading ones,
+        where they are not those of the patches.
         """
         leading = self.vit_backbone.leading
         x = self.decoder_embed(tokens)
-        x = place(list(x[:, :leading].split(1, dim=1)), x[:, leading:], self.decoder_pos_embed)
+        table = self.decoder_pos_embed if table is None else table
+        x = place(list(x[:, :leading].split(1, dim=1)), x[:, leading:], table)
         for i, block in enumerate(self.decoder_blocks):
             if attend is not None:
                 x = x + attend(i, x)

@@ -161,11 +161,32 @@ class SequenceTokenEncoder(TokenEncoder):
 class RowTokens(HiCFoundation):
     """`HiCFoundation` whose map tokens attend to one token per row of patches before every decoder block.
 
-    control "shuffled" exchanges these tokens (or, as a subclass has it, what they are made of): in training every
-    window is permuted anew (by torch's global generator), in eval mode one permutation serves all.
+    encoding: as `HiCFoundation`; None is "window" in "published", as Lau 2025 released it. freeze_encoder None follows
+    the protocol: True in "published", False in "corrected". control "shuffled" exchanges the tokens (or, as a subclass
+    has it, what they are made of): in training every window is permuted anew (by torch's global generator), in eval
+    mode one permutation serves all.
     """
 
-    shuffled: bool = False
+    has_batch_norm = True
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        *,
+        protocol: str,
+        encoding: str | None,
+        freeze_encoder: bool | None,
+        control: str,
+        **sizes,
+    ):
+        super().__init__(
+            geometry,
+            protocol=protocol,
+            encoding=SEQ_ENCODING[protocol] if encoding is None else encoding,
+            freeze_encoder=protocol == "published" if freeze_encoder is None else freeze_encoder,
+            **sizes,
+        )
+        self.shuffled = control == "shuffled"
 
     def add_rows(self, decoder_width: int, decoder_heads: int) -> None:
         """Make the layers that ask the tokens."""
@@ -196,16 +217,12 @@ class RowTokens(HiCFoundation):
 class HiCFoundationSequence(RowTokens):
     """`map` (B, 1, W, W) on [0, 1] and `sequence` (B, W·bin_bp) -> (B, 1, W, W).
 
-    encoding: as `HiCFoundation`; "published" has "window" unless it says otherwise, as Lau 2025 released it.
-    freeze_encoder None follows the protocol: True in "published", False in "corrected". sequence_channels: widths of
-    the three convolutions. sequence_bp ("published"): bases read at the centre. sequence_pool ("corrected"): max
-    pooling after the first two convolutions; its square divides the bases of a patch.
+    Options of `RowTokens`, and sequence_channels: widths of the three convolutions. sequence_bp ("published"): bases
+    read at the centre. sequence_pool ("corrected"): max pooling after the first two convolutions; its square divides
+    the bases of a patch.
     control: "none", or "shuffled": as many parameters, no information on where what is. "corrected" exchanges the
-    tokens of the stretches, "published", which has one token, the bases read. In training every window is permuted
-    anew (by torch's global generator), in eval mode one permutation serves all.
+    tokens of the stretches, "published", which has one token, the bases read.
     """
-
-    has_batch_norm = True
 
     def __init__(
         self,
@@ -214,13 +231,10 @@ class HiCFoundationSequence(RowTokens):
         protocol: str,
         decoder_width: int,
         decoder_heads: int,
-        encoding: str | None,
-        freeze_encoder: bool | None,
         sequence_channels: list[int],
         sequence_bp: int,
         sequence_pool: int,
-        control: str,
-        **sizes,
+        **common,
     ):
         published = protocol == "published"
         if len(sequence_channels) != len(KERNELS):
@@ -233,12 +247,9 @@ class HiCFoundationSequence(RowTokens):
             protocol=protocol,
             decoder_width=decoder_width,
             decoder_heads=decoder_heads,
-            encoding=SEQ_ENCODING[protocol] if encoding is None else encoding,
-            freeze_encoder=published if freeze_encoder is None else freeze_encoder,
             encoder=partial(SequenceTokenEncoder, channels=sequence_channels) if published else Encoder,
-            **sizes,
+            **common,
         )
-        self.shuffled = control == "shuffled"
         self.window_bp, self.read_bp = geometry.window_bp, min(sequence_bp, geometry.window_bp)
         if published:
             self.vit_backbone.sequence_encoder.requires_grad_(True)

@@ -25,7 +25,7 @@ from trifold.config import Geometry
 from trifold.errors import InputError
 from trifold.models import blocks
 from trifold.models.embedded import FORWARD, channels_of
-from trifold.models.hicfoundation import AS_RELEASED, ENCODINGS, ON_CONTACTS, VIT, place, run, unpatchify
+from trifold.models.hicfoundation import AS_RELEASED, ENCODINGS, ON_CONTACTS, VIT, Encoder
 from trifold.models.lau import SEQ_ENCODING, RowTokens
 
 # Read by trifold.architectures from the source.
@@ -44,9 +44,6 @@ ARCHITECTURES = {
         "training": FORWARD,
     },
 }
-
-# Tokens of the decoder before those of the patches, as published.
-LEADING = 3
 
 
 class RowMeans(nn.Module):
@@ -72,12 +69,11 @@ class RowMeans(nn.Module):
 class HiCFoundationEmbedded(RowTokens):
     """`map` (B, 1, W, W) on [0, 1] and `embeddings` (B, channels, W) -> (B, 1, W, W).
 
-    encoding, freeze_encoder: as of `hicfoundation-seq`. control: "none", or, in "corrected", "shuffled": the rows have
-    each other's tokens. Raises InputError for it in "published", whose one token does not know where a bin is.
+    Options of `RowTokens`. control: "none", or, in "corrected", "shuffled": the rows have each other's tokens. Raises
+    InputError for it in "published", whose one token does not know where a bin is.
     """
 
     context = ("protocol", "statistics")
-    has_batch_norm = True
 
     def __init__(
         self,
@@ -87,11 +83,9 @@ class HiCFoundationEmbedded(RowTokens):
         statistics: dict,
         decoder_width: int,
         decoder_heads: int,
-        encoding: str | None,
-        freeze_encoder: bool | None,
         control: str,
         width: int,
-        **sizes,
+        **common,
     ):
         published = protocol == "published"
         if published and control != "none":
@@ -104,12 +98,10 @@ class HiCFoundationEmbedded(RowTokens):
             protocol=protocol,
             decoder_width=decoder_width,
             decoder_heads=decoder_heads,
-            encoding=SEQ_ENCODING[protocol] if encoding is None else encoding,
-            freeze_encoder=published if freeze_encoder is None else freeze_encoder,
+            control=control,
             width=width,
-            **sizes,
+            **common,
         )
-        self.shuffled = control == "shuffled"
         channels = channels_of(statistics)
         if published:
             self.sequence_proj = nn.Linear(channels, width)
@@ -122,25 +114,13 @@ class HiCFoundationEmbedded(RowTokens):
         mean = (vectors * valid[:, None]).sum(2) / valid.sum(1, keepdim=True).clamp(min=1)  # (B, channels)
         return self.sequence_proj(mean)[:, None]
 
-    def decode_published(self, tokens: Tensor, sequence: Tensor) -> Tensor:
-        """Encoder tokens (B, 2 + patches, width), sequence (B, 1, width) -> (B, 3 + patches, decoder_width)."""
-        cls, count, patches = tokens.tensor_split([1, 2], dim=1)
-        x = self.decoder_embed(torch.cat([cls, count, sequence, patches], dim=1))
-        # Positions of the patches on all that follows the count token: one place off.
-        table = F.pad(self.decoder_pos_embed, (0, 0, 0, 1))  # (1, patches + 1, decoder_width)
-        x = place([x[:, :1], x[:, 1:2]], x[:, 2:], table)
-        for block in self.decoder_blocks:
-            x = run(block, x, self.checkpointing)
-        return self.decoder_norm(x)
-
-    def to_map(self, decoded: Tensor) -> Tensor:
-        if not self.published:
-            return super().to_map(decoded)
-        return unpatchify(self.decoder_map(decoded[:, LEADING:]), self.patch_size, 1)
-
     def decoded(self, images: Tensor, batch: dict[str, Tensor]) -> Tensor:
         vectors, valid = batch["embeddings"], batch["embeddings_valid"]
-        if self.published:
-            encoded = self.vit_backbone(images, self.contacts(batch))
-            return self.decode_published(encoded, self.sequence_token(vectors, valid))
-        return self.decoded_with(images, *self.sequence_rows(vectors, valid))
+        if not self.published:
+            return self.decoded_with(images, *self.sequence_rows(vectors, valid))
+        first = Encoder.leading
+        leading, patches = self.vit_backbone(images, self.contacts(batch)).tensor_split([first], dim=1)
+        tokens = torch.cat([leading, self.sequence_token(vectors, valid), patches], dim=1)
+        # Positions of the patches on all that follows the count token: one place off.
+        x = self.decode_tokens(tokens, table=F.pad(self.decoder_pos_embed, (0, 0, 0, 1)))
+        return torch.cat([x[:, :first], x[:, first + 1 :]], dim=1)  # all but the sequence token

@@ -63,7 +63,7 @@ def made_up_genome() -> dict[str, np.ndarray]:
     """Chromosomes of which none is a whole number of bins or windows; chr1 has an N inside and a stretch of N."""
     rng = np.random.default_rng(1)
     codes = {name: rng.integers(0, 4, length).astype(np.uint8) for name, length in SIZES.items()}
-    codes["chr1"][100], codes["chr1"][300:420] = N_CODE, N_CODE
+    codes["chr1"][96], codes["chr1"][300:420] = N_CODE, N_CODE  # the first base of bin 6: words of bin 5 touch it
     return codes
 
 

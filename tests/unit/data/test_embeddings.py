@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import pickle
 
 import numpy as np
@@ -33,8 +34,10 @@ def letters_of(codes):
 @pytest.mark.parametrize(
     ("window_bp", "overlap_bp", "bin_bp"), [(40, 8, 16), (16, 0, 16), (12, 4, 16), (104, 40, 16), (16, 12, 16)]
 )
-def test_a_bin_is_the_mean_over_its_bases(tmp_path, store, genome, window_bp, overlap_bp, bin_bp):
-    """Windows wider than bins and narrower; every base from the window whose ends are farther; none across an end."""
+def test_a_bin_is_the_mean_over_its_bases(tmp_path, store, genome, monkeypatch, window_bp, overlap_bp, bin_bp):
+    """Windows wider than bins and narrower; every base from the window whose ends are farther; none across an end, and
+    none left out where a stretch of the work, of whole windows and bins, ends."""
+    monkeypatch.setattr(language_models, "STRETCH_BP", 72)
     given = settings(window_bp=window_bp, overlap_bp=overlap_bp)
     made = make(tmp_path, Letters(), store, given, bin_bp)
     for chrom, codes in genome.items():
@@ -114,14 +117,29 @@ def test_a_run_that_was_killed_at_its_very_end_loses_nothing(tmp_path, store):
     assert again.window("chr1", 0, 16)[1].all()  # under its other name
 
 
-def test_a_damaged_note_starts_from_the_beginning(tmp_path, store):
+@pytest.mark.parametrize(("note", "bins"), [('{"done": 3', 77), ('{"done": 1}', 0), ('{"done": 1}', 76)])
+def test_what_is_damaged_starts_from_the_beginning(tmp_path, store, note, bins):
+    """The note, or vectors beside a whole one: empty, or of fewer bins than the genome has."""
     unfinished = tmp_path / "unfinished"
     unfinished.mkdir()
-    (unfinished / "progress.json").write_text('{"done": 3')
-    (unfinished / "vectors.npy").write_bytes(b"")
+    (unfinished / "progress.json").write_text(note)
+    np.save(unfinished / "vectors.npy", np.zeros((bins, 6), dtype=np.float32))
+    np.save(unfinished / "valid.npy", np.ones(bins, dtype=bool))
+    if not bins:
+        (unfinished / "vectors.npy").write_bytes(b"")
     model = Letters()
     assert make(tmp_path, model, store, settings()).window("chr1", 0, 16)[1].all()
     assert model.calls > 0
+
+
+def test_a_disk_without_links_gets_copies(tmp_path, store, monkeypatch):
+    def refuse(*_):
+        raise OSError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    copied = make(tmp_path, Letters(), store, settings())
+    assert np.load(copied.folder / "vectors.npy").any()
+    assert (copied.folder / "vectors.npy").stat().st_nlink == 1
 
 
 # ---------------------------------------------------------------- how they are read
@@ -222,3 +240,40 @@ def test_a_tokenizer_without_offsets():
     assert tokens.first == 1 and tokens.stands.tolist() == [[0, 6], [6, 7], [7, 8]]
     with pytest.raises(InputError, match=r"six: the tokens of its tokenizer are not the letters of the sequence; set"):
         language_models.of_folder(SixLetters(small=True), "six")(codes)
+
+
+class Fast:
+    """A tokenizer with offsets, which it is told."""
+
+    is_fast, unk_token_id = True, 0
+
+    def __init__(self, offsets):
+        self.offsets, self.asked = offsets, []
+
+    def __call__(self, text, **_):
+        self.asked.append(text)
+        return {"input_ids": list(range(len(self.offsets))), "offset_mapping": self.offsets}
+
+    def convert_tokens_to_ids(self, letters):
+        return [10 + "ACGTN".index(letter) for letter in letters]
+
+
+def test_tokens_that_are_not_the_sequence_cut_into_pieces_are_refused():
+    codes = np.array([0, 1, 2, 3], dtype=np.uint8)
+    good = language_models.of_folder(Fast([(0, 0), (0, 3), (3, 4), (0, 0)]), "fast")(codes)
+    assert good.first == 1 and good.stands.tolist() == [[0, 3], [3, 4]] and len(good.ids) == 4
+    with pytest.raises(InputError, match=r"fast: its tokenizer puts tokens of its own into the sequence; set"):
+        language_models.of_folder(Fast([(0, 0), (0, 3), (0, 0), (3, 4)]), "fast")(codes)
+    with pytest.raises(InputError, match=r"fast: the tokens of its tokenizer cover 3 of 4 letters: it is not made for"):
+        language_models.of_folder(Fast([(0, 0), (0, 3), (0, 0)]), "fast")(codes)
+    with pytest.raises(InputError, match=r"fast: its tokenizer makes 2 tokens of A, none of which is its letter A"):
+        language_models.characters(Fast([(0, 0), (0, 1)]), "fast")
+
+
+def test_a_run_of_n_is_one_letter_to_the_folders_tokenizer():
+    """Each N would be a token, and the ends of a gap would be more than a model takes."""
+    codes = np.array([4, 4, 0, 1, 4, 4, 4, 2, 4], dtype=np.uint8)
+    tokenizer = Fast([(0, 1), (1, 3), (3, 4), (4, 5), (5, 6)])
+    tokens = language_models.of_folder(tokenizer, "fast")(codes)
+    assert tokenizer.asked == ["NACNGN"]
+    assert tokens.stands.tolist() == [[0, 2], [2, 4], [4, 7], [7, 8], [8, 9]]

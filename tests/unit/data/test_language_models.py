@@ -4,6 +4,8 @@
 """
 
 import importlib.util
+import json
+import re
 import sys
 from types import ModuleType
 
@@ -30,12 +32,12 @@ def store(tmp_path, genome):
     return write_sequence(tmp_path / "sequence", genome, BIN)
 
 
-def bert_states(folder, layer=-1):
+def bert_states(folder, layer=-1, k=3):
     """Of a window's k-mers, one after the other: the plain way, a window at a time."""
     network = transformers.BertModel.from_pretrained(folder).eval()
     words = {word: number for number, word in enumerate((folder / "vocab.txt").read_text().split())}
 
-    def states_of(codes, k=3):
+    def states_of(codes):
         text = decode(codes)
         kmers = [text[i : i + k] for i in range(len(text) - k + 1)]
         ids = [words["[CLS]"], *(words.get(kmer, words["[UNK]"]) for kmer in kmers), words["[SEP]"]]
@@ -49,22 +51,29 @@ def bert_states(folder, layer=-1):
     return states_of
 
 
-@pytest.mark.parametrize(("layer", "overlap_bp"), [(-1, 8), (1, 8), (0, 0)])
-def test_a_bert_of_kmers(tmp_path, store, genome, layer, overlap_bp):
-    folder = write_bert(tmp_path / "model")
+@pytest.mark.parametrize(("layer", "overlap_bp", "k"), [(-1, 8, 3), (1, 8, 4), (0, 0, 3)])
+def test_a_bert_of_kmers(tmp_path, store, genome, layer, overlap_bp, k):
+    folder = write_bert(tmp_path / "model", k)
     given = settings(
         model=str(folder), tokenizer="kmers", layer=layer, overlap_bp=overlap_bp, window_bp=32 + overlap_bp
     )
     model = language_models.load(given, torch.device("cpu"))
     assert model.channels == 12
     made = make(tmp_path / "made", model, store, given, batch_size=4)
-    states_of = bert_states(folder, layer)
+    states_of = bert_states(folder, layer, k)
     for chrom, codes in genome.items():
         expected, valid = by_loop(codes, given, BIN, states_of)
         found, known = made.window(chrom, 0, len(expected) * BIN)
         np.testing.assert_allclose(found.T, expected, atol=2e-5)
         np.testing.assert_array_equal(known, valid)
     assert valid.all() and np.load(made.folder / "valid.npy").mean() > 0.8
+
+
+def test_a_chromosome_shorter_than_a_kmer_has_no_vector(tmp_path, genome):
+    given = settings(model=str(write_bert(tmp_path / "model")), tokenizer="kmers")
+    store = write_sequence(tmp_path / "sequence", {"chr2": genome["chr2"], "tiny": genome["chr2"][:2]}, BIN)
+    made = make(tmp_path, language_models.load(given, torch.device("cpu")), store, given)
+    assert made.valid("chr2").all() and made.valid("tiny").tolist() == [False]
 
 
 def test_a_bert_that_is_killed_in_the_middle_goes_on(tmp_path, store, monkeypatch):
@@ -97,14 +106,17 @@ def test_byte_pairs_stand_for_all_their_bases(tmp_path, store, genome):
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
 
     def states_of(codes):
-        encoded = tokenizer(decode(codes), return_offsets_mapping=True)
+        text = re.sub("N+", "N", decode(codes))
+        encoded = tokenizer(text, return_offsets_mapping=True)
         with torch.no_grad():
             found = network(torch.tensor([encoded["input_ids"]]))[0][0].numpy()
-        states = [None] * len(codes)
-        for (start, end), state in zip(encoded["offset_mapping"][1:-1], found[1:-1]):
-            if (codes[start:end] != N_CODE).all():
-                states[start:end] = [state] * (end - start)
-        return states
+        known = [
+            state
+            for (start, end), state in zip(encoded["offset_mapping"][1:-1], found[1:-1])
+            if "N" not in text[start:end]
+            for _ in range(end - start)
+        ]
+        return [None if code == N_CODE else known.pop(0) for code in codes]
 
     lengths = {end - start for start, end in tokenizer("ACGTTTAC", return_offsets_mapping=True)["offset_mapping"]}
     assert lengths == {0, 1, 2, 4}  # [CLS], T, AC, ACGT
@@ -122,6 +134,53 @@ def test_characters_are_the_tokenizers_letters(tmp_path):
     tokens = model.tokenise(np.array([0, 1, 2, 3, 4], dtype=np.uint8))
     assert tokens.ids.tolist() == [2, 5, 6, 7, 8, 1, 3]  # [CLS] A C G T [UNK] [SEP]
     assert tokens.first == 1 and tokens.stands.tolist() == [[i, i + 1] for i in range(5)]
+
+
+OWN = """
+import torch
+from transformers import PretrainedConfig, PreTrainedModel
+
+
+class OwnConfig(PretrainedConfig):
+    model_type = "own"
+
+
+class Own(PreTrainedModel):
+    config_class = OwnConfig
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.table = torch.nn.Embedding(9, 4)
+
+    def forward(self, input_ids):
+        x = self.table(input_ids)
+        return (x + x.mean(1, keepdim=True),)
+"""
+
+
+def test_a_model_with_code_of_its_own(tmp_path, monkeypatch):
+    """Run where the settings say so, and only there. It takes no mask, so that windows of other lengths are no company,
+    and gives its last states alone."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    write_tokenizer(folder, [])
+    (folder / "own.py").write_text(OWN)
+    known = {"model_type": "own", "auto_map": {"AutoConfig": "own.OwnConfig", "AutoModel": "own.Own"}}
+    (folder / "config.json").write_text(json.dumps(known))
+    table = torch.arange(36.0).reshape(9, 4) ** 1.5
+    torch.save({"table.weight": table}, folder / "pytorch_model.bin")
+    monkeypatch.setattr(transformers.dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    with pytest.raises(
+        InputError, match=r"transformers cannot load the model .*; where its folder holds code of its own"
+    ):
+        language_models.load(settings(model=str(folder)), torch.device("cpu"))
+    assert not (tmp_path / "modules").exists()
+    model = language_models.load(settings(model=str(folder), own_code=True), torch.device("cpu"))
+    assert model.channels == 4
+    windows = [model.tokenise(np.array(codes, dtype=np.uint8)) for codes in ([0, 1, 2], [3])]
+    for states, ids in zip(model.states(windows), ([2, 5, 6, 7, 3], [2, 8, 3])):  # [CLS], letters, [SEP]
+        torch.testing.assert_close(states, (table[ids] + table[ids].mean(0))[1:-1])
 
 
 def test_bfloat16_is_near(tmp_path, store):
