@@ -127,7 +127,6 @@ def locate_loops(search):
     return f"<results>/loops/{search.arm}/fold-{search.fold}/seed-{search.seed}/{search.sample}"
 
 
-
 def get_all_models(wildcards):
     return [
         f"<results>/models/{run.arm}/fold-{run.fold}/seed-{run.seed}/artifact.json"
