@@ -14,11 +14,10 @@ from torch.utils.data import DataLoader
 from trifold.architectures import traits
 from trifold.arm import Arm
 from trifold.data.given import Given
-from trifold.data.pair_dataset import PairDataset, samples_of, statistics_of, test_set
+from trifold.data.pair_dataset import PairDataset, statistics_of, test_set, validation_set
 from trifold.data.tracks import TrackStore, check_bins
 from trifold.device import device_of
 from trifold.errors import InputError
-from trifold.io.tables import read_table
 from trifold.metrics import multimodal
 from trifold.models import stored
 from trifold.models.blocks import Architecture
@@ -80,27 +79,6 @@ def measure(
     return pd.DataFrame(rows, columns=multimodal.MAP_COLUMNS)
 
 
-def validation_pairs(arm: Arm, given: Given, network: Architecture, statistics: dict, seed: int) -> PairDataset | None:
-    """Validation pairs of the sample that a loop arm is scored on, read as its test pairs are; None without any."""
-    (folder,) = given.pairs
-    if not (read_table(folder / "pairs.tsv")["role"] == "validation").any():
-        return None
-    return PairDataset(
-        samples_of(given),
-        arm.task,
-        ["validation"],
-        mixed=True,
-        reads=network.entries,
-        sequence=given.sequence,
-        bin_bp=statistics["geometry"]["bin_bp"],
-        window_bins=arm.window_bins,
-        protocol=arm.protocol,
-        log=arm.log_tracks,
-        noise=arm.noise,
-        seed=seed,
-    )
-
-
 def score(
     out: Path,
     *,
@@ -133,7 +111,7 @@ def score(
     network = network.to(device_of(device))
     choosing, threshold = 0, None
     if arm.task == "loop":
-        validation = validation_pairs(arm, given, network, statistics, seed)
+        validation = validation_set(arm, given, network, statistics, seed)
         threshold = np.nan
         if validation is not None:
             scored, labels = predict(network, validation, arm.training["batch_size"], device, workers=workers)

@@ -4,8 +4,8 @@ python call.py MAP.cool LOOPS.bedpe OUT.bedpe --bin-bp 5000 --lower 6 --upper 30
     --seed 1 --threads 1
 
 LOOPS: what the forests are trained on, several joined by the colon of PATH; of chromosomes longer than 5 Mb, as far as
-which Peakachu draws its negatives. A chromosome is scored by the forest that
-has not seen it; pixels above the probability are pooled to loops, of those above the threshold.
+which Peakachu draws its negatives. A chromosome is scored by the forest that has not seen it, unless it has fewer than
+100 balanced bins; pixels above the probability are pooled to loops, of those above the threshold.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 import cooler
 
 NEGATIVES_BP = 5_000_000  # Peakachu passes over a chromosome that is not longer
+MIN_BINS = 100  # balanced ones, of a chromosome that is scored: with few Peakachu finds nothing to expect, and stops
 
 
 def prefixed(chrom: str) -> str:
@@ -62,6 +63,8 @@ def main() -> None:
             f"{given.map}: loops of {len(taught)} chromosomes longer than {NEGATIVES_BP:,} bp, and Peakachu learns a "
             "chromosome's from the others': give a genome of larger ones, or use the architecture peakachu"
         )
+    balanced = clr.bins()[["chrom", "weight"]][:].dropna()["chrom"].value_counts()
+    scored = [chrom for chrom in chroms if balanced.get(chrom, 0) >= MIN_BINS]
     of_map = ["-r", given.bin_bp, "-p", given.map, "--clr-weight-name", "weight"]
     with TemporaryDirectory() as place:
         folder = Path(place)
@@ -69,7 +72,7 @@ def main() -> None:
         loops.write_text("".join("\t".join(row) + "\n" for row in rows))
         peakachu(given.seed, "train", *of_map, "-b", loops, "-O", models, "--nproc", given.threads)
         found = []
-        for chrom in chroms:
+        for chrom in scored:
             own = folder / "own.bedpe"
             model = models / f"{prefixed(chrom)}.pkl"
             reach = ["-l", given.lower, "-u", given.upper, "--minimum-prob", given.probability]

@@ -1,5 +1,7 @@
 """Programs of others as arms: a folder, and no line elsewhere."""
 
+import json
+
 import cooler
 import numpy as np
 import pandas as pd
@@ -36,13 +38,17 @@ import numpy as np
 def fine_pixels(values, factor):
     return np.kron(values, np.ones((factor, factor))) / factor
 """
+# Told of loops that were seen, it must be able to read them.
 LOOPS = """
+import os
 import sys
 
 import cooler
 import numpy as np
 
 clr, step = cooler.Cooler(sys.argv[1]), int(sys.argv[3])
+for path in sys.argv[4].split(os.pathsep):
+    assert open(path).readline().startswith("chr")
 with open(sys.argv[2], "w") as out:
     for chrom in clr.chromnames:
         values = np.nan_to_num(np.diagonal(clr.matrix(balance=True).fetch(chrom), step))
@@ -60,16 +66,17 @@ options: {share: 1.0}
     "share/fine.py": FINE,
     "lag/program.yaml": """
 task: loop
-command: python {folder}/lag.py {map} {out} {step}
+command: python {folder}/lag.py {map} {out} {step} {loops}
 options: {step: 8}
 requirements: none.txt
+complete: true
 """,
     "lag/lag.py": LOOPS,
     "lag/none.txt": "# Nothing: an environment of its own with what the system has.\n",
 }
 ARMS = """
 genome: {tss: simulated/promoters.bed}
-samples: {alpha: {loops: simulated/alpha.chiapet.bedpe}}
+samples: {alpha: {loops: [simulated/alpha.chiapet.bedpe, simulated/beta.chiapet.bedpe]}}
 pairs: {max_loop_bins: 100, band_bins: 200, search: {min_bins: 6, tolerance_bins: 2}}
 arms:
   shared-out: {architecture: share}
@@ -123,7 +130,9 @@ def test_loops_of_a_program_are_held_against_those_seen(workspace):
     # The environment has none of what the program imports.
     text = workspace.run(*named, "--", f"{folder}/validation.tsv", configfile=None, check=False).text
     assert "programs/lag/program.yaml" in text and "ended with code 1" in text and "No module named" in text
-    workspace.edit("programs/lag/program.yaml", "requirements: none.txt\n", "")
+    record = workspace.folder / "resources/environments/lag/artifact.json"
+    assert json.loads(record.read_text())["parameters"] == {"complete": True}
+    workspace.edit("programs/lag/program.yaml", "requirements: none.txt\ncomplete: true\n", "")
     workspace.run("--configfile", "smoke.yaml", "programs.yaml", "--", f"{folder}/validation.tsv", configfile=None)
     loops = pd.read_csv(workspace.folder / folder / "loops.bedpe", sep="\t")
     assert set(loops["#chrom1"]) == {"chr6"} and len(loops) == 20

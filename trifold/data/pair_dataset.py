@@ -103,6 +103,14 @@ def training_sets(
     )
 
 
+def validation_set(arm: Arm, given: Given, network: Reader, statistics: dict, seed: int) -> "PairDataset | None":
+    """Validation pairs of an arm on loops, read as its test pairs are; None without any."""
+    if not any((read_table(folder / "pairs.tsv")["role"] == "validation").any() for folder in given.pairs):
+        return None
+    common = _common(arm, given, network, statistics, seed)
+    return PairDataset(samples_of(given), arm.task, ["validation"], mixed=True, **common)
+
+
 def test_set(arm: Arm, given: Given, network: Reader, statistics: dict, seed: int, *, matched: bool) -> "PairDataset":
     """Test samples of an arm. Mixed: where a network attends across a batch, its labels must not tell of each other.
 

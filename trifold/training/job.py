@@ -82,30 +82,32 @@ def train(
         bin_bp = statistics["geometry"]["bin_bp"]
         networks = {role: stored.load_arm(folder, bin_bp)[0] for role, folder in loss_networks.items()}
 
-        def start(own: int, checkpoints: Path, out: Path) -> float:
+        def train_by(own: int, kept: Path, made: Path) -> float:
             learner = _learner(parts, model if own == seed else build(own), settings, own, resolved, networks)
             job = Job(frozen, own, version, where["accelerator"], threads)
-            return fit(learner, train_set, validation_set, settings, job, checkpoints, out)
+            return fit(learner, train_set, validation_set, settings, job, kept, made)
 
         if model.starts == 1:
-            start(seed, Path(checkpoints), out)
+            train_by(seed, Path(checkpoints), out)
         else:
-            _keep_best(start, seed, model.starts, Path(checkpoints), out)
+            _keep_best(train_by, seed, model.starts, Path(checkpoints), out)
     if processes.world()[0] == 0:
         (out / "statistics.json").write_text(json.dumps(statistics, indent=1) + "\n")
 
 
-def _keep_best(start: Callable[[int, Path, Path], float], seed: int, starts: int, checkpoints: Path, out: Path) -> None:
+def _keep_best(
+    train_by: Callable[[int, Path, Path], float], seed: int, starts: int, checkpoints: Path, out: Path
+) -> None:
     """Train from several starts, the first by the seed itself, and write the model with the best validation score.
 
-    start: trains by a seed, with a folder for checkpoints, into a folder, and says how good that is. Starts that ended
-    are not made again after a kill: each has its checkpoint.
+    train_by: trains by a seed, with a folder for checkpoints, into a folder, and says how good that is. Starts that
+    ended are not made again after a kill: each has its checkpoint.
     """
     seeds = [seed, *(seed_of(seed, number) for number in range(1, starts))]
     scores = []
     for number, own in enumerate(seeds, start=1):
         folder = checkpoints / f"start-{number}"
-        scores.append(start(own, folder, folder / "model"))
+        scores.append(train_by(own, folder, folder / "model"))
         log.info("start %d of %d: validation score %.5g", number, starts, scores[-1])
     if processes.world()[0] == 0:
         best = scores.index(max(scores))

@@ -9,6 +9,7 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from small import resolved
 from track_files import write_track
@@ -17,7 +18,7 @@ from trifold import plan
 from trifold.data.bands import CountStore
 from trifold.data.given import Given
 from trifold.io.cool import Band
-from trifold.models import stored
+from trifold.models import stored, weights
 from trifold.training import job
 from trifold.training.regression import seed_of
 
@@ -93,11 +94,14 @@ def test_the_best_of_three_starts_is_kept(sample, tmp_path):
     assert yaml.safe_load((out / "config.yaml").read_text())["seed"] == seeds[best]
     # The folder is a model as any other.
     assert stored.load_arm(out)[1]["arm"]["options"]["starts"] == 3
-    # The first start is the training of the seed itself.
-    alone = train(tmp_path / "one", sample, 1)
-    assert digests(alone, BYTES[:1]) != digests(starts[1], BYTES[:1])
-    assert digests(alone, ("history.csv",)) == digests(starts[0], ("history.csv",))
-    assert json.loads((out / "statistics.json").read_text()) == json.loads((alone / "statistics.json").read_text())
+    # Each is the training of its own seed, from weights of its own; the first that of the seed itself.
+    alone = [train(tmp_path / f"one-{number}", sample, 1, own) for number, own in enumerate(seeds[:2])]
+    for one, other in zip(alone, starts):
+        known, found = (weights.read(folder / "last.safetensors") for folder in (one, other))
+        assert all(torch.equal(known[name], found[name]) for name in known)
+    assert digests(alone[0], BYTES[:1]) != digests(starts[1], BYTES[:1])
+    assert digests(alone[0], ("history.csv",)) == digests(starts[0], ("history.csv",))
+    assert json.loads((out / "statistics.json").read_text()) == json.loads((alone[0] / "statistics.json").read_text())
 
 
 def test_starts_that_ended_are_not_made_again_after_a_kill(sample, tmp_path):
