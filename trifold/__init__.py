@@ -1,14 +1,14 @@
 """Trifold: Hi-C resolution enhancement with genome sequence and epigenomic tracks.
 
-`enhance`, `score`, `info`, `load_model` and `list_models` are those of `trifold.api`; nothing heavy is imported before
-one of them is asked for.
+`enhance`, `advise`, `compare`, `score`, `info`, `load_model` and `list_models` are those of `trifold.api`; nothing
+heavy is imported before one of them is asked for.
 """
 
 from importlib import import_module
 
 __version__ = "0.2.0"
 # What `__getattr__` gives, no type checker sees.
-__all__ = ["enhance", "info", "list_models", "load_model", "score"]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = ["advise", "compare", "enhance", "info", "list_models", "load_model", "score"]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str):

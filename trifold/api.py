@@ -1,10 +1,11 @@
-"""Enhance, score and describe a map: what `trifold` does in a shell, and `import trifold` in Python.
+"""Enhance, compare, score and describe maps: what `trifold` does in a shell, and `import trifold` in Python.
 
 The workflow's scripts call the same functions (`inference.enhance`, `evaluate.score_maps`, `data.contacts.prepare`,
 `data.summary.summarise`); here a map is prepared in a temporary folder beside the result, which appears when it is
 complete.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -17,17 +18,21 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from trifold import advice, differences
 from trifold.architectures import ARCHITECTURES
-from trifold.compare import compare
 from trifold.data import assemblies, contacts, sequence, summary
 from trifold.device import device_of
 from trifold.errors import InputError, standing_alone
+from trifold.inference import depth_advice
 from trifold.inference import enhance as enhance_prepared
 from trifold.io import hic, kinds
 from trifold.io.cool import chromsizes_of, open_map, split_uri
-from trifold.models import published, stored
+from trifold.models import published, ready_made, stored
 from trifold.models.ready import PublishedFile, Ready, cannot_enhance, of_folder, of_published
+from trifold.score_files import score_files
 from trifold.tasks import DEFAULT, TASKS
+
+log = logging.getLogger(__name__)
 
 MODELS = "results/*/models/*/*/*"  # folders of trained models below the current folder
 RAW = "resources/raw"  # where the workflow puts what it downloads
@@ -45,10 +50,11 @@ Source = str | os.PathLike
 
 
 def load_model(name: Source) -> Ready | PublishedFile:
-    """A model to enhance maps with: the folder of a trained one, or a published file.
+    """A model to enhance maps with: one that comes with the package, the folder of a trained one, or a published file.
 
-    name: a folder that holds weights.safetensors, config.yaml and statistics.json; the path of a published file under
-    the name that `list_models` gives it; or that name alone, looked for in TRIFOLD_MIRROR and resources/raw.
+    name: "trifold", or another that comes with the package; a folder that holds weights.safetensors, config.yaml and
+    statistics.json; the path of a published file under the name that `list_models` gives it; or that name alone, looked
+    for in TRIFOLD_MIRROR and resources/raw. What lies here under a name comes before what the package has.
 
     >>> model = load_model("model")
     >>> model.low_bin_bp, sorted(model.reads)
@@ -57,6 +63,8 @@ def load_model(name: Source) -> Ready | PublishedFile:
     Raises InputError for what is none of them, and for files that cannot enhance a map on their own.
     """
     path = Path(name)
+    if (folder := ready_made.folders().get(str(name))) and not (path / "config.yaml").is_file():
+        return of_folder(folder, str(name))
     if path.is_dir():
         return of_folder(path)
     if path.is_file():
@@ -68,7 +76,7 @@ def load_model(name: Source) -> Ready | PublishedFile:
             f"{name}: known, but the file is not here; put it into a folder named in TRIFOLD_MIRROR, or name its path"
         )
     raise InputError(
-        f"{name}: no model: neither the folder of a trained one nor a published file"
+        f"{name}: no model: neither one of the package, the folder of a trained one nor a published file"
         f"{published.nearest(path.name)}; `trifold models` lists those that are known"
     )
 
@@ -79,15 +87,18 @@ def _published_path(name: str) -> Path | None:
 
 
 def list_models() -> pd.DataFrame:
-    """Published files that are known, then the trained models below results/ of the current folder.
+    """Models that come with the package, published files that are known, then the trained models below results/ of the
+    current folder.
 
-    Columns: model (its name, or its folder), architecture, bin_bp (of the maps it reads), trained_on, file (where it
+    Columns: model (its name, or its folder), architecture, bin_bp (of the maps it reads; missing for any), trained_on,
+    file (where it
     is, "" if it is not here), enhances ("yes", or why it does not, "damaged: ..." for a folder that lacks something).
 
     >>> list_models().set_index("model").loc["weights_deephic_raw_16.pth", "trained_on"]
     '1/16 of the contacts, raw, windows of 40 bins'
     """
-    rows = [
+    rows = [row | {"model": name} for name, folder in ready_made.folders().items() if (row := _trained_row(folder))]
+    rows += [
         {
             "model": name,
             "architecture": known.architecture,
@@ -139,14 +150,15 @@ def _training_of(arm: dict, folder: Path) -> dict:
     if "low" not in statistics:
         return {"enhances": "made by an earlier version: train it again"}
     try:
-        low, window_bins = statistics["low"], statistics["geometry"]["window_bins"]
-        bin_bp, trained_on = (
-            low["bin_bp"],
-            f"{low['contacts_per_bin']:,.0f} contacts per bin, windows of {window_bins} bins",
-        )
+        low, windows = statistics["low"], f"windows of {statistics['geometry']['window_bins']} bins"
+        bin_bp, depth = low["bin_bp"], f"{low['contacts_per_bin']:,.0f}"
+        if traits.any_bins:
+            least, most = statistics["drawn_contacts_per_bin"]
+            bin_bp, depth = None, f"{least:,.0f} to {most:,.0f}"
     except (KeyError, TypeError, ValueError) as error:
         raise stored.damaged(folder / "statistics.json", f"lacks or garbles what the model needs ({error})") from error
     able = "map" in traits.inputs and traits.predicts
+    trained_on = f"{depth} contacts per bin, {windows}"
     return {"bin_bp": bin_bp, "trained_on": trained_on, "enhances": "yes" if able else "reads or predicts no map"}
 
 
@@ -199,6 +211,10 @@ def enhance(
         low = folder / "low.cool"
         sizes = sequence.read_chromosomes(folder / "chromosomes.tsv") if store else None
         contacts.prepare(map, low, bin_bp, sizes, threads=threads)
+        if getattr(model, "any_bins", False) and (
+            said := _bins_advice(summary.summarise(low)["contacts_per_bin"], bin_bp)
+        ):
+            log.warning("%s: %s", map, said)
         chromsizes = chromsizes_of(low)
         with _bar(progress) as shown:
             enhance_prepared(
@@ -218,6 +234,139 @@ def enhance(
             )
         os.replace(folder / f"map{out.suffix}", out)
     return out
+
+
+def advise(
+    map: Source,
+    model: Source | Ready | PublishedFile = ready_made.DEFAULT,
+    *,
+    resolution: int | None = None,
+    chromosomes: str | Iterable[str] | None = None,
+    device: str = "auto",
+    threads: int = 1,
+    batch_size: int = 16,
+    progress: bool | None = None,
+) -> dict:
+    """How far a map can be trusted as it is, and enhanced by a model, from its own reads: `trifold.advice`.
+
+    map, model, resolution, chromosomes, device: as in `enhance`.
+    Returns map, model, bin_bp, contacts_per_bin, trained_contacts_per_bin (the nearest of those the model was trained
+    on; None if it was not trained), warnings (sentences), and by_distance, the table of `advice.reliability`.
+
+    >>> import trifold
+    >>> advice = trifold.advise("deep.cool", "model")
+    >>> list(advice["by_distance"].columns[:4])
+    ['from_bp', 'to_bp', 'n_pixels', 'contacts_per_pixel']
+
+    Raises InputError for what cannot be read or does not fit.
+    """
+    with standing_alone():
+        device_of(device)
+    _check_numbers(threads=threads, batch_size=batch_size)
+    model = load_model(model) if isinstance(model, str | os.PathLike) else model
+    bin_bp = _low_bin_bp(map, model, resolution)
+    chromosomes = contacts.chosen(map, chromosomes)
+    if model.reads != {"map"}:
+        raise _reads_more(model)
+    with TemporaryDirectory() as name, standing_alone({f"{name}/low.cool": map}):
+        low = Path(name, "low.cool")
+        contacts.prepare(map, low, bin_bp, threads=threads)
+        ready, facts = model.for_map(low), summary.summarise(low)
+        with _bar(progress) as shown:
+            settings = {"device": device, "threads": threads, "batch_size": batch_size, "progress": shown}
+            table = advice.reliability(low, ready, Path(name), chromosomes=chromosomes, **settings)
+    depth, trained = facts["contacts_per_bin"], ready.trained_at(facts["contacts_per_bin"])
+    said = [depth_advice(depth, trained, bin_bp) if trained else None, _bins_advice(depth, bin_bp)]
+    return {
+        "map": os.fspath(map),
+        "model": ready.name,
+        "bin_bp": bin_bp,
+        "contacts_per_bin": depth,
+        "trained_contacts_per_bin": trained,
+        "warnings": [sentence for sentence in said if sentence],
+        "by_distance": table,
+    }
+
+
+def compare(
+    first: Source,
+    second: Source,
+    out: Source,
+    model: Source | Ready | PublishedFile = ready_made.DEFAULT,
+    *,
+    resolution: int | None = None,
+    chromosomes: str | Iterable[str] | None = None,
+    fdr: float = 0.05,
+    device: str = "auto",
+    threads: int = 1,
+    batch_size: int = 16,
+    force: bool = False,
+    progress: bool | None = None,
+) -> pd.DataFrame:
+    """Where the maps of two conditions differ, enhanced alike, by more than their own halves do: `trifold.differences`.
+
+    first, second: maps of raw counts, as `enhance` takes them; out: a .bedpe with a header, written whole or not at
+    all. resolution: bin width, bp; for a model of any bins None is the narrowest that serves both maps. fdr: the share
+    of regions by chance that is allowed. The others as in `enhance`.
+
+    Returns what it writes, a row per region, the strongest first.
+
+    >>> import trifold
+    >>> table = trifold.compare("deep.cool", "deep.cool", "differences.bedpe", "model")
+    >>> len(table), list(table.columns[6:])
+    (0, ['change', 'fdr', 'ln_ratio', 'n_pixels'])
+
+    Raises InputError for what cannot be read or does not fit; then nothing is written.
+    """
+    with standing_alone():
+        device_of(device)
+    _check_numbers(threads=threads, batch_size=batch_size)
+    if not 0 < fdr <= 1:
+        raise InputError(f"fdr: {fdr!r} is no share above 0, up to 1; 0.05, say")
+    read = [first, second, model.path if isinstance(model, PublishedFile) else model]
+    out = _checked_out(out, force, read, [".bedpe"])
+    model = load_model(model) if isinstance(model, str | os.PathLike) else model
+    if model.reads != {"map"}:
+        raise _reads_more(model)
+    bin_bp = max(_low_bin_bp(source, model, resolution) for source in (first, second))
+    chosen = contacts.chosen(first, chromosomes)
+    contacts.chosen(second, chromosomes)
+    with _beside(out) as folder:
+        maps = {folder / "first.cool": first, folder / "second.cool": second}
+        with standing_alone(maps), _bar(progress) as shown:
+            for target, source in maps.items():
+                contacts.prepare(source, target, bin_bp, threads=threads)
+            table = differences.differences(
+                list(maps),
+                model,
+                folder,
+                fdr=fdr,
+                chromosomes=chosen,
+                called=list(maps.values()),
+                device=device,
+                threads=threads,
+                batch_size=batch_size,
+                progress=shown,
+            )
+        table.rename(columns={"chrom1": "#chrom1"}).to_csv(folder / "out.bedpe", sep="\t", index=False)
+        os.replace(folder / "out.bedpe", out)
+    return table
+
+
+def _reads_more(model: Ready | PublishedFile) -> InputError:
+    return InputError(
+        f"{model.name}: reads {', '.join(sorted(model.reads))}; give a model that reads the map and nothing else"
+    )
+
+
+def _bins_advice(contacts_per_bin: float, bin_bp: int) -> str | None:
+    """The warning for bins with too few contacts; None where they have enough."""
+    if (wider := advice.wider_bins(bin_bp, contacts_per_bin, LEAST_CONTACTS)) is None:
+        return None
+    return (
+        f"the map has {contacts_per_bin:,.0f} contacts per bin of {bin_bp:,} bp, fewer than {LEAST_CONTACTS}: expect "
+        f"little of single pixels, or choose bins of {wider:,} bp (--resolution {wider})"
+    )
 
 
 def made_by(path: Source) -> dict:
@@ -251,14 +400,15 @@ def _beside(out: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-def _checked_out(out: Source, force: bool, read: Iterable[object]) -> Path:
+def _checked_out(out: Source, force: bool, read: Iterable[object], suffixes: Iterable[str] = FORMATS_OF) -> Path:
     """The path of the result, checked. read: the inputs, because no file among them may be replaced."""
     out = Path(out)
     for source in (split_uri(source)[0] for source in read if isinstance(source, str | os.PathLike)):
         if os.path.realpath(out) == os.path.realpath(source) or _same_file(out, source):
             raise InputError(f"{out}: is what is read ({source}); choose another name for the result")
-    if out.suffix not in FORMATS_OF:
-        raise InputError(f"{out}: the name of the result ends with .mcool or .hic (with zoom levels) or .cool")
+    if out.suffix not in suffixes:
+        ends = ".mcool or .hic (with zoom levels) or .cool" if suffixes is FORMATS_OF else ", ".join(suffixes)
+        raise InputError(f"{out}: the name of the result ends with {ends}")
     if not os.path.isdir(out.parent):
         raise InputError(f"{out}: no folder {out.parent}; make it first")
     if os.path.isdir(out):
@@ -392,7 +542,7 @@ def score(
     Raises InputError for maps that do not fit together, or share no window.
     """
     bin_bp = resolution or contacts.resolutions(prediction)[0]
-    return compare(prediction, deep, low, bin_bp, contacts.chosen(prediction, chromosomes))
+    return score_files(prediction, deep, low, bin_bp, contacts.chosen(prediction, chromosomes))
 
 
 def summary_of_scores(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

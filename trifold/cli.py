@@ -74,7 +74,9 @@ def main(context: click.Context, verbose: bool) -> None:
 
     \b
     trifold info mine.mcool
-    trifold enhance mine.mcool --model weights_deephic_raw_16.pth -o enhanced.mcool
+    trifold advise mine.mcool
+    trifold enhance mine.mcool -o enhanced.mcool
+    trifold compare mine.mcool other.mcool -o differences.bedpe
     trifold score enhanced.mcool deep.mcool --low mine.mcool
     """
     context.with_resource(_tidy())
@@ -86,17 +88,25 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="JSON in place o
 _chromosomes = click.option(
     "--chromosome", "chromosomes", multiple=True, help="A chromosome to use; may be repeated. All by default."
 )
+_model = click.option(
+    "--model",
+    default="trifold",
+    show_default=True,
+    help="A model of the package, the folder of a trained one, or a published file (see `trifold models`).",
+)
+_device = click.option("--device", type=click.Choice(["auto", "cpu", "gpu"]), default="auto", show_default=True)
+_threads = click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
 
 
 @main.command()
 @click.argument("map", type=click.Path())
-@click.option("--model", required=True, help="Folder of a trained model, or a published file (see `trifold models`).")
+@_model
 @click.option("-o", "--out", required=True, type=click.Path(), help="The result: .mcool or .hic, or .cool.")
 @_resolution
 @_chromosomes
 @click.option("--fasta", type=click.Path(), help="Sequence of the map's assembly, for models that read it.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "gpu"]), default="auto", show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
+@_device
+@_threads
 @click.option("--force", is_flag=True, help="Replace the result where it exists.")
 def enhance(map, model, out, resolution, chromosomes, fasta, device, threads, force) -> None:
     """Enhance MAP (.cool, .mcool, .hic, or file.mcool::/resolutions/BP) of raw counts.
@@ -105,6 +115,7 @@ def enhance(map, model, out, resolution, chromosomes, fasta, device, threads, fo
     and a .hic (for Juicebox, normalisation ICE) have zoom levels.
 
     \b
+    trifold enhance shallow.mcool -o enhanced.mcool
     trifold enhance shallow.mcool --model results/mine/models/image/fold-a/seed-1 -o enhanced.mcool
     """
     from trifold import api
@@ -125,6 +136,75 @@ def enhance(map, model, out, resolution, chromosomes, fasta, device, threads, fo
     if "assumed" in facts:
         click.echo(f"assumed: {facts['assumed']}", err=True)
     click.echo(f"{path}: {facts['architecture']} ({facts['arm']}), up to {facts['reach_bp']:,} bp from the diagonal")
+
+
+@main.command()
+@click.argument("map", type=click.Path())
+@_model
+@_resolution
+@_chromosomes
+@_device
+@_threads
+@_as_json
+def advise(map, model, resolution, chromosomes, device, threads, as_json) -> None:
+    """Say how far MAP can be trusted at every distance, as it is and enhanced, from its own reads.
+
+    Its contacts are divided into two halves; a half, enhanced, is held against the other. Numbers are correlations of
+    observed/expected with the same map without noise: 1 is perfect.
+
+    \b
+    trifold advise shallow.mcool --resolution 10000
+    """
+    from trifold import api
+
+    facts = api.advise(
+        map, model, resolution=resolution, chromosomes=chromosomes or None, device=device, threads=threads
+    )
+    table = facts.pop("by_distance")
+    if as_json:
+        click.echo(json.dumps(facts | {"by_distance": json.loads(table.to_json(orient="records"))}))
+        return
+    for sentence in facts["warnings"]:
+        click.echo(f"Warning: {sentence}", err=True)
+    click.echo(f"{facts['contacts_per_bin']:,.0f} contacts per bin of {facts['bin_bp']:,} bp; model {facts['model']}")
+    click.echo(_table(table.drop(columns=["n_pixels", "r"])))
+
+
+@main.command()
+@click.argument("first", type=click.Path())
+@click.argument("second", type=click.Path())
+@_model
+@click.option("-o", "--out", required=True, type=click.Path(), help="The result: a .bedpe with a header.")
+@_resolution
+@_chromosomes
+@click.option("--fdr", type=float, default=0.05, show_default=True, help="Share of regions by chance that is allowed.")
+@_device
+@_threads
+@click.option("--force", is_flag=True, help="Replace the result where it exists.")
+def compare(first, second, model, out, resolution, chromosomes, fdr, device, threads, force) -> None:
+    """Find where two maps, enhanced alike, differ by more than halves of each differ by themselves.
+
+    \b
+    trifold compare treated.mcool control.mcool -o differences.bedpe
+    """
+    from trifold import api
+
+    table = api.compare(
+        first,
+        second,
+        out,
+        model,
+        resolution=resolution,
+        chromosomes=chromosomes or None,
+        fdr=fdr,
+        device=device,
+        threads=threads,
+        force=force,
+    )
+    gained = int((table["change"] == "gained").sum())
+    click.echo(
+        f"{out}: {len(table)} regions differ; {first} has more contacts in {gained}, fewer in {len(table) - gained}"
+    )
 
 
 @main.command()
@@ -153,7 +233,8 @@ def score(prediction, deep, low, resolution, chromosomes, as_json) -> None:
 @main.command()
 @_as_json
 def models(as_json) -> None:
-    """List the published weights that are known, and the trained models below results/ of this folder.
+    """List the models of the package, published weights that are known, and the trained models below results/ of this
+    folder.
 
     \b
     TRIFOLD_MIRROR=weights trifold models

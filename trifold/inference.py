@@ -463,11 +463,9 @@ def enhance(
     facts = dict(ready.facts)
     if low_map is not None and ready.contacts_per_bin and "map" in ready.network.inputs:
         contacts_per_bin = summary.read(Path(low_map))["contacts_per_bin"]
-        trained = ready.contacts_per_bin
-        if ready.depths:  # the nearest of those it was trained on
-            trained = min(max(contacts_per_bin, ready.depths[0]), ready.depths[1])
+        trained = ready.trained_at(contacts_per_bin)
         facts |= {"contacts_per_bin": contacts_per_bin, "trained_contacts_per_bin": trained}
-        if advice := depth_advice(contacts_per_bin, trained, ready.low_bin_bp):
+        if trained and (advice := depth_advice(contacts_per_bin, trained, ready.low_bin_bp)):
             log.warning("%s: %s", called or low_map, advice)
     predict(
         ready.network,

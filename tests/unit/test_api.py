@@ -17,7 +17,7 @@ import yaml
 from small import BIN_BP, GEOMETRY, N_BINS, write_counts, write_model
 
 import trifold
-from trifold import api, compare, programs
+from trifold import api, programs, score_files
 from trifold.config import Geometry, from_dict
 from trifold.data import contacts, examples
 from trifold.device import device_of
@@ -407,9 +407,9 @@ def test_the_low_map_is_brought_to_the_deep_maps_scale_by_what_the_scored_chromo
         write_cool(tmp_path / f"{name}.cool", sizes, 1000 * width, parts, np.ones(2 * len(values)))
     geometry = Geometry(1000, 32, {}, 0.25, 0)
     maps = tmp_path / "low.cool", tmp_path / "deep.cool"
-    assert compare._low_factor(*maps, geometry, 2, {"chr1": 64_000}) == pytest.approx(3, rel=0.01)
-    assert compare._low_factor(*maps, geometry, 2, {"chr2": 64_000}) == pytest.approx(5, rel=0.01)
-    assert compare._low_factor(*maps, geometry, 2, sizes) == pytest.approx(4, rel=0.01)
+    assert score_files._low_factor(*maps, geometry, 2, {"chr1": 64_000}) == pytest.approx(3, rel=0.01)
+    assert score_files._low_factor(*maps, geometry, 2, {"chr2": 64_000}) == pytest.approx(5, rel=0.01)
+    assert score_files._low_factor(*maps, geometry, 2, sizes) == pytest.approx(4, rel=0.01)
 
 
 def test_an_enhanced_map_is_scored_as_it_was_written(door):

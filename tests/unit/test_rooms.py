@@ -12,7 +12,7 @@ FLOORS = [
     {"papers"},
     {"cli"},
     {"api"},
-    {"compare"},
+    {"advice", "differences", "score_files"},
     {"report"},
     {"ceiling", "keep_windows", "structure"},
     {"evaluate", "score_windows", "score_pairs", "loops"},

@@ -78,6 +78,12 @@ class Ready:
             return self
         return replace(self, geometry=replace(self.geometry, bin_bp=bin_width(open_map(low_map))))
 
+    def trained_at(self, contacts_per_bin: float) -> float | None:
+        """Contacts per bin of the maps it was trained on, of several depths the nearest; None where it was not."""
+        if self.depths is None:
+            return self.contacts_per_bin
+        return min(max(contacts_per_bin, self.depths[0]), self.depths[1])
+
     def check_bins(self, bin_bp: int) -> None:
         """Raises InputError where deep maps of an experiment have other bins than those the model predicts."""
         if self.geometry.bin_bp != bin_bp:

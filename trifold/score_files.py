@@ -33,7 +33,7 @@ SCORING = Scoring(min_diagonal=2, max_distance_bins=None, edge_bins=0, scc_h=1, 
 Source = str | os.PathLike
 
 
-def compare(
+def score_files(
     prediction: Source, deep: Source, low: Source | None, bin_bp: int, chromosomes: list[str] | None
 ) -> dict[str, pd.DataFrame]:
     """The tables windows, regions and distance of `evaluate.score_maps`, with the column `map`: prediction or low.
