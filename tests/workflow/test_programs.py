@@ -76,7 +76,7 @@ complete: true
 }
 ARMS = """
 genome: {tss: simulated/promoters.bed}
-samples: {alpha: {loops: [simulated/alpha.chiapet.bedpe, simulated/beta.chiapet.bedpe]}}
+samples: {alpha: {loops: [simulated/alpha.chiapet.bedpe, simulated/alpha.chiapet.bedpe]}}
 pairs: {max_loop_bins: 100, band_bins: 200, search: {min_bins: 6, tolerance_bins: 2}}
 arms:
   shared-out: {architecture: share}
