@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 export TRIFOLD_MIRROR ?= $(wildcard ../shared/mirror)
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: help setup embed demo test test-browser test-slurm test-crate test-downstream chaos lint bench mouse yeast fly gm12878 simulated clean
+.PHONY: help setup embed demo test test-browser test-slurm test-crate test-downstream chaos lint bench mouse yeast fly gm12878 models simulated clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -39,6 +39,16 @@ gm12878: fly
 yeast fly gm12878: setup ## real data: yeast (fly, gm12878 likewise)
 	$(RUN) snakemake --cores $(CORES) --configfile experiments/$@.yaml
 	@echo "The report: $(CURDIR)/results/$@/report/index.html"
+
+# The data sets of three experiments, then the training on all of them and without one organism each.
+models: fly ## the ready-made model of resources/models, trained again; an hour or two
+	$(RUN) snakemake --cores $(CORES) --configfile experiments/yeast.yaml -- \
+		results/yeast/examples/corrected/thinned/G1/fold-a/artifact.json
+	$(RUN) snakemake --cores $(CORES) --configfile experiments/gm12878.yaml -- \
+		results/gm12878/examples/corrected/low/GM12878/fold-{a,b}/artifact.json
+	$(RUN) snakemake --cores $(CORES) --configfile experiments/models.yaml
+	cp results/models/models/trifold/fold-a/seed-1/{artifact.json,config.yaml,history.csv,statistics.json,weights.safetensors} \
+		resources/models/trifold/
 
 embed: $(VENV)/embed/.installed ## what runs language models of DNA (docs/embeddings.md); some 20 MB to download
 

@@ -120,12 +120,11 @@ def reliability(
     (enhanced := folder / "enhanced").mkdir()
     chromsizes = chromsizes_of(low_map)
     enhance(
-        model,
+        model.unadvised(),
         enhanced,
         chromsizes=chromsizes,
         chromosomes=chromosomes,
         low_map=halves[0],
-        called=low_map,
         formats=(),
         **settings,
     )

@@ -332,17 +332,17 @@ def compare(
     chosen = contacts.chosen(first, chromosomes)
     contacts.chosen(second, chromosomes)
     with _beside(out) as folder:
-        maps = {folder / "first.cool": first, folder / "second.cool": second}
-        with standing_alone(maps), _bar(progress) as shown:
-            for target, source in maps.items():
+        maps = [folder / "first.cool", folder / "second.cool"]
+        with standing_alone(dict(zip(maps, (first, second)))), _bar(progress) as shown:
+            for target, source in zip(maps, (first, second)):
                 contacts.prepare(source, target, bin_bp, threads=threads)
             table = differences.differences(
-                list(maps),
+                maps,
                 model,
                 folder,
                 fdr=fdr,
                 chromosomes=chosen,
-                called=list(maps.values()),
+                called=[first, second],
                 device=device,
                 threads=threads,
                 batch_size=batch_size,

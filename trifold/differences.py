@@ -16,6 +16,7 @@ A difference between experiments (another enzyme, another protocol) is a differe
 that gain contacts in one place lose them elsewhere.
 """
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,9 +31,11 @@ from trifold.data import summary
 from trifold.data.degrade import degrade, hold_back
 from trifold.data.draws import balancing_of
 from trifold.errors import InputError
-from trifold.inference import enhance
+from trifold.inference import depth_advice, enhance
 from trifold.io.cool import Band, bin_width, chromsizes_of, open_map
-from trifold.models.ready import Ready
+from trifold.models.ready import PublishedFile, Ready
+
+log = logging.getLogger(__name__)
 
 PEAK = 2.5  # spreads of the null at its distance, beyond which pixels make regions
 NEAREST_BINS = 2
@@ -45,7 +48,7 @@ COLUMNS = ("chrom1", "start1", "end1", "chrom2", "start2", "end2", "change", "fd
 
 def differences(
     maps: Sequence[str | os.PathLike],
-    model: Ready,
+    model: Ready | PublishedFile,
     folder: Path,
     *,
     fdr: float = 0.05,
@@ -65,21 +68,22 @@ def differences(
     named = list(called or maps)
     if chromsizes_of(maps[0]) != chromsizes_of(maps[1]):
         raise InputError(f"{named[1]}: has other chromosomes than {named[0]}; give maps of one assembly")
-    depths = [summary.summarise(path)["contacts_per_bin"] for path in maps]
+    depths, ready = [summary.summarise(path)["contacts_per_bin"] for path in maps], model.for_map(maps[0])
+    trained = ready.trained_at(min(depths) / 2)
+    if trained and (advice := depth_advice(min(depths) / 2, trained, ready.low_bin_bp)):
+        log.warning("%s, %s: at one depth and halved, %s", *named, advice)
     enhanced = []
     for number, path in enumerate(maps):
         share = depths[number] / max(min(depths), 1e-9)
         halves = _halves(Path(path), folder, number, share, seed)
         for half in halves:
             (target := folder / f"{half.stem}.enhanced").mkdir()
-            sizes, name = chromsizes_of(path), named[number]
             enhance(
-                model.for_map(half),
+                model.for_map(half).unadvised(),
                 target,
-                chromsizes=sizes,
+                chromsizes=chromsizes_of(path),
                 chromosomes=chromosomes,
                 low_map=half,
-                called=name,
                 formats=(),
                 **settings,
             )

@@ -1,5 +1,6 @@
 """The package as pip installs it: in an environment of its own, used from a folder that is no checkout."""
 
+import json
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import yaml
 
 import trifold
 
-COPIED = ("trifold", "pyproject.toml", "README.md", "LICENSE")
+COPIED = ("trifold", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +23,8 @@ def installed(repository, tmp_path_factory):
     (source := folder / "source").mkdir()
     # A copy: building writes beside the sources.
     subprocess.run(["cp", "-r", *(repository / name for name in COPIED), source], check=True)
+    (source / "resources").mkdir()
+    subprocess.run(["cp", "-r", repository / "resources/models", source / "resources"], check=True)
     wheel = ["wheel", "-q", "--no-deps", "--no-build-isolation", "--disable-pip-version-check", "-w", folder, source]
     subprocess.run([sys.executable, "-m", "pip", *wheel], check=True)
     venv.create(folder / "venv", with_pip=True)
@@ -50,6 +53,14 @@ def test_d20_the_command_and_the_package_work(installed):
 def test_files_that_are_no_modules_come_with_it(installed, repository):
     templates = {path.name for path in (repository / "trifold/report/templates").iterdir()}
     assert {path.name for path in (installed.site / "trifold/report/templates").iterdir()} == templates
+
+
+def test_the_models_come_with_it(installed, repository):
+    listed = json.loads(installed("trifold", "models", "--json"))
+    models = {path.name for path in (repository / "resources/models").iterdir() if path.is_dir()}
+    assert {row["model"] for row in listed if row["file"].startswith(str(installed.site))} == models
+    assert "trifold" in models
+    assert (installed.site / "trifold/ready_made/trifold/card.md").is_file()
 
 
 def test_the_version_stands_in_one_place(repository):

@@ -4,8 +4,10 @@ import json
 import os
 import signal
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from small import write_counts
 
 from trifold import __version__, api
 from trifold.cli import main
@@ -20,7 +22,7 @@ def run(*arguments, code=0):
 
 def test_d19_help_names_every_command_and_shows_examples():
     text = run("--help").output
-    for name in ("enhance", "score", "models", "info"):
+    for name in ("enhance", "advise", "compare", "score", "models", "info"):
         assert name in text
         assert f"trifold {name}" in run(name, "--help").output
     assert __version__ in run("--version").output
@@ -34,6 +36,37 @@ def test_enhance_then_score(door):
     tables = json.loads(run("score", "out.mcool", "deep.cool", "--json").stdout)
     assert {row["map"] for row in tables["regions"]} == {"prediction"}
     assert len(tables["distance"]) > 10
+
+
+def thinner(door, shallow_counts):
+    upper = np.triu(np.random.default_rng(9).binomial(shallow_counts, 1 / 4))
+    write_counts(door / "thin.cool", upper + np.triu(upper, 1).T)
+
+
+def test_advice_is_a_table_and_its_warnings(door, shallow_counts):
+    said = run("advise", "shallow.cool", "--model", "model", "--device", "cpu")
+    assert said.stdout.startswith("497 contacts per bin of 10,000 bp; model image\n") and "enhanced" in said.stdout
+    assert said.stderr == ""
+    facts = json.loads(run("advise", "shallow.cool", "--model", "model", "--device", "cpu", "--json").stdout)
+    assert facts["bin_bp"] == 10_000 and facts["by_distance"][0]["from_bp"] == 20_000
+    thinner(door, shallow_counts)
+    said = run("advise", "thin.cool", "--model", "model", "--device", "cpu").stderr
+    assert "Warning: the map has 123 contacts per bin of 10,000 bp, and those the model was trained on had 4.0" in said
+    assert "Warning: the map has 123 contacts per bin of 10,000 bp, fewer than 250" in said
+    assert "choose bins of 50,000 bp (--resolution 50000)" in said
+
+
+def test_a_map_and_a_thinner_one_do_not_differ(door, shallow_counts):
+    thinner(door, shallow_counts)
+    said = run("compare", "deep.cool", "thin.cool", "--model", "model", "-o", "out.bedpe", "--device", "cpu")
+    assert said.stderr.startswith("Warning: deep.cool, thin.cool: at one depth and halved, the map has 61 contacts")
+    assert said.stdout == "out.bedpe: 0 regions differ; deep.cool has more contacts in 0, fewer in 0\n"
+    assert (door / "out.bedpe").read_text().startswith("#chrom1\tstart1\tend1\tchrom2\tstart2\tend2\tchange\tfdr\t")
+    again = ("compare", "deep.cool", "thin.cool", "--model", "model", "-o")
+    assert "out.bedpe: exists" in run(*again, "out.bedpe", code=1).stderr
+    assert "ends with .bedpe" in run(*again, "out.cool", code=1).stderr
+    assert "no share above 0" in run(*again, "other.bedpe", "--fdr", "0", code=1).stderr
+    assert not (door / "other.bedpe").exists()
 
 
 def test_d19_an_error_is_one_line(door):

@@ -84,6 +84,10 @@ class Ready:
             return self.contacts_per_bin
         return min(max(contacts_per_bin, self.depths[0]), self.depths[1])
 
+    def unadvised(self) -> "Ready":
+        """Itself, which says nothing of the depth of a map: for halves, whose depth nobody chose."""
+        return replace(self, contacts_per_bin=None, depths=None)
+
     def check_bins(self, bin_bp: int) -> None:
         """Raises InputError where deep maps of an experiment have other bins than those the model predicts."""
         if self.geometry.bin_bp != bin_bp:
