@@ -455,7 +455,8 @@ def write_cool(
     largest: int = INT32_MAX,
     weight_facts: Mapping | None = None,
 ) -> None:
-    """Write chunks of pixels as a cooler with bins of `bin_bp`.
+    """Write chunks of pixels as a cooler with bins of `bin_bp`: a file of its own, or a map of a file (file::group),
+    which then is not undated.
 
     weight        (n_bins,) column of the bin table, NaN on bad bins; weight_facts: its attributes
     ordered       chunks follow one another sorted and without duplicates; otherwise they are merged on disk, duplicates
@@ -465,7 +466,7 @@ def write_cool(
     Counts are stored as float64 or as whole numbers, as the first chunk has them. Equal maps are equal bytes. Raises
     OverflowError for a count that its type cannot hold.
     """
-    bins = cooler.util.binnify(pd.Series(chromsizes), int(bin_bp))
+    bins, alone = cooler.util.binnify(pd.Series(chromsizes), int(bin_bp)), split_uri(path)[1] == "/"
     chunks = iter(chunks)
     first = next(chunks, {name: np.zeros(0, dtype=np.int64) for name in COLUMNS})
     others = [str(name) for name in first if name not in COLUMNS]
@@ -490,10 +491,12 @@ def write_cool(
         metadata=metadata,
         assembly=assembly,
         ordered=ordered,
+        mode="w" if alone else "a",
     )
     if weight is not None:
         write_weight(path, weight, weight_facts)
-    undate(path)
+    if alone:
+        undate(path)
 
 
 def largest_count(clr: cooler.Cooler) -> int:

@@ -6,16 +6,33 @@ many diagonals of its wider bins, and what lies inside these is no part of its r
 r makes them sum to 1. Hence weights of z / v / sqrt(r); see `_row_sum`.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import cooler
+import h5py
+import numba
 import numpy as np
 
-from trifold.io.cool import bin_width, opened, predicted_weight, row_sums, undate, weight_facts, write_weight
+from trifold.genome import n_bins
+from trifold.io.cool import (
+    CHUNK_PIXELS,
+    Pixels,
+    bin_width,
+    chromsizes,
+    dataset,
+    opened,
+    predicted_weight,
+    undate,
+    uri,
+    weight_facts,
+    write_cool,
+)
 
 # Zoom levels are added until the longest chromosome has fewer bins: the tile of a genome browser.
 OVERVIEW_BINS = 256
-ZOOM_CHUNK_PIXELS = 5_000_000
+MCOOL = {"format": "HDF5::MCOOL", "format-version": 2}
 LEAST_SHARE = 0.1  # of its z that a row of a zoom level is taken to have beyond the ignored diagonals
 
 
@@ -34,12 +51,80 @@ def _row_sum(near: np.ndarray, level: np.ndarray, number: np.ndarray, zoom: int)
     return max(float((far + level[present]).mean()), LEAST_SHARE * zoom)
 
 
-def _copy_columns(base: cooler.Cooler, uri: str) -> None:
-    """What the pixels of a map have beside the columns of every cooler, into the same map of another file."""
-    level = cooler.Cooler(uri)
-    with opened(base) as source, opened(level, "r+") as target:
-        for name in sorted(set(base.pixels().columns) - set(level.pixels().columns)):
-            source.copy(f"pixels/{name}", target, f"pixels/{name}")
+class _Rows(NamedTuple):
+    """Pixels row by row: those of row i from `starts[i]` to `starts[i + 1]`, in order of their second bin."""
+
+    starts: np.ndarray
+    bin2: np.ndarray
+    counts: np.ndarray
+
+    def chunks(self) -> Iterator[Pixels]:
+        bin1 = np.repeat(np.arange(len(self.starts) - 1, dtype=np.int32), np.diff(self.starts))
+        for first in range(0, len(bin1), CHUNK_PIXELS):
+            part = slice(first, first + CHUNK_PIXELS)
+            yield {"bin1_id": bin1[part], "bin2_id": self.bin2[part], "count": self.counts[part]}
+
+
+@numba.njit(cache=True, nogil=True)
+def _halved(starts, bin2, count, ids, n_rows):
+    """Rows of which those of one new id become one, and pixels likewise; the rows of an id follow one another."""
+    new_starts = np.zeros(n_rows + 1, dtype=np.int64)
+    new_bin2, new_count = np.empty(len(bin2), dtype=np.int32), np.empty(len(bin2))
+    number, row = 0, 0
+    for new in range(n_rows):
+        last = row
+        while last < len(ids) and ids[last] == new:
+            last += 1
+        # At most two rows, each in order, merged.
+        a, a_end = starts[row], starts[min(row + 1, last)]
+        b, b_end = a_end, starts[last]
+        while a < a_end or b < b_end:
+            at_a = ids[bin2[a]] if a < a_end else len(ids)
+            at_b = ids[bin2[b]] if b < b_end else len(ids)
+            at = min(at_a, at_b)
+            total = 0.0
+            while a < a_end and ids[bin2[a]] == at:
+                total += count[a]
+                a += 1
+            while b < b_end and ids[bin2[b]] == at:
+                total += count[b]
+                b += 1
+            new_bin2[number], new_count[number] = at, total
+            number += 1
+        row = last
+        new_starts[new + 1] = number
+    return new_starts, new_bin2[:number].copy(), new_count[:number].copy()
+
+
+@numba.njit(cache=True, nogil=True)
+def _row_sums(starts, bin2, count, weight, ignore_diags):
+    """Sums of rows weighted on both sides, beyond the first diagonals; the main one once, as a balance has it."""
+    sums = np.zeros(len(weight))
+    for i in range(len(weight)):
+        for at in range(starts[i], starts[i + 1]):
+            j = bin2[at]
+            if j - i >= ignore_diags:
+                value = count[at] * weight[i] * weight[j]
+                sums[i] += value
+                if i != j:
+                    sums[j] += value
+    return sums
+
+
+def _read(clr: cooler.Cooler) -> _Rows:
+    with opened(clr) as group:
+        starts = dataset(group, "indexes/bin1_offset")[:].astype(np.int64)
+        bin2, count = (dataset(group, f"pixels/{name}") for name in ("bin2_id", "count"))
+        return _Rows(starts, bin2[:].astype(np.int32), count[:].astype(np.float64))
+
+
+def _new_ids(bins: dict[str, int]) -> np.ndarray:
+    """Of every bin, that of the bin twice as wide."""
+    ids, offset = [], 0
+    for number in bins.values():
+        ids.append(offset + np.arange(number) // 2)
+        offset += -(-number // 2)
+    return np.concatenate(ids)
 
 
 def write_zoom_levels(cool: Path, mcool: Path, metadata: dict | None = None, assembly: str | None = None) -> None:
@@ -48,34 +133,31 @@ def write_zoom_levels(cool: Path, mcool: Path, metadata: dict | None = None, ass
     Columns of pixels beside the count stand in the narrowest level alone: they do not add.
     The map's `weight` is 1, or NaN where nothing is predicted, and has the attributes `predicted_weight`.
     A pixel at the edge of the predicted band is the sum of those of its children that were predicted.
+    Pixels are read once, and in memory: 12 bytes for each.
     """
     base = cooler.Cooler(str(cool))
-    bins = base.bins()[["chrom", "weight"]][:]
-    predicted = [np.isfinite(w.to_numpy()) for _, w in bins.groupby("chrom", observed=True, sort=False)["weight"]]
-    zooms = [1]
-    while max(map(len, predicted)) / zooms[-1] >= OVERVIEW_BINS:
-        zooms.append(2 * zooms[-1])
-    cooler.zoomify_cooler(
-        str(cool),
-        str(mcool),
-        [bin_width(base) * zoom for zoom in zooms],
-        chunksize=ZOOM_CHUNK_PIXELS,
-        metadata=metadata,
-        assembly=assembly,
-    )
-    _copy_columns(base, f"{mcool}::resolutions/{bin_width(base)}")
+    bin_bp, sizes = bin_width(base), chromsizes(base)
+    bins = {chrom: n_bins(length_bp, bin_bp) for chrom, length_bp in sizes.items()}
+    known = np.isfinite(base.bins()["weight"][:].to_numpy())
     ignore_diags = int(weight_facts(base)["ignore_diags"])
-    known = np.concatenate(predicted).astype(float)
-    near = np.split(row_sums(base, known, ignore_diags), np.cumsum([len(p) for p in predicted])[:-1])
-    for zoom in zooms[1:]:
-        uri = f"{mcool}::resolutions/{bin_width(base) * zoom}"
-        first_children = [np.arange(0, len(p), zoom) for p in predicted]
-        number, held = (
-            np.concatenate([np.add.reduceat(part, at, dtype=kind) for part, at in zip(parts, first_children)])
-            for parts, kind in ((predicted, np.int64), (near, np.float64))
-        )
+    mcool.unlink(missing_ok=True)
+    cooler.fileops.cp(str(cool), uri(mcool, f"resolutions/{bin_bp}"))
+    rows = _read(base)
+    # Of every bin of a level: its predicted children, and what their rows hold beyond the base's ignored diagonals.
+    number, near = known.astype(np.int64), _row_sums(*rows, known.astype(float), ignore_diags)
+    zoom, longest = 1, max(bins.values())
+    while longest / zoom >= OVERVIEW_BINS:
+        zoom, ids = 2 * zoom, _new_ids(bins)
+        bins = {chrom: -(-of_chrom // 2) for chrom, of_chrom in bins.items()}
+        total = sum(bins.values())
+        rows = _Rows(*_halved(*rows, ids, total))
+        number, near = np.bincount(ids, number, total), np.bincount(ids, near, total)
+        level = uri(mcool, f"resolutions/{bin_bp * zoom}")
         made_up = zoom / np.maximum(number, 1)
-        level = row_sums(cooler.Cooler(uri), made_up, ignore_diags)
-        scale = _row_sum(held, level, number, zoom)
-        write_weight(uri, np.where(number > 0, made_up / np.sqrt(scale), np.nan), predicted_weight(ignore_diags))
+        scale = _row_sum(near, _row_sums(*rows, made_up, ignore_diags), number, zoom)
+        weight = np.where(number > 0, made_up / np.sqrt(scale), np.nan)
+        facts = predicted_weight(ignore_diags)
+        write_cool(level, sizes, bin_bp * zoom, rows.chunks(), weight, metadata, assembly, weight_facts=facts)
+    with h5py.File(mcool, "r+") as file:
+        file.attrs.update(MCOOL)
     undate(mcool)

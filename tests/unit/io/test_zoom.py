@@ -93,3 +93,30 @@ def test_y7_levels_are_on_the_scale_of_coolers_balance(mirror, tmp_path, monkeyp
         of_before = ratio / np.nanmedian(ours.bins()["weight"][:]) ** 2 / level
         assert ratio == pytest.approx(1, abs=0.035)
         assert 0.53 < of_before < 0.93
+
+
+@pytest.mark.parametrize("sizes", [{"a": 9_700}, {"a": 6_500, "b": 100, "c": 3_300}, {"a": 100, "b": 6_400}])
+def test_levels_have_the_pixels_that_coolers_have(tmp_path, monkeypatch, sizes):
+    """Odd numbers of bins, a chromosome of one, pixels between chromosomes, rows without any; `zoomify_cooler`."""
+    monkeypatch.setattr(zoom, "OVERVIEW_BINS", 9)
+    rng, n = np.random.default_rng(2), sum(-(-length // 100) for length in sizes.values())
+    values = np.triu(rng.random((n, n))) * (rng.random((n, n)) < 0.2)
+    values[5:9] = values[:, 5:9] = 0
+    i, j = np.nonzero(values)
+    pixels = {"bin1_id": i, "bin2_id": j, "count": values[i, j], "sd": np.ones(len(i))}
+    write_prediction(tmp_path / "map.cool", sizes, 100, [pixels], np.arange(n) == 7)
+    zoom.write_zoom_levels(tmp_path / "map.cool", tmp_path / "map.mcool", {"made": "here"}, "toy")
+    levels = [100 * 2**level for level in range(5) if level == 0 or max(sizes.values()) / 100 / 2 ** (level - 1) >= 9]
+    assert len(levels) > 3
+    cooler.zoomify_cooler(str(tmp_path / "map.cool"), str(tmp_path / "theirs.mcool"), levels, chunksize=10_000)
+    assert cooler.fileops.list_coolers(str(tmp_path / "map.mcool")) == [f"/resolutions/{width}" for width in levels]
+    assert cooler.fileops.is_multires_file(str(tmp_path / "map.mcool"))
+    for width in levels:
+        ours, theirs = (cooler.Cooler(f"{tmp_path}/{name}.mcool::resolutions/{width}") for name in ("map", "theirs"))
+        found, wanted = ours.pixels()[:], theirs.pixels()[:]
+        assert (list(found) == [*wanted, "sd"]) if width == 100 else (list(found) == list(wanted))
+        np.testing.assert_array_equal(found[["bin1_id", "bin2_id"]], wanted[["bin1_id", "bin2_id"]])
+        np.testing.assert_allclose(found["count"], wanted["count"], rtol=1e-12)
+        assert ours.bins()[["chrom", "start", "end"]][:].equals(theirs.bins()[["chrom", "start", "end"]][:])
+        assert ours.info["format"] == "HDF5::Cooler" and ours.info["nnz"] == len(found)
+        assert width == 100 or (ours.info["metadata"], ours.info["genome-assembly"]) == ({"made": "here"}, "toy")
