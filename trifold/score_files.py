@@ -19,8 +19,10 @@ from trifold.data import contacts, examples, invariants, normalise, summary
 from trifold.errors import InputError, standing_alone
 from trifold.evaluate import score_maps
 from trifold.genome import Region, n_bins
-from trifold.inference import enhance
-from trifold.io.cool import bin_width, chromsizes_of, dataset, extent, open_map, opened
+from trifold.inference import DOUBT, enhance
+from trifold.io import kinds
+from trifold.io.cool import Band, bin_width, chromsizes_of, dataset, extent, open_map, opened
+from trifold.metrics import calibration
 from trifold.models import registry
 from trifold.models.ready import CORRECTED, Ready, window_bins
 
@@ -36,7 +38,8 @@ Source = str | os.PathLike
 def score_files(
     prediction: Source, deep: Source, low: Source | None, bin_bp: int, chromosomes: list[str] | None
 ) -> dict[str, pd.DataFrame]:
-    """The tables windows, regions and distance of `evaluate.score_maps`, with the column `map`: prediction or low.
+    """The tables windows, regions and distance of `evaluate.score_maps`, with the column `map`: prediction or low; and
+    calibration, of a prediction that says how sure it is, against a deep map of counts (`_calibration`).
 
     prediction, deep, low: .cool, .mcool, .hic or the URI of a cooler; bin_bp: bin width of the first two; chromosomes:
     None is all that the maps share.
@@ -66,7 +69,11 @@ def score_files(
             factor = _low_factor(low_map, pair["deep"], geometry, coarsen, sizes)
             scored["low"] = _upsampled(low_map, folder, geometry, coarsen, scale, factor, sizes)
             _share_bins(scored["low"], pair["prediction"])
-        return _tables(scored, pair["deep"], low_map or pair["deep"], sizes, geometry, scale, str(deep))
+        tables = _tables(scored, pair["deep"], low_map or pair["deep"], sizes, geometry, scale, str(deep))
+        made = None if kinds.is_hic(prediction) else open_map(prediction, bin_bp)
+        if made is not None and DOUBT in made.pixels().columns and _counted(pair["deep"]):
+            tables["calibration"] = _calibration(made, pair["deep"], sizes)
+        return tables
 
 
 def _balanced(source: Source, target: Path, bin_bp: int) -> Path:
@@ -82,9 +89,14 @@ def _balanced(source: Source, target: Path, bin_bp: int) -> Path:
 
 def _cis_advice(deep: Path, low: Path) -> str | None:
     """`invariants.cis_advice` of two maps of counts; predicted ones hold no contacts between chromosomes by nature."""
-    if any("prepared" not in (open_map(path).info.get("metadata") or {}) for path in (deep, low)):
+    if not (_counted(deep) and _counted(low)):
         return None
     return invariants.cis_advice(summary.summarise(deep), summary.summarise(low))
+
+
+def _counted(path: Path) -> bool:
+    """Whether a map was made of raw counts."""
+    return "prepared" in (open_map(path).info.get("metadata") or {})
 
 
 def _low_width(low: Source, bin_bp: int) -> int:
@@ -220,6 +232,49 @@ def _tables(
         .pipe(lambda joined: joined[["map", *joined.columns.drop("map")]])
         for table in ("windows", "regions", "distance")
     }
+
+
+def _calibration(made: cooler.Cooler, deep: Path, sizes: dict[str, int]) -> pd.DataFrame:
+    """A row per class of distances, and one of all: from_bp, n_pixels, contacts_per_pixel, inside (share of the deep
+    map's counts in the central 90 % of what the prediction says of them; 0.9 where it is right about itself), spread
+    (standard deviation of standardised residuals; then 1).
+
+    A count is predicted as O/E of the prediction times what the deep map has at that distance, over its weights of the
+    two bins, and negative binomial with the dispersion that the column `sd` says (`metrics.calibration`).
+    """
+    width = made.info["metadata"]["trifold"]["max_distance_bins"] + 1
+    parts = [_pixels_of(made, Band.read(deep, chrom, width), chrom) for chrom in sizes]
+    apart, found, sd, counts, scale = (np.concatenate(column) for column in zip(*parts))
+    expected, known = np.bincount(apart, counts * scale, width), np.bincount(apart, found, width)
+    ratio = np.divide(expected, known, out=np.zeros(width), where=known > 0)
+    mean, dispersion = found * ratio[apart] / scale, calibration.dispersion(sd)
+    places = calibration.places(counts, mean, dispersion, np.random.default_rng(1))
+    classes = np.floor(np.log2(np.maximum(apart, 1))).astype(int)
+    rows = []
+    for name in [*np.unique(classes), None]:
+        of_class = np.ones(len(apart), dtype=bool) if name is None else classes == name
+        rows.append(
+            {
+                "from_bp": None if name is None else int(2**name) * int(made.binsize or 0),
+                "n_pixels": int(of_class.sum()),
+                "contacts_per_pixel": counts[of_class].mean(),
+                "inside": calibration.coverage(places[of_class]),
+                "spread": calibration.spread(counts[of_class], mean[of_class], dispersion[of_class]),
+            }
+        )
+    return pd.DataFrame(rows).astype({"from_bp": "Int64"})
+
+
+def _pixels_of(made: cooler.Cooler, deep: Band, chrom: str) -> tuple[np.ndarray, ...]:
+    """Of the pixels of a prediction that the deep map has too, from the second diagonal on: distance in bins, value,
+    sd, count of the deep map, and the product of its weights of the two bins."""
+    pixels, (lo, hi) = made.pixels().fetch(chrom), extent(made, chrom)
+    row, column = (pixels[name].to_numpy() - lo for name in ("bin1_id", "bin2_id"))
+    scale = deep.weight[row] * deep.weight[np.minimum(column, hi - lo - 1)]
+    kept = (column - row >= SCORING.min_diagonal) & (pixels["count"].to_numpy() > 0) & np.isfinite(scale)
+    row, column = row[kept], column[kept]
+    found, sd = (pixels[name].to_numpy(dtype=np.float64)[kept] for name in ("count", DOUBT))
+    return column - row, found, sd, deep.counts[row, column - row], scale[kept]
 
 
 def _listed(widths: Iterable[int]) -> str:

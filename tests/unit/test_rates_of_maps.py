@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 
 import cooler
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -16,6 +17,7 @@ from trifold.data import contacts
 from trifold.data.rates import expected_of
 from trifold.errors import InputError
 from trifold.io.cool import write_cool
+from trifold.metrics import calibration
 from trifold.models import registry, weights
 from trifold.models import trifold as rates
 
@@ -103,3 +105,25 @@ def test_depths_are_those_of_its_training(model, caplog):
     (model / "statistics.json").write_text(json.dumps(statistics))
     trifold.enhance("shallow.cool", "rates", "other.cool", device="cpu")
     assert "times as many" in caplog.text
+
+
+def test_a_score_says_whether_the_model_is_as_sure_as_it_may_be(model):
+    """Counts drawn anew from the very rates and doubt of a prediction lie where it says; of a tenth of the doubt do
+    not. Who says nothing of its doubt gets no such table, nor is there one against a map of no counts."""
+    trifold.enhance("shallow.cool", "rates", "out.cool", device="cpu")
+    pixels, rng = pixels_of("out.cool"), np.random.default_rng(5)
+    shape = 1 / calibration.dispersion(pixels["sd"].to_numpy())
+    mean = 2_000 * pixels["count"] * rng.gamma(shape, 1 / shape)
+    drawn = {"bin1_id": pixels["bin1_id"], "bin2_id": pixels["bin2_id"], "count": rng.poisson(mean)}
+    write_cool("drawn.cool", {"chr1": 120 * BIN_BP}, BIN_BP, [drawn])
+    table = trifold.score("out.cool", "drawn.cool")["calibration"].set_index("from_bp")
+    assert list(table.index[:-1]) == [step * BIN_BP for step in (2, 4, 8, 16)] and table.index.isna()[-1]
+    assert table["inside"].iloc[-1] == pytest.approx(0.9, abs=0.03)
+    assert table["spread"].iloc[-1] == pytest.approx(1, abs=0.1)
+    shown = api.summary_of_scores(trifold.score("out.cool", "drawn.cool"))
+    assert any("90 % interval" in title for title in shown)
+    with h5py.File("out.cool", "r+") as file:
+        file["pixels/sd"][:] = file["pixels/sd"][:] / 10
+    assert trifold.score("out.cool", "drawn.cool")["calibration"]["inside"].iloc[-1] < 0.8
+    assert "calibration" not in trifold.score("shallow.cool", "deep.cool")
+    assert "calibration" not in trifold.score("out.cool", "out.cool")
