@@ -13,6 +13,7 @@ BENCHMARKS = (
     "examples",
     "scale",
     "prediction",
+    "enhancing",
     "graph",
     "akita",
     "hicfoundation",

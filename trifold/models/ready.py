@@ -203,7 +203,7 @@ class PublishedFile:
         side = window_bins(chromsizes, self.low_bin_bp, self.known.expects["window_bins"])
         geometry = Geometry(self.low_bin_bp, side, {}, max_bad_bins=1.0, max_n_bins=0)
         recipes = Recipes(CORRECTED.oe, CORRECTED.observed, CountsRecipe(bias))
-        counts = _contacts_facts(low_map, chromsizes, geometry, recipes, depth)
+        counts = contacts_facts(low_map, chromsizes, geometry, recipes, depth)
         statistics = {"counts": counts, "geometry": asdict(geometry), "recipes": asdict(recipes), "coarsen": 1}
         network = published.load(self.name, self.path, geometry, statistics)
         assumed = f"the deep map has {depth} times the contacts of this one; contacts {bias}"
@@ -230,7 +230,7 @@ def cannot_enhance(known: published.Checkpoint) -> str | None:
     return None
 
 
-def _contacts_facts(
+def contacts_facts(
     low_map: str | os.PathLike, chromsizes: dict[str, int], geometry: Geometry, recipes: Recipes, depth: float
 ) -> dict[str, float]:
     """statistics["counts"] from the low map alone: the deep one's scale is `depth` times its own."""
