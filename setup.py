@@ -5,5 +5,4 @@ from setuptools import find_packages, setup
 setup(
     packages=[*find_packages(include=["trifold*"]), "trifold.ready_made"],
     package_dir={"trifold.ready_made": "resources/models"},
-    package_data={"trifold.ready_made": ["*/*"]},
 )

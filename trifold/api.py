@@ -18,6 +18,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from trifold import __version__ as version
 from trifold import advice, differences
 from trifold.architectures import ARCHITECTURES
 from trifold.data import assemblies, contacts, sequence, summary
@@ -176,6 +177,7 @@ def enhance(
     device: str = "auto",
     threads: int = 1,
     batch_size: int = 16,
+    page: Source | None = None,
     force: bool = False,
     progress: bool | None = None,
 ) -> Path:
@@ -185,7 +187,9 @@ def enhance(
     resolution: bin width of the maps the model reads, bp; where given, a map without them gets them from its
     narrower bins.
     chromosomes: those to predict, None for all. fasta: the sequence, for models that read it.
-    device: "auto", "cpu" or "gpu". force: replace `out`. progress: a bar; None shows it on a terminal.
+    device: "auto", "cpu" or "gpu". page: an .html to write beside it, one file that opens offline: how far to trust the
+    map at every distance (as `advise`), and windows before and after. force: replace `out` and `page`. progress: a bar;
+    None shows it on a terminal.
 
     The result is on the balanced scale (a row of a whole map sums to 1, `weight` is 1; in a .hic the normalisation ICE
     gives the balanced values of every level), and its metadata say which
@@ -201,7 +205,9 @@ def enhance(
     with standing_alone():
         device_of(device)
     _check_numbers(threads=threads, batch_size=batch_size)
-    out = _checked_out(out, force, [map, model.path if isinstance(model, PublishedFile) else model, fasta])
+    read = [map, model.path if isinstance(model, PublishedFile) else model, fasta]
+    out = _checked_out(out, force, read)
+    page = None if page is None else _checked_out(page, force, read, [".html"])
     model = load_model(model) if isinstance(model, str | os.PathLike) else model
     bin_bp = _low_bin_bp(map, model, resolution)
     chromosomes = contacts.chosen(map, chromosomes)
@@ -211,27 +217,30 @@ def enhance(
         low = folder / "low.cool"
         sizes = sequence.read_chromosomes(folder / "chromosomes.tsv") if store else None
         contacts.prepare(map, low, bin_bp, sizes, threads=threads)
-        if getattr(model, "any_bins", False) and (
-            said := _bins_advice(summary.summarise(low)["contacts_per_bin"], bin_bp)
-        ):
+        chromsizes, depth = chromsizes_of(low), summary.summarise(low)["contacts_per_bin"]
+        said = _bins_advice(depth, bin_bp) if getattr(model, "any_bins", False) else None
+        if said:
             log.warning("%s: %s", map, said)
-        chromsizes = chromsizes_of(low)
+        ready, assembly = model.for_map(low), _assembly(map, chromsizes)
+        common = {"chromosomes": chromosomes, "device": device, "threads": threads, "batch_size": batch_size}
         with _bar(progress) as shown:
             enhance_prepared(
-                model.for_map(low),
+                ready,
                 folder,
                 chromsizes=chromsizes,
-                chromosomes=chromosomes,
                 low_map=low,
-                assembly=_assembly(map, chromsizes),
+                assembly=assembly,
                 called=map,
                 sequence=store,
-                device=device,
-                threads=threads,
-                batch_size=batch_size,
                 formats=FORMATS_OF[out.suffix],
                 progress=shown,
+                **common,
             )
+            if page is not None:
+                warnings = [said, _depth_advice(ready, depth, bin_bp)]
+                _write_page(folder / "page.html", os.fspath(map), ready, depth, assembly, warnings, common)
+        if page is not None:
+            os.replace(folder / "page.html", page)
         os.replace(folder / f"map{out.suffix}", out)
     return out
 
@@ -276,7 +285,7 @@ def advise(
             settings = {"device": device, "threads": threads, "batch_size": batch_size, "progress": shown}
             table = advice.reliability(low, ready, Path(name), chromosomes=chromosomes, **settings)
     depth, trained = facts["contacts_per_bin"], ready.trained_at(facts["contacts_per_bin"])
-    said = [depth_advice(depth, trained, bin_bp) if trained else None, _bins_advice(depth, bin_bp)]
+    said = [_depth_advice(ready, depth, bin_bp), _bins_advice(depth, bin_bp)]
     return {
         "map": os.fspath(map),
         "model": ready.name,
@@ -357,6 +366,41 @@ def _reads_more(model: Ready | PublishedFile) -> InputError:
     return InputError(
         f"{model.name}: reads {', '.join(sorted(model.reads))}; give a model that reads the map and nothing else"
     )
+
+
+def _write_page(
+    path: Path,
+    name: str,
+    ready: Ready,
+    depth: float,
+    assembly: str | None,
+    warnings: Iterable[str | None],
+    common: dict,
+) -> None:
+    """The page of a map that was enhanced, from low.cool and map.cool beside it. Of a model that reads more than the
+    map, or predicts narrower bins, it does not say how far to trust it."""
+    from trifold.report import one_map  # matplotlib, which nothing else here needs
+
+    low, enhanced, table = path.with_name("low.cool"), path.with_name("map.cool"), None
+    if ready.reads == {"map"} and ready.coarsen == 1:
+        (halves := path.with_name("halves")).mkdir()
+        table = advice.reliability(low, ready, halves, **common)
+    reach_bp = made_by(enhanced)["reach_bp"]
+    facts = {
+        "model": ready.name,
+        "bins": f"{ready.low_bin_bp:,} bp",
+        "contacts per bin": f"{depth:,.0f}",
+        "enhanced up to": f"{reach_bp:,} bp apart",
+        "assembly": assembly or "not known",
+        "version": f"trifold {version}",
+    }
+    said = [sentence for sentence in warnings if sentence]
+    one_map.write(path, one_map.OneMap(Path(name).name, facts, low, enhanced, table, said))
+
+
+def _depth_advice(ready: Ready, contacts_per_bin: float, bin_bp: int) -> str | None:
+    trained = ready.trained_at(contacts_per_bin)
+    return depth_advice(contacts_per_bin, trained, bin_bp) if trained else None
 
 
 def _bins_advice(contacts_per_bin: float, bin_bp: int) -> str | None:

@@ -107,15 +107,16 @@ _threads = click.option("--threads", type=click.IntRange(min=1), default=1, show
 @click.option("--fasta", type=click.Path(), help="Sequence of the map's assembly, for models that read it.")
 @_device
 @_threads
+@click.option("--page", type=click.Path(), help="An .html beside it: how far to trust it, windows before and after.")
 @click.option("--force", is_flag=True, help="Replace the result where it exists.")
-def enhance(map, model, out, resolution, chromosomes, fasta, device, threads, force) -> None:
+def enhance(map, model, out, resolution, chromosomes, fasta, device, threads, page, force) -> None:
     """Enhance MAP (.cool, .mcool, .hic, or file.mcool::/resolutions/BP) of raw counts.
 
     The result is on the balanced scale: rows of a whole map sum to 1, `weight` is 1. A .mcool (for HiGlass, cooltools)
     and a .hic (for Juicebox, normalisation ICE) have zoom levels.
 
     \b
-    trifold enhance shallow.mcool -o enhanced.mcool
+    trifold enhance shallow.mcool -o enhanced.mcool --page enhanced.html
     trifold enhance shallow.mcool --model results/mine/models/image/fold-a/seed-1 -o enhanced.mcool
     """
     from trifold import api
@@ -130,6 +131,7 @@ def enhance(map, model, out, resolution, chromosomes, fasta, device, threads, fo
         fasta=fasta,
         device=device,
         threads=threads,
+        page=page,
         force=force,
     )
     facts = api.made_by(path)

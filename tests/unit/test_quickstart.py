@@ -5,6 +5,7 @@ import re
 import shlex
 
 import cooler
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from small import write_counts
@@ -40,6 +41,7 @@ def test_every_block_runs(blocks, mirror, tmp_path, monkeypatch, deep_counts, sh
     for kind, block in blocks:
         shell(block) if kind == "sh" else exec(block, {})
     first, again = (cooler.Cooler(f"{name}.mcool::resolutions/10000").pixels()[:] for name in ("enhanced", "again"))
-    assert len(first) > 3_000 and first.equals(again)
+    assert len(first) > 3_000 and list(first) == list(again)
+    np.testing.assert_allclose(first, again, rtol=1e-4)  # on two threads sums are in another order
     printed = capsys.readouterr().out
     assert "prediction" in printed and "None" in printed.splitlines()[0]

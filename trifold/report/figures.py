@@ -70,6 +70,8 @@ CONTACTS = LinearSegmentedColormap.from_list("contacts", [(1, 1, 1, 1), *_warm, 
 CONTACTS.set_bad("#eef1f4")
 CHANGE = matplotlib.colormaps["RdBu_r"].copy()
 CHANGE.set_bad("#eef1f4")
+DOUBT = LinearSegmentedColormap.from_list("doubt", ["#ffffff", "#c6d9e8", "#5f9ac4", "#0b3f66"])
+DOUBT.set_bad("#eef1f4")
 
 
 class ArmStyle(NamedTuple):
@@ -163,7 +165,7 @@ class Ticks(Formatter):
 _MOST_DIGITS = 5
 
 
-def _bp(value: float, digits: int = 3) -> str:
+def bp(value: float, digits: int = 3) -> str:
     """A distance with its unit: 800 bp, 20 kb, 1.5 Mb."""
     for size, unit in ((1e6, "Mb"), (1e3, "kb")):
         if abs(value) >= size:
@@ -176,7 +178,7 @@ def distance_axis(axes: Axes, low: float, high: float) -> None:
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 300 else (1,)))
-    axes.xaxis.set_major_formatter(Ticks(_bp))
+    axes.xaxis.set_major_formatter(Ticks(bp))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("genomic distance")
 
@@ -589,6 +591,58 @@ def _position_axis(axes: Axes, limits: tuple, chrom: str) -> None:
     size, unit = (1e6, "Mb") if width > 5e5 else (1e3, "kb")
     axes.xaxis.set_major_formatter(Ticks(lambda value, digits: f"{value / size:,.{digits + 3}g} {unit}"))
     axes.tick_params(axis="x", labelsize=7.5, length=3)
+
+
+@styled
+def map_and_doubt(region: Region, low: np.ndarray, enhanced: np.ndarray, sd: np.ndarray | None) -> Figure:
+    """A window of a map before and after it was enhanced, as squares on one colour scale, and how sure the model is.
+
+    low, enhanced: (n, n) balanced contact frequency, NaN where a bin is missing; sd: (n, n) standard deviation of
+    ln O/E, None where it is not known.
+    """
+    positive = enhanced[np.triu(np.nan_to_num(enhanced), 2) > 0]
+    floor, ceiling = np.percentile(positive, (3, 99.5)) if len(positive) else (0.5, 1.0)
+    norm = LogNorm(floor, max(ceiling, 1.001 * floor))
+    # A low map has empty pixels: they are few contacts, not unknown ones.
+    panels = [
+        (name, np.where(values < floor, floor, values), CONTACTS, norm)
+        for name, values in (("before", low), ("enhanced", enhanced))
+    ]
+    if sd is not None:
+        panels.append(("how sure: sd of ln O/E", sd, DOUBT, Normalize(0, float(np.nanpercentile(sd, 99)))))
+    side, gap, left, top = 3.16, 0.22, 0.16, 0.3
+    total = top + side + 0.95
+    figure, (lo, hi) = blank(10.2, total, layout=None), (region.start_bp, region.end_bp)
+    for number, (name, values, cmap, of_panel) in enumerate(panels):
+        x = left + number * (side + gap)
+        axes = figure.add_axes((x / 10.2, 1 - (top + side) / total, side / 10.2, side / total))
+        values = np.ma.masked_invalid(values)
+        image = axes.imshow(values, cmap=cmap, norm=of_panel, extent=(lo, hi, hi, lo), interpolation="nearest")
+        axes.grid(False)
+        axes.set_title(name)
+        _position_axis(axes, (lo, hi), region.chrom)
+        if number != 1:
+            bar = figure.add_axes((x / 10.2, 0.2 / total, 1.5 / 10.2, 0.09 / total))
+            _colour_bar(figure, bar, image, "balanced, logarithmic" if number == 0 else "")
+    return figure
+
+
+@styled
+def reliability(table: pd.DataFrame) -> Figure:
+    """Correlation with the map without noise by distance, of the map as it is and enhanced: `trifold.advice`."""
+    figure = blank(6.6, 3.3)
+    axes = figure.subplots()
+    middle = np.sqrt(table["from_bp"].to_numpy(float) * table["to_bp"].to_numpy(float))
+    colour = LEARNED[0]
+    axes.fill_between(middle, table["low"].clip(0, 1), table["high"].clip(0, 1), color=colour, alpha=0.15, lw=0)
+    axes.plot(middle, table["enhanced"].clip(upper=1), "o-", ms=4, color=colour, lw=1.9, label="half of it, enhanced")
+    axes.plot(middle, table["map"], "o-", ms=4, color=_GREYS[0], lw=1.6, label="the map as it is")
+    axes.plot(middle, table["half"], "o-", ms=4, color=_GREYS[2], lw=1.6, label="half of it as it is")
+    distance_axis(axes, middle[0], middle[-1])
+    axes.set_ylim(0, 1.02)
+    axes.set_ylabel("r with the map without noise, O/E")
+    legend_right(figure, axes)
+    return figure
 
 
 # ---------------------------------------------------------------- files

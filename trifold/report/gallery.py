@@ -76,12 +76,12 @@ def choose(tiles: pd.DataFrame, deep_oe: np.ndarray, n: int) -> list[Region]:
     chosen: list[Region] = []
     for rank in quantiles * (len(regions) - 1):
         by_nearness = sorted(range(len(regions)), key=lambda i: (abs(i - rank), i))
-        free = (regions[i] for i in by_nearness if not any(_overlap(regions[i], taken) for taken in chosen))
+        free = (regions[i] for i in by_nearness if not any(overlap(regions[i], taken) for taken in chosen))
         chosen += [region for region in [next(free, None)] if region]
     return chosen
 
 
-def _overlap(a: Region, b: Region) -> bool:
+def overlap(a: Region, b: Region) -> bool:
     return a.chrom == b.chrom and a.start_bp < b.end_bp and b.start_bp < a.end_bp
 
 

@@ -158,7 +158,7 @@ def build(
         by_region=_region_blocks(regions, arms, views),
         distance=_distance_blocks(drawings.distance),
         training=_inline(drawings.training.svg) if drawings.training else None,
-        gallery=_pngs(drawings.gallery),
+        gallery=embedded(drawings.gallery),
         sections=sections,
         arms=_arms(config),
         chosen=facts.chosen,
@@ -311,7 +311,7 @@ def _enhanced(entry: Enhanced) -> dict:
         **entry._asdict(),
         "row": samples.row(entry.given),
         "repairs": samples.said([entry.given]),
-        "figure": _pngs([("", entry.figure)])[0][1] if entry.figure else None,
+        "figure": embedded([("", entry.figure)])[0][1] if entry.figure else None,
     }
 
 
@@ -404,7 +404,7 @@ def _inline(svg: str) -> Markup:
     return Markup(re.sub(r'<g id="[^"]*">', "<g>", svg))
 
 
-def _pngs(drawn: Iterable[tuple[str, Drawn]]) -> list[tuple[str, tuple[str, int]]]:
+def embedded(drawn: Iterable[tuple[str, Drawn]]) -> list[tuple[str, tuple[str, int]]]:
     """(caption, (data URI, width on screen)) of every figure as PNG."""
     encoded = [(caption, base64.b64encode(figure.png).decode(), figure.width) for caption, figure in drawn]
     return [(caption, (f"data:image/png;base64,{data}", width)) for caption, data, width in encoded]

@@ -11,7 +11,7 @@ from trifold.errors import InputError
 from trifold.genome import Region
 from trifold.io.cool import Band, extent, open_map
 from trifold.plan import holds_back, measured_lows
-from trifold.report.gallery import read_map
+from trifold.report.gallery import overlap, read_map
 
 DEEP = "deep"
 _NEEDED = ("bin_bp", "contacts", "cis_contacts", "bins", "bad_bins", "contacts_per_bin", "by_distance")
@@ -146,9 +146,25 @@ def busiest(low: str | Path, enhanced: str | Path, window_bins: int) -> Region |
     window_bins: of the enhanced map. Windows start at every half of their width. None where no window is known well
     enough or holds contacts off the diagonal.
     """
+    return max(_known_windows(low, enhanced, window_bins), key=lambda found: found[0], default=(0.0, None))[1]
+
+
+def spread_out(low: str | Path, enhanced: str | Path, window_bins: int, number: int) -> list[Region]:
+    """Windows that overlap no other, from one of middling contacts off the diagonal to the busiest; fewer where the
+    map has no more."""
+    ranked = [region for _, region in sorted(_known_windows(low, enhanced, window_bins), key=lambda found: found[0])]
+    chosen: list[Region] = []
+    for share in np.linspace(1, 0.5, number):
+        near = sorted(range(len(ranked)), key=lambda rank: abs(rank - share * (len(ranked) - 1)))
+        free = (ranked[rank] for rank in near if not any(overlap(ranked[rank], taken) for taken in chosen))
+        chosen += [region for region in [next(free, None)] if region]
+    return sorted(chosen)
+
+
+def _known_windows(low: str | Path, enhanced: str | Path, window_bins: int) -> list[tuple[float, Region]]:
+    """Contacts off the diagonal of every window that has some and is known well enough."""
     fine, factor = open_map(enhanced), _factor(low, enhanced)
-    wide_bp = int(fine.binsize) * factor
-    best, region = 0.0, None
+    wide_bp, found = int(fine.binsize) * factor, []
     for chrom, length_bp in fine.chromsizes.items():
         size = min(window_bins, int(length_bp) // fine.binsize) // factor
         if size < 2:
@@ -160,9 +176,9 @@ def busiest(low: str | Path, enhanced: str | Path, window_bins: int) -> Region |
         inside = (d > 0) & (i + d < size)
         for start in range(0, int(length_bp) // wide_bp - size + 1, max(size // 2, 1)):
             contacts = float(band.counts[start : start + size][inside].sum())
-            if contacts > best and known[start * factor : (start + size) * factor].mean() >= _KNOWN:
-                best, region = contacts, Region(chrom, start * wide_bp, (start + size) * wide_bp)
-    return region
+            if contacts and known[start * factor : (start + size) * factor].mean() >= _KNOWN:
+                found.append((contacts, Region(chrom, start * wide_bp, (start + size) * wide_bp)))
+    return found
 
 
 _KNOWN = 0.8  # share of a window's bins that must be known, for it to be shown

@@ -194,8 +194,8 @@ def test_d21_ticks_have_the_digits_that_tell_them_apart(values, labels, offset):
 
 
 def test_d21_distances_too():
-    assert ticks([12_340, 12_345, 12_350], figures._bp)[0] == ["12.34 kb", "12.345 kb", "12.35 kb"]
-    assert ticks([500, 1000, 2_000_000], figures._bp)[0] == ["500 bp", "1 kb", "2 Mb"]
+    assert ticks([12_340, 12_345, 12_350], figures.bp)[0] == ["12.34 kb", "12.345 kb", "12.35 kb"]
+    assert ticks([500, 1000, 2_000_000], figures.bp)[0] == ["500 bp", "1 kb", "2 Mb"]
 
 
 @pytest.mark.parametrize("spread", [1e-2, 1e-4, 1e-7])
