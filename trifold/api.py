@@ -24,6 +24,7 @@ from trifold.architectures import ARCHITECTURES
 from trifold.data import assemblies, contacts, sequence, summary
 from trifold.device import device_of
 from trifold.errors import InputError, standing_alone
+from trifold.genome import some_of
 from trifold.inference import depth_advice
 from trifold.inference import enhance as enhance_prepared
 from trifold.io import hic, kinds
@@ -343,8 +344,9 @@ def compare(
     with _beside(out) as folder:
         maps = [folder / "first.cool", folder / "second.cool"]
         with standing_alone(dict(zip(maps, (first, second)))), _bar(progress) as shown:
+            sizes, others = _shared(first, second)
             for target, source in zip(maps, (first, second)):
-                contacts.prepare(source, target, bin_bp, threads=threads)
+                contacts.prepare(source, target, bin_bp, sizes, exclude=others, threads=threads)
             table = differences.differences(
                 maps,
                 model,
@@ -360,6 +362,23 @@ def compare(
         table.rename(columns={"chrom1": "#chrom1"}).to_csv(folder / "out.bedpe", sep="\t", index=False)
         os.replace(folder / "out.bedpe", out)
     return table
+
+
+def _shared(first: Source, second: Source) -> tuple[dict[str, int], set[str]]:
+    """Chromosomes that both maps have, with their lengths, in the first map's order; and the names of all others.
+
+    Raises InputError where they share none, or one has another length.
+    """
+    sizes = [contacts.open_raw(source, contacts.resolutions(source)[0]).chromsizes for source in (first, second)]
+    shared = [chrom for chrom in sizes[0] if chrom in sizes[1]]
+    if not shared:
+        listed = "; ".join(f"{source} has {some_of(names)}" for source, names in zip((first, second), sizes))
+        raise InputError(f"the maps share no chromosome: {listed}; give maps of one assembly, under the same names")
+    for chrom in shared:
+        if sizes[0][chrom] != sizes[1][chrom]:
+            lengths = f"{sizes[0][chrom]:,} bp in {first} and {sizes[1][chrom]:,} in {second}"
+            raise InputError(f"{second}: {chrom} has {lengths}; give maps of one assembly")
+    return {chrom: sizes[0][chrom] for chrom in shared}, {*sizes[0], *sizes[1]} - set(shared)
 
 
 def _reads_more(model: Ready | PublishedFile) -> InputError:

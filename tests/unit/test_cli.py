@@ -65,6 +65,16 @@ def test_a_map_and_a_thinner_one_do_not_differ(door, shallow_counts):
     again = ("compare", "deep.cool", "thin.cool", "--model", "model", "-o")
     assert "out.bedpe: exists" in run(*again, "out.bedpe", code=1).stderr
     assert "ends with .bedpe" in run(*again, "out.cool", code=1).stderr
+    write_counts(door / "other.cool", np.ones((200, 200), dtype=int), {"chr1": 2_000_000})
+    assert (
+        "other.cool: chr1 has 1,200,000 bp in deep.cool"
+        in run("compare", "deep.cool", "other.cool", "--model", "model", "-o", "other.bedpe", code=1).stderr
+    )
+    write_counts(door / "other.cool", np.ones((120, 120), dtype=int), {"one": 1_200_000})
+    assert (
+        "the maps share no chromosome: deep.cool has chr1; other.cool has one"
+        in run("compare", "deep.cool", "other.cool", "--model", "model", "-o", "other.bedpe", code=1).stderr
+    )
     assert "no share above 0" in run(*again, "other.bedpe", "--fdr", "0", code=1).stderr
     assert not (door / "other.bedpe").exists()
 

@@ -621,6 +621,7 @@ def map_and_doubt(region: Region, low: np.ndarray, enhanced: np.ndarray, sd: np.
         axes.grid(False)
         axes.set_title(name)
         _position_axis(axes, (lo, hi), region.chrom)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=4, prune="both"))  # a label at an end would run into the next
         if number != 1:
             bar = figure.add_axes((x / 10.2, 0.2 / total, 1.5 / 10.2, 0.09 / total))
             _colour_bar(figure, bar, image, "balanced, logarithmic" if number == 0 else "")
