@@ -112,7 +112,8 @@ def list_models() -> pd.DataFrame:
         for name, known in published.checkpoints().items()
     ]
     rows += [row for config in sorted(Path().glob(f"{MODELS}/config.yaml")) if (row := _trained_row(config.parent))]
-    return pd.DataFrame(rows).astype({"bin_bp": "Int64"})
+    columns = ["model", "architecture", "bin_bp", "trained_on", "file", "enhances"]
+    return pd.DataFrame(rows, columns=columns).astype({"bin_bp": "Int64"})
 
 
 def _trained_on(expects: dict) -> str:

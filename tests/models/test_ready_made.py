@@ -43,8 +43,9 @@ def test_they_are_listed_first_and_loaded_by_name(models, repository, monkeypatc
     """In a checkout too, where a folder of that name lies beside: the package itself."""
     monkeypatch.chdir(repository)
     listed = trifold.list_models()
+    assert list(listed) == ["model", "architecture", "bin_bp", "trained_on", "file", "enhances"]
     assert list(listed["model"][: len(models)]) == sorted(models)
-    assert (listed["enhances"][: len(models)] == "yes").all() and listed["bin_bp"][0] is not None
+    assert (listed["enhances"][: len(models)] == "yes").all() and listed["bin_bp"].isna()[0]
     model = trifold.load_model("trifold")
     assert model.name == "trifold" and model.reads == {"map"} and model.any_bins
     least, most = model.depths
