@@ -13,6 +13,7 @@ blends and writes map.cool and map.mcool beside it, so wall clock is compared, i
 """
 
 import json
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -23,6 +24,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from benchmarks import elsewhere
 from benchmarks.examples import (
     BIN_BP,
     COARSEN,
@@ -133,11 +135,15 @@ def main() -> None:
     print(json.dumps(row), flush=True)
     if row["times_faster"] < LEAST_RATIO:
         raise SystemExit(f"less than {LEAST_RATIO} times the speed")
-    row = against_the_network()
+    # In a process of its own, as predictions are made: what was done before in a process slows its threads' memory.
+    row = {"share_of_the_network": elsewhere("prediction", "network")}
     print(json.dumps(row))
     if row["share_of_the_network"] < LEAST_SHARE:
         raise SystemExit(f"less than {LEAST_SHARE} of the network's windows per second")
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) == 2:
+        print(against_the_network()["share_of_the_network"])
+    else:
+        main()

@@ -54,7 +54,7 @@ ABSENT = "pixels beyond max_distance_bins and between chromosomes are not predic
 DEPTH_FACTOR = 2.0  # a map this many times deeper or shallower than a model's training maps is warned about
 DOUBT = "sd"  # column of pixels: standard deviation of ln O/E
 Block = tuple[int, np.ndarray, np.ndarray | None]
-BLOCK_PIXELS = 1_000_000  # of the rows of a band that are written at once
+BLOCK_PIXELS = 200_000  # of the rows of a band that are written at once
 Scale = ObservedScale | Log10Scale | CountsScale | RateScale
 
 
