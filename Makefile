@@ -47,8 +47,7 @@ models: fly ## the ready-made model of resources/models, trained again; an hour 
 	$(RUN) snakemake --cores $(CORES) --configfile experiments/gm12878.yaml -- \
 		results/gm12878/examples/corrected/low/GM12878/fold-{a,b}/artifact.json
 	$(RUN) snakemake --cores $(CORES) --configfile experiments/models.yaml
-	cp results/models/models/trifold/fold-a/seed-1/{artifact.json,config.yaml,history.csv,statistics.json,weights.safetensors} \
-		resources/models/trifold/
+	$(RUN) python -m trifold.models.ready_made results/models/models/trifold/fold-a/seed-1 resources/models/trifold
 
 embed: $(VENV)/embed/.installed ## what runs language models of DNA (docs/embeddings.md); some 20 MB to download
 

@@ -18,7 +18,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from trifold import __version__ as version
+import trifold
 from trifold import advice, differences
 from trifold.architectures import ARCHITECTURES
 from trifold.data import assemblies, contacts, sequence, summary
@@ -412,7 +412,7 @@ def _write_page(
         "contacts per bin": f"{depth:,.0f}",
         "enhanced up to": f"{reach_bp:,} bp apart",
         "assembly": assembly or "not known",
-        "version": f"trifold {version}",
+        "version": f"trifold {trifold.__version__}",
     }
     said = [sentence for sentence in warnings if sentence]
     one_map.write(path, one_map.OneMap(Path(name).name, facts, low, enhanced, table, said))

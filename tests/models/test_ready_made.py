@@ -1,5 +1,6 @@
 """The models that come with the package."""
 
+import shutil
 from pathlib import Path
 
 import cooler
@@ -9,6 +10,7 @@ from click.testing import CliRunner
 from scipy.ndimage import gaussian_filter
 
 import trifold
+from trifold import provenance
 from trifold.cli import main
 from trifold.config import Degradation
 from trifold.data.contacts import prepare
@@ -37,6 +39,33 @@ def test_each_is_a_folder_with_a_card(models):
             "weights.safetensors",
         }
     assert sum(path.stat().st_size for folder in models.values() for path in folder.iterdir()) <= LARGEST_BYTES
+
+
+def test_each_is_whole_so_that_an_arm_can_name_it(models):
+    """`weights: resources/models/<name>`: jobs read its record, and compare its files with it."""
+    for folder in models.values():
+        assert provenance.damage(folder / "artifact.json") == {}
+        assert (
+            provenance.input_version(folder / "artifact.json")
+            == provenance.read_record(folder / "artifact.json")["version"]
+        )
+
+
+def test_a_trained_model_is_kept_without_what_nobody_needs(models, tmp_path):
+    for name in ("last.safetensors", "tensorboard"):
+        assert name not in ready_made.KEPT
+    with provenance.artifact(
+        tmp_path / "trained", "model", parameters={"arm": {}}, code="c", inputs=[], seed=3
+    ) as made:
+        for name in (*ready_made.KEPT, "last.safetensors"):
+            shutil.copyfile(models["trifold"] / name if name in ready_made.KEPT else Path(__file__), made / name)
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept/card.md").write_text("mine")
+    ready_made.keep(tmp_path / "trained", tmp_path / "kept")
+    assert {path.name for path in (tmp_path / "kept").iterdir()} == {"card.md", "artifact.json", *ready_made.KEPT}
+    assert provenance.damage(tmp_path / "kept/artifact.json") == {}
+    assert provenance.read_record(tmp_path / "kept/artifact.json")["seed"] == 3
+    assert trifold.load_model(tmp_path / "kept").name == "trifold"
 
 
 def test_they_are_listed_first_and_loaded_by_name(models, repository, monkeypatch):
