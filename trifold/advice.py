@@ -15,15 +15,13 @@ O/E is a balanced value over the mean of its diagonal, so that what distance alo
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from trifold.ceiling import accuracy
-from trifold.config import Degradation
-from trifold.data.degrade import degrade, hold_back
+from trifold.data.degrade import in_halves
 from trifold.data.draws import balancing_of
 from trifold.errors import InputError
 from trifold.inference import enhance
@@ -57,38 +55,43 @@ def distance_classes(reach_bins: int) -> list[tuple[int, int]]:
     return [(first, after - 1) for first, after in zip(edges, [*edges[1:], reach_bins + 1])]
 
 
-@dataclass
-class _Sums:
-    """Moments of pairs of variables in a class of distances, stretch by stretch: what a correlation is made of."""
+class _Moments:
+    """Of two variables, by stretch of the genome and distance: what correlations of parts are made of.
 
-    n: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
-    products: np.ndarray  # of first with first, second with second, and both
+    number, x, y, xx, yy, xy   (stretches, distances) sums over the pixels that are known
+    """
 
-    @classmethod
-    def of(cls, x: np.ndarray, y: np.ndarray, known: np.ndarray, stretch: np.ndarray) -> "_Sums":
-        """x, y, known (rows, diagonals); stretch (rows,) of every row."""
+    def __init__(self, x: np.ndarray, y: np.ndarray, known: np.ndarray, stretch_rows: int):
+        """x, y, known (rows, distances): a stretch is so many rows, the last one fewer."""
+        first = np.arange(0, len(x), stretch_rows)
+        x, y = np.where(known, x, 0.0), np.where(known, y, 0.0)
+        values = known.astype(float), x, y, x * x, y * y, x * y
+        self.sums = np.stack([np.add.reduceat(each, first, axis=0) for each in values])
 
-        def summed(values: np.ndarray) -> np.ndarray:
-            return np.bincount(stretch, np.where(known, values, 0.0).sum(axis=1))
-
-        products = np.stack([summed(x * x), summed(y * y), summed(x * y)])
-        return cls(np.bincount(stretch, known.sum(axis=1)), summed(x), summed(y), products)
-
-    def correlations(self) -> tuple[float, np.ndarray]:
-        """Over all stretches, and (stretches,) without each in turn."""
-        n, x, y, p = self.n, self.first, self.second, self.products
-        whole = _correlation(n.sum(), x.sum(), y.sum(), p.sum(axis=1))
-        parts = zip(n.sum() - n, x.sum() - x, y.sum() - y, (p.sum(axis=1)[:, None] - p).T)
-        return whole, np.array([_correlation(*part) for part in parts])
+    @staticmethod
+    def over_mean(parts: Sequence["_Moments"]) -> np.ndarray:
+        """Moments of both variables over their means at every distance, (6, stretches, distances), of all parts."""
+        sums = np.concatenate([part.sums for part in parts], axis=1)
+        number, x, y = sums[:3].sum(axis=1)
+        over_x, over_y = (np.divide(number, total, out=np.zeros_like(total), where=total > 0) for total in (x, y))
+        factors = np.stack([np.ones_like(x), over_x, over_y, over_x**2, over_y**2, over_x * over_y])
+        return sums * factors[:, None]
 
 
-def _correlation(n: float, x: float, y: float, products: np.ndarray) -> float:
-    if n < 2:
-        return np.nan
-    xx, yy, xy = products - np.array([x * x, y * y, x * y]) / n
-    return float(xy / np.sqrt(xx * yy)) if xx > 0 and yy > 0 else np.nan
+def _correlations(moments: np.ndarray) -> tuple[float, np.ndarray]:
+    """Over all stretches, and (stretches,) without each in turn; moments (6, stretches)."""
+    whole = moments.sum(axis=1)
+    return float(_correlation(whole)), _correlation(whole[:, None] - moments)
+
+
+def _correlation(moments: np.ndarray) -> np.ndarray:
+    """Of number, sums of x, y, xx, yy and xy, (6, ...); NaN where nothing varies."""
+    number, x, y, xx, yy, xy = moments
+    n = np.maximum(number, 1)
+    xx, yy, xy = xx - x * x / n, yy - y * y / n, xy - x * y / n
+    varies = (number > 1) & (xx > 0) & (yy > 0)
+    spread = np.sqrt(np.where(varies, xx * yy, 1.0))
+    return np.where(varies, xy / spread, np.nan)
 
 
 def reliability(
@@ -113,48 +116,51 @@ def reliability(
             f"{model.name}: predicts narrower bins than the map has, and halves of the map have none to compare it "
             "with; choose a model of the map's own bins"
         )
-    division, balance = Degradation(1, 2, seed), balancing_of(Path(low_map))
-    halves = [folder / "half.cool", folder / "other.cool"]
-    degrade(low_map, halves[0], division, balance)
-    hold_back(low_map, halves[1], division, balance)
+    half, other = in_halves(low_map, (folder / "half.cool", folder / "other.cool"), seed, balancing_of(Path(low_map)))
     (enhanced := folder / "enhanced").mkdir()
-    chromsizes = chromsizes_of(low_map)
     enhance(
         model.unadvised(),
         enhanced,
-        chromsizes=chromsizes,
+        chromsizes=chromsizes_of(low_map),
         chromosomes=chromosomes,
-        low_map=halves[0],
+        low_map=half,
         formats=(),
         **settings,
     )
-    predicted = enhanced / "map.cool"
-    reach = open_map(predicted).info["metadata"]["trifold"]["max_distance_bins"]
-    return _by_class(halves[0], halves[1], predicted, model.geometry.window_bins, reach)
+    return _by_class(half, other, enhanced / "map.cool", STRETCH_WINDOWS * model.geometry.window_bins)
 
 
-def _by_class(half: Path, other: Path, predicted: Path, window_bins: int, reach: int) -> pd.DataFrame:
-    """The table of `reliability` from the three maps."""
-    oe, known, counts, stretch = _over_expected((half, other, predicted), window_bins, reach)
-    bin_bp, rows = bin_width(open_map(half)), []
-    for first, last in distance_classes(reach):
-        at = slice(first, last + 1)
-        both = _Sums.of(oe[0][:, at], oe[1][:, at], known[:, at], stretch)
-        r, r_without = both.correlations()
-        made, made_without = _Sums.of(oe[2][:, at], oe[1][:, at], known[:, at], stretch).correlations()
-        enhanced, without = made / np.sqrt(r) if r > 0 else np.nan, np.full(len(r_without), np.nan)
-        np.divide(made_without, np.sqrt(np.maximum(r_without, 0)), out=without, where=r_without > 0)
+def _by_class(half: Path, other: Path, predicted: Path, stretch_rows: int) -> pd.DataFrame:
+    """The table of `reliability` from the three maps. A chromosome is read at a time."""
+    clr = open_map(predicted)
+    reach, bin_bp = clr.info["metadata"]["trifold"]["max_distance_bins"], bin_width(clr)
+    halves, made, counts = [], [], np.zeros(reach + 1)
+    for chrom in chromsizes_of(half):
+        bands = [Band.read(path, chrom, reach + 1) for path in (half, other, predicted)]
+        first, second, model = (band.balanced for band in bands)
+        known = np.isfinite(first) & np.isfinite(second) & np.isfinite(model)
+        halves.append(_Moments(first, second, known, stretch_rows))
+        made.append(_Moments(model, second, known, stretch_rows))
+        counts += np.where(known, bands[0].counts + bands[1].counts, 0.0).sum(axis=0)
+    of_halves, of_made, rows = _Moments.over_mean(halves), _Moments.over_mean(made), []
+    for nearest, last in distance_classes(reach):
+        at = slice(nearest, last + 1)
+        r, r_without = _correlations(of_halves[..., at].sum(axis=-1))
+        met, met_without = _correlations(of_made[..., at].sum(axis=-1))
+        n, shared = int(of_halves[0, :, at].sum()), r > 0
+        without = np.full(len(r_without), np.nan)
+        np.divide(met_without, np.sqrt(np.maximum(r_without, 0)), out=without, where=r_without > 0)
+        enhanced = met / np.sqrt(r) if shared else np.nan
         interval = intervals.jackknife(np.array([enhanced]), without[:, None])
-        n = int(both.n.sum())
         rows.append(
             {
-                "from_bp": first * bin_bp,
+                "from_bp": nearest * bin_bp,
                 "to_bp": last * bin_bp,
                 "n_pixels": n,
-                "contacts_per_pixel": counts[:, at][known[:, at]].sum() / max(n, 1),
+                "contacts_per_pixel": counts[at].sum() / max(n, 1),
                 "r": r,
-                "half": float(np.sqrt(r)) if r > 0 else np.nan,
-                "map": float(accuracy(np.array(r))) if r > 0 else np.nan,
+                "half": float(np.sqrt(r)) if shared else np.nan,
+                "map": float(accuracy(np.array(r))) if shared else np.nan,
                 # Estimates may pass 1, what they are of may not.
                 "enhanced": min(enhanced, 1.0),
                 "low": interval.low[0],
@@ -162,28 +168,3 @@ def _by_class(half: Path, other: Path, predicted: Path, window_bins: int, reach:
             }
         )
     return pd.DataFrame(rows)
-
-
-def _over_expected(
-    paths: Sequence[Path], window_bins: int, reach: int
-) -> tuple[list[np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
-    """Of all chromosomes one under the other: O/E of every map, which pixels all have, contacts of the first two maps
-    together, (rows, reach + 1) each, and the stretch of every row."""
-    bands: list[list[np.ndarray]] = [[] for _ in paths]
-    counts, stretches, number = [], [], 0
-    for chrom in chromsizes_of(paths[0]):
-        of_maps = [Band.read(path, chrom, reach + 1) for path in paths]
-        for kept, band in zip(bands, of_maps):
-            kept.append(band.balanced)
-        counts.append(of_maps[0].counts + of_maps[1].counts)
-        parts = np.arange(len(counts[-1])) // (STRETCH_WINDOWS * window_bins)
-        stretches.append(number + parts)
-        number += int(parts.max(initial=-1)) + 1
-    values = [np.concatenate(parts) for parts in bands]
-    known = np.logical_and.reduce([np.isfinite(balanced) for balanced in values])
-    oe = []
-    for balanced in values:
-        balanced = np.where(known, balanced, 0.0)
-        mean = balanced.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-        oe.append(np.divide(balanced, mean, out=np.zeros_like(balanced), where=mean > 0))
-    return oe, known, np.concatenate(counts), np.concatenate(stretches)

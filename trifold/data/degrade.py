@@ -11,6 +11,7 @@ Kriukov et al. 2021 coarsen without thinning, so their low map has every contact
 import logging
 import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import cooler
 import numpy as np
@@ -118,6 +119,17 @@ def hold_back(
     )
     contacts = _checked(target, called, deep.contacts, share)
     return settings | contacts | {"balance": balance_map(target, balance, called, threads)}
+
+
+def in_halves(
+    source: str | os.PathLike, targets: tuple[Path, Path], seed: int, balance: dict | None = None
+) -> tuple[Path, Path]:
+    """Write two maps that share out the contacts of a prepared cooler, each to either with the same chance, and each
+    balanced by itself; returns their paths. Raises InputError where a half cannot be balanced."""
+    division = Degradation(1, 2, seed)
+    degrade(source, targets[0], division, balance)
+    hold_back(source, targets[1], division, balance)
+    return targets
 
 
 def take_away(
