@@ -93,8 +93,8 @@ def list_models() -> pd.DataFrame:
     current folder.
 
     Columns: model (its name, or its folder), architecture, bin_bp (of the maps it reads; missing for any), trained_on,
-    file (where it
-    is, "" if it is not here), enhances ("yes", or why it does not, "damaged: ..." for a folder that lacks something).
+    file (where it is, "" if it is not here), enhances ("yes", or why it does not, "damaged: ..." for a folder that
+    lacks something).
 
     >>> list_models().set_index("model").loc["weights_deephic_raw_16.pth", "trained_on"]
     '1/16 of the contacts, raw, windows of 40 bins'
@@ -360,7 +360,9 @@ def compare(
                 batch_size=batch_size,
                 progress=shown,
             )
-        table.rename(columns={"chrom1": "#chrom1"}).to_csv(folder / "out.bedpe", sep="\t", index=False)
+        table.rename(columns={"chrom1": "#chrom1"}).to_csv(
+            folder / "out.bedpe", sep="\t", index=False, float_format="%.4g"
+        )
         os.replace(folder / "out.bedpe", out)
     return table
 
@@ -398,13 +400,16 @@ def _write_page(
     common: dict,
 ) -> None:
     """The page of a map that was enhanced, from low.cool and map.cool beside it. Of a model that reads more than the
-    map, or predicts narrower bins, it does not say how far to trust it."""
+    map, or predicts narrower bins, and of a map whose halves are too shallow, it does not say how far to trust it."""
     from trifold.report import one_map  # matplotlib, which nothing else here needs
 
-    low, enhanced, table = path.with_name("low.cool"), path.with_name("map.cool"), None
+    low, enhanced, table, said = path.with_name("low.cool"), path.with_name("map.cool"), None, list(warnings)
     if ready.reads == {"map"} and ready.coarsen == 1:
         (halves := path.with_name("halves")).mkdir()
-        table = advice.reliability(low, ready, halves, **common)
+        try:
+            table = advice.reliability(low, ready, halves, **common)
+        except InputError as error:  # the map itself was deep enough, and is enhanced
+            said.append(f"how far to trust it is not known: {str(error).replace(os.fspath(low), name)}")
     reach_bp = made_by(enhanced)["reach_bp"]
     facts = {
         "model": ready.name,
@@ -414,8 +419,7 @@ def _write_page(
         "assembly": assembly or "not known",
         "version": f"trifold {trifold.__version__}",
     }
-    said = [sentence for sentence in warnings if sentence]
-    one_map.write(path, one_map.OneMap(Path(name).name, facts, low, enhanced, table, said))
+    one_map.write(path, one_map.OneMap(Path(name).name, facts, low, enhanced, table, [each for each in said if each]))
 
 
 def _depth_advice(ready: Ready, contacts_per_bin: float, bin_bp: int) -> str | None:

@@ -6,11 +6,12 @@ which the model enhances: A1, A2, B1, B2, as ln O/E. Then
 - D = (A1 + A2 - B1 - B2) / 2 is the difference of the conditions, and noise;
 - N = (A1 - A2 + B1 - B2) / 2 and (A1 - A2 - B1 + B2) / 2 have the same noise, and no condition in them.
 
-All three are divided by the spread of N at their distance. Pixels beyond `PEAK` that touch, of one sign, are one
-region, whose weight is the sum of what they exceed it by: a model makes neighbours alike, so single pixels are no
-evidence. How many regions of N weigh at least as much as one of D says what share of those is there by chance (the
-false discovery rate of a permutation); beyond the heaviest of N its tail says it, a generalised Pareto distribution of
-what exceeds their median (Knijnenburg et al. 2009). Regions whose rate is low enough are reported.
+Of all three the mean at their distance is taken, and they are divided by the spread of N there. Pixels beyond `PEAK`
+that touch, of one sign, are one region, whose weight is the sum of what they exceed it by: a model makes neighbours
+alike, so single pixels are no evidence. How many regions of N weigh at least as much as one of D says what share of
+those is there by chance (the false discovery rate of a permutation); beyond the heaviest of N its tail says it, a
+generalised Pareto distribution of what exceeds their median (Knijnenburg et al. 2009). Regions whose rate is low enough
+are reported.
 
 A difference between experiments (another enzyme, another protocol) is a difference too. And maps are balanced, so rows
 that gain contacts in one place lose them elsewhere.
@@ -18,7 +19,7 @@ that gain contacts in one place lose them elsewhere.
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -28,7 +29,7 @@ from scipy import ndimage, stats
 
 from trifold.config import Degradation
 from trifold.data import summary
-from trifold.data.degrade import degrade, hold_back
+from trifold.data.degrade import degrade, in_halves
 from trifold.data.draws import balancing_of
 from trifold.errors import InputError
 from trifold.inference import depth_advice, enhance
@@ -72,11 +73,12 @@ def differences(
     trained = ready.trained_at(min(depths) / 2)
     if trained and (advice := depth_advice(min(depths) / 2, trained, ready.low_bin_bp)):
         log.warning("%s, %s: at one depth and halved, %s", *named, advice)
+    if progress := settings.pop("progress", None):
+        # All four halves are of one bar.
+        settings["progress"] = lambda windows, total: progress(windows, 4 * total)
     enhanced = []
     for number, path in enumerate(maps):
-        share = depths[number] / max(min(depths), 1e-9)
-        halves = _halves(Path(path), folder, number, share, seed)
-        for half in halves:
+        for half in _halves(Path(path), folder, number, depths[number] / max(min(depths), 1e-9), seed):
             (target := folder / f"{half.stem}.enhanced").mkdir()
             enhance(
                 model.for_map(half).unadvised(),
@@ -91,30 +93,24 @@ def differences(
     return _regions(enhanced, list(chromosomes or chromsizes_of(maps[0])), fdr)
 
 
-def _halves(path: Path, folder: Path, number: int, share: float, seed: int) -> list[Path]:
+def _halves(path: Path, folder: Path, number: int, share: float, seed: int) -> tuple[Path, Path]:
     """Two maps of half the contacts each, of a map thinned by `share` where that is above 1."""
     balance, thinned = balancing_of(path), path
     if share > 1:
         thinned = folder / f"thinned-{number}.cool"
         degrade(path, thinned, Degradation(1, share, seed), balance)
-    halves, division = [folder / f"half-{number}-{part}.cool" for part in (1, 2)], Degradation(1, 2, seed)
-    degrade(thinned, halves[0], division, balance)
-    hold_back(thinned, halves[1], division, balance)
-    return halves
+    return in_halves(thinned, (folder / f"half-{number}-1.cool", folder / f"half-{number}-2.cool"), seed, balance)
 
 
 def _regions(enhanced: Sequence[Path], chromosomes: Sequence[str], fdr: float) -> pd.DataFrame:
-    """The table of `differences` from A1, A2, B1, B2."""
-    clr = open_map(enhanced[0])
-    width = clr.info["metadata"]["trifold"]["max_distance_bins"] + 1
-    bin_bp = bin_width(clr)
-    bands = {chrom: [_log_band(path, chrom, width) for path in enhanced] for chrom in chromosomes}
-    means = [_log_means([of_maps[number] for of_maps in bands.values()]) for number in range(4)]
-    contrasts = {chrom: _contrasts([b - m for b, m in zip(of_maps, means)]) for chrom, of_maps in bands.items()}
-    spread = _spread([nulls for _, nulls in contrasts.values()])
+    """The table of `differences` from A1, A2, B1, B2. D and both N of all chromosomes are in memory, as float32."""
+    clr, sizes = open_map(enhanced[0]), chromsizes_of(enhanced[0])
+    width, bin_bp = clr.info["metadata"]["trifold"]["max_distance_bins"] + 1, bin_width(clr)
+    contrasts = {chrom: _contrasts([_log_band(path, chrom, width) for path in enhanced]) for chrom in chromosomes}
+    mean, spread = _spread(contrasts.values())
     found, by_chance = [], []
-    for chrom, (change, nulls) in contrasts.items():
-        length_bp = chromsizes_of(enhanced[0])[chrom]
+    for chrom, of_chrom in contrasts.items():
+        change, *nulls = of_chrom - mean[:, None]
         for region in _touching(change / spread):
             rows, apart = region.pop("at")
             ends = rows + apart
@@ -122,10 +118,10 @@ def _regions(enhanced: Sequence[Path], chromosomes: Sequence[str], fdr: float) -
                 {
                     "chrom1": chrom,
                     "start1": rows.min() * bin_bp,
-                    "end1": min((rows.max() + 1) * bin_bp, length_bp),
+                    "end1": min((rows.max() + 1) * bin_bp, sizes[chrom]),
                     "chrom2": chrom,
                     "start2": ends.min() * bin_bp,
-                    "end2": min((ends.max() + 1) * bin_bp, length_bp),
+                    "end2": min((ends.max() + 1) * bin_bp, sizes[chrom]),
                     "ln_ratio": float(change[rows, apart].mean()),
                     "n_pixels": len(rows),
                     **region,
@@ -144,26 +140,28 @@ def _log_band(path: Path, chrom: str, width: int) -> np.ndarray:
     return np.log(balanced, out=np.full_like(balanced, np.nan), where=balanced > 0)
 
 
-def _log_means(bands: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean of every diagonal over all chromosomes, (width,)."""
-    stacked = np.concatenate(bands)
-    return np.nansum(stacked, axis=0) / np.maximum(np.isfinite(stacked).sum(axis=0), 1)
-
-
-def _contrasts(of_maps: Sequence[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
-    """D and the two N, (bins, width) each; NaN near the diagonal too."""
+def _contrasts(of_maps: Sequence[np.ndarray]) -> np.ndarray:
+    """D and the two N, (3, bins, width); NaN near the diagonal too. What is expected at a distance is a constant in
+    each, which `_spread` takes out."""
     a1, a2, b1, b2 = of_maps
-    contrasts = [(a1 + a2 - b1 - b2) / 2, (a1 - a2 + b1 - b2) / 2, (a1 - a2 - b1 + b2) / 2]
-    for contrast in contrasts:
-        contrast[:, :NEAREST_BINS] = np.nan
-    return contrasts[0], contrasts[1:]
+    contrasts = np.stack([a1 + a2 - b1 - b2, a1 - a2 + b1 - b2, a1 - a2 - b1 + b2]) / 2
+    contrasts[..., :NEAREST_BINS] = np.nan
+    return contrasts.astype(np.float32)
 
 
-def _spread(nulls: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
-    """Standard deviation of both N at every distance, (width,), over all chromosomes."""
-    stacked = np.concatenate([null for of_chrom in nulls for null in of_chrom])
-    squares, number = np.nansum(stacked**2, axis=0), np.isfinite(stacked).sum(axis=0)
-    return np.sqrt(np.divide(squares, number, out=np.full(len(number), np.inf), where=(number > 0) & (squares > 0)))
+def _spread(contrasts: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Over all chromosomes, at every distance: mean of each contrast (3, width), and standard deviation of both N
+    (width,), infinite where nothing is known."""
+    sums = [
+        np.stack([np.isfinite(each).sum(axis=1), np.nansum(each, axis=1), np.nansum(each.astype(float) ** 2, axis=1)])
+        for each in contrasts
+    ]
+    number, total, squares = np.sum(sums, axis=0)  # (3, width) each
+    mean = total / np.maximum(number, 1)
+    variance = (squares - number * mean**2)[1:].sum(axis=0)
+    known = number[1:].sum(axis=0)
+    spread = np.sqrt(np.divide(variance, known, out=np.full(len(known), np.inf), where=(known > 0) & (variance > 0)))
+    return mean, spread
 
 
 def _touching(z: np.ndarray) -> list[dict]:

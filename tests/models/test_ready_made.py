@@ -27,7 +27,8 @@ def models(repository):
 
 
 def test_each_is_a_folder_with_a_card(models):
-    assert ready_made.DEFAULT in models and ready_made.folders() == models
+    options = {option.name: option for option in main.commands["enhance"].params}
+    assert options["model"].default == ready_made.DEFAULT in models and ready_made.folders() == models
     for folder in models.values():
         names = {path.name for path in folder.iterdir()}
         assert names == {

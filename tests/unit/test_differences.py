@@ -8,6 +8,7 @@ from small import GEOMETRY, write_counts
 from trifold.data import contacts
 from trifold.differences import COLUMNS, differences, expected_by_chance, false_discovery
 from trifold.errors import InputError
+from trifold.io.cool import open_map
 from trifold.models import registry
 from trifold.models.ready import CORRECTED, Ready
 
@@ -56,7 +57,17 @@ def test_loops_of_one_condition_are_found_and_nothing_else(tmp_path):
 def test_a_deeper_map_of_the_same_cells_does_not_differ(tmp_path):
     first = seen(tmp_path / "first.cool", rates(PLACES, depth=3), 3)
     second = seen(tmp_path / "second.cool", rates(PLACES), 4)
-    assert differences([first, second], model(), tmp_path, device="cpu").empty
+    done = []
+    table = differences(
+        [first, second], model(), tmp_path, device="cpu", progress=lambda windows, total: done.append((windows, total))
+    )
+    assert table.empty
+    contacts_of = [
+        open_map(tmp_path / f"half-{number}-{part}.cool").info["sum"] for number in (0, 1) for part in (1, 2)
+    ]
+    assert max(contacts_of) < 1.02 * min(contacts_of)  # brought to one depth, and halved
+    (total,) = {total for _, total in done}
+    assert sum(windows for windows, _ in done) == total  # one bar for all four
 
 
 def test_regions_by_chance_are_as_rare_as_is_said(tmp_path):

@@ -133,7 +133,7 @@ def write_zoom_levels(cool: Path, mcool: Path, metadata: dict | None = None, ass
     Columns of pixels beside the count stand in the narrowest level alone: they do not add.
     The map's `weight` is 1, or NaN where nothing is predicted, and has the attributes `predicted_weight`.
     A pixel at the edge of the predicted band is the sum of those of its children that were predicted.
-    Pixels are read once, and in memory: 12 bytes for each.
+    Pixels are read once, and in memory: 24 bytes for each at the peak.
     """
     base = cooler.Cooler(str(cool))
     bin_bp, sizes = bin_width(base), chromsizes(base)
