@@ -45,7 +45,7 @@ from trifold.models.blocks import Architecture
 LENGTH_BP, STRIDE_BINS, BATCH = 100_000_000, 50, 4
 GEOMETRY = Geometry(BIN_BP, WINDOW_BINS, stride_bins={}, max_bad_bins=0.25, max_n_bins=0)
 LEAST_RATIO = 1.5
-ARM, ARM_BP, TURNS, LEAST_SHARE = {"channels": 16, "residual_blocks": 5}, 20_000_000, 3, 0.9
+ARM, ARM_BP, TURNS, LEAST_SHARE = {"channels": 16, "residual_blocks": 5}, 20_000_000, 7, 0.9
 
 
 def make_model(options: dict) -> Architecture:
